@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86.h - what the bare x86 port offers to the kernel that is built on it.
+ *
+ * The port owns the processor and the few devices every PC has: boot, segments, traps, interrupts, clock,
+ * serial ports, floating point state, TLB, power off. It owns no memory policy and no processes: page tables are
+ * the core's, processes are the kernel's. It allocates nothing; all its data is static or given by the caller.
+ *
+ * Boot order (one processor):
+ *   1. boot.S: multiboot loader -> protected mode, paging OFF, segments with base 0x40000000, so that a kernel
+ *      address 0xC0000000 + pa already reaches physical pa. Pointers are final from the first C instruction on.
+ *   2. the port: serial console, exception table, processor info, firmware data copied to x86_boot; then
+ *      kernel_main() of the kernel, on a 16 KiB boot stack, interrupts off.
+ *   3. the kernel: x86_port_init() (kmm hooks), core start up; the core builds its page tables in direct-map memory.
+ *   4. the kernel: x86_paging_enable(root): flat segments, paging, task state segment, double fault task.
+ *   5. the kernel: x86_set_ops(), x86_irq_start(), x86_irq_enable().
+ *
+ * Words: "pa" physical address; "frame" here is always a trap frame (struct x86_frame), never a page.
+ * Every handler is entered with interrupts off; the kernel may turn them on.
+ * Calls are made with -mregparm=3 -freg-struct-return; the kernel must be compiled with the same flags.
+ */
+#ifndef KMM_PORTS_X86_X86_H
+#define KMM_PORTS_X86_X86_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Kernel half. Frame 0 of low memory is visible at X86_PAGE_OFFSET; the image is linked 1 MiB above. */
+#define X86_PAGE_OFFSET 0xC0000000u
+#define X86_PAGE_SIZE 4096u
+
+/* ---------------------------------------------------------------------------------------------- boot data */
+
+#define X86_MAX_MEMMAP 64
+#define X86_MAX_MODULES 4
+#define X86_CMDLINE_SIZE 4096
+
+/* One firmware range, as reported: ranges may overlap, be empty, be unsorted. type 1 is usable RAM. */
+struct x86_mem_range {
+	uint64_t base;
+	uint64_t size;
+	uint32_t type;
+};
+
+/* One file the loader put into memory; bytes [start, end). Page aligned start with QEMU. */
+struct x86_module {
+	uint64_t start;
+	uint64_t end;
+};
+
+/*
+ * Everything the loader said, copied out of its structures before kernel_main() so that none of them needs to be
+ * kept. nr_ranges is 0 if the loader gave no map at all; if it gave only the two old sizes, they appear as two
+ * ranges. cmdline is zero terminated and starts with the loader's name of the kernel image (QEMU: the path that
+ * -kernel was given, which may hold blanks), so look for key=value words rather than for positions.
+ */
+struct x86_boot {
+	uint32_t nr_ranges;
+	struct x86_mem_range ranges[X86_MAX_MEMMAP];
+	uint32_t nr_modules;
+	struct x86_module modules[X86_MAX_MODULES];
+	char cmdline[X86_CMDLINE_SIZE];
+	bool cmdline_cut; /* it was longer than X86_CMDLINE_SIZE - 1 */
+	bool ranges_cut;  /* more than X86_MAX_MEMMAP ranges; the rest was dropped */
+};
+extern struct x86_boot x86_boot;
+
+/* The raw firmware map. Returns the number of ranges, *ranges points to static memory. Any context. */
+uint32_t x86_memmap(const struct x86_mem_range **ranges);
+
+/*
+ * Ranges the core must not hand out: frame 0 (BIOS data), the kernel image with its bss, every module.
+ * Page aligned (start down, end up). Fills at most max entries (type 0), returns how many there are. Any context.
+ */
+uint32_t x86_reserved(struct x86_mem_range *out, uint32_t max);
+
+/* Bounds of the kernel image, kernel addresses, from the linker script. */
+extern char x86_image_start[], x86_text_start[], x86_text_end[], x86_rodata_start[], x86_rodata_end[];
+extern char x86_data_start[], x86_data_end[], x86_bss_start[], x86_bss_end[], x86_image_end[];
+
+/* The top (highest address, exclusive) of the boot stack kernel_main() runs on; 16 KiB. */
+extern char x86_boot_stack[], x86_boot_stack_top[];
+
+/* Written by the kernel (apps/os). Called once; must not return. */
+void kernel_main(void);
+
+/* ---------------------------------------------------------------------------------------------- processor */
+
+struct x86_cpu_info {
+	char vendor[13];
+	char brand[49];
+	uint8_t family, model, stepping;
+	uint8_t phys_bits;     /* physical address width: CPUID 80000008h, else 36 with PAE or PSE-36, else 32 */
+	uint32_t features_edx; /* CPUID 1 EDX: also what Linux passes as AT_HWCAP */
+	uint32_t features_ecx; /* CPUID 1 ECX */
+	bool pse, pae, pge, nx, fxsr, sse, sse2, tsc, hypervisor;
+};
+extern struct x86_cpu_info x86_cpu_info;
+
+static inline uint8_t x86_inb(uint16_t port)
+{
+	uint8_t v;
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline uint16_t x86_inw(uint16_t port)
+{
+	uint16_t v;
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline uint32_t x86_inl(uint16_t port)
+{
+	uint32_t v;
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline void x86_outb(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void x86_outw(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void x86_outl(uint16_t port, uint32_t v)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+}
+
+/* Save EFLAGS and turn interrupts off; give the value back to x86_irq_restore(). Nests. */
+static inline uint32_t x86_irq_save(void)
+{
+	uint32_t flags;
+	__asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
+	return flags;
+}
+static inline void x86_irq_restore(uint32_t flags)
+{
+	if (flags & 0x200)
+		__asm__ volatile("sti" : : : "memory");
+}
+static inline void x86_irq_enable(void)
+{
+	__asm__ volatile("sti" : : : "memory");
+}
+static inline void x86_irq_disable(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+}
+
+/* Faulting linear address (CR2). Read it in the handler before interrupts are turned on. */
+static inline uint32_t x86_fault_address(void)
+{
+	uint32_t v;
+	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
+	return v;
+}
+
+static inline uint64_t x86_rdtsc(void)
+{
+	uint32_t lo, hi;
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static inline void x86_pause(void)
+{
+	__asm__ volatile("pause" : : : "memory");
+}
+
+/*
+ * Wait for the next interrupt. Called with interrupts off; turns them on and halts in one step (an interrupt that
+ * arrives in between is not lost), returns with interrupts off after at least one handler ran.
+ */
+void x86_idle(void);
+
+/* Number of the running processor, from 0. */
+static inline unsigned x86_cpu_id(void)
+{
+	return 0;
+}
+
+/* ---------------------------------------------------------------------------------------- traps, interrupts */
+
+/*
+ * Registers at a trap, lowest address first. esp and ss are there only if the trap came from ring 3
+ * (x86_frame_from_user()); a trap inside the kernel ends after eflags. What the handler writes into the frame is what
+ * the interrupted code resumes with.
+ */
+struct x86_frame {
+	uint32_t gs, fs, es, ds;
+	uint32_t edi, esi, ebp;
+	uint32_t unused_esp; /* kernel stack pointer as pushed by PUSHA; ignored on return */
+	uint32_t ebx, edx, ecx, eax;
+	uint32_t trapno; /* enum x86_trapno; X86_IRQ_BASE + irq; X86_SYSCALL_VECTOR */
+	uint32_t err;    /* error code of the processor, 0 if the trap has none */
+	uint32_t eip, cs, eflags;
+	uint32_t esp, ss;
+};
+
+enum x86_trapno {
+	X86_TRAP_DE = 0,  /* divide error */
+	X86_TRAP_DB = 1,  /* debug: single step, breakpoint registers */
+	X86_TRAP_NMI = 2,
+	X86_TRAP_BP = 3,  /* INT3; eip is after it */
+	X86_TRAP_OF = 4,  /* INTO; eip is after it */
+	X86_TRAP_BR = 5,  /* BOUND */
+	X86_TRAP_UD = 6,  /* invalid opcode */
+	X86_TRAP_NM = 7,  /* no FPU; handled inside the port, see x86_fpu_switch() */
+	X86_TRAP_DF = 8,  /* double fault: own task, prints and stops, never handed out */
+	X86_TRAP_TS = 10,
+	X86_TRAP_NP = 11, /* segment not present */
+	X86_TRAP_SS = 12, /* stack segment */
+	X86_TRAP_GP = 13, /* general protection */
+	X86_TRAP_PF = 14, /* page fault; err has the X86_PF_ bits, x86_fault_address() the address */
+	X86_TRAP_MF = 16, /* x87 error */
+	X86_TRAP_AC = 17, /* alignment */
+	X86_TRAP_MC = 18,
+	X86_TRAP_XM = 19, /* SSE error */
+	X86_IRQ_BASE = 32,
+	X86_SYSCALL_VECTOR = 128
+};
+
+#define X86_PF_PRESENT 1u  /* rights violated; clear: no entry */
+#define X86_PF_WRITE 2u
+#define X86_PF_USER 4u
+#define X86_PF_RESERVED 8u /* reserved bit set in an entry */
+#define X86_PF_FETCH 16u   /* instruction fetch; reported only with NX on */
+
+/* Selectors as ring 3 sees them on Linux i386; entries X86_TLS_MIN.. +2 are per task. */
+#define X86_KERNEL_CS 0x60u
+#define X86_KERNEL_DS 0x68u
+#define X86_USER_CS 0x73u
+#define X86_USER_DS 0x7bu
+#define X86_TLS_MIN 6u
+#define X86_TLS_COUNT 3u
+
+static inline bool x86_frame_from_user(const struct x86_frame *f)
+{
+	return (f->cs & 3) == 3;
+}
+
+/*
+ * The kernel's entry points. All run on the kernel stack of the interrupted task, interrupts off, direction flag
+ * clear, kernel data segments loaded; returning resumes the frame. A handler may switch to another context.
+ *   trap     exception, from ring 3 or the kernel; a trap in the kernel it cannot explain: x86_panic_frame().
+ *   irq      hardware interrupt, already acknowledged at the controller; irq 0 after x86_ticks() was counted,
+ *            irq 4 after the received characters were put into the console queue.
+ *   syscall  INT 80h.
+ */
+struct x86_ops {
+	void (*trap)(struct x86_frame *frame);
+	void (*irq)(struct x86_frame *frame, int irq);
+	void (*syscall)(struct x86_frame *frame);
+};
+
+/* Copies *ops; all members required. Until then every trap is a panic. Interrupts off. */
+void x86_set_ops(const struct x86_ops *ops);
+
+/* Unmask timer and console interrupts at the controller; the clock then ticks X86_HZ times a second. */
+void x86_irq_start(void);
+/* Unmask or mask one more line (0..15). Any context. */
+void x86_irq_unmask(int irq);
+void x86_irq_mask(int irq);
+
+/* Print the frame's registers on the console. Any context. */
+void x86_frame_print(const struct x86_frame *frame);
+
+/*
+ * Make a frame that ring 3 filled (signal return) safe to resume: ring 3 selectors, interrupts on, no I/O
+ * privilege, no virtual-8086, no nested task. Segment registers may hold anything: a bad one loads as null.
+ */
+void x86_frame_sanitize(struct x86_frame *frame);
+
+/* -------------------------------------------------------------------------------------- stacks and contexts */
+
+/* A kernel thread that is not running: its callee-saved registers, lying on its own stack. */
+struct x86_context {
+	uint32_t edi, esi, ebx, ebp, eip;
+};
+
+/*
+ * Leave the running thread, go on with another. *from receives the place where this one rests; returns when some
+ * thread switches back to it. Interrupts off (the flag is not part of a context). Changes neither page table root,
+ * TLS, kernel stack of the TSS nor FPU: see the four calls below, usually made just before.
+ */
+void x86_context_switch(struct x86_context **from, struct x86_context *to);
+
+/*
+ * Prepare a thread that starts as entry(arg) with its stack growing down from top (exclusive, 4-byte aligned; leave
+ * the room of x86_user_frame() if the thread will own a user frame). entry must not return (that is a panic).
+ */
+struct x86_context *x86_context_make(void *top, void (*entry)(void *arg), void *arg);
+
+/* The frame a trap from ring 3 writes on a kernel stack with this top; a new process fills it for its first entry. */
+static inline struct x86_frame *x86_user_frame(void *stack_top)
+{
+	return (struct x86_frame *)((char *)stack_top - sizeof(struct x86_frame));
+}
+
+/* Resume a ring 3 frame; frame must be x86_user_frame() of the running stack. Interrupts off. Never returns. */
+__attribute__((noreturn)) void x86_return_to_user(struct x86_frame *frame);
+
+/* Top of the stack used by the next trap from ring 3 (TSS.esp0). Interrupts off. */
+void x86_set_kernel_stack(void *stack_top);
+
+/* ---------------------------------------------------------------------------------------------------- TLS */
+
+/* The per-task descriptors set by set_thread_area; all zero is "none". Plain data, copy freely. */
+struct x86_tls {
+	uint64_t desc[X86_TLS_COUNT];
+};
+
+/* Bits of the flags word of Linux's struct user_desc, in its layout. */
+#define X86_UDESC_32BIT 0x01u
+#define X86_UDESC_CONTENTS 0x06u /* 0 data, 2 data expand down, 4 code, 6 code conforming */
+#define X86_UDESC_READ_EXEC_ONLY 0x08u
+#define X86_UDESC_LIMIT_IN_PAGES 0x10u
+#define X86_UDESC_NOT_PRESENT 0x20u
+#define X86_UDESC_USEABLE 0x40u
+
+/* A ring 3 descriptor from the fields of struct user_desc; always DPL 3 and never a system descriptor. */
+uint64_t x86_tls_descriptor(uint32_t base, uint32_t limit, uint32_t flags);
+
+/* Put the running task's descriptors into this processor's GDT. Interrupts off; segment registers are reloaded when
+ * the frame is resumed. */
+void x86_tls_load(const struct x86_tls *tls);
+
+/* ---------------------------------------------------------------------------------------------------- FPU */
+
+/*
+ * x87/SSE state of one task, 512 bytes as FXSAVE writes them, at a 16-byte boundary inside raw. The struct itself
+ * may lie anywhere; copy it only with x86_fpu_copy(). Registers are switched lazily: they stay with the last task
+ * that used them until another one traps with #NM, which the port serves itself.
+ */
+struct x86_fpu {
+	uint8_t raw[512 + 16];
+};
+
+void x86_fpu_init(struct x86_fpu *fpu);   /* clean state of a new program */
+void x86_fpu_switch(struct x86_fpu *fpu); /* fpu belongs to the task about to run; NULL: kernel thread. Interrupts off */
+void x86_fpu_sync(struct x86_fpu *fpu);   /* bring memory up to date (before reading the image). Interrupts off */
+void x86_fpu_forget(struct x86_fpu *fpu); /* registers are worthless: task ends, exec, or image was written. Irqs off */
+void x86_fpu_copy(struct x86_fpu *to, struct x86_fpu *from); /* fork; syncs from. Interrupts off */
+void *x86_fpu_image(struct x86_fpu *fpu); /* the 512-byte FXSAVE image in memory */
+
+/* -------------------------------------------------------------------------------------------- paging and TLB */
+
+/*
+ * Turn paging on with the core's kernel tables. root_pa: page directory (i386) or the 4-entry, 32-byte aligned table
+ * (PAE); both below 4 GiB and in the direct map. The tables must map the whole kernel image and the first 4 MiB of
+ * memory at X86_PAGE_OFFSET. User entry 0 of the root is used for the instant of the switch and is zero afterwards.
+ * Sets PSE/PAE/PGE and NX as far as the processor has them, write protection for ring 0, then flat segments, TSS and
+ * double fault task. Once, interrupts off.
+ */
+void x86_paging_enable(uint64_t root_pa);
+
+/* Load a root. PAE: also needed after a change in the 4-entry table, the processor holds copies. Any context. */
+void x86_load_root(uint64_t root_pa);
+uint64_t x86_current_root(void);
+
+static inline void x86_tlb_flush_page(uint32_t va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+void x86_tlb_flush_local(void); /* all but global entries */
+void x86_tlb_flush_all(void);   /* global entries too */
+
+/* --------------------------------------------------------------------------------------------------- time */
+
+#define X86_HZ 100u
+
+uint32_t x86_ticks(void);      /* timer interrupts since x86_irq_start() */
+uint64_t x86_time_ns(void);    /* monotonic, from the time stamp counter, 0 at boot. Any context */
+uint64_t x86_boot_epoch(void); /* seconds since 1970 (UTC) when the machine booted, from the CMOS clock */
+
+/* ------------------------------------------------------------------------- console, report channel, leaving */
+
+/* First serial port. write: polled, waits for the device, bytes as given (no LF translation). Any context. */
+void x86_console_write(const char *data, size_t size);
+/* One received byte (0..255) or -1. Filled by irq 4; polls the device too, so works with interrupts off. */
+int x86_console_getc(void);
+
+/* Second serial port, for machine-readable reports. Absent: write drops the data and present() is false. */
+bool x86_report_present(void);
+void x86_report_write(const char *data, size_t size);
+
+/* %d %i %u %x %X %p %s %c %% with h-less widths, '-', '0', and l, ll, z. To the console. */
+__attribute__((format(printf, 1, 2))) void x86_printf(const char *fmt, ...);
+void x86_vprintf(const char *fmt, va_list ap);
+/* Same, into a buffer; always terminated, returns the length it would have had. */
+__attribute__((format(printf, 3, 4))) int x86_snprintf(char *buf, size_t size, const char *fmt, ...);
+int x86_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
+
+/*
+ * Leave the machine. With "-device isa-debug-exit,iobase=0x501,iosize=2" QEMU's own exit status becomes
+ * (code << 1 | 1) & 255; without that device the machine is powered off (status 0), and if that does not work
+ * either, halted. x86_poweroff() never uses the device.
+ */
+__attribute__((noreturn)) void x86_exit(uint8_t code);
+__attribute__((noreturn)) void x86_poweroff(void);
+#define X86_EXIT_PANIC 63u /* the code of every panic; QEMU status 127 */
+
+__attribute__((noreturn, format(printf, 1, 2))) void x86_panic(const char *fmt, ...);
+__attribute__((noreturn)) void x86_panic_frame(const struct x86_frame *frame, const char *why);
+
+/* Freestanding string functions the compiler and the core call; definitions in common/string.c. */
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memmove(void *to, const void *from, size_t n);
+void *memset(void *to, int byte, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+
+#endif
