@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+# One makefile, no recursion. Each build profile compiles the same files into its own folder:
+#
+#   hosted    gcc -O2, 64-bit          build/hosted      the library, the command, the tests
+#   asan      clang + ASan + UBSan     build/asan        the tests again
+#   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
+#   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
+#   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
+#   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
+#
+# `make V=1` shows the commands. `make help` lists the targets.
+
+.DEFAULT_GOAL := all
+MAKEFLAGS += -rR
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+include sources.mk
+
+V ?= 0
+ifeq ($(V),1)
+Q :=
+say :=
+else
+Q := @
+say = @printf '  %-8s %s\n' '$(1)' '$(2)';
+endif
+
+DESTDIR ?=
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+VERSION := 0.1.0
+
+# --- profiles -------------------------------------------------------------------------------------
+
+HOSTED_PROFILES := hosted asan clang fuzz
+BARE_PROFILES := i386 i386-pae
+PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
+
+WARN := -std=c11 -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# No host library, no floating point or vector registers, and arguments in registers. -fno-pic because
+# the kernel is linked at a fixed address.
+BARE := -m32 -march=i686 -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -mno-80387 -msoft-float -mregparm=3 \
+	-freg-struct-return -O2 -g
+
+CC_hosted := gcc
+CC_asan := clang
+CC_clang := clang
+CC_fuzz := clang
+CC_i386 := gcc
+CC_i386-pae := gcc
+
+FLAGS_hosted := -O2 -g
+FLAGS_asan := -O1 -g $(SANITIZE)
+FLAGS_clang := -O2 -g
+FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
+# A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
+# compiler can see, so nothing is paid for the generality of the hosted build; VA32 makes addresses and
+# page numbers 32-bit words.
+FLAGS_i386 := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_PIN_FORMAT=kmm_fmt_i386
+FLAGS_i386-pae := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
+
+LINK_hosted :=
+LINK_asan := $(SANITIZE)
+LINK_clang :=
+LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
+
+OBJ_hosted := build/hosted
+OBJ_asan := build/asan
+OBJ_clang := build/clang
+OBJ_fuzz := build/fuzz-obj
+OBJ_i386 := build/i386
+OBJ_i386-pae := build/i386-pae
+
+# --- who may include what -------------------------------------------------------------------------
+# Only the library and its tests see src/; everything else lives on the public headers and its own.
+
+HOST_POSIX := -D_GNU_SOURCE -Iports/hosted
+path_flags = -Iinclude $(strip \
+	$(if $(filter %_test.c,$(1)),-Isrc -Itests $(HOST_POSIX) $(if $(filter apps/kmm/%,$(1)),-Iapps/kmm),\
+	$(if $(filter src/%,$(1)),-Isrc,\
+	$(if $(filter tests/harness/%,$(1)),-Itests,\
+	$(if $(filter tests/%,$(1)),-Isrc -Itests $(HOST_POSIX),\
+	$(if $(filter ports/hosted/%,$(1)),$(HOST_POSIX),\
+	$(if $(filter ports/x86/%,$(1)),-Iports/x86,\
+	$(if $(filter apps/os/%,$(1)),-Iports/x86 -Iapps/os,\
+	$(if $(filter apps/kmm/%,$(1)),$(HOST_POSIX) -Iapps/kmm,\
+	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench,\
+	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz)))))))))))
+
+# --- sources --------------------------------------------------------------------------------------
+
+rwildcard = $(foreach f,$(wildcard $(1)/*),$(if $(wildcard $(f)/.),$(call rwildcard,$(f),$(2)),$(filter $(2),$(f))))
+
+PORT_HOSTED := $(filter-out %_test.c,$(wildcard ports/hosted/*.c))
+PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/32/*.c ports/x86/32/*.S)
+APP_KMM := $(filter-out %_test.c,$(wildcard apps/kmm/*.c))
+APP_OS := $(wildcard apps/os/*.c apps/os/*/*.c)
+TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
+	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
+	$(wildcard tests/harness/*.c) tests/main_hosted.c
+USER := $(wildcard tests/user/*.c)
+BENCH := $(wildcard bench/*.c)
+FUZZ := $(wildcard fuzz/*.c)
+
+HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
+BARE_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
+
+# The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
+objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
+
+USER_BINS := $(USER:tests/user/%.c=build/user/%)
+BENCH_BINS := $(BENCH:bench/%.c=build/bench/%)
+FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
+KERNELS := $(BARE_PROFILES:%=build/kernel-%.elf)
+
+# --- targets for people ---------------------------------------------------------------------------
+
+.PHONY: all
+all: build/libkmm.a build/kmm kernels user ## build the library, the command, both kernels and the ring-3 programs (default)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo '  V=1 shows commands; JOBS=N limits run/check; STEPS="name ..." chooses steps of check'
+	@echo '  DESTDIR=, PREFIX= place the install (now $(DESTDIR)$(PREFIX))'
+
+.PHONY: run
+run: deps ## see it work: install what is missing, build, and give the tour
+	+@MAKEFLAGS= $(MAKE) --no-print-directory -j$(JOBS) V=$(V) all
+	@scripts/run-demo
+
+.PHONY: check
+check: deps ## run every check and test; the last line is "N passed, N failed"
+	@JOBS=$(JOBS) scripts/check $(STEPS)
+
+.PHONY: test-fast
+test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
+	@build/tests/hosted
+
+.PHONY: bench
+bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
+	@scripts/bench
+
+.PHONY: deps
+deps: ## install what building, running and checking need (quick when all is there)
+	@scripts/deps
+
+.PHONY: install
+install: build/libkmm.a build/kmm kernels ## copy headers, library, command and kernels below DESTDIR/PREFIX
+	install -d $(DESTDIR)$(PREFIX)/include/kmm $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+		$(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/kmm
+	install -m 644 include/kmm/*.h $(DESTDIR)$(PREFIX)/include/kmm/
+	install -m 644 build/libkmm.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 build/kmm $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/share/kmm/
+	printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$${prefix}/include' 'libdir=$${prefix}/lib' '' \
+		'Name: kmm' 'Description: the kernel memory manager you can link' 'Version: $(VERSION)' \
+		'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lkmm' \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/kmm.pc
+
+.PHONY: clean
+clean: ## remove what was built (downloads stay)
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/bench build/fuzz build/check \
+		build/libkmm.a build/kmm build/kernel-*.elf
+
+# --- targets for scripts --------------------------------------------------------------------------
+
+.PHONY: kernels user bench-bins fuzz-bins compile-clang
+kernels: $(KERNELS)
+user: $(USER_BINS)
+bench-bins: $(BENCH_BINS)
+fuzz-bins: $(FUZZ_BINS)
+compile-clang: $(call objs,clang,$(HOSTED_SOURCES))
+
+# `make -s print-KMM_TIER_A`: the value of a variable, for scripts/check-*.
+print-%:
+	@echo $($*)
+
+# --- compiling ------------------------------------------------------------------------------------
+
+# $(1): profile. The command line is part of what an object depends on, by way of the makefile.
+define profile_rules
+$$(OBJ_$(1))/%.c.o: %.c Makefile
+	$$(call say,CC,$(1) $$<)mkdir -p $$(@D)
+	$$(Q)$$(CC_$(1)) $$(WARN) $$(FLAGS_$(1)) $$(call path_flags,$$<) -MMD -MP -c -o $$@ $$<
+
+$$(OBJ_$(1))/%.S.o: %.S Makefile
+	$$(call say,AS,$(1) $$<)mkdir -p $$(@D)
+	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) $$(call path_flags,$$<) -MMD -MP -c -o $$@ $$<
+
+$$(OBJ_$(1))/libkmm.a: $$(call objs,$(1),$$(KMM_SOURCES)) sources.mk
+	$$(call say,AR,$$@)mkdir -p $$(@D)
+	$$(Q)rm -f $$@ && ar rcsD $$@ $$(filter %.o,$$^)
+endef
+$(foreach p,$(PROFILES),$(eval $(call profile_rules,$(p))))
+
+# --- linking, hosted ------------------------------------------------------------------------------
+
+build/libkmm.a: build/hosted/libkmm.a
+	$(call say,COPY,$@)cp $< $@
+
+build/kmm: $(call objs,hosted,$(APP_KMM) $(PORT_HOSTED)) build/libkmm.a
+	$(call say,LINK,$@)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -ljansson -pthread
+
+# The tests of the command use its files, all but its main().
+test_objs = $(call objs,$(1),$(TESTS) $(PORT_HOSTED) $(filter-out %/main.c,$(APP_KMM))) $(OBJ_$(1))/libkmm.a
+
+build/tests/hosted: $(call test_objs,hosted)
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -ljansson -pthread
+
+build/asan/tests/hosted: $(call test_objs,asan)
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -pthread
+
+build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(PORT_HOSTED)) build/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
+
+build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/fuzz-obj/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_fuzz) $(LINK_fuzz) -o $@ $^ -pthread
+
+# --- linking, bare --------------------------------------------------------------------------------
+
+define kernel_rules
+build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES)) ports/x86/32/kernel.ld
+	$$(call say,LINK,$$@)mkdir -p $$(@D)
+	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
+endef
+$(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
+
+# --- ring-3 programs for the reference kernel ----------------------------------------------------
+# Static Linux i386 programs, built with the ordinary C library, or (NAME_raw.c) with none at all.
+
+USER_FLAGS := -std=gnu11 -m32 -static -O1 -Wall -Wextra -Werror -D_GNU_SOURCE
+
+build/user/%_raw: tests/user/%_raw.c $(wildcard tests/user/*.h) Makefile
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(USER_FLAGS) -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector -o $@ $<
+
+build/user/%: tests/user/%.c $(wildcard tests/user/*.h) Makefile
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(USER_FLAGS) -pthread -o $@ $<
+
+# --- dependency files -----------------------------------------------------------------------------
+
+.SECONDARY:
+ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
+	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES))) \
+	$(call objs,hosted,$(BENCH)) $(call objs,fuzz,$(FUZZ))
+-include $(wildcard $(ALL_OBJS:.o=.d))

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The one list of library files. The build includes it, and so may an embedder's build.
+#
+# One file a line (KMM_TIER_A += src/phys/buddy.c), so that several people can append at the same time;
+# put a line under its tier and keep layer order.
+# Tests (*_test.c) are found by pattern and do not belong here. scripts/check-layers verifies that
+# every file below src/ is listed, and in the tier of its folder:
+#   tier a  page frames                          base phys
+#   tier b  page tables, kernel virtual memory   pt slab kva
+#   tier c  user spaces, faults, reclaim         pageq swap vm fault reclaim observe kmm.c
+
+KMM_TIER_A :=
+
+KMM_TIER_B :=
+
+KMM_TIER_C :=
+
+KMM_SOURCES := $(KMM_TIER_A) $(KMM_TIER_B) $(KMM_TIER_C)
