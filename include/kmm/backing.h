@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a mapping shows: the content behind it (tier c). Anonymous memory has none (NULL).
+ * struct kmm_file is the core's own page cache over a fill function, enough for ramfs, initrd and
+ * simple file systems; an embedder with other needs writes kmm_backing_ops.
+ */
+#ifndef KMM_BACKING_H
+#define KMM_BACKING_H
+
+#include "kmm/page.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kmm_backing_ops {
+	/* The frame at page `index`, with a reference for the caller, content valid.
+	 * May sleep; called with the space's lock held for reading and no spin lock.
+	 * errors: KMM_ERANGE beyond the end (SIGBUS), KMM_EIO, KMM_ENOMEM. */
+	enum kmm_status (*get_page)(struct kmm_backing *backing, uint64_t index, struct kmm_page **out);
+	/* A shared writable mapping is about to let `page` be written. NULL: nothing to do. */
+	enum kmm_status (*make_writable)(struct kmm_backing *backing, uint64_t index, struct kmm_page *page);
+	/* The last reference is gone. */
+	void (*release)(struct kmm_backing *backing);
+	/* Text for /proc/PID/maps. Never NULL. */
+	const char *(*name)(struct kmm_backing *backing);
+};
+
+struct kmm_backing {
+	const struct kmm_backing_ops *ops;
+	struct kmm *k;
+	uint32_t refs;
+	uint32_t dev_major, dev_minor; /* for /proc/PID/maps */
+	uint64_t ino;
+	void *mappings;                /* core: VMAs that show it (rmap); starts as NULL */
+};
+
+void kmm_backing_init(struct kmm_backing *backing, struct kmm *k, const struct kmm_backing_ops *ops);
+void kmm_backing_get(struct kmm_backing *backing);
+void kmm_backing_put(struct kmm_backing *backing);
+
+/* A file whose pages live in the core's page cache (high memory first). Embed it in an inode. */
+struct kmm_file {
+	struct kmm_backing backing; /* first */
+	uint64_t size;              /* bytes */
+	/* Content of page `index` into 4 KiB at `to` (already zeroed). NULL: a hole reads as zeros. May sleep. */
+	enum kmm_status (*fill)(struct kmm_file *file, uint64_t index, void *to);
+	void (*destroy)(struct kmm_file *file); /* after the last page was freed; may be NULL */
+	const char *name;           /* for maps; must outlive the file */
+	void *pages;                /* core: index -> page */
+	uint64_t nr_pages;          /* cached */
+};
+void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name);
+/* Reads or writes through the cache; short at the end of file for reads, grows it for writes.
+ * done gets the number of bytes. errors: KMM_ENOMEM, KMM_EIO (bytes before it are done). May sleep. */
+KMM_MUST_CHECK enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done);
+KMM_MUST_CHECK enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *from, size_t len,
+					      size_t *done);
+/* New size; pages beyond it leave the cache and every mapping (later access: SIGBUS). */
+KMM_MUST_CHECK enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size);
+/* The cached or filled page with a reference (what get_page does). */
+KMM_MUST_CHECK enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Build-time limits of libkmm. Each has a default, a meaning and a check; an embedder
+ * overrides one with -DKMM_...=value. Everything else is run-time data in struct kmm_machine.
+ */
+#ifndef KMM_CONFIG_H
+#define KMM_CONFIG_H
+
+/* 1: this build serves only 32-bit machines, so addresses and page numbers are 32-bit words
+ * (physical addresses stay 64-bit: PAE). 0: one build serves all four formats. */
+#ifndef KMM_CONFIG_VA32
+#define KMM_CONFIG_VA32 0
+#endif
+
+/* KMM_PIN_FORMAT: name of the one const format descriptor this build uses (kmm_fmt_i386,
+ * kmm_fmt_i386_pae, kmm_fmt_x86_64, kmm_fmt_x86_64_la57). Undefined: chosen at run time. */
+
+/* Orders 0 .. KMM_NR_ORDERS-1: the largest block is 2^(KMM_NR_ORDERS-1) pages (Linux 6.1: 11). */
+#ifndef KMM_NR_ORDERS
+#define KMM_NR_ORDERS 11
+#endif
+
+/* CPUs that one machine may have. Costs a few KiB of static state each. */
+#ifndef KMM_MAX_CPUS
+#define KMM_MAX_CPUS 8
+#endif
+
+/* Entries of a repaired firmware memory map (RAM, reserved and holes together). */
+#ifndef KMM_MAX_RANGES
+#define KMM_MAX_RANGES 128
+#endif
+
+/* Assertions: 0 none, 1 cheap ones (default), 2 also whole-structure checks at every change. */
+#ifndef KMM_DEBUG
+#define KMM_DEBUG 1
+#endif
+
+/* A page is 4 KiB on every format; larger leaves are a matter of page tables. */
+#define KMM_PAGE_SHIFT 12
+#define KMM_PAGE_SIZE 4096u
+
+/* Descriptors come to life by section of 128 MiB. */
+#define KMM_SECTION_SHIFT 27
+#define KMM_SECTION_PAGES (1u << (KMM_SECTION_SHIFT - KMM_PAGE_SHIFT))
+
+#ifndef __cplusplus
+_Static_assert(KMM_NR_ORDERS >= 1 && KMM_NR_ORDERS <= 15, "KMM_NR_ORDERS: 1 to 15");
+_Static_assert(KMM_MAX_CPUS >= 1 && KMM_MAX_CPUS <= 64, "KMM_MAX_CPUS: 1 to 64");
+_Static_assert(KMM_MAX_RANGES >= 8, "KMM_MAX_RANGES: at least 8");
+#endif
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User address spaces (tier c): VMAs, the mmap family, faults, fork, and accesses on behalf of a space.
+ * Numbers of flags are Linux's (asm-generic), so a system call layer passes them through.
+ * Locking: each call takes the space's lock itself; callers hold none. All may sleep.
+ */
+#ifndef KMM_MM_H
+#define KMM_MM_H
+
+#include "kmm/backing.h"
+#include "kmm/pagetable.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+	KMM_MAP_SHARED = 0x01, KMM_MAP_PRIVATE = 0x02, KMM_MAP_SHARED_VALIDATE = 0x03, KMM_MAP_TYPE = 0x0f,
+	KMM_MAP_FIXED = 0x10, KMM_MAP_ANONYMOUS = 0x20, KMM_MAP_32BIT = 0x40,
+	KMM_MAP_GROWSDOWN = 0x0100, KMM_MAP_DENYWRITE = 0x0800, KMM_MAP_EXECUTABLE = 0x1000,
+	KMM_MAP_LOCKED = 0x2000, KMM_MAP_NORESERVE = 0x4000, KMM_MAP_POPULATE = 0x8000,
+	KMM_MAP_NONBLOCK = 0x10000, KMM_MAP_STACK = 0x20000, KMM_MAP_HUGETLB = 0x40000,
+	KMM_MAP_FIXED_NOREPLACE = 0x100000
+};
+enum { KMM_MREMAP_MAYMOVE = 1, KMM_MREMAP_FIXED = 2, KMM_MREMAP_DONTUNMAP = 4 };
+
+/* Limits and tunables of one space; defaults are Linux's. Inherited by fork. */
+struct kmm_mm_limits {
+	uint64_t as_bytes, data_bytes, stack_bytes; /* RLIMIT_AS, _DATA (default: unlimited), _STACK (8 MiB) */
+	uint32_t max_map_count;                     /* 65530 */
+	uint64_t mmap_min_addr;                     /* 65536 */
+	uint32_t stack_guard_pages;                 /* 256 */
+};
+
+/* A new empty space: kernel half shared, no VMAs. errors: KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_create(struct kmm *k, struct kmm_mm **out);
+/* A child with the same VMAs; private writable pages become copy-on-write in both. KMM_ENOMEM: nothing changed
+ * for the parent but write-protection that its next write undoes. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out);
+/* References; the last put unmaps everything and frees tables. It must not be active on any CPU. */
+void kmm_mm_get(struct kmm_mm *mm);
+void kmm_mm_put(struct kmm_mm *mm);
+struct kmm *kmm_mm_machine(const struct kmm_mm *mm);
+struct kmm_paddr kmm_mm_root(const struct kmm_mm *mm);
+struct kmm_mm_limits *kmm_mm_limits(struct kmm_mm *mm);
+
+/* mmap(2). addr: hint, or the place with FIXED. backing: NULL for anonymous; otherwise a reference is taken.
+ * pgoff in pages. errors as Linux 6.1 by kmm_status_errno(): KMM_EINVAL (length 0, unaligned FIXED, bad
+ * type), KMM_ENOMEM (no room, limits), KMM_EEXIST, KMM_EPERM (below mmap_min_addr), KMM_EOVERFLOW. */
+KMM_MUST_CHECK enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot,
+					unsigned flags, struct kmm_backing *backing, uint64_t pgoff,
+					struct kmm_uva *out);
+KMM_MUST_CHECK enum kmm_status kmm_munmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len);
+KMM_MUST_CHECK enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot);
+KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len,
+					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,
+					  struct kmm_uva *out);
+/* madvise(2), Linux numbers: DONTNEED(4), NORMAL(0) RANDOM(1) SEQUENTIAL(2) WILLNEED(3), DONTFORK(10), DOFORK(11),
+ * HUGEPAGE(14)/NOHUGEPAGE(15) as on a kernel without THP (EINVAL), others KMM_EINVAL. */
+KMM_MUST_CHECK enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, int advice);
+/* The heap: set_brk once by exec; kmm_brk returns the break after the call (the old one on failure), as Linux. */
+void kmm_mm_set_brk(struct kmm_mm *mm, struct kmm_uva start);
+struct kmm_uva kmm_brk(struct kmm_mm *mm, struct kmm_uva want);
+/* The stack VMA of exec: initial_bytes below top, grows down to the stack limit, shown as [stack]. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_map_stack(struct kmm_mm *mm, struct kmm_uva top, uint64_t initial_bytes,
+						bool executable);
+/* Frames of the embedder shown to a space (a vdso page). name: constant text such as "[vdso]". Page references are
+ * taken. Not inherited writable. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_map_special(struct kmm_mm *mm, struct kmm_uva addr, struct kmm_page *const *pages,
+						  kmm_word nr_pages, unsigned prot, const char *name);
+
+/* ---- faults ---- */
+enum kmm_fault_kind {
+	KMM_FAULT_OK,          /* retry the access */
+	KMM_FAULT_SEGV_MAPERR, /* SIGSEGV code 1: nothing mapped */
+	KMM_FAULT_SEGV_ACCERR, /* SIGSEGV code 2: not that way */
+	KMM_FAULT_BUS_ADRERR,  /* SIGBUS code 2: beyond the end of the file */
+	KMM_FAULT_BUS_EIO,     /* SIGBUS code 2 after an I/O error */
+	KMM_FAULT_OOM          /* no frame: the embedder decides */
+};
+struct kmm_fault_info {
+	struct kmm_uva addr;
+	enum kmm_access access;
+	struct kmm_uva stack_pointer; /* of the user context; 0: unknown (stack growth is then not refused) */
+};
+/* Handles a fault at a user address. Bad addresses (kernel half, non-canonical) give MAPERR; the trap code gives
+ * SI_KERNEL for general protection by itself. context: process, may sleep. */
+enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info);
+
+/* ---- accesses on behalf of a space: the only way for system call code to touch user memory ----
+ * done (may be NULL) gets the bytes copied. errors: KMM_EFAULT at the first byte that cannot be reached. */
+KMM_MUST_CHECK enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
+KMM_MUST_CHECK enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len,
+					    size_t *done);
+/* Zero-terminated string, size including the 0. errors: KMM_EFAULT, KMM_EOVERFLOW does not end within size. */
+KMM_MUST_CHECK enum kmm_status kmm_copy_in_string(struct kmm_mm *mm, char *to, struct kmm_uva from, size_t size,
+						  size_t *len);
+/* Sets len bytes to zero. */
+KMM_MUST_CHECK enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len);
+
+/* ---- looking ---- */
+struct kmm_vma_info {
+	struct kmm_uva start, end;
+	unsigned prot;
+	bool shared, grows_down, anonymous;
+	uint64_t pgoff;
+	struct kmm_backing *backing; /* valid while the VMA is */
+	const char *name;            /* file name, "[heap]", "[stack]", "[vdso]" or "" */
+};
+/* The VMA that contains addr, or the first above it. false: none. */
+bool kmm_vma_find(struct kmm_mm *mm, struct kmm_uva addr, struct kmm_vma_info *out);
+
+struct kmm_mm_stats {
+	uint64_t faults, cow_copies, cow_reuses, zero_maps, file_maps; /* events */
+	kmm_word total_pages;              /* VmSize */
+	kmm_word rss_anon, rss_file, rss_shmem; /* resident */
+	kmm_word table_pages, data_pages, stack_pages, exec_pages, locked_pages;
+	kmm_word peak_total, peak_rss;
+	uint32_t map_count;
+	struct kmm_uva start_brk, brk, start_stack;
+};
+void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out);
+
+/* Every user mapping of a frame, by the reverse map. visit returns false to stop. Returns the number visited. */
+unsigned kmm_rmap_walk(struct kmm *k, struct kmm_page *page,
+		       bool (*visit)(void *arg, struct kmm_mm *mm, struct kmm_uva addr), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The port: everything the core asks of its ground. One struct of function pointers and values,
+ * filled by the embedder before kmm_init_*() and constant afterwards.
+ *
+ * Rules for every hook:
+ *   - `port` is the pointer that was handed to kmm_init_frames(); put your own state around it.
+ *   - no hook calls back into kmm unless its text says so;
+ *   - 0 is success for hooks that return int;
+ *   - unless said otherwise a hook may be called with core spin locks held and interrupts off,
+ *     so it must not sleep;
+ *   - an optional hook may be NULL and then means the stated default.
+ *
+ * Tiers: (a) page frames need 3 hooks; (b) kernel memory adds 1 value and 2 hooks;
+ * (c) spaces and reclaim add 2. All others are optional.
+ */
+#ifndef KMM_PORT_H
+#define KMM_PORT_H
+
+#include "kmm/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A range of virtual addresses whose translations have changed. space: the page-table root of a
+ * user address space, or root.v == 0 for the kernel half (all spaces). */
+struct kmm_flush {
+	struct kmm_paddr root;
+	kmm_word start, end; /* bytes, page aligned, end exclusive; all of it when end <= start */
+	bool tables;         /* page-table pages themselves were freed: drop walk caches too */
+};
+
+struct kmm_port {
+	/* ---- tier a, mandatory ---- */
+	/* Hold off interrupts on this CPU; the return value goes to irq_restore. Nests. */
+	unsigned long (*irq_save)(struct kmm_port *port);
+	void (*irq_restore)(struct kmm_port *port, unsigned long flags);
+	/* Number of the running CPU, 0 .. nr_cpus-1. */
+	unsigned (*cpu_id)(struct kmm_port *port);
+	/* A broken invariant of the core. Must not return. */
+	void (*fatal)(struct kmm_port *port, const char *file, int line, const char *what);
+
+	/* ---- tier a, optional ---- */
+	/* One line of log text without line end. Default: dropped. */
+	void (*log)(struct kmm_port *port, const char *line);
+	/* Spin-wait hint. Default: nothing. */
+	void (*relax)(struct kmm_port *port);
+	/* Monotonic time in ns. Default: always 0. */
+	uint64_t (*time_ns)(struct kmm_port *port);
+
+	/* ---- tier a/b, values ---- */
+	/* Where physical address 0 is visible to C code: low memory at physical p is at
+	 * (char *)direct_map + p. Bare metal: PAGE_OFFSET. Hosted: the arena. Tier (a) needs it
+	 * for page descriptors only. */
+	void *direct_map;
+	/* true: every frame, high ones too, is visible at direct_map + p (hosted fast mode), so
+	 * windows need not really be mapped. Entries are written to the page tables all the same. */
+	bool direct_map_all;
+	/* Where the machine's kernel virtual windows (vmalloc, kmap, fixmap, vmemmap) are visible to
+	 * C code: an address va is at (char *)window_base + (va - window_start). Bare metal:
+	 * window_base == (void *)window_start == direct addresses, leave both 0. Hosted: a reservation
+	 * that window_changed() fills. window_size 0 means no limit. */
+	void *window_base;
+	kmm_word window_start;
+	kmm_word window_size;
+
+	/* ---- tier b, mandatory ---- */
+	void (*tlb_flush_local)(struct kmm_port *port, const struct kmm_flush *flush);
+	/* Bit n of cpus: CPU n must have flushed before this returns. Never includes this CPU. */
+	void (*tlb_flush_others)(struct kmm_port *port, uint64_t cpus, const struct kmm_flush *flush);
+
+	/* ---- tier b, optional ---- */
+	/* Kernel entries of [va, va + nr pages) changed: now `pfns[i]` with `prot` (KMM_PROT_ bits), or
+	 * absent when pfns is NULL. The hosted port mirrors it in host mappings. Return non-zero when
+	 * it cannot (host out of maps): the operation fails with KMM_ENOMEM. Default: nothing to do. */
+	int (*window_changed)(struct kmm_port *port, struct kmm_kva va, const struct kmm_pfn *pfns,
+			      kmm_word nr_pages, unsigned prot);
+	/* Clear or copy one frame by a faster way than through a mapping (4 KiB at `ptr`).
+	 * Default: memset/memcpy. */
+	void (*zero_frame)(struct kmm_port *port, void *ptr);
+	void (*copy_frame)(struct kmm_port *port, void *to, const void *from);
+
+	/* ---- tier c, mandatory when a caller may sleep ---- */
+	/* Sleep until done(arg) is true. The port re-checks done() after each wake on `key`, under
+	 * whatever excludes wake(); it returns when done() was true. Called without spin locks.
+	 * NULL: the core never sleeps; calls that would return KMM_EAGAIN. */
+	void (*wait)(struct kmm_port *port, const void *key, bool (*done)(void *arg), void *arg);
+	/* Wake all sleepers on `key`. May be called with spin locks held. */
+	void (*wake)(struct kmm_port *port, const void *key);
+
+	/* ---- tier c, optional ---- */
+	/* 64 random bits for address randomisation when the machine asks for it without a seed.
+	 * Default: a fixed sequence derived from the machine's seed. */
+	uint64_t (*random)(struct kmm_port *port);
+	/* This CPU now runs `root`. Default: nothing (the embedder switches by itself). */
+	void (*activate_space)(struct kmm_port *port, struct kmm_paddr root);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * struct kmm as every layer sees it: the machine, the port, and one opaque state per layer. A layer
+ * reaches only its own state and those to its left; forward declarations keep includes leftward.
+ *
+ * Memory: struct kmm and struct kmm_phys live in the caller's block (kmm_state_size()); the states of
+ * the other layers are frames of the machine, allocated when their tier starts.
+ */
+#ifndef KMM_BASE_CONTEXT_H
+#define KMM_BASE_CONTEXT_H
+
+#include "kmm/layout.h"
+#include "kmm/machine.h"
+#include "kmm/observe.h"
+#include "kmm/pagetable.h"
+#include "kmm/port.h"
+
+struct kmm_phys;
+struct kmm_pt;
+struct kmm_slab;
+struct kmm_kva_state;
+struct kmm_vm;
+
+struct kmm_faults {          /* fault injection; not locked: tests run one thread while it is armed */
+	uint64_t nth;        /* fail when count reaches it; 0: off */
+	uint64_t count;      /* attempts since it was set */
+	const char *site;    /* the one that was failed, constant text */
+};
+
+struct kmm {
+	struct kmm_machine machine; /* map and reserve pointers are cleared after init */
+	struct kmm_layout layout;
+	const struct kmm_format *fmt;
+	struct kmm_port *port;
+	char *direct_map;           /* port->direct_map, hot copy */
+	struct kmm_phys *phys;      /* tier a */
+	struct kmm_pt *pt;          /* tier b: NULL before kmm_init_kernel() */
+	struct kmm_slab *slab;
+	struct kmm_kva_state *kva;
+	struct kmm_vm *vm;          /* tier c: NULL before kmm_init_spaces() */
+	void (*trace)(void *arg, const struct kmm_trace_event *event);
+	void *trace_arg;
+	struct kmm_faults faults;
+	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
+};
+
+/* The one format of a pinned build, or this machine's. */
+#ifdef KMM_PIN_FORMAT
+static inline const struct kmm_format *kmm_fmt(const struct kmm *k) { (void)k; return &KMM_PIN_FORMAT; }
+#else
+static inline const struct kmm_format *kmm_fmt(const struct kmm *k) { return k->fmt; }
+#endif
+
+/* Low memory as C sees it. The caller knows that pa is low (or that the port shows all frames). */
+static inline void *kmm_lowmem_ptr(const struct kmm *k, struct kmm_paddr pa)
+{
+	return k->direct_map + (uintptr_t)pa.v;
+}
+
+static inline struct kmm_paddr kmm_lowmem_pa(const struct kmm *k, const void *ptr)
+{
+	return kmm_paddr((uint64_t)((const char *)ptr - k->direct_map));
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks and their order. Classes are numbered in the order in which they may be taken: a lock of a
+ * class may be taken only while no lock of the same or a later class is held on this CPU (asserted at
+ * KMM_DEBUG >= 1; docs/locking.md holds the same list in words). One exception, by _nested: fork locks
+ * parent then child space.
+ *
+ * struct kmm_spin: short, interrupts off, no sleeping, no allocation that may sleep, no callback.
+ * struct kmm_mutex: may sleep (port wait/wake); with no wait hook contention is a fatal error.
+ */
+#ifndef KMM_BASE_LOCK_H
+#define KMM_BASE_LOCK_H
+
+#include <stdatomic.h>
+
+#include "base/debug.h"
+
+enum kmm_lock_class {
+	KMM_LOCK_MM,      /* a space: VMA tree, counters (mutex) */
+	KMM_LOCK_BACKING, /* a file's page index and list of mappings (mutex) */
+	KMM_LOCK_RMAP,    /* an anonymous object's list of VMAs */
+	KMM_LOCK_PT,      /* page tables of a space, or the kernel's */
+	KMM_LOCK_SLAB,    /* a cache, the list of caches */
+	KMM_LOCK_KVA,     /* vmalloc areas, kmap window */
+	KMM_LOCK_ZONE,    /* free lists and counters of a zone, sections */
+	KMM_NR_LOCK_CLASSES
+};
+
+struct kmm_spin { atomic_uint held; };
+
+struct kmm_mutex { atomic_uint held; };
+
+void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls);
+
+static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool nested)
+{
+	if (KMM_DEBUG >= 1) {
+		uint32_t *held = &k->locks_held[k->port->cpu_id(k->port)];
+
+		if ((*held >> cls) != 0 && !nested)
+			kmm_lock_order_broken(k, cls);
+		*held |= 1u << cls;
+	}
+}
+
+static inline void kmm_lock_forget(struct kmm *k, enum kmm_lock_class cls)
+{
+	if (KMM_DEBUG >= 1)
+		k->locks_held[k->port->cpu_id(k->port)] &= ~(1u << cls);
+}
+
+/* Returns the interrupt state to hand to kmm_spin_unlock. */
+static inline unsigned long kmm_spin_lock(struct kmm *k, struct kmm_spin *lock, enum kmm_lock_class cls)
+{
+	unsigned long flags = k->port->irq_save(k->port);
+
+	kmm_lock_note(k, cls, false);
+	while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire))
+		if (k->port->relax)
+			k->port->relax(k->port);
+	return flags;
+}
+
+static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum kmm_lock_class cls, unsigned long flags)
+{
+	atomic_store_explicit(&lock->held, 0, memory_order_release);
+	kmm_lock_forget(k, cls);
+	k->port->irq_restore(k->port, flags);
+}
+
+/* Sleeping locks: order is by contract (docs/locking.md); a sleeper may move between CPUs, so the per-CPU
+ * order mask does not cover them. */
+void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);
+void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the layers above use of the physical tier, besides include/kmm/page.h.
+ */
+#ifndef KMM_PHYS_ALLOC_H
+#define KMM_PHYS_ALLOC_H
+
+#include "phys/desc.h"
+
+/* kmm_alloc_pages() for a frame of a known kind; `site` names the caller for fault injection. */
+struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site);
+/* Frees a block whatever its kind; refcount must be 1 (or 0 after the caller dropped it). */
+void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order);
+
+/* A layer's state block of `size` bytes, zeroed, from low memory, never freed. NULL: out of memory. */
+void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site);
+
+/* Linear pointer of a frame known to be low. */
+void *kmm_page_lowmem_ptr(const struct kmm *k, const struct kmm_page *page);
+
+/* The pressure hook: reclaim registers itself; phys calls it (no locks held) when a blocking request found
+ * nothing. Returns pages freed. NULL: none registered. */
+void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order));
+
+/* Checkers: conservation of free lists, counts by kind, section state. Return violations, write lines. */
+unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out);
+
+/* Visits every materialised descriptor of RAM that is the head of a block (or single), in pfn order.
+ * nr: pages of the block. Sections that were never materialised are not visited (they are wholly free). */
+void kmm_phys_for_each(struct kmm *k, void (*visit)(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr),
+		       void *arg);
+
+/* Totals over zones. */
+kmm_word kmm_phys_free_pages(const struct kmm *k);
+kmm_word kmm_phys_managed_pages(const struct kmm *k);
+
+#endif

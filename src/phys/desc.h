@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page descriptor: what is known about one frame. It holds no pointers: 24 bytes on 32-bit machines,
+ * 32 on 64-bit ones (the wide tail), the same on every ground. Descriptors are an array indexed by pfn
+ * (k->phys->memmap); only sections that were materialised hold meaningful ones.
+ *
+ * The fields a, b, obj and count change meaning with the kind (the tag):
+ *
+ *   kind      count            a            b            obj
+ *   FREE      -                next pfn     prev pfn     -          (order in flags)
+ *   SLAB      inuse|free<<16   next pfn     prev pfn     cache
+ *   ANON      mapcount         index        spare        anon object
+ *   FILE      mapcount         index        spare        backing
+ *   VMALLOC   -                -            -            area
+ *   PGTABLE   entries present  -            -            mm (or 0: the kernel's)
+ *   others    mapcount (0)     -            -            -
+ *
+ * Links hold pfn + 1 so that all-zero memory is a valid descriptor of kind NONE; 0 ends a list.
+ * Locks: FREE fields and flags of free frames: the zone lock. Others: the owner's lock; refcount atomic.
+ */
+#ifndef KMM_PHYS_DESC_H
+#define KMM_PHYS_DESC_H
+
+#include <stdatomic.h>
+
+#include "base/debug.h"
+#include "kmm/page.h"
+
+struct kmm_page {
+	uint32_t flags;         /* kind 0-3, order 4-7, zone 8-10, PG_ bits 16-31 */
+	atomic_uint refcount;
+	atomic_uint count;      /* by kind, see above */
+	uint32_t a, b, obj;     /* by kind; low 32 bits on wide machines */
+};
+
+struct kmm_page_wide {
+	struct kmm_page page;
+	uint16_t a_hi, b_hi;
+	uint32_t obj_hi;
+};
+
+_Static_assert(sizeof(struct kmm_page) == 24, "descriptor of a 32-bit machine");
+_Static_assert(sizeof(struct kmm_page_wide) == 32, "descriptor of a 64-bit machine");
+_Static_assert(KMM_NR_KINDS <= 16 && KMM_NR_ZONES <= 8, "flag fields");
+
+enum {
+	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
+	KMM_PG_DIRTY = 1u << 17,
+	KMM_PG_KMAPPED = 1u << 18,  /* has a slot in the kmap window */
+	KMM_PG_BOOT = 1u << 19      /* reserved at boot, may be given back */
+};
+
+/* Bytes per descriptor on this machine; a constant in a 32-bit build. */
+unsigned kmm_page_stride(const struct kmm *k);
+
+static inline enum kmm_kind kmm_page_kind(const struct kmm_page *p) { return (enum kmm_kind)(p->flags & 15); }
+static inline unsigned kmm_page_order(const struct kmm_page *p) { return (p->flags >> 4) & 15; }
+static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return (enum kmm_zone_id)((p->flags >> 8) & 7); }
+
+/* Changes the kind of an allocated frame and keeps the per-zone counts by kind; count/a/b/obj become 0. */
+void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind);
+
+/* Index of an ANON or FILE page; up to 48 bits on wide machines. */
+uint64_t kmm_page_index(const struct kmm *k, const struct kmm_page *p);
+void kmm_page_set_index(const struct kmm *k, struct kmm_page *p, uint64_t index);
+
+/* The owner object: a pointer into low memory, 8-byte aligned, or NULL. */
+void *kmm_page_owner(const struct kmm *k, const struct kmm_page *p);
+void kmm_page_set_owner(const struct kmm *k, struct kmm_page *p, const void *owner);
+
+/* Next and previous in a list by descriptors (FREE, SLAB); NULL at the end. */
+struct kmm_page *kmm_page_next(struct kmm *k, const struct kmm_page *p);
+struct kmm_page *kmm_page_prev(struct kmm *k, const struct kmm_page *p);
+
+struct kmm_page_list { kmm_word first; kmm_word nr; }; /* first: pfn + 1, 0 empty */
+void kmm_page_list_add(struct kmm *k, struct kmm_page_list *list, struct kmm_page *p); /* at the front */
+void kmm_page_list_del(struct kmm *k, struct kmm_page_list *list, struct kmm_page *p);
+struct kmm_page *kmm_page_list_first(struct kmm *k, const struct kmm_page_list *list);
+
+/* High: no linear address. */
+static inline bool kmm_page_is_high(const struct kmm_page *p) { return kmm_page_zone(p) == KMM_ZONE_HIGHMEM; }
+
+#endif
