@@ -86,6 +86,13 @@ extern char x86_boot_stack[], x86_boot_stack_top[];
 /* Written by the kernel (apps/os). Called once; must not return. */
 void kernel_main(void);
 
+/*
+ * The hooks of the core, filled in but for wait and wake: the kernel sets those (and may replace log) before it
+ * starts the core. Works before and after paging is on; may be called again and returns the same struct.
+ */
+struct kmm_port;
+struct kmm_port *x86_port_init(void);
+
 /* ---------------------------------------------------------------------------------------------- processor */
 
 struct x86_cpu_info {

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * paging.c - turn paging on with the core's tables; roots and TLB afterwards.
+ *
+ * KMM_X86_PAE (0 or 1, from the build) is all this file knows of the table format: the width of a top-level entry, how
+ * many there are, and CR4.PAE. The switch needs the kernel's first top-level entry in slot 0 for a few instructions.
+ * Global pages are enabled only after that entry is gone, so no global translation of it can survive in the TLB.
+ */
+#include "32/cpu.h"
+
+#if KMM_X86_PAE
+typedef uint64_t top_entry;
+#define KERNEL_SLOT (X86_PAGE_OFFSET >> 30)
+#else
+typedef uint32_t top_entry;
+#define KERNEL_SLOT (X86_PAGE_OFFSET >> 22)
+#endif
+
+#define MSR_EFER 0xC0000080u
+#define EFER_NXE 0x800u
+
+static void enable_no_execute(void)
+{
+	uint32_t lo, hi;
+
+	if (!KMM_X86_PAE || !x86_cpu_info.nx)
+		return;
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(MSR_EFER));
+	__asm__ volatile("wrmsr" : : "a"(lo | EFER_NXE), "d"(hi), "c"(MSR_EFER));
+}
+
+static uint32_t cr4_for_switch(void)
+{
+	uint32_t cr4 = x86_read_cr4() & ~X86_CR4_PGE;
+
+	if (x86_cpu_info.pse)
+		cr4 |= X86_CR4_PSE;
+	if (KMM_X86_PAE)
+		cr4 |= X86_CR4_PAE;
+	return cr4;
+}
+
+void x86_paging_enable(uint64_t root_pa)
+{
+	volatile top_entry *root = (volatile top_entry *)((uint32_t)root_pa + X86_PAGE_OFFSET);
+	struct x86_cpu *cpu = x86_this_cpu();
+	uint32_t cr0 = x86_read_cr0();
+
+	if (KMM_X86_PAE && !x86_cpu_info.pae)
+		x86_panic("this kernel uses PAE page tables, the processor has none");
+	if (root_pa >> 32 || !(root[KERNEL_SLOT] & 1))
+		x86_panic("page table root %llx does not map the kernel", root_pa);
+	x86_write_cr4(cr4_for_switch());
+	enable_no_execute();
+	cr0 = (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG | X86_CR0_WP | X86_CR0_AM;
+
+	root[0] = root[KERNEL_SLOT];
+	x86_paging_switch((uint32_t)root_pa, cr0, x86_gdt_build(cpu));
+	root[0] = 0;
+	x86_write_cr3((uint32_t)root_pa);
+
+	if (x86_cpu_info.pge)
+		x86_write_cr4(x86_read_cr4() | X86_CR4_PGE);
+	x86_paging_on = true;
+	x86_idt_load();
+	x86_tss_start(cpu, (uint32_t)root_pa);
+}
+
+void x86_load_root(uint64_t root_pa)
+{
+	x86_write_cr3((uint32_t)root_pa);
+}
+
+uint64_t x86_current_root(void)
+{
+	return x86_read_cr3();
+}
+
+void x86_tlb_flush_local(void)
+{
+	x86_write_cr3(x86_read_cr3());
+}
+
+void x86_tlb_flush_all(void)
+{
+	uint32_t cr4 = x86_read_cr4();
+
+	if (!(cr4 & X86_CR4_PGE)) {
+		x86_tlb_flush_local();
+		return;
+	}
+	x86_write_cr4(cr4 & ~X86_CR4_PGE);
+	x86_write_cr4(cr4);
+}
