@@ -23,6 +23,7 @@
 
 static inline void kmm_trace(struct kmm *k, enum kmm_event id, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
+	k->events[id]++;
 	if (k->trace) {
 		struct kmm_trace_event event = { id, a, b, c, d };
 

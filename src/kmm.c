@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole manager in one call: the only file that knows every tier. Start order is the layer order; each step
+ * allocates from the one before it.
+ */
+#include "kmm/kmm.h"
+
+enum kmm_status kmm_init(void *state, const struct kmm_machine *machine, struct kmm_port *port, struct kmm **out,
+			 const char **why)
+{
+	struct kmm *k;
+	enum kmm_status status = kmm_init_frames(state, machine, port, &k, why);
+
+	if (status)
+		return status;
+	status = kmm_init_kernel(k);
+	if (!status)
+		status = kmm_init_spaces(k);
+	if (status) {
+		if (why)
+			*why = "not enough low memory for the kernel's own tables and caches";
+		return status;
+	}
+	*out = k;
+	return KMM_OK;
+}
