@@ -350,7 +350,7 @@ struct x86_fpu {
 void x86_fpu_init(struct x86_fpu *fpu);   /* clean state of a new program */
 void x86_fpu_switch(struct x86_fpu *fpu); /* fpu belongs to the task about to run; NULL: kernel thread. Interrupts off */
 void x86_fpu_sync(struct x86_fpu *fpu);   /* bring memory up to date (before reading the image). Interrupts off */
-void x86_fpu_forget(struct x86_fpu *fpu); /* registers are worthless: task ends, exec, or image was written. Irqs off */
+void x86_fpu_forget(struct x86_fpu *fpu); /* registers are worthless: end, exec, image written. Irqs off */
 void x86_fpu_copy(struct x86_fpu *to, struct x86_fpu *from); /* fork; syncs from. Interrupts off */
 void *x86_fpu_image(struct x86_fpu *fpu); /* the 512-byte FXSAVE image in memory */
 

@@ -81,6 +81,7 @@ void x86_tss_start(struct x86_cpu *cpu, uint32_t root_pa)
 	cpu->tss.iomap_base = sizeof(cpu->tss); /* beyond the limit: ring 3 may use no I/O port */
 	df_task_build(cpu, root_pa);
 	__asm__ volatile("ltr %w0" : : "r"(X86_GDT_TSS * 8));
+	__asm__ volatile("lldt %w0" : : "r"(0)); /* after reset it covers linear 0..FFFF: ring 3 must find none */
 	idt[X86_TRAP_DF] = gate(X86_GDT_DF_TSS * 8, 0, GATE_TASK);
 }
 

@@ -17,11 +17,12 @@ run() {
 	got=$?
 	if [ "$got" -eq "$status" ] && grep -q "$text" "$out"; then
 		echo "ok   $kernel: $name"
-	else
-		echo "FAIL $kernel: $name (status $got, expected $status and \"$text\")"
-		cat "$out" "$log"
-		failed=1
+		return 0
 	fi
+	echo "FAIL $kernel: $name (status $got, expected $status and \"$text\")"
+	cat "$out" "$log"
+	failed=1
+	return 1
 }
 
 for kernel in i386 i386-pae; do
@@ -31,7 +32,7 @@ for kernel in i386 i386-pae; do
 	run 'instruction count' 1 '^0 failures' $kernel -cpu qemu64 -m 64M -icount shift=0,align=off,sleep=off </dev/null
 	run 'every feature' 1 '^0 failures' $kernel -cpu max -m 64M </dev/null
 	run 'q35' 1 '^0 failures' $kernel -M q35 -m 64M </dev/null
-	(sleep 2; echo hello) | run 'console input' 1 '^hello' $kernel -m 64M -append echo
+	(sleep 2; echo hello) | run 'console input' 1 '^hello' $kernel -m 64M -append echo || failed=1
 	run 'double fault' 127 'double fault' $kernel -m 64M -append doublefault </dev/null
 	run 'early trap' 127 'trap 6 ' $kernel -m 64M -append trap </dev/null
 done

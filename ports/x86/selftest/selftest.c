@@ -39,15 +39,16 @@ static uint8_t user_stack[4096] __attribute__((aligned(4096)));
 static uint8_t scratch[2][4096] __attribute__((aligned(4096)));
 static uint8_t thread_stack[8192] __attribute__((aligned(16)));
 
-static struct x86_context *main_context, *dead_context;
+static struct x86_context *main_context, *dead_context, *loop_context;
 static struct x86_frame seen;
 static uint32_t seen_cr2, timer_irqs, console_irqs;
 static struct x86_fpu fpu[2];
 static int failures;
 
 /* Ring 3 programs; each ends in a trap that the test looks at. */
-extern const uint8_t user_programs[], user_programs_end[], user_syscall[], user_divide[], user_undefined[], user_kernel[],
-	user_privileged[], user_tls[], user_sse_set[], user_sse_get[], user_into[], user_port[], user_jump[], user_bp[];
+extern const uint8_t user_programs[], user_programs_end[], user_syscall[], user_divide[], user_undefined[];
+extern const uint8_t user_kernel[], user_privileged[], user_tls[], user_sse_set[], user_sse_get[], user_into[];
+extern const uint8_t user_port[], user_jump[], user_bp[], user_ldt[], user_loop[], user_sysenter[];
 __asm__(".section .rodata\n"
 	".globl user_programs\nuser_programs:\n"
 	"user_syscall: movl $0x1234, %eax; movl $7, %ebx; std; int $0x80; ud2\n"
@@ -62,6 +63,9 @@ __asm__(".section .rodata\n"
 	"user_bp: int3\n"
 	"user_port: outb %al, $0x80\n"
 	"user_jump: movl $0x12345678, %eax; jmp *%eax\n"
+	"user_ldt: movl $7, %eax; movl %eax, %ds\n"
+	"user_sysenter: sysenter\n"
+	"user_loop: incl %ecx; jmp user_loop\n"
 	"user_programs_end: .text\n");
 
 static void check(const char *name, bool good)
@@ -153,9 +157,12 @@ static void on_trap(struct x86_frame *frame)
 
 static void on_irq(struct x86_frame *frame, int irq)
 {
-	(void)frame;
 	timer_irqs += irq == 0;
 	console_irqs += irq == 4;
+	if (x86_frame_from_user(frame)) {
+		seen = *frame;
+		x86_context_switch(&loop_context, main_context);
+	}
 }
 
 static void enter_user(void *frame)
@@ -205,6 +212,8 @@ static void test_traps(void)
 	expect("ring 3: undefined opcode", user_undefined, X86_TRAP_UD);
 	expect("ring 3: privileged instruction", user_privileged, X86_TRAP_GP);
 	expect("ring 3: I/O port", user_port, X86_TRAP_GP);
+	expect("ring 3: local descriptor table", user_ldt, X86_TRAP_GP);
+	expect("ring 3: sysenter", user_sysenter, X86_TRAP_GP);
 	expect("ring 3: kernel address", user_kernel, X86_TRAP_PF);
 	check("fault address and reason", seen_cr2 == 0xC0100000u && seen.err == (X86_PF_USER | X86_PF_PRESENT));
 	expect("ring 3: jump to nowhere", user_jump, X86_TRAP_PF);
@@ -323,6 +332,18 @@ static void test_time(void)
 	check("ticks and time agree", timer_irqs >= 6 && ns > 30000000 && ns < 200000000);
 }
 
+/* A loop in ring 3 is taken off the processor by the timer, resumed, and taken off again further on. */
+static void test_preemption(void)
+{
+	struct x86_frame f = user_frame(user_loop);
+	uint32_t count;
+
+	run_frame(&f);
+	count = seen.ecx;
+	x86_context_switch(&main_context, loop_context);
+	check("preemption of ring 3", count && seen.ecx > count && seen.trapno == X86_IRQ_BASE);
+}
+
 static void test_print(void)
 {
 	char buf[64];
@@ -387,6 +408,7 @@ void kernel_main(void)
 	test_tlb();
 	test_high();
 	test_time();
+	test_preemption();
 	if (cmdline_has("echo"))
 		echo();
 	if (cmdline_has("doublefault"))
