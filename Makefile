@@ -60,8 +60,8 @@ FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 # A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
 # compiler can see, so nothing is paid for the generality of the hosted build; VA32 makes addresses and
 # page numbers 32-bit words.
-FLAGS_i386 := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_PIN_FORMAT=kmm_fmt_i386
-FLAGS_i386-pae := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
+FLAGS_i386 := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=kmm_fmt_i386
+FLAGS_i386-pae := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
 
 LINK_hosted :=
 LINK_asan := $(SANITIZE)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Run the port's self-test kernels in QEMU:  run.sh DIR  (DIR as given to selftest.mk). Prints one line per run and
+# Run the port's self-test kernels in QEMU:  run.sh DIR  (the build folder). Prints one line per run and
 # exits 1 if any run did not end as expected; the console output of a failed run follows its line.
 dir=${1:?usage: run.sh DIR}
 failed=0
@@ -12,7 +12,7 @@ run() {
 	name=$1 status=$2 text=$3 kernel=$4
 	shift 4
 	: >"$report"
-	timeout 120 qemu-system-x86_64 -kernel "$dir/$kernel.elf" -display none -no-reboot -monitor none \
+	timeout 120 qemu-system-x86_64 -kernel "$dir/$kernel/x86-selftest.elf" -display none -no-reboot -monitor none \
 		-serial stdio -serial "file:$report" -device isa-debug-exit,iobase=0x501,iosize=2 "$@" >"$out" 2>"$log"
 	got=$?
 	if [ "$got" -eq "$status" ] && grep -q "$text" "$out"; then

@@ -1,25 +1,19 @@
 # SPDX-License-Identifier: MIT
-# Build the port's self-test kernels without the core:  make -f ports/x86/selftest/selftest.mk OUT=DIR
-# and run them:  ports/x86/selftest/run.sh DIR
-include ports/x86/x86.mk
+# The port's self-test kernels (the port alone, without the core), compiled exactly like the real kernels:
+#   make -f ports/x86/selftest/selftest.mk x86-selftest        build and run them
+include Makefile
 
-OUT ?= build/x86-selftest
-WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef
-SOURCES := $(X86_32_SOURCES) ports/x86/selftest/selftest.c
+SELFTEST_SOURCES := $(PORT_X86_32) ports/x86/selftest/selftest.c
+SELFTESTS := $(BARE_PROFILES:%=build/%/x86-selftest.elf)
 
-all: $(OUT)/i386.elf $(OUT)/i386-pae.elf
+.PHONY: x86-selftest
+x86-selftest: $(SELFTESTS)
+	@ports/x86/selftest/run.sh build
 
-define kernel
-OBJS_$(1) := $$(addprefix $(OUT)/$(1)/,$$(addsuffix .o,$$(basename $(SOURCES))))
-$(OUT)/$(1).elf: $$(OBJS_$(1)) $(X86_32_LDSCRIPT)
-	ld $(X86_32_LDFLAGS) -o $$@ $$(OBJS_$(1))
-$(OUT)/$(1)/%.o: %.c
-	@mkdir -p $$(@D)
-	$(CC) $(X86_32_CFLAGS) $(WARN) $(2) -MMD -c $$< -o $$@
-$(OUT)/$(1)/%.o: %.S
-	@mkdir -p $$(@D)
-	$(CC) $(X86_32_CFLAGS) $(2) -MMD -c $$< -o $$@
--include $$(OBJS_$(1):.o=.d)
+define selftest_rules
+build/$(1)/x86-selftest.elf: $$(call objs,$(1),$$(SELFTEST_SOURCES)) ports/x86/32/kernel.ld
+	$$(call say,LINK,$$@)mkdir -p $$(@D)
+	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
 endef
-$(eval $(call kernel,i386,$(X86_I386_DEFS)))
-$(eval $(call kernel,i386-pae,$(X86_PAE_DEFS)))
+$(foreach p,$(BARE_PROFILES),$(eval $(call selftest_rules,$(p))))
