@@ -10,6 +10,14 @@
 #   tier c  user spaces, faults, reclaim         pageq swap vm fault reclaim observe kmm.c
 
 KMM_TIER_A :=
+KMM_TIER_A += src/base/math.c
+KMM_TIER_A += src/base/status.c
+KMM_TIER_A += src/base/names.c
+KMM_TIER_A += src/base/printf.c
+KMM_TIER_A += src/base/debug.c
+KMM_TIER_A += src/base/lock.c
+KMM_TIER_A += src/phys/machine.c
+KMM_TIER_A += src/phys/layout.c
 
 KMM_TIER_B :=
 
