@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every attempt to allocate fails once: the nth of a life, for n = 1, 2, ... until a life passes untouched.
+ * After each, the audit is clean and not one page is lost. The names of the sites that were failed go to the file
+ * named by KMM_SITES_OUT, if set; scripts/check-sites compares them with the names in the source.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/test.h"
+#include "kmm/observe.h"
+#include "scenario/life.h"
+
+#define RAM (1200ull << 20) /* enough for high memory on 32-bit machines */
+
+static void note_site(const char *site)
+{
+	const char *path = getenv("KMM_SITES_OUT");
+	FILE *file = path && site ? fopen(path, "a") : NULL;
+
+	if (!file)
+		return;
+	fprintf(file, "%s\n", site);
+	fclose(file);
+}
+
+static void fail_lives(struct hosted_machine *m)
+{
+	struct kmm *k = hosted_kmm(m);
+	struct kmm_memory_stats before, after;
+	struct hosted_file_sink err;
+	const char *site = "", *wrong = NULL;
+
+	life_run(m, &wrong); /* warm: caches have their first slabs */
+	CHECK_STR(wrong ? wrong : "", "");
+	for (uint64_t n = 1; site; n++) {
+		const char *failed;
+
+		kmm_memory_stats(k, &before);
+		kmm_fail_nth(k, n);
+		failed = life_run(m, &wrong);
+		kmm_fail_count(k, &site);
+		kmm_fail_nth(k, 0);
+		note_site(site);
+		if (wrong)
+			fprintf(stderr, "attempt %llu (%s) in %s: %s\n", (unsigned long long)n, site ? site : "-",
+				failed ? failed : "-", wrong);
+		CHECK(!wrong);
+		CHECK(site || !failed);
+		CHECK_EQ(kmm_audit(k, hosted_file_sink(&err, stderr)), 0);
+		kmm_memory_stats(k, &after);
+		CHECK(n < 5000);
+	}
+	CHECK_EQ(after.managed_pages, before.managed_pages);
+}
+
+static void fail_format(enum kmm_format_id format)
+{
+	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = RAM };
+	struct hosted_machine *m;
+	const char *why = "";
+
+	CHECK_OK(hosted_boot(&config, &m, &why));
+	CALL(fail_lives(m));
+	hosted_shutdown(m);
+}
+
+KMM_TEST(fail_every_site_i386) { CALL(fail_format(KMM_I386)); }
+KMM_TEST(fail_every_site_i386_pae) { CALL(fail_format(KMM_I386_PAE)); }
+KMM_TEST(fail_every_site_x86_64) { CALL(fail_format(KMM_X86_64)); }
+KMM_TEST(fail_every_site_x86_64_la57) { CALL(fail_format(KMM_X86_64_LA57)); }
+
+/* The same for start-up itself: tier b and c on a machine that has its frames. */
+KMM_TEST(fail_every_site_of_start)
+{
+	const char *site = "", *why;
+
+	for (uint64_t n = 1; site; n++) {
+		struct hosted_config config = { .machine = { .format = KMM_I386_PAE, .nr_cpus = 1 },
+						.ram_bytes = RAM, .tier = HOSTED_FRAMES };
+		struct hosted_machine *m;
+		enum kmm_status status;
+
+		CHECK_OK(hosted_boot(&config, &m, &why));
+		kmm_fail_nth(hosted_kmm(m), n);
+		status = kmm_init_kernel(hosted_kmm(m));
+		if (!status)
+			status = kmm_init_spaces(hosted_kmm(m));
+		kmm_fail_count(hosted_kmm(m), &site);
+		note_site(site);
+		CHECK_EQ(status, site ? KMM_ENOMEM : KMM_OK);
+		hosted_shutdown(m);
+		CHECK(n < 5000);
+	}
+}

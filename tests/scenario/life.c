@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "scenario/life.h"
+
+#include <string.h>
+
+#include "kmm/kmap.h"
+#include "kmm/observe.h"
+#include "kmm/slab.h"
+#include "kmm/vmalloc.h"
+
+#define PAGE ((uint64_t)KMM_PAGE_SIZE)
+#define PROT_RW (KMM_PROT_READ | KMM_PROT_WRITE)
+
+/* What one life holds; fini gives back whatever is there. */
+struct life {
+	struct hosted_machine *m;
+	struct kmm *k;
+	const char *wrong;
+	struct kmm_cache *cache;
+	void *object[3];
+	void *area, *view;
+	struct kmm_page *page, *viewed[2];
+	struct kmm_mm *mm, *child;
+	struct kmm_file file;
+	bool has_file;
+};
+
+static bool check(struct life *l, bool good, const char *sentence)
+{
+	if (!good && !l->wrong)
+		l->wrong = sentence;
+	return good;
+}
+
+static bool kernel_objects(struct life *l)
+{
+	if (kmm_cache_create(l->k, "life", 200, 0, 0, NULL, &l->cache))
+		return false;
+	l->object[0] = kmm_cache_alloc(l->k, l->cache, KMM_GFP_KERNEL);
+	l->object[1] = kmm_kzalloc(l->k, 1000, KMM_GFP_KERNEL);
+	l->object[2] = kmm_kmalloc(l->k, 50000, KMM_GFP_KERNEL);
+	return l->object[0] && l->object[1] && l->object[2];
+}
+
+static bool kernel_views(struct life *l)
+{
+	char *view;
+
+	l->area = kmm_vmalloc(l->k, 3 * PAGE, "life");
+	l->page = kmm_alloc_cleared_page(l->k, KMM_GFP_HIGHUSER);
+	l->viewed[0] = kmm_alloc_pages(l->k, KMM_GFP_HIGHUSER, 0);
+	l->viewed[1] = kmm_alloc_pages(l->k, KMM_GFP_KERNEL, 0);
+	if (!l->area || !l->page || !l->viewed[0] || !l->viewed[1])
+		return false;
+	memset(l->area, 0x11, 3 * PAGE);
+	l->view = kmm_vmap(l->k, l->viewed, 2, PROT_RW, "life");
+	view = kmm_kmap(l->k, l->page);
+	if (!view)
+		return false;
+	check(l, view[5] == 0, "a cleared page is not zero");
+	view[5] = 7;
+	kmm_kunmap(l->k, l->page);
+	return l->view != NULL;
+}
+
+/* One byte at va, by the machine's MMU; false only for lack of memory. */
+static bool poke(struct life *l, struct kmm_mm *mm, uint64_t va, uint8_t value)
+{
+	struct hosted_result r = hosted_write_user(l->m, mm, va, &value, 1);
+
+	check(l, r.ok || r.signal == 9, "a write to a writable mapping got a signal");
+	return r.ok;
+}
+
+static bool peek(struct life *l, struct kmm_mm *mm, uint64_t va, uint8_t want)
+{
+	uint8_t value = 0;
+	struct hosted_result r = hosted_read_user(l->m, mm, va, &value, 1);
+
+	check(l, r.ok || r.signal == 9, "a read of a readable mapping got a signal");
+	if (r.ok)
+		check(l, value == want, "content is lost or mixed up");
+	return r.ok;
+}
+
+static bool space(struct life *l)
+{
+	struct kmm_uva stack_top = kmm_uva((kmm_word)kmm_layout_of(l->k)->user_end);
+	uint64_t top = stack_top.v;
+
+	if (kmm_mm_create(l->k, &l->mm) || kmm_mm_map_stack(l->mm, stack_top, 2 * PAGE, false))
+		return false;
+	kmm_mm_set_brk(l->mm, kmm_uva(0x10000000));
+	if (kmm_brk(l->mm, kmm_uva(0x10003000)).v != 0x10003000)
+		return false;
+	return poke(l, l->mm, top - 100, 1) && poke(l, l->mm, top - 5 * PAGE, 2) && poke(l, l->mm, 0x10001000, 3);
+}
+
+static bool mappings(struct life *l)
+{
+	struct kmm_uva at, moved;
+	size_t done;
+
+	kmm_file_init(&l->file, l->k, 0, "/life");
+	l->has_file = true;
+	if (kmm_file_write(&l->file, 0, "file content", 12, &done) || kmm_file_write(&l->file, 9 * PAGE, "end", 3, &done))
+		return false;
+	if (kmm_mmap(l->mm, kmm_uva(0x20000000), 16 * PAGE, PROT_RW, KMM_MAP_PRIVATE | KMM_MAP_FIXED | KMM_MAP_ANONYMOUS,
+		     NULL, 0, &at) ||
+	    kmm_mmap(l->mm, kmm_uva(0x30000000), 10 * PAGE, PROT_RW, KMM_MAP_PRIVATE | KMM_MAP_FIXED, &l->file.backing, 0,
+		     &at) ||
+	    kmm_mmap(l->mm, kmm_uva(0x31000000), 10 * PAGE, PROT_RW, KMM_MAP_SHARED | KMM_MAP_FIXED, &l->file.backing, 0,
+		     &at) ||
+	    kmm_mmap(l->mm, kmm_uva(0x32000000), 4 * PAGE, PROT_RW,
+		     KMM_MAP_SHARED | KMM_MAP_FIXED | KMM_MAP_ANONYMOUS, NULL, 0, &at))
+		return false;
+	if (!peek(l, l->mm, 0x20005000, 0) || !poke(l, l->mm, 0x20005000, 5) || !peek(l, l->mm, 0x30000000, 'f') ||
+	    !poke(l, l->mm, 0x30000000, 'F') || !poke(l, l->mm, 0x31000001, 'I') || !poke(l, l->mm, 0x32000000, 9))
+		return false;
+	if (kmm_mprotect(l->mm, kmm_uva(0x20004000), 4 * PAGE, KMM_PROT_READ) ||
+	    kmm_munmap(l->mm, kmm_uva(0x20008000), 2 * PAGE) ||
+	    kmm_mremap(l->mm, kmm_uva(0x32000000), 4 * PAGE, 8 * PAGE, KMM_MREMAP_MAYMOVE, kmm_uva(0), &moved) ||
+	    kmm_madvise(l->mm, kmm_uva(0x2000a000), 2 * PAGE, 4))
+		return false;
+	return peek(l, l->mm, 0x20005000, 5) && peek(l, l->mm, 0x31000000, 'f') && peek(l, l->mm, 0x30000001, 'i');
+}
+
+static bool family(struct life *l)
+{
+	if (kmm_mm_fork(l->mm, &l->child))
+		return false;
+	return poke(l, l->child, 0x10001000, 44) && peek(l, l->mm, 0x10001000, 3) && poke(l, l->mm, 0x30000000, 'G') &&
+	       peek(l, l->child, 0x30000000, 'F') && poke(l, l->child, 0x31000002, 'L') &&
+	       peek(l, l->mm, 0x31000002, 'L');
+}
+
+static void fini(struct life *l)
+{
+	hosted_put_space(l->m, l->child);
+	hosted_put_space(l->m, l->mm);
+	if (l->has_file)
+		kmm_backing_put(&l->file.backing);
+	if (l->view)
+		kmm_vunmap(l->k, l->view);
+	if (l->area)
+		kmm_vfree(l->k, l->area);
+	for (unsigned i = 0; i < 2; i++)
+		if (l->viewed[i])
+			kmm_free_pages(l->k, l->viewed[i], 0);
+	if (l->page)
+		kmm_free_pages(l->k, l->page, 0);
+	if (l->object[0])
+		kmm_cache_free(l->k, l->cache, l->object[0]);
+	kmm_kfree(l->k, l->object[1]);
+	kmm_kfree(l->k, l->object[2]);
+	if (l->cache && kmm_cache_destroy(l->k, l->cache))
+		check(l, false, "an empty cache could not be destroyed");
+}
+
+const char *life_run(struct hosted_machine *m, const char **wrong)
+{
+	static const struct { const char *name; bool (*step)(struct life *l); } steps[] = {
+		{ "kernel objects", kernel_objects }, { "kernel views", kernel_views }, { "a space", space },
+		{ "mappings", mappings }, { "a family", family },
+	};
+	struct life l = { .m = m, .k = hosted_kmm(m) };
+	const char *failed = NULL;
+
+	for (unsigned i = 0; i < sizeof steps / sizeof steps[0] && !failed; i++) {
+		if (!steps[i].step(&l))
+			failed = steps[i].name;
+		if (kmm_audit(l.k, NULL))
+			check(&l, false, "the audit found a violation while the life was going on");
+	}
+	fini(&l);
+	*wrong = l.wrong;
+	return failed;
+}
