@@ -20,6 +20,16 @@ KMM_TIER_A += src/phys/machine.c
 KMM_TIER_A += src/phys/layout.c
 
 KMM_TIER_B :=
+KMM_TIER_B += src/pt/format.c
+KMM_TIER_B += src/pt/fmt_i386.c
+KMM_TIER_B += src/pt/fmt_pae.c
+KMM_TIER_B += src/pt/fmt_x86_64.c
+KMM_TIER_B += src/pt/walk.c
+KMM_TIER_B += src/pt/map.c
+KMM_TIER_B += src/pt/window.c
+KMM_TIER_B += src/pt/tlb.c
+KMM_TIER_B += src/pt/init.c
+KMM_TIER_B += src/pt/audit.c
 
 KMM_TIER_C :=
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Gathered flushes: change entries first, tell the processors once, and only then let go of what the old entries
+ * led to. The gather keeps one range from the lowest to the highest changed address; the port decides from its
+ * length whether to drop single translations or all.
+ *
+ * Which CPUs have a space loaded is not known here, so all others are told; with one CPU there are none.
+ */
+#include "pt/map.h"
+
+static void flush_cpus(struct kmm *k, const struct kmm_flush *flush)
+{
+	struct kmm_port *port = k->port;
+	unsigned long flags;
+
+	kmm_trace(k, KMM_EV_TLB_FLUSH, flush->start, flush->end, flush->tables, flush->root.v);
+	if (k->machine.nr_cpus == 1) {
+		port->tlb_flush_local(port, flush);
+		return;
+	}
+	/* Interrupts off: moving to another CPU in between would leave one out. */
+	flags = port->irq_save(port);
+	port->tlb_flush_local(port, flush);
+	port->tlb_flush_others(port, UINT64_MAX >> (64 - k->machine.nr_cpus) & ~(UINT64_C(1) << port->cpu_id(port)),
+			       flush);
+	port->irq_restore(port, flags);
+}
+
+void kmm_tlb_begin(struct kmm *k, struct kmm_tlb *tlb, struct kmm_space *space)
+{
+	(void)k;
+	tlb->space = space;
+	tlb->start = tlb->end = 0;
+	tlb->tables = false;
+	tlb->free_tables = (struct kmm_page_list){ 0, 0 };
+	tlb->nr_held = 0;
+}
+
+void kmm_tlb_note(struct kmm *k, struct kmm_tlb *tlb, kmm_word va, struct kmm_page *frame)
+{
+	kmm_word start = va & ~(kmm_word)(KMM_PAGE_SIZE - 1);
+
+	if (tlb->start >= tlb->end) {
+		tlb->start = start;
+		tlb->end = start + KMM_PAGE_SIZE;
+	} else if (start < tlb->start) {
+		tlb->start = start;
+	} else if (start >= tlb->end) {
+		tlb->end = start + KMM_PAGE_SIZE;
+	}
+	if (frame) {
+		KMM_ASSERT(k, tlb->nr_held < KMM_TLB_HELD);
+		tlb->held[tlb->nr_held++] = frame;
+	}
+}
+
+bool kmm_tlb_full(const struct kmm_tlb *tlb)
+{
+	return tlb->nr_held == KMM_TLB_HELD;
+}
+
+void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
+{
+	struct kmm_flush flush = { { 0 }, tlb->start, tlb->end, tlb->tables };
+
+	if (!tlb->space->is_kernel)
+		flush.root = tlb->space->root;
+	if (tlb->start < tlb->end || tlb->tables)
+		flush_cpus(k, &flush);
+	for (unsigned i = 0; i < tlb->nr_held; i++)
+		kmm_put_page(k, tlb->held[i]);
+	kmm_pt_free_list(k, &tlb->free_tables);
+	kmm_tlb_begin(k, tlb, tlb->space);
+}
+
+void kmm_pt_flush_kernel(struct kmm *k, struct kmm_kva start, struct kmm_kva end)
+{
+	struct kmm_flush flush = { { 0 }, start.v, end.v, false };
+
+	flush_cpus(k, &flush);
+}
