@@ -104,6 +104,8 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 USER := $(wildcard tests/user/*.c)
 BENCH := $(wildcard bench/*.c)
+BENCH_COMMON := $(wildcard bench/common/*.c bench/peers/*.c)
+BENCH_GUEST := $(wildcard bench/guest/*.c)
 FUZZ := $(wildcard fuzz/*.c)
 
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
@@ -113,7 +115,7 @@ BARE_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
 
 USER_BINS := $(USER:tests/user/%.c=build/user/%)
-BENCH_BINS := $(BENCH:bench/%.c=build/bench/%)
+BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 KERNELS := $(BARE_PROFILES:%=build/kernel-%.elf)
 
@@ -219,7 +221,7 @@ build/asan/tests/hosted: $(call test_objs,asan)
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -pthread
 
-build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(PORT_HOSTED)) build/libkmm.a
+build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(PORT_HOSTED)) build/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
 
@@ -250,10 +252,15 @@ build/user/%: tests/user/%.c $(wildcard tests/user/*.h) Makefile
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(USER_FLAGS) -pthread -o $@ $<
 
+# The benchmark's ring-3 program: as a distribution would build it.
+build/bench/guest/%: bench/guest/%.c Makefile
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc -std=gnu11 -m32 -static -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
+
 # --- dependency files -----------------------------------------------------------------------------
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES))) \
-	$(call objs,hosted,$(BENCH)) $(call objs,fuzz,$(FUZZ))
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON)) $(call objs,fuzz,$(FUZZ))
 -include $(wildcard $(ALL_OBJS:.o=.d))

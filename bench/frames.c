@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page frames on the hosted machine: kmm_alloc_pages()/kmm_free_pages() of an x86_64 machine with 8 GiB, beside our
+ * own minimal allocators (peers/). Frames are never touched, so this is the allocator and its descriptors alone.
+ *
+ *   bulk      half of all frames, freed in the same order
+ *   random    the same, freed in random order; its allocations start from that scattered state
+ *   repeat    alloc and free at once
+ *   mixed     orders 0..9, P(k) proportional to 2^-k, random frees, steady state at 80 % use
+ *   order9    half of all memory as 2 MiB blocks
+ *   init      starting a machine of 8 GiB, 1 TiB, 64 TiB: all three tiers, with the host's mappings for it
+ *
+ * Each figure is ns per call (one alloc, or one free), so a pair costs twice the "repeat" figure.
+ */
+#include "common/bench.h"
+#include "common/machine.h"
+#include "kmm/page.h"
+#include "peers/peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ORDER = 9, FULL_PERCENT = 80 };
+#define GIB ((uint64_t)1 << 30)
+
+struct block {
+	uintptr_t handle;
+	uint32_t order;
+};
+
+struct run {
+	const struct bench_options *options;
+	const struct peer *allocator;
+	uint64_t nr_frames;
+	struct block *block; /* room for nr_frames */
+	uint64_t seed;
+};
+
+/* ---- kmm behind the peers' interface ---- */
+
+static struct hosted_machine *machine;
+static struct kmm *k;
+
+static bool kmm_peer_init(uint64_t nr_frames)
+{
+	machine = bench_machine(nr_frames * KMM_PAGE_SIZE);
+	k = hosted_kmm(machine);
+	return true;
+}
+
+static void kmm_peer_fini(void)
+{
+	hosted_shutdown(machine);
+}
+
+static uintptr_t kmm_peer_alloc(unsigned order)
+{
+	return (uintptr_t)kmm_alloc_pages(k, KMM_GFP_KERNEL | KMM_GFP_NOWARN, order);
+}
+
+static void kmm_peer_free(uintptr_t block, unsigned order)
+{
+	kmm_free_pages(k, (struct kmm_page *)block, order);
+}
+
+static const struct peer peer_kmm = {
+	.name = "kmm", .max_order = KMM_NR_ORDERS - 1, .init = kmm_peer_init, .fini = kmm_peer_fini,
+	.alloc = kmm_peer_alloc, .free = kmm_peer_free
+};
+
+/* ---- workloads ---- */
+
+static void shuffle(struct run *run, uint64_t nr)
+{
+	struct block *b = run->block;
+
+	for (uint64_t i = nr; i > 1; i--) {
+		uint64_t j = bench_below(&run->seed, (uint32_t)i);
+		struct block other = b[i - 1];
+
+		b[i - 1] = b[j];
+		b[j] = other;
+	}
+}
+
+/* One repeat: takes nr blocks, frees them (in random order if asked to), ns per call. */
+static void fill_and_empty(struct run *run, unsigned order, bool random, double *alloc_ns, double *free_ns)
+{
+	const struct peer *a = run->allocator;
+	uint64_t nr = (run->nr_frames >> order) / 2, i;
+	uint64_t t = bench_now_ns();
+
+	for (i = 0; i < nr; i++) {
+		run->block[i].handle = a->alloc(order);
+		if (run->block[i].handle == PEER_NONE)
+			bench_die("%s: no block of order %u after %llu", a->name, order, (unsigned long long)i);
+	}
+	*alloc_ns = (double)(bench_now_ns() - t) / (double)nr;
+	if (random)
+		shuffle(run, nr);
+	t = bench_now_ns();
+	for (i = 0; i < nr; i++)
+		a->free(run->block[i].handle, order);
+	*free_ns = (double)(bench_now_ns() - t) / (double)nr;
+}
+
+static void bench_fill(struct run *run, const char *workload, unsigned order, bool random)
+{
+	struct bench_samples allocs = { .nr = 0 }, frees = { .nr = 0 };
+	char name[64];
+	double a, f;
+
+	fill_and_empty(run, order, random, &a, &f);
+	for (unsigned i = 0; i < run->options->repeats; i++) {
+		fill_and_empty(run, order, random, &a, &f);
+		bench_add(&allocs, a);
+		bench_add(&frees, f);
+	}
+	snprintf(name, sizeof(name), "frames.%s-alloc", workload);
+	bench_print(name, "ns", run->allocator->name, &allocs);
+	snprintf(name, sizeof(name), "frames.%s-free", workload);
+	bench_print(name, "ns", run->allocator->name, &frees);
+}
+
+static double repeat_once(struct run *run)
+{
+	const struct peer *a = run->allocator;
+	uint64_t nr = bench_scale(run->options, 10000000, 10000);
+	uint64_t t = bench_now_ns();
+
+	for (uint64_t i = 0; i < nr; i++)
+		a->free(a->alloc(0), 0);
+	return (double)(bench_now_ns() - t) / (double)nr / 2;
+}
+
+static void bench_repeat(struct run *run)
+{
+	struct bench_samples samples = { .nr = 0 };
+
+	repeat_once(run);
+	for (unsigned i = 0; i < run->options->repeats; i++)
+		bench_add(&samples, repeat_once(run));
+	bench_print("frames.repeat", "ns", run->allocator->name, &samples);
+}
+
+/* P(k) proportional to 2^-k for k in 0..9: each order holds the same share of memory. */
+static unsigned random_order(uint64_t *seed)
+{
+	for (;;) {
+		unsigned order = (unsigned)__builtin_ctzll(bench_random(seed) >> 3 | 1ull << 40);
+
+		if (order <= MAX_ORDER)
+			return order;
+	}
+}
+
+struct mix {
+	uint64_t nr, used, want; /* blocks held; frames held and wanted */
+	uint64_t failed;
+};
+
+static void mix_free(struct run *run, struct mix *mix)
+{
+	uint64_t i = bench_below(&run->seed, (uint32_t)mix->nr);
+	struct block *b = &run->block[i];
+
+	run->allocator->free(b->handle, b->order);
+	mix->used -= 1ull << b->order;
+	*b = run->block[--mix->nr];
+}
+
+static void mix_step(struct run *run, struct mix *mix)
+{
+	if (mix->used >= mix->want) {
+		mix_free(run, mix);
+		return;
+	}
+	unsigned order = random_order(&run->seed);
+	uintptr_t handle = run->allocator->alloc(order);
+
+	if (handle == PEER_NONE) {
+		mix->failed++;
+		mix_free(run, mix);
+		return;
+	}
+	run->block[mix->nr++] = (struct block){ handle, order };
+	mix->used += 1ull << order;
+}
+
+/* One repeat: to the steady state unmeasured, then the steps. Starts and ends with all memory free. */
+static double mixed_once(struct run *run, uint64_t *failed)
+{
+	struct mix mix = { .want = run->nr_frames * FULL_PERCENT / 100 };
+	uint64_t steps = bench_scale(run->options, 2000000, 10000);
+
+	while (mix.used < mix.want)
+		mix_step(run, &mix);
+	mix.failed = 0;
+	uint64_t t = bench_now_ns();
+	for (uint64_t i = 0; i < steps; i++)
+		mix_step(run, &mix);
+	double ns = (double)(bench_now_ns() - t) / (double)steps;
+	*failed += mix.failed;
+	while (mix.nr)
+		mix_free(run, &mix);
+	return ns;
+}
+
+static void bench_mixed(struct run *run)
+{
+	struct bench_samples samples = { .nr = 0 };
+	uint64_t failed = 0;
+
+	mixed_once(run, &failed);
+	failed = 0;
+	for (unsigned i = 0; i < run->options->repeats; i++)
+		bench_add(&samples, mixed_once(run, &failed));
+	bench_print("frames.mixed", "ns", run->allocator->name, &samples);
+	bench_print_count("frames.mixed-failed", "calls", run->allocator->name, (double)failed);
+}
+
+/* Each workload gets a fresh allocator, so that none profits from or pays for the one before. */
+static void with_allocator(struct run *run, void (*workload)(struct run *run))
+{
+	if (!run->allocator->init(run->nr_frames))
+		bench_die("%s: not enough host memory", run->allocator->name);
+	run->seed = 88172645463325252ull;
+	workload(run);
+	run->allocator->fini();
+}
+
+static void do_bulk(struct run *run)
+{
+	bench_fill(run, "bulk", 0, false);
+}
+
+static void do_random(struct run *run)
+{
+	bench_fill(run, "random", 0, true);
+}
+
+static void do_order9(struct run *run)
+{
+	bench_fill(run, "order9", 9, false);
+}
+
+static void run_allocator(struct run *run)
+{
+	const struct bench_options *o = run->options;
+
+	if (bench_wants(o, "frames.bulk"))
+		with_allocator(run, do_bulk);
+	if (bench_wants(o, "frames.random"))
+		with_allocator(run, do_random);
+	if (bench_wants(o, "frames.repeat"))
+		with_allocator(run, bench_repeat);
+	if (bench_wants(o, "frames.mixed") && run->allocator->max_order >= MAX_ORDER && !run->allocator->only_0_and_9)
+		with_allocator(run, bench_mixed);
+	if (bench_wants(o, "frames.order9") && run->allocator->max_order >= 9)
+		with_allocator(run, do_order9);
+}
+
+/* ---- start-up ---- */
+
+static void bench_init(const struct bench_options *options, const char *size, uint64_t ram_bytes)
+{
+	struct bench_samples times = { .nr = 0 };
+	struct hosted_usage usage = { .ram_bytes = 0 };
+	char name[64];
+
+	snprintf(name, sizeof(name), "frames.init-%s", size);
+	if (!bench_wants(options, name))
+		return;
+	for (unsigned i = 0; i <= options->repeats; i++) {
+		uint64_t t = bench_now_ns();
+		struct hosted_machine *m = bench_machine(ram_bytes);
+
+		t = bench_now_ns() - t;
+		if (i > 0)
+			bench_add(&times, (double)t / 1e6);
+		hosted_usage(m, &usage);
+		hosted_shutdown(m);
+	}
+	bench_print(name, "ms", "kmm", &times);
+	snprintf(name, sizeof(name), "frames.init-%s-resident", size);
+	bench_print_count(name, "MiB", "kmm", (double)(usage.ram_bytes + usage.state_bytes) / 1048576);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct peer *const allocators[] = { &peer_kmm, &peer_buddy, &peer_word, &peer_stack };
+	struct bench_options options;
+	struct run run = { .options = &options };
+
+	bench_parse(argc, argv, &options);
+	run.nr_frames = bench_scale(&options, 8 * GIB, GIB / 4) / KMM_PAGE_SIZE;
+	run.block = calloc(run.nr_frames, sizeof(*run.block));
+	if (run.block == NULL)
+		bench_die("not enough host memory");
+	memset(run.block, 1, run.nr_frames * sizeof(*run.block)); /* present before the clock starts */
+	for (size_t i = 0; i < sizeof(allocators) / sizeof(allocators[0]); i++) {
+		run.allocator = allocators[i];
+		run_allocator(&run);
+	}
+	bench_init(&options, "8G", 8 * GIB);
+	bench_init(&options, "1T", 1024 * GIB);
+	bench_init(&options, "64T", 65536 * GIB);
+	free(run.block);
+	return 0;
+}
