@@ -206,7 +206,7 @@ enum kmm_status kmm_pt_init(struct kmm *k)
 	if (!pt)
 		return KMM_ENOMEM;
 	init_state(k, pt);
-	root = kmm_pt_alloc_table(k, &pt->kernel, KMM_GFP_KERNEL, "kernel root");
+	root = kmm_pt_alloc_table(k, &pt->kernel, KMM_GFP_KERNEL);
 	if (!root)
 		return KMM_ENOMEM;
 	pt->kernel.root = kmm_pfn_to_paddr(kmm_page_to_pfn(k, root));

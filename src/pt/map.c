@@ -13,12 +13,12 @@
 
 /* ---- table pages ---- */
 
-struct kmm_page *kmm_pt_alloc_table(struct kmm *k, struct kmm_space *space, kmm_gfp gfp, const char *site)
+struct kmm_page *kmm_pt_alloc_table(struct kmm *k, struct kmm_space *space, kmm_gfp gfp)
 {
 	struct kmm_page *page;
 
 	gfp &= ~(kmm_gfp)(KMM_GFP_HIGHMEM | KMM_GFP_MOVABLE);
-	page = kmm_phys_alloc(k, gfp | KMM_GFP_ZERO, 0, KMM_KIND_PGTABLE, site);
+	page = kmm_phys_alloc(k, gfp | KMM_GFP_ZERO, 0, KMM_KIND_PGTABLE, "page table");
 	if (page)
 		kmm_page_set_owner(k, page, space->owner);
 	return page;
@@ -37,7 +37,7 @@ void kmm_pt_free_list(struct kmm *k, struct kmm_page_list *list)
 static bool alloc_tables(struct kmm *k, struct kmm_space *space, kmm_word nr, kmm_gfp gfp, struct kmm_page_list *list)
 {
 	while (nr--) {
-		struct kmm_page *page = kmm_pt_alloc_table(k, space, gfp, "page table");
+		struct kmm_page *page = kmm_pt_alloc_table(k, space, gfp);
 
 		if (!page) {
 			kmm_pt_free_list(k, list);
@@ -233,7 +233,7 @@ enum kmm_status kmm_pt_space_init(struct kmm *k, struct kmm_space *space, void *
 {
 	struct kmm_pt *pt = k->pt;
 	struct kmm_space made = { .owner = owner };
-	struct kmm_page *root = kmm_pt_alloc_table(k, &made, KMM_GFP_KERNEL, "page table root");
+	struct kmm_page *root = kmm_pt_alloc_table(k, &made, KMM_GFP_KERNEL);
 	bool counts_root = !kmm_pt_root_is_fixed(k);
 
 	if (!root)

@@ -91,7 +91,7 @@ enum kmm_status kmm_pt_make_range(struct kmm *k, struct kmm_space *space, kmm_wo
 void kmm_pt_set_spot(struct kmm *k, struct kmm_space *space, const struct kmm_spot *spot, kmm_word va, uint64_t raw);
 
 /* A zeroed table page of a space's; NULL: out of memory. */
-struct kmm_page *kmm_pt_alloc_table(struct kmm *k, struct kmm_space *space, kmm_gfp gfp, const char *site);
+struct kmm_page *kmm_pt_alloc_table(struct kmm *k, struct kmm_space *space, kmm_gfp gfp);
 void kmm_pt_free_list(struct kmm *k, struct kmm_page_list *list);
 
 /* Takes apart a kernel space that no processor has used; for a start that failed. */
