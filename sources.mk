@@ -30,6 +30,20 @@ KMM_TIER_B += src/pt/window.c
 KMM_TIER_B += src/pt/tlb.c
 KMM_TIER_B += src/pt/init.c
 KMM_TIER_B += src/pt/audit.c
+KMM_TIER_B += src/slab/slab.c
+KMM_TIER_B += src/slab/object.c
+KMM_TIER_B += src/slab/cache.c
+KMM_TIER_B += src/slab/kmalloc.c
+KMM_TIER_B += src/slab/debug.c
+KMM_TIER_B += src/slab/audit.c
+KMM_TIER_B += src/slab/report.c
+KMM_TIER_B += src/kva/areas.c
+KMM_TIER_B += src/kva/vmalloc.c
+KMM_TIER_B += src/kva/kmap.c
+KMM_TIER_B += src/kva/kmap_local.c
+KMM_TIER_B += src/kva/page.c
+KMM_TIER_B += src/kva/init.c
+KMM_TIER_B += src/kva/audit.c
 
 KMM_TIER_C :=
 

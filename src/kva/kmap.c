@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Views that may be kept: one window of slots for all CPUs, a page at most once in it, users counted.
+ *
+ *	            map                        last kunmap
+ *	CLEAN  ------------> MAPPED, users  -------------->  MAPPED, no users
+ *	  ^                        ^------------------------------|   |
+ *	  |    flush                      kmap of the same page       | the window is used up
+ *	  +------------------------ DIRTY <---------------------------+
+ *
+ * kunmap is lazy: the entry stays until the search for a clean slot has gone once round the window. Then all unused
+ * entries go together and one flush of the window serves them all. The flush tells other CPUs, so it happens without
+ * the lock; slots are DIRTY meanwhile, and a slot is CLEAN once any flush has ended that began after it became
+ * DIRTY (the epoch says which).
+ *
+ * Sleepers: when all slots have users, callers queue. A slot that becomes free is promised to the first of the
+ * queue; newcomers may take only what is not promised, so order of arrival holds.
+ */
+#include "kva/kva.h"
+
+static unsigned free_slots(const struct kmm_kmap *map) { return map->nr_slots - map->used; }
+
+static kmm_word slot_va(const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
+{
+	return map->start + ((kmm_word)(slot - map->slot) << KMM_PAGE_SHIFT);
+}
+
+static void *slot_pointer(const struct kmm *k, const struct kmm_kmap_slot *slot)
+{
+	if (k->port->direct_map_all)
+		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(slot->pfn)));
+	return kmm_window_ptr(k, slot_va(&k->kva->kmap, slot));
+}
+
+/* ---- which slot shows a page ---- */
+
+static uint16_t *bucket(const struct kmm_kmap *map, kmm_word pfn)
+{
+	return &map->hash[((uint32_t)pfn * 0x9e3779b1u >> 16) & (map->nr_slots - 1)];
+}
+
+static struct kmm_kmap_slot *find(const struct kmm_kmap *map, kmm_word pfn)
+{
+	unsigned number;
+
+	if (!map->nr_slots)
+		return NULL;
+	for (number = *bucket(map, pfn); number; number = map->slot[number - 1].next)
+		if (map->slot[number - 1].pfn == pfn)
+			return &map->slot[number - 1];
+	return NULL;
+}
+
+static void hash_add(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
+{
+	uint16_t *head = bucket(map, slot->pfn);
+
+	slot->next = *head;
+	*head = (uint16_t)(slot - map->slot + 1);
+}
+
+static void hash_del(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
+{
+	uint16_t *link = bucket(map, slot->pfn);
+
+	while (*link != slot - map->slot + 1)
+		link = &map->slot[*link - 1].next;
+	*link = slot->next;
+}
+
+/* ---- clean slots ---- */
+
+/* Takes all entries without users away; they become DIRTY. Lock held. */
+static void collect(struct kmm *k, struct kmm_kmap *map)
+{
+	unsigned i;
+
+	map->epoch++;
+	for (i = 0; i < map->nr_slots; i++) {
+		struct kmm_kmap_slot *slot = &map->slot[i];
+
+		if (slot->state != KMM_KMAP_MAPPED || slot->users)
+			continue;
+		hash_del(map, slot);
+		kmm_pt_window_unmap(k, kmm_kva(slot_va(map, slot)), 1);
+		slot->state = KMM_KMAP_DIRTY;
+		slot->epoch = map->epoch;
+	}
+}
+
+/* Makes every slot without users CLEAN. Drops the lock in between. */
+static void flush_unused(struct kmm *k, struct kmm_kmap *map, unsigned long *flags)
+{
+	uint32_t epoch;
+	unsigned i;
+
+	collect(k, map);
+	epoch = map->epoch;
+	map->flushes++;
+	map->cursor = 0;
+	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, *flags);
+	kmm_pt_flush_kernel(k, kmm_kva(map->start), kmm_kva(map->start + (kmm_word)map->nr_slots * KMM_PAGE_SIZE));
+	*flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
+	for (i = 0; i < map->nr_slots; i++)
+		if (map->slot[i].state == KMM_KMAP_DIRTY && (int32_t)(epoch - map->slot[i].epoch) >= 0)
+			map->slot[i].state = KMM_KMAP_CLEAN;
+}
+
+/* The next clean slot up to the end of the window. */
+static struct kmm_kmap_slot *next_clean(struct kmm_kmap *map)
+{
+	while (map->cursor < map->nr_slots) {
+		struct kmm_kmap_slot *slot = &map->slot[map->cursor++];
+
+		if (slot->state == KMM_KMAP_CLEAN)
+			return slot;
+	}
+	return NULL;
+}
+
+/* ---- sleeping ---- */
+
+/* Promises free slots to sleepers. Lock held. */
+static void grant(struct kmm *k, struct kmm_kmap *map)
+{
+	while (map->first && free_slots(map) > map->promised) {
+		struct kmm_kmap_waiter *waiter = map->first;
+
+		map->first = waiter->next;
+		if (!map->first)
+			map->last = &map->first;
+		map->promised++;
+		atomic_store_explicit(&waiter->granted, true, memory_order_release);
+		k->port->wake(k->port, waiter); /* only a number by now: the sleeper may be gone */
+	}
+}
+
+static bool is_granted(void *arg)
+{
+	struct kmm_kmap_waiter *waiter = arg;
+
+	return atomic_load_explicit(&waiter->granted, memory_order_acquire);
+}
+
+/* Returns holding a promise. Drops the lock in between. */
+static void wait_in_line(struct kmm *k, struct kmm_kmap *map, unsigned long *flags)
+{
+	struct kmm_kmap_waiter waiter = { NULL, false };
+
+	*map->last = &waiter;
+	map->last = &waiter.next;
+	map->waits++;
+	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, *flags);
+	k->port->wait(k->port, &waiter, is_granted, &waiter);
+	*flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
+}
+
+/* ---- the calls ---- */
+
+static void add_user(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
+{
+	if (slot->users++ == 0)
+		map->used++;
+}
+
+static struct kmm_kmap_slot *map_slot(struct kmm *k, struct kmm_kmap *map, struct kmm_kmap_slot *slot, kmm_word pfn)
+{
+	struct kmm_pfn frame = kmm_pfn(pfn);
+
+	if (kmm_pt_window_map(k, kmm_kva(slot_va(map, slot)), &frame, 1, KMM_KVA_FLAGS | KMM_PTE_WRITE))
+		return NULL;
+	slot->state = KMM_KMAP_MAPPED;
+	slot->pfn = pfn;
+	hash_add(map, slot);
+	return slot;
+}
+
+/* A slot that shows pfn, with one more user. NULL: would have to sleep and cannot, or the ground refused. */
+static struct kmm_kmap_slot *get_slot(struct kmm *k, struct kmm_kmap *map, kmm_word pfn, unsigned long *flags)
+{
+	struct kmm_kmap_slot *slot;
+	unsigned promise = 0; /* 1: one of the promised slots is ours */
+
+	for (;;) {
+		slot = find(map, pfn);
+		if (slot)
+			break;
+		if (free_slots(map) > map->promised - promise) {
+			slot = next_clean(map);
+			if (slot) {
+				slot = map_slot(k, map, slot, pfn);
+				break;
+			}
+			flush_unused(k, map, flags);
+		} else if (k->port->wait) {
+			wait_in_line(k, map, flags);
+			promise = 1;
+		} else {
+			break;
+		}
+	}
+	map->promised -= promise;
+	if (slot)
+		add_user(map, slot);
+	grant(k, map); /* if the promised one was not needed */
+	return slot;
+}
+
+void *kmm_kmap(struct kmm *k, struct kmm_page *page)
+{
+	struct kmm_kmap *map = &k->kva->kmap;
+	kmm_word pfn = kmm_page_to_pfn(k, page).v;
+	struct kmm_kmap_slot *slot;
+	unsigned long flags;
+	void *view = NULL;
+
+	if (kmm_view_is_linear(k, page) || !map->nr_slots)
+		return kmm_page_lowmem_ptr(k, page);
+	flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
+	slot = get_slot(k, map, pfn, &flags);
+	if (slot) {
+		map->kmaps++;
+		kmm_trace(k, KMM_EV_KMAP, slot_va(map, slot), pfn, 0, 0);
+		view = slot_pointer(k, slot);
+	}
+	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
+	return view;
+}
+
+void kmm_kunmap(struct kmm *k, struct kmm_page *page)
+{
+	struct kmm_kmap *map = &k->kva->kmap;
+	kmm_word pfn = kmm_page_to_pfn(k, page).v;
+	struct kmm_kmap_slot *slot;
+	unsigned long flags;
+	bool kmapped;
+
+	if (!map->nr_slots)
+		return;
+	flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
+	slot = find(map, pfn);
+	kmapped = slot && slot->users;
+	if (kmapped) {
+		kmm_trace(k, KMM_EV_KUNMAP, slot_va(map, slot), pfn, 0, 0);
+		if (--slot->users == 0)
+			map->used--;
+		grant(k, map);
+	}
+	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
+	KMM_ASSERT(k, kmapped || kmm_view_is_linear(k, page));
+}
+
+void *kmm_page_address(struct kmm *k, struct kmm_page *page)
+{
+	struct kmm_kmap *map;
+	struct kmm_kmap_slot *slot;
+	unsigned long flags;
+	void *view = NULL;
+
+	if (!kmm_page_is_high(page))
+		return kmm_page_lowmem_ptr(k, page);
+	if (!k->kva)
+		return NULL;
+	map = &k->kva->kmap;
+	flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
+	slot = find(map, kmm_page_to_pfn(k, page).v);
+	if (slot && slot->users)
+		view = slot_pointer(k, slot);
+	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
+	return view;
+}
+
+void kmm_kmap_info(const struct kmm *k, struct kmm_kmap_info *out)
+{
+	const struct kmm_kmap *map = &k->kva->kmap;
+	const struct kmm_local_cpu *cpu = &k->kva->local.cpu[kmm_slab_cpu(k)];
+	unsigned i;
+
+	*out = (struct kmm_kmap_info){ .slots = map->nr_slots, .used = map->used, .kmaps = map->kmaps,
+				       .flushes = map->flushes, .waits = map->waits, .local_depth = cpu->depth };
+	for (i = 0; i < k->machine.nr_cpus; i++) {
+		cpu = &k->kva->local.cpu[i];
+		out->locals += cpu->calls;
+		if (cpu->max > out->local_max)
+			out->local_max = cpu->max;
+	}
+}
+
+enum kmm_status kmm_kmap_init(struct kmm *k)
+{
+	struct kmm_kmap *map = &k->kva->kmap;
+	unsigned nr = k->layout.kmap_slots;
+
+	map->last = &map->first;
+	map->start = (kmm_word)k->layout.kmap_start;
+	if (!nr)
+		return KMM_OK;
+	KMM_ASSERT(k, (nr & (nr - 1)) == 0 && nr < UINT16_MAX);
+	map->slot = kmm_phys_alloc_state(k, nr * (sizeof(*map->slot) + sizeof(*map->hash)), "kmap state");
+	if (!map->slot)
+		return KMM_ENOMEM;
+	map->hash = (uint16_t *)(map->slot + nr);
+	map->nr_slots = nr;
+	return KMM_OK;
+}
+
+/* ---- the checker ---- */
+
+static const char *slot_fault(struct kmm *k, const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
+{
+	struct kmm_walk walk;
+
+	kmm_walk(k, kmm_kernel_root(k), slot_va(map, slot), &walk);
+	if (slot->state != KMM_KMAP_MAPPED)
+		return walk.mapped ? "is free but mapped" : slot->users ? "is free but has users" : NULL;
+	if (!walk.mapped || kmm_paddr_to_pfn(walk.pa).v != slot->pfn)
+		return "does not map the page it says";
+	return find(map, slot->pfn) == slot ? NULL : "is not what the hash finds for its page";
+}
+
+unsigned kmm_kmap_audit(struct kmm *k, struct kmm_sink *out)
+{
+	const struct kmm_kmap *map = &k->kva->kmap;
+	unsigned bad = 0, used = 0, i;
+
+	for (i = 0; i < map->nr_slots; i++) {
+		const char *fault = slot_fault(k, map, &map->slot[i]);
+
+		used += map->slot[i].users != 0;
+		if (fault) {
+			kmm_printf(out, "kmap: slot %u %s (pfn 0x%llx)\n", i, fault, (unsigned long long)map->slot[i].pfn);
+			bad++;
+		}
+	}
+	if (used != map->used || map->promised > free_slots(map) || (map->first && free_slots(map) > map->promised)) {
+		kmm_printf(out, "kmap: %u slots have users, %u counted, %u promised\n", used, map->used, map->promised);
+		bad++;
+	}
+	return bad;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel virtual addresses outside the direct map: areas of the vmalloc region, the kmap window, and the short
+ * views of kmap_local. Page tables are pt's; this layer decides which address shows which frame, and when.
+ *
+ *	kmap_local.c  per CPU a stack of fixmap slots; no lock, no sleep; one entry and one local flush per view
+ *	kmap.c        one window for all CPUs; views are kept, shared by page, and flushed all at once
+ *	areas.c       who has which part of the vmalloc region: an ordered tree that knows its gaps
+ *	vmalloc.c     what is mapped there
+ *	page.c        clearing and copying frames that may be high
+ *
+ * Views of low frames are their linear addresses, unless kmm_force_kmap() asks for windows. Where every frame is
+ * visible to C code (port->direct_map_all) a view is a pointer into that, and entries are written all the same.
+ *
+ * Locks: areas.lock and kmap.lock, both KMM_LOCK_KVA and never held together. Page-table memory is never asked for
+ * under them (tables of the kmap window exist from boot), and flushes of other CPUs happen outside of them.
+ */
+#ifndef KMM_KVA_KVA_H
+#define KMM_KVA_KVA_H
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "kmm/kmap.h"
+#include "kmm/vmalloc.h"
+#include "pt/pt.h"
+#include "slab/slab.h"
+
+/* What a kernel view's entry carries besides its rights: accessed and dirty spare the processor writing them. */
+#define KMM_KVA_FLAGS (KMM_PTE_PRESENT | KMM_PTE_ACCESSED | KMM_PTE_DIRTY | KMM_PTE_GLOBAL)
+
+/* ---- areas of the vmalloc region ---- */
+
+enum kmm_area_kind { KMM_AREA_VMALLOC, KMM_AREA_VMAP, KMM_AREA_IOREMAP };
+
+/* In the tree by start. Fields are the areas' lock's, except those of what is mapped: its owner's. */
+struct kmm_area {
+	struct kmm_area *left, *right, *parent;
+	struct kmm_list order;       /* neighbours by address */
+	kmm_word start, end;         /* bytes; the guard behind it included */
+	kmm_word gap, max_gap;       /* free bytes before it; largest gap in its subtree */
+	uint32_t priority;           /* heap order of the tree */
+	bool dying;                  /* being unmapped: its addresses are not free yet */
+	enum kmm_area_kind kind;
+	kmm_word nr_mapped;          /* pages, from start on */
+	struct kmm_page_list frames; /* VMALLOC: its own, last page first */
+	struct kmm_paddr phys;       /* IOREMAP */
+	const char *caller;          /* never NULL */
+};
+
+struct kmm_areas {
+	struct kmm_spin lock;
+	struct kmm_area *root;
+	struct kmm_list order;       /* all, by address */
+	kmm_word start, end;         /* the region; constant */
+	struct kmm_cache *cache;     /* constant */
+};
+
+void kmm_areas_init(struct kmm_areas *areas, kmm_word start, kmm_word end);
+/* Gives the area the lowest free range of `bytes` and puts it in. false: no such range. Lock held, as below. */
+bool kmm_areas_place(struct kmm_areas *areas, struct kmm_area *area, kmm_word bytes);
+void kmm_areas_remove(struct kmm_areas *areas, struct kmm_area *area);
+/* The area that covers va, or NULL. */
+struct kmm_area *kmm_areas_find(const struct kmm_areas *areas, kmm_word va);
+/* The first area that starts at or above va, or NULL. */
+struct kmm_area *kmm_areas_next(const struct kmm_areas *areas, kmm_word va);
+/* Order, gaps, heap. Returns violations. */
+unsigned kmm_areas_check(const struct kmm_areas *areas, struct kmm_sink *out);
+
+/* ---- the kmap window ---- */
+
+enum kmm_kmap_state {
+	KMM_KMAP_CLEAN,              /* no entry, no translation anywhere */
+	KMM_KMAP_MAPPED,             /* entry present; without users it may be taken away at the next flush */
+	KMM_KMAP_DIRTY               /* entry taken away, translations may linger */
+};
+
+struct kmm_kmap_slot {
+	uint32_t users;
+	uint16_t next;               /* slot + 1 in the hash chain; 0 ends it */
+	uint8_t state;
+	uint32_t epoch;              /* DIRTY: which flush takes it along */
+	kmm_word pfn;                /* MAPPED */
+};
+
+struct kmm_kmap_waiter {             /* on the sleeper's stack */
+	struct kmm_kmap_waiter *next;
+	atomic_bool granted;
+};
+
+struct kmm_kmap {
+	struct kmm_spin lock;        /* of all below but start, nr_slots and the arrays' places */
+	kmm_word start;
+	unsigned nr_slots;           /* a power of two, or 0: no window */
+	unsigned cursor;             /* where the search for a clean slot goes on */
+	unsigned used;               /* slots with users */
+	unsigned promised;           /* free slots that woken sleepers will take */
+	uint32_t epoch;
+	struct kmm_kmap_waiter *first, **last; /* sleepers in order of arrival */
+	uint64_t kmaps, flushes, waits;
+	uint16_t *hash;              /* by pfn: slot + 1; nr_slots of them */
+	struct kmm_kmap_slot *slot;
+};
+
+/* ---- kmap_local ---- */
+
+struct kmm_local_slot {
+	void *entry;                 /* constant: where the page-table entry lies, and in which table */
+	struct kmm_page *table;
+	kmm_word pfn;                /* of a live view */
+};
+
+struct kmm_local_cpu {               /* its CPU only */
+	uint32_t depth, max;
+	uint64_t calls;
+	struct kmm_local_slot *slot; /* constant: nr_slots of them */
+	kmm_word start;              /* constant: address of the first */
+};
+
+struct kmm_local {
+	unsigned nr_slots;           /* per CPU; 0: no window that C code can use */
+	struct kmm_local_cpu cpu[KMM_MAX_CPUS];
+};
+
+/* ---- the layer's state ---- */
+
+struct kmm_kva_state {
+	bool force;                  /* windows also for low frames */
+	struct kmm_areas areas;
+	struct kmm_kmap kmap;
+	struct kmm_local local;
+};
+
+/* tier b start, after slab. errors: KMM_ENOMEM. context: boot. */
+KMM_MUST_CHECK enum kmm_status kmm_kva_init(struct kmm *k);
+/* Areas, kmap window and kmap_local stacks against the page tables. Returns violations, writes lines. */
+unsigned kmm_kva_audit(struct kmm *k, struct kmm_sink *out);
+unsigned kmm_kmap_audit(struct kmm *k, struct kmm_sink *out);
+unsigned kmm_local_audit(struct kmm *k, struct kmm_sink *out);
+unsigned kmm_vmalloc_audit(struct kmm *k, struct kmm_sink *out);
+enum kmm_status kmm_local_init(struct kmm *k);
+enum kmm_status kmm_kmap_init(struct kmm *k);
+enum kmm_status kmm_vmalloc_init(struct kmm *k);
+
+/* ---- views, for code that has many ---- */
+
+/* A view through a slot, whatever the frame. NULL: this machine has no such window. */
+void *kmm_local_push(struct kmm *k, kmm_word pfn, uint32_t flags);
+
+static inline bool kmm_view_is_linear(const struct kmm *k, const struct kmm_page *page)
+{
+	return !kmm_page_is_high(page) && !k->kva->force;
+}
+
+/* kmm_kmap_local() without a call for low frames; and its end. */
+static inline void *kmm_view(struct kmm *k, struct kmm_page *page)
+{
+	return kmm_view_is_linear(k, page) ? kmm_page_lowmem_ptr(k, page) : kmm_kmap_local(k, page);
+}
+
+static inline void kmm_unview(struct kmm *k, const struct kmm_page *page, const void *view)
+{
+	if (!kmm_view_is_linear(k, page))
+		kmm_kunmap_local(k, view);
+}
+
+/* Where C code sees a window's address. */
+static inline void *kmm_window_ptr(const struct kmm *k, kmm_word va)
+{
+	return (void *)((uintptr_t)k->port->window_base + (uintptr_t)(va - k->port->window_start));
+}
+
+static inline kmm_word kmm_window_va(const struct kmm *k, const void *ptr)
+{
+	return k->port->window_start + (kmm_word)((uintptr_t)ptr - (uintptr_t)k->port->window_base);
+}
+
+/* Can C code reach [va, va + bytes) of a window? */
+static inline bool kmm_window_reaches(const struct kmm *k, kmm_word va, kmm_word bytes)
+{
+	const struct kmm_port *port = k->port;
+
+	return !port->window_size ||
+	       (va >= port->window_start && va - port->window_start < port->window_size &&
+		bytes <= port->window_size - (va - port->window_start));
+}
+
+#endif
