@@ -9,10 +9,10 @@
 
 #include <string.h>
 
-enum { MAX_ROWS = 160, LEFT_INNER = 32, RIGHT_INNER = 34, ROW_TEXT = 96 };
+enum { MAX_ROWS = 160, LEFT_INNER = 32, RIGHT_INNER = 34, BOX_TEXT = 48, ROW_TEXT = 96 };
 
 struct picture {
-	char left[MAX_ROWS][ROW_TEXT], right[MAX_ROWS][ROW_TEXT];
+	char left[MAX_ROWS][ROW_TEXT], right[MAX_ROWS][BOX_TEXT];
 	unsigned rows;
 	unsigned direct_row, direct_rows; /* content rows of the direct map */
 };
@@ -26,24 +26,24 @@ static unsigned height_of(uint64_t bytes, bool wide)
 	return bytes < 16 * unit ? 2 : 4;
 }
 
-static void draw_edge(char row[ROW_TEXT], unsigned inner)
+static void draw_edge(char row[BOX_TEXT], unsigned inner)
 {
 	row[0] = '+';
 	memset(row + 1, '-', inner);
 	strcpy(row + 1 + inner, "+");
 }
 
-static void draw_inside(char row[ROW_TEXT], unsigned inner, const char *name, const char *size)
+static void draw_inside(char row[BOX_TEXT], unsigned inner, const char *name, const char *size)
 {
 	int gap = (int)inner - 2 - (int)strlen(name) - (int)strlen(size);
 
-	snprintf(row, ROW_TEXT, "| %s%*s%s |", name, gap > 0 ? gap : 0, "", size);
+	snprintf(row, BOX_TEXT, "| %s%*s%s |", name, gap > 0 ? gap : 0, "", size);
 }
 
 static void draw_region(struct picture *p, const struct kmm_region *r, bool wide)
 {
 	unsigned rows = height_of(r->last - r->start + 1, wide), digits = wide ? 16 : 8;
-	char size[SIZE_TEXT], at[SIZE_TEXT], edge[ROW_TEXT];
+	char size[SIZE_TEXT], at[SIZE_TEXT], edge[BOX_TEXT];
 
 	if (r->id == KMM_REGION_DIRECT) {
 		p->direct_row = p->rows;
@@ -51,7 +51,7 @@ static void draw_region(struct picture *p, const struct kmm_region *r, bool wide
 	}
 	size_text(size, r->last - r->start + 1);
 	for (unsigned i = 0; i < rows; i++) {
-		char inside[ROW_TEXT];
+		char inside[BOX_TEXT];
 
 		draw_inside(inside, LEFT_INNER, i ? "" : kmm_region_name(r->id), i ? "" : size);
 		snprintf(p->left[p->rows++], ROW_TEXT, "%*s %s", (int)digits, "", inside);
@@ -63,7 +63,7 @@ static void draw_region(struct picture *p, const struct kmm_region *r, bool wide
 static void draw_left(struct picture *p, const struct kmm_machine *machine, const struct kmm_layout *layout)
 {
 	bool wide = machine->format >= KMM_X86_64;
-	char edge[ROW_TEXT], at[SIZE_TEXT];
+	char edge[BOX_TEXT], at[SIZE_TEXT];
 
 	draw_edge(edge, LEFT_INNER);
 	snprintf(p->left[p->rows++], ROW_TEXT, "%s %s",
