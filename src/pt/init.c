@@ -197,24 +197,33 @@ static enum kmm_status build_kernel(struct kmm *k)
 	return status;
 }
 
+_Static_assert(sizeof(struct kmm_pt) <= KMM_PAGE_SIZE, "the state is one page");
+
 enum kmm_status kmm_pt_init(struct kmm *k)
 {
-	struct kmm_pt *pt = kmm_phys_alloc_state(k, sizeof *pt, "page table state");
+	struct kmm_pt *pt;
 	struct kmm_page *root;
 	enum kmm_status status;
 
+	k->fmt = kmm_format_get(k->machine.format);
+	if (k->fmt->id != kmm_pt_fmt(k)->id)
+		return KMM_ENOTSUP; /* this build is pinned to another format */
+	pt = kmm_phys_alloc_state(k, sizeof *pt, "page table state");
 	if (!pt)
 		return KMM_ENOMEM;
 	init_state(k, pt);
 	root = kmm_pt_alloc_table(k, &pt->kernel, KMM_GFP_KERNEL);
-	if (!root)
+	if (!root) {
+		kmm_phys_free(k, kmm_virt_to_page(k, pt), 0);
 		return KMM_ENOMEM;
+	}
 	pt->kernel.root = kmm_pfn_to_paddr(kmm_page_to_pfn(k, root));
 	pt->kernel.nr_tables = kmm_pt_root_is_fixed(k) ? 0 : 1;
 	k->pt = pt;
 	status = build_kernel(k);
 	if (status != KMM_OK) {
 		kmm_pt_free_kernel(k, pt->kernel.root);
+		kmm_phys_free(k, kmm_virt_to_page(k, pt), 0);
 		k->pt = NULL;
 	}
 	return status;

@@ -206,6 +206,9 @@ void kmm_pt_free_tables(struct kmm *k, struct kmm_space *space, kmm_word floor, 
 	kmm_word va = floor, last = ceiling - 1, seen;
 
 	KMM_ASSERT(k, !space->is_kernel && floor < ceiling);
+	/* 64-bit: the last page of the user half is never mapped, so its table ends with the half. */
+	if (ceiling >= k->layout.user_end_max)
+		last = ((kmm_word)k->pt->kernel_first << kmm_pt_fmt(k)->level[kmm_pt_root_level(k)].shift) - 1;
 	for (;;) {
 		seen = free_at(k, space, va, floor, last, tlb);
 		if (seen >= last)

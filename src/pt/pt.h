@@ -47,7 +47,8 @@ bool kmm_tlb_full(const struct kmm_tlb *tlb);
  * done. context: no spin lock of class PT or later. */
 void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb);
 
-/* tier b start: kernel root, direct map with the largest leaves that fit, tables for windows that must not fail. */
+/* tier b start: kernel root, direct map with the largest leaves that fit, tables for windows that must not fail.
+ * errors: KMM_ENOMEM; KMM_ENOTSUP the build is pinned to another format. */
 KMM_MUST_CHECK enum kmm_status kmm_pt_init(struct kmm *k);
 struct kmm_space *kmm_pt_kernel(struct kmm *k);
 /* Pages of kernel tables. */
@@ -121,7 +122,8 @@ bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start,
 			 bool (*fn)(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr), void *arg,
 			 kmm_word *resume);
 
-/* Frees the tables that lie wholly in [floor, ceiling) of a user space and are empty; into tlb. Lock not held. */
+/* Frees the tables that lie wholly in [floor, ceiling) of a user space and are empty; into tlb. A ceiling of the layout's
+ * user_end_max reaches to the end of the user half. Lock not held. */
 void kmm_pt_free_tables(struct kmm *k, struct kmm_space *space, kmm_word floor, kmm_word ceiling, struct kmm_tlb *tlb);
 
 /* Kernel windows: maps empty level-0 slots or empties them, and tells the port (window_changed). flags: KMM_PTE_ bits
