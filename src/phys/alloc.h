@@ -22,6 +22,13 @@ void *kmm_page_lowmem_ptr(const struct kmm *k, const struct kmm_page *page);
  * nothing. Returns pages freed. NULL: none registered. */
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order));
 
+/* kmap's lookup: the address of a high page's slot, or NULL. kmm_page_address() asks it for high pages. */
+void kmm_high_address_register(struct kmm *k, void *(*lookup)(struct kmm *k, struct kmm_page *page));
+
+/* Empties the CPUs' caches of free frames into the free lists, so that free counts are exact.
+ * context: nothing else runs on k. */
+void kmm_phys_drain(struct kmm *k);
+
 /* Checkers: conservation of free lists, counts by kind, section state. Return violations, write lines. */
 unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out);
 

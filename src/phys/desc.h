@@ -27,7 +27,7 @@
 #include "kmm/page.h"
 
 struct kmm_page {
-	uint32_t flags;         /* kind 0-3, order 4-7, zone 8-10, PG_ bits 16-31 */
+	uint32_t flags;         /* kind 0-3, order 4-7, zone 8-10, high 11, PG_ bits 16-31 */
 	atomic_uint refcount;
 	atomic_uint count;      /* by kind, see above */
 	uint32_t a, b, obj;     /* by kind; low 32 bits on wide machines */
@@ -44,10 +44,12 @@ _Static_assert(sizeof(struct kmm_page_wide) == 32, "descriptor of a 64-bit machi
 _Static_assert(KMM_NR_KINDS <= 16 && KMM_NR_ZONES <= 8, "flag fields");
 
 enum {
+	KMM_PG_HIGH = 1u << 11,     /* no linear address; as constant as the zone */
 	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_KMAPPED = 1u << 18,  /* has a slot in the kmap window */
-	KMM_PG_BOOT = 1u << 19      /* reserved at boot, may be given back */
+	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
+	KMM_PG_CACHED = 1u << 20    /* FREE, but in a CPU's cache instead of a free list */
 };
 
 /* Bytes per descriptor on this machine; a constant in a 32-bit build. */
@@ -77,7 +79,7 @@ void kmm_page_list_add(struct kmm *k, struct kmm_page_list *list, struct kmm_pag
 void kmm_page_list_del(struct kmm *k, struct kmm_page_list *list, struct kmm_page *p);
 struct kmm_page *kmm_page_list_first(struct kmm *k, const struct kmm_page_list *list);
 
-/* High: no linear address. */
-static inline bool kmm_page_is_high(const struct kmm_page *p) { return kmm_page_zone(p) == KMM_ZONE_HIGHMEM; }
+/* High: no linear address. All of HighMem, and Movable where that was cut from HighMem. */
+static inline bool kmm_page_is_high(const struct kmm_page *p) { return (p->flags & KMM_PG_HIGH) != 0; }
 
 #endif

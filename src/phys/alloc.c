@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Allocation and freeing of page frames.
+ *
+ * A request names, by its modifiers, the zone where it starts; it falls back to the zones below, each of
+ * which keeps its watermark and its protection against requests from above.
+ *
+ *   one frame, this CPU has one cached, and the zone is well above low:  take it (no lock)
+ *   first pass    each zone that stays above low
+ *   pressure      a request that may block lets reclaim free something first
+ *   last pass     each zone that stays above min, less what urgency opens
+ *   drain         the CPU's caches go back to the lists, and the last pass once more
+ *   again         while reclaim frees something, a bounded number of times
+ *
+ * NOFAIL goes on until it succeeds: it lets reclaim work, else sleeps until something is freed. Where the
+ * port cannot wait and nothing can be reclaimed it does fail, and says so in the log.
+ */
+#include "phys/alloc.h"
+
+#include "base/mem.h"
+#include "base/printf.h"
+#include "phys/phys.h"
+
+#define RECLAIM_ROUNDS 16u
+
+struct request {
+	kmm_gfp gfp;
+	unsigned order;
+	enum kmm_zone_id start;
+	enum kmm_kind kind;
+};
+
+/* ---- taking ---- */
+
+/* The descriptor of what is handed out. Only the head is written. */
+static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order)
+{
+	page->flags = (page->flags & KMM_ZONE_MASK) | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u);
+	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
+	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+	page->a = page->b = page->obj = 0;
+	if (kmm_is_wide(p)) {
+		struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
+
+		wide->a_hi = wide->b_hi = 0;
+		wide->obj_hi = 0;
+	}
+}
+
+static inline struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, enum kmm_kind kind)
+{
+	struct kmm_phys *p = k->phys;
+	uint8_t first = p->first_of[gfp & 15];
+	struct kmm_page *page = NULL;
+	struct kmm_zone *z = &p->zone[first];
+	struct kmm_pcp *pcp;
+	unsigned long irq;
+
+	if (first == KMM_BAD_ZONE)
+		return NULL;
+	irq = k->port->irq_save(k->port);
+	pcp = kmm_this_pcp(k, z);
+	if (pcp->first && kmm_zone_free_hint(z) > z->gate[p->class_of[gfp & 15]] &&
+	    !atomic_load_explicit(&pcp->drain_wanted, memory_order_relaxed)) {
+		page = kmm_pcp_pop(p, pcp);
+		pcp->kinds[kind]++;
+	}
+	k->port->irq_restore(k->port, irq);
+	if (page)
+		prepare(p, page, kind, 0);
+	return page;
+}
+
+static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
+{
+	unsigned long irq = k->port->irq_save(k->port);
+	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
+
+	if (atomic_exchange_explicit(&pcp->drain_wanted, 0, memory_order_relaxed) && pcp->nr)
+		kmm_pcp_drain(k, z, pcp, pcp->nr);
+	k->port->irq_restore(k->port, irq);
+}
+
+/* Lock z held. */
+static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct request *rq)
+{
+	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
+	struct kmm_page *page;
+
+	if (rq->order)
+		page = kmm_buddy_take(k, z, rq->order);
+	else if (pcp->first || kmm_pcp_refill(k, z, pcp))
+		page = kmm_pcp_pop(k->phys, pcp);
+	else
+		page = NULL;
+	if (page) {
+		pcp->kinds[rq->kind] += (kmm_word)1 << rq->order;
+		prepare(k->phys, page, rq->kind, rq->order);
+	}
+	return page;
+}
+
+static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq, bool last)
+{
+	bool no_marks = last && (rq->gfp & KMM_GFP_MEMALLOC);
+	struct kmm_page *page = NULL;
+	unsigned long irq;
+
+	if (z->managed == 0)
+		return NULL;
+	serve_drain_request(k, z);
+	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
+	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->start, kmm_watermark_mark(z, rq->gfp, last)))
+		page = take(k, z, rq);
+	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+	return page;
+}
+
+static struct kmm_page *pass(struct kmm *k, const struct request *rq, bool last)
+{
+	for (unsigned i = rq->start + 1u; i-- > 0;) {
+		struct kmm_page *page = try_zone(k, &k->phys->zone[i], rq, last);
+
+		if (page)
+			return page;
+	}
+	return NULL;
+}
+
+static kmm_word let_reclaim(struct kmm *k, const struct request *rq)
+{
+	if (!k->phys->reclaim || !(rq->gfp & KMM_GFP_RECLAIM) || (rq->gfp & KMM_GFP_MEMALLOC))
+		return 0;
+	return k->phys->reclaim(k, rq->gfp, rq->order);
+}
+
+static struct kmm_page *last_passes(struct kmm *k, const struct request *rq)
+{
+	struct kmm_page *page = pass(k, rq, true);
+
+	if (page)
+		return page;
+	kmm_pcp_drain_here(k);
+	return pass(k, rq, true);
+}
+
+static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
+{
+	unsigned rounds = rq->gfp & KMM_GFP_NORETRY ? 1 : RECLAIM_ROUNDS;
+	struct kmm_page *page = pass(k, rq, false);
+
+	while (!page) {
+		kmm_word freed = let_reclaim(k, rq);
+
+		page = last_passes(k, rq);
+		if (freed == 0 || --rounds == 0)
+			break;
+	}
+	return page;
+}
+
+/* ---- NOFAIL ---- */
+
+struct waiter {
+	struct kmm_phys *p;
+	unsigned seen; /* p->frees when the last attempt began */
+};
+
+static bool something_was_freed(void *arg)
+{
+	struct waiter *w = arg;
+
+	return atomic_load_explicit(&w->p->frees, memory_order_acquire) != w->seen;
+}
+
+static struct kmm_page *insist(struct kmm *k, const struct request *rq)
+{
+	struct kmm_phys *p = k->phys;
+	struct kmm_page *page;
+
+	atomic_fetch_add_explicit(&p->waiters, 1, memory_order_seq_cst);
+	for (;;) {
+		struct waiter w = { p, atomic_load_explicit(&p->frees, memory_order_acquire) };
+
+		page = take_slowly(k, rq);
+		if (page || !(rq->gfp & KMM_GFP_RECLAIM) || !k->port->wait)
+			break;
+		k->port->wait(k->port, &p->frees, something_was_freed, &w);
+	}
+	atomic_fetch_sub_explicit(&p->waiters, 1, memory_order_relaxed);
+	if (!page)
+		kmm_warn(k, "a request that must not fail fails: nothing can be reclaimed and nobody can wait");
+	return page;
+}
+
+static void tell_waiters(struct kmm *k)
+{
+	atomic_fetch_add_explicit(&k->phys->frees, 1, memory_order_release);
+	if (k->port->wake)
+		k->port->wake(k->port, &k->phys->frees);
+}
+
+/* ---- requests ---- */
+
+static enum kmm_fail_reason illegal(const struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	if (order >= KMM_NR_ORDERS)
+		return KMM_FAIL_ORDER;
+	if (k->phys->class_of[gfp & 15] == KMM_BAD_ZONE)
+		return KMM_FAIL_MODIFIERS;
+	if ((gfp & KMM_GFP_ZERO) && (gfp & KMM_GFP_HIGHMEM))
+		return KMM_FAIL_ZERO_HIGH;
+	return KMM_FAIL_NONE;
+}
+
+static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+{
+	struct request rq = { .gfp = gfp, .order = order, .kind = kind };
+	enum kmm_fail_reason reason = illegal(k, gfp, order);
+	struct kmm_page *page = NULL;
+
+	if (reason == KMM_FAIL_NONE) {
+		rq.start = (enum kmm_zone_id)k->phys->class_of[gfp & 15];
+		page = gfp & KMM_GFP_NOFAIL ? insist(k, &rq) : take_slowly(k, &rq);
+		reason = KMM_FAIL_MEMORY;
+	}
+	if (!page)
+		kmm_fail_note(k, reason, gfp, order, site);
+	return page;
+}
+
+static void clear(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	char *at = kmm_page_lowmem_ptr(k, page);
+
+	for (size_t i = 0; i < (size_t)1 << order; i++, at += KMM_PAGE_SIZE) {
+		if (k->port->zero_frame)
+			k->port->zero_frame(k->port, at);
+		else
+			memset(at, 0, KMM_PAGE_SIZE);
+	}
+}
+
+struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+{
+	struct kmm_page *page = NULL;
+
+	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
+		kmm_fail_note(k, KMM_FAIL_INJECTED, gfp, order, site);
+		return NULL;
+	}
+	if (order == 0 && (gfp & (KMM_GFP_ZERO | KMM_GFP_HIGHMEM)) != (KMM_GFP_ZERO | KMM_GFP_HIGHMEM))
+		page = take_cached(k, gfp, kind);
+	if (!page)
+		page = alloc_slow(k, gfp, order, kind, site);
+	if (!page)
+		return NULL;
+	if (gfp & KMM_GFP_ZERO)
+		clear(k, page, order);
+	if (k->trace)
+		kmm_trace(k, KMM_EV_ALLOC, kmm_pfn_of(k->phys, page), order, gfp, kmm_page_zone(page));
+	return page;
+}
+
+struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	return kmm_phys_alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
+}
+
+void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
+{
+	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, kmm_size_to_order(size),
+					       KMM_KIND_KERNEL, site);
+
+	return page ? kmm_page_lowmem_ptr(k, page) : NULL;
+}
+
+/* ---- freeing ---- */
+
+static void free_block(struct kmm *k, struct kmm_zone *z, struct kmm_page *page, unsigned order)
+{
+	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
+
+	kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
+	page->flags &= KMM_ZONE_MASK;
+	kmm_buddy_free(k, z, kmm_pfn_of(k->phys, page), order);
+	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+}
+
+static void free_cached(struct kmm *k, struct kmm_zone *z, struct kmm_page *page)
+{
+	unsigned long irq = k->port->irq_save(k->port);
+	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
+
+	pcp->kinds[kmm_page_kind(page)]--;
+	kmm_pcp_push(k->phys, pcp, page);
+	if (pcp->nr > z->pcp_high)
+		kmm_pcp_drain(k, z, pcp, z->pcp_batch);
+	k->port->irq_restore(k->port, irq);
+}
+
+void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	struct kmm_phys *p = k->phys;
+	struct kmm_zone *z = &p->zone[kmm_page_zone(page)];
+
+	KMM_ASSERT(k, kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order);
+	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1);
+	if (k->trace)
+		kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(p, page), order, 0, 0);
+	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
+	if (order == 0 && !atomic_load_explicit(&p->waiters, memory_order_relaxed))
+		free_cached(k, z, page);
+	else
+		free_block(k, z, page, order);
+	if (atomic_load_explicit(&p->waiters, memory_order_relaxed))
+		tell_waiters(k);
+}
+
+void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1);
+	kmm_phys_free(k, page, order);
+}
+
+void kmm_get_page(struct kmm *k, struct kmm_page *page)
+{
+	unsigned was = atomic_fetch_add_explicit(&page->refcount, 1, memory_order_relaxed);
+
+	KMM_ASSERT(k, was != 0);
+}
+
+void kmm_put_page(struct kmm *k, struct kmm_page *page)
+{
+	unsigned was = atomic_fetch_sub_explicit(&page->refcount, 1, memory_order_acq_rel);
+
+	KMM_ASSERT(k, was != 0);
+	if (was == 1)
+		kmm_phys_free(k, page, kmm_page_order(page));
+}
+
+/* ---- by linear address ---- */
+
+/* Noinline: the return address must be the caller's. */
+__attribute__((noinline)) void *kmm_get_free_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	struct kmm_page *page;
+
+	if (gfp & KMM_GFP_HIGHMEM) {
+		char names[128];
+
+		kmm_gfp_describe(gfp, names, sizeof(names));
+		kmm_warn(k, "get_free_pages: caller %lx asks with %s for an address, which high memory does not have; "
+			    "HIGHMEM is ignored", (unsigned long)(uintptr_t)__builtin_return_address(0), names);
+		gfp &= ~(kmm_gfp)KMM_GFP_HIGHMEM;
+	}
+	page = kmm_phys_alloc(k, gfp, order, KMM_KIND_KERNEL, "get_free_pages");
+	return page ? kmm_page_lowmem_ptr(k, page) : NULL;
+}
+
+void kmm_free_pages_at(struct kmm *k, void *addr, unsigned order)
+{
+	struct kmm_page *page = kmm_virt_to_page(k, addr);
+
+	KMM_ASSERT(k, page != NULL);
+	kmm_free_pages(k, page, order);
+}
+
+void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order))
+{
+	k->phys->reclaim = reclaim;
+}

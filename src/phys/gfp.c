@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Allocation contexts: which zone a request starts in, and masks in words.
+ */
+#include "base/printf.h"
+#include "phys/geometry.h"
+#include "phys/phys.h"
+
+/* Zone by the four modifiers, on a machine that has all zones. MOVABLE means the Movable zone only together
+ * with HIGHMEM; by itself it says that the contents can move. */
+static const uint8_t start_zone[16] = {
+	[0] = KMM_ZONE_NORMAL,
+	[KMM_GFP_DMA] = KMM_ZONE_DMA,
+	[KMM_GFP_HIGHMEM] = KMM_ZONE_HIGHMEM,
+	[KMM_GFP_HIGHMEM | KMM_GFP_DMA] = KMM_BAD_ZONE,
+	[KMM_GFP_DMA32] = KMM_ZONE_DMA32,
+	[KMM_GFP_DMA32 | KMM_GFP_DMA] = KMM_BAD_ZONE,
+	[KMM_GFP_DMA32 | KMM_GFP_HIGHMEM] = KMM_BAD_ZONE,
+	[KMM_GFP_DMA32 | KMM_GFP_HIGHMEM | KMM_GFP_DMA] = KMM_BAD_ZONE,
+	[KMM_GFP_MOVABLE] = KMM_ZONE_NORMAL,
+	[KMM_GFP_MOVABLE | KMM_GFP_DMA] = KMM_ZONE_DMA,
+	[KMM_GFP_MOVABLE | KMM_GFP_HIGHMEM] = KMM_ZONE_MOVABLE,
+	[KMM_GFP_MOVABLE | KMM_GFP_HIGHMEM | KMM_GFP_DMA] = KMM_BAD_ZONE,
+	[KMM_GFP_MOVABLE | KMM_GFP_DMA32] = KMM_ZONE_DMA32,
+	[KMM_GFP_MOVABLE | KMM_GFP_DMA32 | KMM_GFP_DMA] = KMM_BAD_ZONE,
+	[KMM_GFP_MOVABLE | KMM_GFP_DMA32 | KMM_GFP_HIGHMEM] = KMM_BAD_ZONE,
+	[KMM_GFP_MOVABLE | KMM_GFP_DMA32 | KMM_GFP_HIGHMEM | KMM_GFP_DMA] = KMM_BAD_ZONE,
+};
+
+static uint8_t on_this_machine(const struct kmm_phys *p, bool wide, uint8_t zone)
+{
+	if (zone == KMM_ZONE_MOVABLE && p->zone[KMM_ZONE_MOVABLE].managed == 0)
+		zone = KMM_ZONE_HIGHMEM;
+	if (zone == KMM_ZONE_HIGHMEM && wide)
+		return KMM_ZONE_NORMAL;
+	if (zone == KMM_ZONE_DMA32 && !wide)
+		return KMM_ZONE_NORMAL;
+	return zone;
+}
+
+void kmm_gfp_init(struct kmm *k)
+{
+	struct kmm_phys *p = k->phys;
+	bool wide = kmm_geometry(k->machine.format)->wide;
+
+	for (unsigned i = 0; i < 16; i++) {
+		uint8_t zone = on_this_machine(p, wide, start_zone[i]);
+
+		p->class_of[i] = zone;
+		while (zone != KMM_BAD_ZONE && zone > 0 && p->zone[zone].managed == 0)
+			zone--;
+		p->first_of[i] = zone;
+	}
+}
+
+enum kmm_status kmm_gfp_zone(const struct kmm *k, kmm_gfp gfp, enum kmm_zone_id *zone)
+{
+	uint8_t class = k->phys->class_of[gfp & 15];
+
+	if (class == KMM_BAD_ZONE)
+		return KMM_EINVAL;
+	*zone = (enum kmm_zone_id)class;
+	return KMM_OK;
+}
+
+/* Composites first, widest first: each takes its bits out of the mask. */
+static const struct {
+	kmm_gfp bits;
+	const char *name;
+} gfp_names[] = {
+	{ KMM_GFP_HIGHUSER_MOVABLE, "HIGHUSER_MOVABLE" }, { KMM_GFP_HIGHUSER, "HIGHUSER" },
+	{ KMM_GFP_USER, "USER" }, { KMM_GFP_KERNEL, "KERNEL" }, { KMM_GFP_NOFS, "NOFS" }, { KMM_GFP_NOIO, "NOIO" },
+	{ KMM_GFP_DMA, "DMA" }, { KMM_GFP_HIGHMEM, "HIGHMEM" }, { KMM_GFP_DMA32, "DMA32" },
+	{ KMM_GFP_MOVABLE, "MOVABLE" }, { KMM_GFP_IO, "IO" }, { KMM_GFP_FS, "FS" }, { KMM_GFP_HIGH, "HIGH" },
+	{ KMM_GFP_MEMALLOC, "MEMALLOC" }, { KMM_GFP_ZERO, "ZERO" }, { KMM_GFP_NOFAIL, "NOFAIL" },
+	{ KMM_GFP_NORETRY, "NORETRY" }, { KMM_GFP_NOWARN, "NOWARN" }, { KMM_GFP_COMP, "COMP" },
+	{ KMM_GFP_HARDWALL, "HARDWALL" }, { KMM_GFP_RECLAIMABLE, "RECLAIMABLE" },
+};
+
+size_t kmm_gfp_describe(kmm_gfp gfp, char *buf, size_t size)
+{
+	struct kmm_buffer_sink out;
+
+	kmm_buffer_sink_init(&out, buf, size);
+	if (gfp == KMM_GFP_NOWAIT)
+		kmm_printf(&out.sink, "NOWAIT");
+	if ((gfp & (KMM_GFP_HIGH | KMM_GFP_RECLAIM)) == KMM_GFP_ATOMIC) {
+		kmm_printf(&out.sink, "ATOMIC");
+		gfp &= ~(kmm_gfp)KMM_GFP_ATOMIC;
+	}
+	for (unsigned i = 0; i < sizeof(gfp_names) / sizeof(gfp_names[0]); i++) {
+		if ((gfp & gfp_names[i].bits) != gfp_names[i].bits)
+			continue;
+		kmm_printf(&out.sink, "%s%s", out.len ? "|" : "", gfp_names[i].name);
+		gfp &= ~gfp_names[i].bits;
+	}
+	if (gfp)
+		kmm_printf(&out.sink, "%s%x", out.len ? "|" : "", gfp);
+	return out.len;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/zoneinfo and /proc/buddyinfo in the text of Linux 6.1. Of the statistics that Linux keeps, the
+ * ones that kmm keeps are printed, in Linux's order; readers look them up by name.
+ */
+#include "phys/phys.h"
+
+typedef unsigned long long ull; /* what %llu wants */
+
+static kmm_word over_zones(const struct kmm *k, enum kmm_kind kind)
+{
+	kmm_word nr = 0;
+
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		nr += kmm_zone_kind_count(&k->phys->zone[i], kind);
+	return nr;
+}
+
+static void stat(struct kmm_sink *out, const char *name, kmm_word value)
+{
+	kmm_printf(out, "\n      %-12s %llu", name, (ull)value);
+}
+
+static void print_node(const struct kmm *k, struct kmm_sink *out)
+{
+	kmm_printf(out, "\n  per-node stats");
+	stat(out, "nr_slab_unreclaimable", over_zones(k, KMM_KIND_SLAB));
+	stat(out, "nr_anon_pages", over_zones(k, KMM_KIND_ANON));
+	stat(out, "nr_file_pages", over_zones(k, KMM_KIND_FILE));
+	stat(out, "nr_page_table_pages", over_zones(k, KMM_KIND_PGTABLE));
+}
+
+static void print_pagesets(const struct kmm *k, const struct kmm_zone *z, struct kmm_sink *out)
+{
+	kmm_printf(out, "\n  pagesets");
+	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		kmm_printf(out,
+			   "\n    cpu: %u"
+			   "\n              count: %llu"
+			   "\n              high:  %llu"
+			   "\n              batch: %llu",
+			   cpu, (ull)z->pcp[cpu].nr, (ull)z->pcp_high, (ull)z->pcp_batch);
+}
+
+/* One column per zone that the machine has. */
+static void print_protection(const struct kmm *k, const struct kmm_zone_info *info, struct kmm_sink *out)
+{
+	const char *before = "(";
+
+	kmm_printf(out, "\n        protection: ");
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+		if (!k->phys->zone[i].exists)
+			continue;
+		kmm_printf(out, "%s%llu", before, (ull)info->protection[i]);
+		before = ", ";
+	}
+	kmm_printf(out, ")");
+}
+
+static void print_zone(struct kmm *k, enum kmm_zone_id id, bool with_node, struct kmm_sink *out)
+{
+	struct kmm_zone_info info;
+
+	if (!kmm_zone_info(k, id, &info))
+		return;
+	kmm_printf(out, "Node 0, zone %8s", info.name);
+	if (with_node)
+		print_node(k, out);
+	kmm_printf(out,
+		   "\n  pages free     %llu"
+		   "\n        boost    0" /* marks are never boosted here, */
+		   "\n        min      %llu"
+		   "\n        low      %llu"
+		   "\n        high     %llu"
+		   "\n        spanned  %llu"
+		   "\n        present  %llu"
+		   "\n        managed  %llu"
+		   "\n        cma      0", /* and there is no contiguous area for devices */
+		   (ull)info.free, (ull)info.min, (ull)info.low, (ull)info.high, (ull)info.spanned,
+		   (ull)info.present, (ull)info.managed);
+	print_protection(k, &info, out);
+	if (info.present) {
+		stat(out, "nr_free_pages", info.free);
+		print_pagesets(k, &k->phys->zone[id], out);
+		kmm_printf(out,
+			   "\n  node_unreclaimable:  0" /* reclaim never gives a node up */
+			   "\n  start_pfn:           %llu",
+			   (ull)info.start.v);
+	}
+	kmm_printf(out, "\n");
+}
+
+void kmm_report_zoneinfo(struct kmm *k, struct kmm_sink *out)
+{
+	bool with_node = true;
+
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+		bool populated = k->phys->zone[i].present != 0;
+
+		print_zone(k, (enum kmm_zone_id)i, with_node && populated, out);
+		with_node = with_node && !populated;
+	}
+}
+
+void kmm_report_buddyinfo(struct kmm *k, struct kmm_sink *out)
+{
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+		struct kmm_zone_info info;
+
+		if (!kmm_zone_info(k, (enum kmm_zone_id)i, &info) || info.present == 0)
+			continue;
+		kmm_printf(out, "Node 0, zone %8s ", info.name);
+		for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
+			kmm_printf(out, "%6llu ", (ull)info.nr_free[order]);
+		kmm_printf(out, "\n");
+	}
+}

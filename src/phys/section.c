@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors come to life by section of 128 MiB, so that starting a machine of many TiB touches
+ * almost nothing. Until then a section's frames are counted as free (zone->lazy) and what it holds is
+ * known from the boot map, which never changes.
+ *
+ * Making a section writes each of its descriptors once: zone in all, kind in those that are not free,
+ * and links in the heads of free blocks. The live bit is set last, so that who sees it sees the rest.
+ * A section of one zone is made under that zone's lock; those of several at start, when nobody looks.
+ */
+#include "base/mem.h"
+#include "phys/phys.h"
+
+static void label(struct kmm *k, kmm_word pfn, kmm_word end, uint32_t flags)
+{
+	const struct kmm_phys *p = k->phys;
+	unsigned stride = kmm_stride(p);
+	char *at = (char *)kmm_page_at(p, pfn);
+
+	for (; pfn < end; pfn++, at += stride) {
+		memset(at, 0, stride);
+		((struct kmm_page *)(void *)at)->flags = flags;
+	}
+}
+
+static uint32_t run_flags(const struct kmm_zone *z, const struct kmm_run *run)
+{
+	uint32_t flags = z->bits;
+
+	if (run->kind != KMM_KIND_FREE)
+		flags |= (uint32_t)run->kind;
+	if (run->give_back)
+		flags |= KMM_PG_BOOT;
+	return flags;
+}
+
+/* The largest aligned block that ends at `end` and does not begin before start. */
+static unsigned block_before(kmm_word start, kmm_word end)
+{
+	unsigned order = 0;
+
+	while (order < KMM_MAX_ORDER && (end & (((kmm_word)2 << order) - 1)) == 0 &&
+	       end - start >= (kmm_word)2 << order)
+		order++;
+	return order;
+}
+
+/* Highest block first: lists are last in, first out, and low frames shall go first. */
+static void add_blocks(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end)
+{
+	while (end > start) {
+		unsigned order = block_before(start, end);
+
+		end -= (kmm_word)1 << order;
+		kmm_buddy_insert(k, z, end, order);
+	}
+}
+
+/* Makes the descriptors of [start, end), which lie in z and in one section. */
+static void make(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end)
+{
+	while (end > start) {
+		struct kmm_run run;
+		kmm_word from;
+
+		kmm_boot_run(&k->phys->boot, end - 1, &run);
+		from = run.start > start ? run.start : start;
+		label(k, from, end, run_flags(z, &run));
+		if (run.kind == KMM_KIND_FREE) {
+			add_blocks(k, z, from, end);
+			z->lazy -= end - from;
+		}
+		end = from;
+	}
+}
+
+static void set_live(struct kmm_phys *p, kmm_word section)
+{
+	atomic_fetch_or_explicit(&p->live[section / 32], 1u << (section % 32), memory_order_release);
+}
+
+static kmm_word section_end(const struct kmm_phys *p, kmm_word section)
+{
+	kmm_word end = (section + 1) * KMM_SECTION_PAGES;
+
+	return end < p->max_pfn ? end : p->max_pfn;
+}
+
+/* The first section at or after `section` that is not live and holds what `wanted` says; skips runs. */
+static kmm_word next_with_free(const struct kmm_phys *p, kmm_word section, kmm_word last)
+{
+	while (section <= last) {
+		kmm_word pfn = section * KMM_SECTION_PAGES;
+		struct kmm_run run = { 0, pfn, KMM_KIND_HOLE, false, false };
+
+		if (kmm_section_is_live(p, section)) {
+			section++;
+			continue;
+		}
+		while (run.kind != KMM_KIND_FREE && run.end < section_end(p, section))
+			kmm_boot_run(&p->boot, run.end, &run);
+		if (run.kind == KMM_KIND_FREE)
+			break;
+		section = kmm_section_of(run.end);
+	}
+	return section;
+}
+
+bool kmm_zone_grow(struct kmm *k, struct kmm_zone *z)
+{
+	struct kmm_phys *p = k->phys;
+	kmm_word section;
+
+	if (z->lazy == 0)
+		return false;
+	section = next_with_free(p, z->next_section, kmm_section_of(z->end - 1));
+	KMM_ASSERT(k, section <= kmm_section_of(z->end - 1));
+	make(k, z, section * KMM_SECTION_PAGES, section_end(p, section));
+	set_live(p, section);
+	z->next_section = section + 1;
+	return true;
+}
+
+static bool has_ram(const struct kmm_phys *p, kmm_word section)
+{
+	struct kmm_run run;
+	kmm_word pfn = section * KMM_SECTION_PAGES;
+
+	do {
+		kmm_boot_run(&p->boot, pfn, &run);
+		pfn = run.end;
+	} while (!run.ram && pfn < section_end(p, section));
+	return run.ram;
+}
+
+bool kmm_section_need(struct kmm *k, kmm_word pfn)
+{
+	struct kmm_phys *p = k->phys;
+	struct kmm_zone *z = kmm_zone_of_pfn(p, pfn);
+	kmm_word section = kmm_section_of(pfn);
+	unsigned long irq;
+
+	if (kmm_section_is_live(p, section))
+		return true;
+	if (!has_ram(p, section))
+		return false;
+	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
+	if (!kmm_section_is_live(p, section)) {
+		make(k, z, section * KMM_SECTION_PAGES, section_end(p, section));
+		set_live(p, section);
+	}
+	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+	return true;
+}
+
+void kmm_sections_init(struct kmm *k)
+{
+	struct kmm_phys *p = k->phys;
+
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+		kmm_word section = kmm_section_of(p->zone[i].first), start = section * KMM_SECTION_PAGES;
+
+		p->zone[i].next_section = section;
+		if (p->zone[i].first == p->zone[i].end || start == p->zone[i].first || kmm_section_is_live(p, section))
+			continue;
+		for (unsigned j = 0; j < KMM_NR_ZONES; j++) {
+			struct kmm_zone *z = &p->zone[j];
+			kmm_word from = z->first > start ? z->first : start;
+			kmm_word to = z->end < section_end(p, section) ? z->end : section_end(p, section);
+
+			if (from < to)
+				make(k, z, from, to);
+		}
+		set_live(p, section);
+	}
+}
+
+/* Blocks of [start, end) by order, without a loop over the largest. */
+static void count_blocks(kmm_word start, kmm_word end, kmm_word nr_free[KMM_NR_ORDERS])
+{
+	while (start < end) {
+		unsigned order = block_before(start, end);
+		kmm_word nr = 1;
+
+		if (order == KMM_MAX_ORDER)
+			nr = (end - start) >> KMM_MAX_ORDER;
+		nr_free[order] += nr;
+		end -= nr << order;
+	}
+}
+
+kmm_word kmm_zone_count_lazy(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS])
+{
+	const struct kmm_phys *p = k->phys;
+	kmm_word pages = 0, pfn = z->first;
+	struct kmm_run run = { 0, 0, KMM_KIND_HOLE, false, false };
+
+	while (pfn < z->end) {
+		kmm_word end = section_end(p, kmm_section_of(pfn));
+
+		if (pfn >= run.end)
+			kmm_boot_run(&p->boot, pfn, &run);
+		end = end < run.end ? end : run.end;
+		end = end < z->end ? end : z->end;
+		if (run.kind == KMM_KIND_FREE && !kmm_section_is_live(p, kmm_section_of(pfn))) {
+			count_blocks(pfn, end, nr_free);
+			pages += end - pfn;
+		}
+		pfn = end;
+	}
+	return pages;
+}
