@@ -18,11 +18,13 @@ struct spec {
 	char conversion;
 };
 
+#define MAX_TEXT 65536u /* a bound also keeps compilers from calling strlen(), which may not exist */
+
 static size_t length(const char *s)
 {
 	size_t n = 0;
 
-	while (s[n])
+	while (n < MAX_TEXT && s[n])
 		n++;
 	return n;
 }

@@ -2,9 +2,10 @@
 /*
  * A machine of page frames alone, for the tests of src/phys: RAM is an anonymous mapping that costs only
  * what is touched, the port is the least that tier a asks for. Several may live side by side.
+ * Included by tests beside the code only (it looks inside src/phys).
  */
-#ifndef KMM_PHYS_FIXTURE_H
-#define KMM_PHYS_FIXTURE_H
+#ifndef KMM_TESTS_HARNESS_FRAMES_H
+#define KMM_TESTS_HARNESS_FRAMES_H
 
 #include <stdio.h>
 #include <stdlib.h>
