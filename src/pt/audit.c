@@ -31,7 +31,7 @@ static void complain(struct audit *a, const char *what, struct kmm_paddr entry, 
 static void check_entry(struct audit *a, struct kmm_paddr entry, uint64_t raw, struct kmm_pte pte)
 {
 	struct kmm *k = a->k;
-	bool is_table = a->level > 0 && kmm_pte_is_table(pte);
+	bool is_table = a->level > 0 && !(pte.flags & KMM_PTE_LARGE);
 	bool user = (pte.flags & KMM_PTE_USER) != 0;
 
 	if (kmm_pt_encode_at(k, pte, a->level) != raw)
@@ -95,7 +95,7 @@ static bool step(struct audit *a, struct kmm_paddr *below)
 	}
 	check_entry(a, entry, raw, pte);
 	*below = kmm_pfn_to_paddr(pte.pfn);
-	return a->level > 0 && kmm_pte_is_table(pte) && check_table(a, *below);
+	return a->level > 0 && !(pte.flags & KMM_PTE_LARGE) && check_table(a, *below);
 }
 
 static void audit_tables(struct audit *a)

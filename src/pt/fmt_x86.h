@@ -69,6 +69,19 @@ static inline uint64_t kmm_x86_addr_mask(uint32_t flags, unsigned shift)
 	return flags & KMM_PTE_LARGE ? KMM_X86_ADDR & ~((UINT64_C(1) << shift) - 1) : KMM_X86_ADDR;
 }
 
+/* The quick half of decoding, for descending: does an entry above level 0 lead to a table, and where is that. One rule
+ * for all formats: where there are no large leaves bit 7 is 0, and 4-byte entries are zero-extended. Tables are in low
+ * memory, so a word holds their address. */
+static inline bool kmm_x86_is_table(uint64_t raw)
+{
+	return (raw & (KMM_X86_P | KMM_X86_PS)) == KMM_X86_P;
+}
+
+static inline struct kmm_paddr kmm_x86_table(uint64_t raw)
+{
+	return kmm_paddr((kmm_word)raw & (kmm_word)KMM_X86_ADDR);
+}
+
 /* 8-byte entries of PAE (below its root) and of 4- and 5-level paging. */
 static inline uint64_t kmm_x86_encode64(struct kmm_pte pte, unsigned level, unsigned shift, bool leaf)
 {

@@ -157,7 +157,10 @@ enum kmm_status kmm_pt_make_range(struct kmm *k, struct kmm_space *space, kmm_wo
 
 enum kmm_status kmm_pt_make(struct kmm *k, struct kmm_space *space, kmm_word va, kmm_gfp gfp)
 {
-	return kmm_pt_make_range(k, space, va, va, 0, gfp);
+	struct kmm_spot spot;
+
+	kmm_pt_descend(k, space->root, va, 0, &spot);
+	return spot.level == 0 ? KMM_OK : kmm_pt_make_range(k, space, va, va, 0, gfp);
 }
 
 /* ---- freeing ---- */
@@ -170,7 +173,7 @@ static bool unlink_empty(struct kmm *k, struct kmm_space *space, kmm_word va, un
 
 	kmm_pt_descend(k, space->root, va, level + 1, &parent);
 	KMM_ASSERT(k, parent.level == level + 1);
-	table = kmm_pfn_to_page(k, kmm_pt_decode_at(k, kmm_entry_load(k, parent.entry), level + 1).pfn);
+	table = kmm_pt_table_page(k, kmm_x86_table(kmm_entry_load(k, parent.entry)));
 	if (atomic_load_explicit(&table->count, memory_order_relaxed) != 0)
 		return false;
 	kmm_pt_set_spot(k, space, &parent, va, 0);
@@ -260,7 +263,7 @@ static void free_fixed(struct kmm *k, struct kmm_space *space)
 
 	for (unsigned i = 0; level > k->pt->user_fixed && i < k->pt->kernel_first; i++) {
 		uint64_t raw = kmm_entry_take(k, kmm_pt_slot(k, space->root, i));
-		struct kmm_page *table = kmm_pfn_to_page(k, kmm_pt_decode_at(k, raw, level).pfn);
+		struct kmm_page *table = kmm_pt_table_page(k, kmm_x86_table(raw));
 
 		KMM_ASSERT(k, atomic_load_explicit(&table->count, memory_order_relaxed) == 0);
 		kmm_phys_free(k, table, 0);
@@ -295,7 +298,7 @@ static void *first_table_entry(const struct kmm *k, struct kmm_paddr table, unsi
 	for (unsigned i = 0; level > 0 && i < kmm_pt_nr_entries(k, level); i++) {
 		void *entry = kmm_pt_slot(k, table, i);
 
-		if (kmm_pte_is_table(kmm_pt_decode_at(k, kmm_entry_load(k, entry), level)))
+		if (kmm_x86_is_table(kmm_entry_load(k, entry)))
 			return entry;
 	}
 	return NULL;
@@ -312,7 +315,8 @@ void kmm_pt_free_kernel(struct kmm *k, struct kmm_paddr root)
 
 		parent = NULL;
 		while ((entry = first_table_entry(k, table, level)) != NULL) {
-			table = kmm_pfn_to_paddr(kmm_pt_decode_at(k, kmm_entry_load(k, entry), level--).pfn);
+			table = kmm_x86_table(kmm_entry_load(k, entry));
+			level--;
 			parent = entry;
 		}
 		kmm_phys_free(k, kmm_pt_table_page(k, table), 0);

@@ -6,6 +6,7 @@
 #ifndef KMM_PT_MAP_H
 #define KMM_PT_MAP_H
 
+#include "pt/fmt_x86.h"
 #include "pt/pt.h"
 
 struct kmm_pt {
@@ -57,26 +58,26 @@ static inline struct kmm_page *kmm_pt_table_page(struct kmm *k, struct kmm_paddr
 	return kmm_pfn_to_page(k, kmm_paddr_to_pfn(table));
 }
 
-static inline bool kmm_pte_is_table(struct kmm_pte pte)
-{
-	return (pte.flags & (KMM_PTE_PRESENT | KMM_PTE_LARGE)) == KMM_PTE_PRESENT;
-}
-
 static inline void kmm_pt_descend(const struct kmm *k, struct kmm_paddr root, kmm_word va, unsigned bottom,
 				  struct kmm_spot *spot)
 {
+	unsigned level = kmm_pt_root_level(k);
+
 	spot->table = root;
-	spot->level = kmm_pt_root_level(k);
-	for (;;) {
-		spot->entry = kmm_pt_slot(k, spot->table, kmm_pt_index(k, va, spot->level));
-		if (spot->level == bottom)
-			return;
-		spot->pte = kmm_pt_decode_at(k, kmm_entry_load(k, spot->entry), spot->level);
-		if (!kmm_pte_is_table(spot->pte))
-			return;
-		spot->table = kmm_pfn_to_paddr(spot->pte.pfn);
-		spot->level--;
+	for (;; level--) {
+		uint64_t raw;
+
+		spot->entry = kmm_pt_slot(k, spot->table, kmm_pt_index(k, va, level));
+		if (level == bottom)
+			break;
+		raw = kmm_entry_load(k, spot->entry);
+		if (!kmm_x86_is_table(raw)) {
+			spot->pte = kmm_pt_decode_at(k, raw, level);
+			break;
+		}
+		spot->table = kmm_x86_table(raw);
 	}
+	spot->level = level;
 }
 
 /* After a descent that ended at an entry above level 0: last byte of the addresses around va that have no table there,

@@ -71,9 +71,7 @@ kmm_word kmm_pt_gap_last(const struct kmm *k, const struct kmm_spot *spot, kmm_w
 	kmm_word last = kmm_pt_entry_last(k, va, spot->level);
 
 	while (++i < nr) {
-		uint64_t raw = kmm_entry_load(k, kmm_pt_slot(k, spot->table, i));
-
-		if (kmm_pte_is_table(kmm_pt_decode_at(k, raw, spot->level)))
+		if (kmm_x86_is_table(kmm_entry_load(k, kmm_pt_slot(k, spot->table, i))))
 			break;
 		last = kmm_pt_entry_last(k, last + 1, spot->level);
 	}
