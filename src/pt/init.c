@@ -234,6 +234,11 @@ struct kmm_space *kmm_pt_kernel(struct kmm *k)
 	return &k->pt->kernel;
 }
 
+struct kmm_paddr kmm_kernel_root(const struct kmm *k)
+{
+	return k->pt->kernel.root;
+}
+
 kmm_word kmm_pt_kernel_tables(const struct kmm *k)
 {
 	return k->pt->kernel.nr_tables;
