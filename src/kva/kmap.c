@@ -250,22 +250,14 @@ void kmm_kunmap(struct kmm *k, struct kmm_page *page)
 	KMM_ASSERT(k, kmapped || kmm_view_is_linear(k, page));
 }
 
-void *kmm_page_address(struct kmm *k, struct kmm_page *page)
+/* Behind kmm_page_address(): where a high frame is kmapped now, or NULL. */
+static void *high_address(struct kmm *k, struct kmm_page *page)
 {
-	struct kmm_kmap *map;
-	struct kmm_kmap_slot *slot;
-	unsigned long flags;
-	void *view = NULL;
+	struct kmm_kmap *map = &k->kva->kmap;
+	unsigned long flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
+	struct kmm_kmap_slot *slot = find(map, kmm_page_to_pfn(k, page).v);
+	void *view = slot && slot->users ? slot_pointer(k, slot) : NULL;
 
-	if (!kmm_page_is_high(page))
-		return kmm_page_lowmem_ptr(k, page);
-	if (!k->kva)
-		return NULL;
-	map = &k->kva->kmap;
-	flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
-	slot = find(map, kmm_page_to_pfn(k, page).v);
-	if (slot && slot->users)
-		view = slot_pointer(k, slot);
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
 	return view;
 }
@@ -301,6 +293,7 @@ enum kmm_status kmm_kmap_init(struct kmm *k)
 		return KMM_ENOMEM;
 	map->hash = (uint16_t *)(map->slot + nr);
 	map->nr_slots = nr;
+	kmm_high_address_register(k, high_address);
 	return KMM_OK;
 }
 

@@ -90,11 +90,11 @@ static void check_list(struct audit *a, const struct kmm_page_list *list)
 static void check_cached(struct audit *a, void *object)
 {
 	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 };
-	struct kmm_page *page = kmm_slab_head(a->k, object);
+	struct kmm_page *page = kmm_fast_head(a->k, object);
 	uint64_t pa = kmm_lowmem_pa(a->k, object).v;
 	unsigned number, nr_free;
 
-	if (!page || kmm_page_owner(a->k, page) != a->cache || !kmm_object_starts_slot(a->k, a->cache, object)) {
+	if (!page || kmm_fast_cache(a->k, page) != a->cache || !kmm_object_starts_slot(a->k, a->cache, object)) {
 		complain(a, "a magazine holds what is no object of it, pa", pa);
 		return;
 	}

@@ -45,8 +45,7 @@ static uint32_t plain_layout(struct kmm_cache *cache, size_t size, size_t align)
 		slot += WORD;
 		room = WORD;
 	}
-	if (sizeof(kmm_link_word) + sizeof(kmm_key_word) <= room)
-		cache->key = cache->link + (uint32_t)sizeof(kmm_link_word);
+	cache->has_mark = 2 * sizeof(kmm_link_word) <= room;
 	return (uint32_t)kmm_align_up(slot, align);
 }
 
@@ -58,7 +57,7 @@ static bool set_geometry(struct kmm_cache *cache, size_t size, size_t align)
 	cache->slot = debug ? kmm_debug_layout(cache, size, align) : plain_layout(cache, size, align);
 	if (cache->slot > KMM_PAGE_SIZE << KMM_SLAB_MAX_ORDER)
 		return false;
-	cache->order = (uint16_t)choose_order(cache->slot);
+	cache->order = (uint8_t)choose_order(cache->slot);
 	cache->offset_mask = (KMM_PAGE_SIZE << cache->order) - 1;
 	cache->nr_objects = (uint16_t)((KMM_PAGE_SIZE << cache->order) / cache->slot);
 	cache->reciprocal = UINT32_MAX / cache->slot + 1;
@@ -243,7 +242,7 @@ kmm_word kmm_slab_shrink_all(struct kmm *k)
 
 const char *kmm_slab_owner(struct kmm *k, struct kmm_page *page)
 {
-	struct kmm_page *head = kmm_page_is_high(page) ? NULL : kmm_slab_head(k, kmm_page_lowmem_ptr(k, page));
+	struct kmm_page *head = kmm_slab_head(k, page);
 	const struct kmm_cache *cache = head ? kmm_page_owner(k, head) : NULL;
 
 	return cache ? cache->name : "";

@@ -34,7 +34,6 @@ uint32_t kmm_debug_layout(struct kmm_cache *cache, size_t size, size_t align)
 {
 	cache->front = (uint32_t)align;
 	cache->link = (cache->front + (uint32_t)size + 8 + 7) & ~7u; /* 8 to 15 bytes of red zone behind */
-	cache->key = 0;
 	return (cache->link + (uint32_t)sizeof(struct kmm_slot_tail) + (uint32_t)align - 1) & ~((uint32_t)align - 1);
 }
 

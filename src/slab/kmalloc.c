@@ -15,7 +15,10 @@
 
 enum { LARGE_MARK = 0x6b6d }; /* descriptor's a: this block came from kmm_kmalloc */
 
-/* Class that serves a size up to KMM_KMALLOC_MAX_CLASS. */
+/* Larger sizes are whole frames; so is all above a page in a build whose largest block is one. */
+#define LARGEST_CLASS (KMM_SLAB_MAX_ORDER ? KMM_KMALLOC_MAX_CLASS : KMM_PAGE_SIZE)
+
+/* Class that serves a size up to LARGEST_CLASS. */
 unsigned kmm_kmalloc_class(size_t size)
 {
 	uint32_t last = (uint32_t)size - (size != 0); /* offset of the last byte; size 0 is served as 1 */
@@ -38,43 +41,57 @@ static void *alloc_large(struct kmm *k, size_t size, kmm_gfp gfp)
 {
 	unsigned order = kmm_size_to_order(size);
 	struct kmm_page *page = kmm_phys_alloc(k, gfp | KMM_GFP_COMP, order, KMM_KIND_KERNEL, "kmalloc pages");
+	void *object;
 
 	if (!page)
 		return NULL;
 	page->a = LARGE_MARK;
-	return kmm_page_lowmem_ptr(k, page);
+	object = kmm_page_lowmem_ptr(k, page);
+	if (k->trace)
+		kmm_object_trace(k, KMM_EV_KMALLOC, object, size, gfp);
+	return object;
 }
 
-static inline void *alloc(struct kmm *k, size_t size, kmm_gfp gfp, const void *caller)
+KMM_ALWAYS_INLINE void *alloc_class(struct kmm *k, unsigned row, size_t size, kmm_gfp gfp)
 {
-	kmm_gfp dma = gfp & KMM_GFP_DMA;
-	struct kmm_cache *cache;
+	struct kmm_cache *cache = k->slab->kmalloc[row][kmm_kmalloc_class(size)];
 	void *object;
 
-	gfp &= ~(kmm_gfp)KMM_GFP_DMA;
-	if (KMM_RARE(gfp & KMM_SLAB_BAD_GFP))
-		gfp = kmm_object_fix_gfp(k, "kmalloc", gfp, caller);
-	if (KMM_RARE(size > KMM_KMALLOC_MAX_CLASS)) {
-		object = alloc_large(k, size, gfp | dma);
-	} else {
-		if (KMM_RARE(kmm_inject(k, "kmalloc") && !(gfp & KMM_GFP_NOFAIL)))
-			return NULL;
-		cache = k->slab->kmalloc[dma != 0][kmm_kmalloc_class(size)];
-		object = cache ? kmm_object_alloc(k, cache, gfp, caller) : alloc_large(k, size, gfp | dma);
-	}
-	if (KMM_RARE(k->trace) && object)
-		kmm_trace(k, KMM_EV_KMALLOC, kmm_ptr_to_kva(k, object).v, size, gfp | dma, 0);
+	if (KMM_RARE(kmm_inject(k, "kmalloc")) && !(gfp & KMM_GFP_NOFAIL))
+		return NULL;
+	object = kmm_object_alloc(k, cache, gfp);
+	if (KMM_RARE(k->trace != NULL) && object)
+		kmm_object_trace(k, KMM_EV_KMALLOC, object, size, gfp);
 	return object;
+}
+
+/* Whole frames, ZONE_DMA, and modifiers that slab cannot honour. */
+static void *alloc_odd(struct kmm *k, size_t size, kmm_gfp gfp, const void *caller)
+{
+	kmm_gfp dma = gfp & KMM_GFP_DMA, other = gfp & ~(kmm_gfp)KMM_GFP_DMA;
+
+	if (other & KMM_SLAB_BAD_GFP)
+		other = kmm_object_fix_gfp(k, "kmalloc", other, caller);
+	if (size > LARGEST_CLASS)
+		return alloc_large(k, size, other | dma);
+	return alloc_class(k, dma != 0, size, other);
+}
+
+KMM_ALWAYS_INLINE void *alloc(struct kmm *k, size_t size, kmm_gfp gfp)
+{
+	if (KMM_RARE(size > LARGEST_CLASS || gfp & KMM_SLAB_BAD_GFP))
+		return alloc_odd(k, size, gfp, __builtin_return_address(0));
+	return alloc_class(k, 0, size, gfp);
 }
 
 void *kmm_kmalloc(struct kmm *k, size_t size, kmm_gfp gfp)
 {
-	return alloc(k, size, gfp, __builtin_return_address(0));
+	return alloc(k, size, gfp);
 }
 
 void *kmm_kzalloc(struct kmm *k, size_t size, kmm_gfp gfp)
 {
-	return alloc(k, size, gfp | KMM_GFP_ZERO, __builtin_return_address(0));
+	return alloc(k, size, gfp | KMM_GFP_ZERO);
 }
 
 /* The block that starts at object, or NULL: not from alloc_large(). */
@@ -87,12 +104,14 @@ static struct kmm_page *large_block(struct kmm *k, const void *object)
 	return kmm_lowmem_pa(k, object).v & (KMM_PAGE_SIZE - 1) ? NULL : page;
 }
 
-static void free_large(struct kmm *k, void *object)
+static __attribute__((noinline)) void free_large(struct kmm *k, void *object)
 {
 	struct kmm_page *page = large_block(k, object);
+	bool object_was_allocated = page != NULL;
 
-	KMM_ASSERT(k, page); /* neither a slab object nor a block: never allocated, or freed already */
-	kmm_trace(k, KMM_EV_KFREE, kmm_ptr_to_kva(k, object).v, (uint64_t)KMM_PAGE_SIZE << kmm_page_order(page), 0, 0);
+	KMM_ASSERT(k, object_was_allocated); /* neither a slab's object nor a block's start, or freed already */
+	if (k->trace)
+		kmm_object_trace(k, KMM_EV_KFREE, object, (uint64_t)KMM_PAGE_SIZE << kmm_page_order(page), 0);
 	page->a = 0;
 	kmm_phys_free(k, page, kmm_page_order(page));
 }
@@ -104,23 +123,23 @@ void kmm_kfree(struct kmm *k, void *object)
 
 	if (!object)
 		return;
-	page = kmm_slab_head(k, object);
+	page = kmm_fast_head(k, object);
 	if (KMM_RARE(!page)) {
 		free_large(k, object);
 		return;
 	}
-	cache = kmm_page_owner(k, page);
-	if (KMM_RARE(k->trace))
-		kmm_trace(k, KMM_EV_KFREE, kmm_ptr_to_kva(k, object).v, cache->size, 0, 0);
+	cache = kmm_fast_cache(k, page);
+	if (KMM_RARE(k->trace != NULL))
+		kmm_object_trace(k, KMM_EV_KFREE, object, cache->size, 0);
 	kmm_object_free(k, cache, page, object);
 }
 
 size_t kmm_ksize(struct kmm *k, const void *object)
 {
-	struct kmm_page *page = kmm_slab_head(k, object);
+	struct kmm_page *page = kmm_fast_head(k, object);
 
 	if (page)
-		return ((const struct kmm_cache *)kmm_page_owner(k, page))->size;
+		return kmm_fast_cache(k, page)->size;
 	page = large_block(k, object);
 	KMM_ASSERT(k, page);
 	return (size_t)KMM_PAGE_SIZE << kmm_page_order(page);
@@ -147,7 +166,6 @@ static void class_name(char name[24], size_t size, bool dma)
 /* Largest classes first: reports list the newest cache first. */
 enum kmm_status kmm_kmalloc_init(struct kmm *k)
 {
-	size_t slab_bytes = (size_t)KMM_PAGE_SIZE << KMM_SLAB_MAX_ORDER;
 	unsigned dma, i;
 	char name[24];
 
@@ -156,8 +174,8 @@ enum kmm_status kmm_kmalloc_init(struct kmm *k)
 			size_t size = kmm_kmalloc_class_size(i);
 			enum kmm_status status;
 
-			if (size > slab_bytes)
-				continue; /* a build with small blocks only: frames serve it */
+			if (size > LARGEST_CLASS)
+				continue;
 			class_name(name, size, dma);
 			status = kmm_cache_create(k, name, size, 0, dma ? KMM_CACHE_DMA : 0, NULL,
 						  &k->slab->kmalloc[dma][i]);

@@ -21,10 +21,19 @@ static void *take_batch(struct kmm *k, struct kmm_cache *cache)
 		object = kmm_slab_take(k, cache);
 		if (!object)
 			break;
-		kmm_object_mark(k, cache, object);
 		kmm_magazine_push(k, cache, magazine, object);
 	}
 	return first;
+}
+
+/* A slot taken straight from its slab becomes an object. */
+static void *hand_out(struct kmm *k, struct kmm_cache *cache, void *slot, const void *caller)
+{
+	if (cache->flags & KMM_CACHE_DEBUG)
+		return kmm_debug_alloc(k, cache, slot, caller);
+	if (kmm_object_has_mark(cache))
+		kmm_object_link(cache, slot)[1] = 0;
+	return slot;
 }
 
 /* Twice around at most, but for other CPUs that empty the new slab before we get the lock. */
@@ -41,7 +50,7 @@ void *kmm_object_alloc_slow(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp,
 		slot = take_batch(k, cache);
 		kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
 		if (slot)
-			return cache->flags & KMM_CACHE_DEBUG ? kmm_debug_alloc(k, cache, slot, caller) : slot;
+			return hand_out(k, cache, slot, caller);
 		fresh = kmm_slab_new(k, cache, gfp);
 	} while (fresh);
 	return NULL;
@@ -53,9 +62,9 @@ static void drain_locked(struct kmm *k, struct kmm_cache *cache, struct kmm_maga
 {
 	while (nr-- && magazine->head) {
 		void *object = kmm_magazine_pop(k, cache, magazine);
-		struct kmm_page *page = kmm_slab_head(k, object);
+		struct kmm_page *page = kmm_fast_head(k, object);
 
-		KMM_ASSERT(k, page && kmm_page_owner(k, page) == cache);
+		KMM_ASSERT(k, page && kmm_fast_cache(k, page) == cache);
 		kmm_slab_give(k, cache, page, object, dead);
 	}
 }
@@ -72,31 +81,6 @@ kmm_word kmm_object_drain(struct kmm *k, struct kmm_cache *cache, unsigned cpu, 
 	slabs = dead.nr;
 	kmm_slab_delete_list(k, cache, &dead);
 	return slabs << cache->order;
-}
-
-void kmm_object_free_slow(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object)
-{
-	struct kmm_page_list dead = { 0, 0 };
-	struct kmm_magazine *magazine;
-	unsigned long flags;
-
-	if (cache->flags & KMM_CACHE_DEBUG) {
-		object = kmm_debug_free(k, cache, page, object);
-		if (!object)
-			return;
-	}
-	flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
-	magazine = &cache->cpu[kmm_slab_cpu(k)];
-	if (magazine->nr >= cache->limit)
-		drain_locked(k, cache, magazine, cache->batch, &dead);
-	if (cache->limit && kmm_object_starts_slot(k, cache, object)) {
-		kmm_object_mark(k, cache, object);
-		kmm_magazine_push(k, cache, magazine, object);
-	} else {
-		kmm_slab_give(k, cache, page, object, &dead);
-	}
-	kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
-	kmm_slab_delete_list(k, cache, &dead);
 }
 
 static bool in_magazine(struct kmm *k, struct kmm_cache *cache, const void *object)
@@ -128,7 +112,7 @@ static bool in_slab(struct kmm *k, struct kmm_cache *cache, struct kmm_page *pag
 }
 
 /* An object that bears the mark of a free one is being freed. */
-void kmm_object_check_marked(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object)
+static void check_marked(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object)
 {
 	bool object_is_free = in_magazine(k, cache, object) || in_slab(k, cache, page, object);
 
@@ -136,6 +120,32 @@ void kmm_object_check_marked(struct kmm *k, struct kmm_cache *cache, struct kmm_
 		kmm_warn(k, "slab: %s: object 0x%llx is freed twice", cache->name,
 			 (unsigned long long)kmm_ptr_to_kva(k, object).v);
 	KMM_ASSERT(k, !object_is_free);
+}
+
+void kmm_object_free_slow(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object)
+{
+	struct kmm_page_list dead = { 0, 0 };
+	struct kmm_magazine *magazine;
+	unsigned long flags;
+
+	if (cache->flags & KMM_CACHE_DEBUG) {
+		object = kmm_debug_free(k, cache, page, object);
+		if (!object)
+			return;
+	} else if (kmm_object_is_marked(cache, object)) {
+		check_marked(k, cache, page, object);
+	}
+	flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
+	magazine = &cache->cpu[kmm_slab_cpu(k)];
+	if (magazine->nr >= cache->limit)
+		drain_locked(k, cache, magazine, cache->batch, &dead);
+	if (cache->limit && kmm_object_starts_slot(k, cache, object)) {
+		kmm_magazine_push(k, cache, magazine, object);
+	} else {
+		kmm_slab_give(k, cache, page, object, &dead);
+	}
+	kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
+	kmm_slab_delete_list(k, cache, &dead);
 }
 
 /* Reports modifiers that slab memory cannot honour, with the place that asked; returns the mask without them. */
@@ -152,18 +162,22 @@ kmm_gfp kmm_object_fix_gfp(struct kmm *k, const char *what, kmm_gfp gfp, const v
 	return good;
 }
 
+void kmm_object_trace(struct kmm *k, enum kmm_event event, const void *object, uint64_t size, kmm_gfp gfp)
+{
+	kmm_trace(k, event, kmm_ptr_to_kva(k, object).v, size, gfp, 0);
+}
+
 void *kmm_cache_alloc(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp)
 {
-	const void *caller = __builtin_return_address(0);
 	void *object;
 
 	if (KMM_RARE(gfp & KMM_SLAB_BAD_GFP))
-		gfp = kmm_object_fix_gfp(k, cache->name, gfp, caller);
-	if (KMM_RARE(kmm_inject(k, "cache object") && !(gfp & KMM_GFP_NOFAIL)))
+		gfp = kmm_object_fix_gfp(k, cache->name, gfp, __builtin_return_address(0));
+	if (KMM_RARE(kmm_inject(k, "cache object")) && !(gfp & KMM_GFP_NOFAIL))
 		return NULL;
-	object = kmm_object_alloc(k, cache, gfp, caller);
-	if (object)
-		kmm_trace(k, KMM_EV_KMALLOC, kmm_ptr_to_kva(k, object).v, cache->size, gfp, 0);
+	object = kmm_object_alloc(k, cache, gfp);
+	if (KMM_RARE(k->trace != NULL) && object)
+		kmm_object_trace(k, KMM_EV_KMALLOC, object, cache->size, gfp);
 	return object;
 }
 
@@ -181,12 +195,13 @@ static void foreign(struct kmm *k, struct kmm_cache *cache, const struct kmm_pag
 
 void kmm_cache_free(struct kmm *k, struct kmm_cache *cache, void *object)
 {
-	struct kmm_page *page = kmm_slab_head(k, object);
+	struct kmm_page *page = kmm_fast_head(k, object);
 
-	if (KMM_RARE(!page || kmm_page_owner(k, page) != cache)) {
+	if (KMM_RARE(!page || kmm_fast_cache(k, page) != cache)) {
 		foreign(k, cache, page, object);
 		return;
 	}
-	kmm_trace(k, KMM_EV_KFREE, kmm_ptr_to_kva(k, object).v, cache->size, 0, 0);
+	if (KMM_RARE(k->trace != NULL))
+		kmm_object_trace(k, KMM_EV_KFREE, object, cache->size, 0);
 	kmm_object_free(k, cache, page, object);
 }

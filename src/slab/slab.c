@@ -162,13 +162,10 @@ bool kmm_slab_free_bits(struct kmm *k, const struct kmm_cache *cache, struct kmm
 	return true;
 }
 
-struct kmm_page *kmm_slab_head(struct kmm *k, const void *ptr)
+struct kmm_page *kmm_slab_head(const struct kmm *k, struct kmm_page *page)
 {
-	struct kmm_page *page = kmm_virt_to_page(k, ptr);
 	unsigned distance = 0;
 
-	if (!page)
-		return NULL;
 	if (kmm_page_kind(page) == KMM_KIND_NONE) { /* perhaps the tail of a slab; its head must agree */
 		distance = page->a;
 		if (distance == 0 || distance >= 1u << KMM_SLAB_MAX_ORDER)

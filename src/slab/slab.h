@@ -41,9 +41,7 @@
 
 enum { KMM_CACHE_DMA = 1 << 8 }; /* beside the public KMM_CACHE_ flags: slabs from ZONE_DMA */
 
-/* These lie in memory that callers give other types. */
-typedef kmm_word __attribute__((may_alias)) kmm_link_word;
-typedef uint32_t __attribute__((may_alias)) kmm_key_word;
+typedef kmm_word __attribute__((may_alias)) kmm_link_word; /* lies in memory that callers give other types */
 
 struct kmm_magazine {
 	kmm_word head;               /* physical address + 1 of the first object */
@@ -56,13 +54,13 @@ struct kmm_cache {
 	uint32_t reciprocal;         /* 2^32 / slot, rounded up */
 	uint32_t offset_mask;        /* bytes of a slab - 1 */
 	uint32_t link;               /* offset of the link word in a slot */
-	uint32_t key;                /* offset of the mark of a free object; 0: too small for one */
 	uint32_t limit, batch;       /* magazine: most objects; how many move at once. limit 0: no magazine */
 	uint32_t size;               /* bytes of an object */
 	uint32_t front;              /* debug: bytes of red zone before the object */
 	uint32_t flags;
 	uint16_t nr_objects;         /* per slab */
-	uint16_t order;              /* of a slab */
+	uint8_t order;               /* of a slab */
+	bool has_mark;               /* free objects have room for a mark behind their link */
 	void (*ctor)(void *object);
 	char name[24];
 
@@ -104,13 +102,14 @@ void kmm_slab_delete_list(struct kmm *k, struct kmm_cache *cache, struct kmm_pag
 /* Marks the free slots of a slab in bits (zeroed by the caller). false: the free list is broken. */
 bool kmm_slab_free_bits(struct kmm *k, const struct kmm_cache *cache, struct kmm_page *page,
 			uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32], unsigned *nr_free);
-/* Head of the slab that holds ptr, NULL when none does. */
-struct kmm_page *kmm_slab_head(struct kmm *k, const void *ptr);
+/* Head of the slab that a descriptor is part of, NULL when it is none's. */
+struct kmm_page *kmm_slab_head(const struct kmm *k, struct kmm_page *page);
 
 /* object.c: behind the fast paths. */
 void *kmm_object_alloc_slow(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp, const void *caller);
 void kmm_object_free_slow(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object);
-void kmm_object_check_marked(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object);
+/* Trace events, out of the way. */
+void kmm_object_trace(struct kmm *k, enum kmm_event event, const void *object, uint64_t size, kmm_gfp gfp);
 kmm_gfp kmm_object_fix_gfp(struct kmm *k, const char *what, kmm_gfp gfp, const void *caller);
 kmm_word kmm_object_drain(struct kmm *k, struct kmm_cache *cache, unsigned cpu, unsigned nr);
 
