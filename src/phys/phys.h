@@ -47,7 +47,7 @@ struct kmm_zone {
 	kmm_word managed;             /* z */
 	kmm_word free;                /* z: in free lists or not materialised; read without lock as a hint */
 	kmm_word lazy;                /* z: of those, not materialised */
-	kmm_word next_section;        /* z: all below are materialised or have nothing to give */
+	kmm_word next_section;        /* z: all sections before it (HighMem: after it) are materialised or have nothing to give */
 	kmm_word min, low, high;      /* i */
 	kmm_word protection[KMM_NR_ZONES]; /* i */
 	kmm_word gate[KMM_NR_ZONES];  /* i: low + protection: more free than this needs no thought */

@@ -106,6 +106,22 @@ static kmm_word next_with_free(const struct kmm_phys *p, kmm_word section, kmm_w
 	return section;
 }
 
+/* The same from `section` downwards, for a zone that grows from its end. */
+static kmm_word last_with_free(const struct kmm_phys *p, const struct kmm_zone *z, kmm_word section)
+{
+	for (;; section--) {
+		kmm_word first = section * KMM_SECTION_PAGES, pfn = section_end(p, section);
+		struct kmm_run run = { pfn, pfn, KMM_KIND_HOLE, false, false };
+
+		while (!kmm_section_is_live(p, section) && run.kind != KMM_KIND_FREE && run.start > first)
+			kmm_boot_run(&p->boot, run.start - 1, &run);
+		if (run.kind == KMM_KIND_FREE || section == kmm_section_of(z->first))
+			return section;
+	}
+}
+
+/* High memory grows from the top: its upper frames are the ones that nothing but user memory can use. Other zones
+ * grow from the bottom. */
 bool kmm_zone_grow(struct kmm *k, struct kmm_zone *z)
 {
 	struct kmm_phys *p = k->phys;
@@ -113,11 +129,17 @@ bool kmm_zone_grow(struct kmm *k, struct kmm_zone *z)
 
 	if (z->lazy == 0)
 		return false;
-	section = next_with_free(p, z->next_section, kmm_section_of(z->end - 1));
-	KMM_ASSERT(k, section <= kmm_section_of(z->end - 1));
+	if (z->id == KMM_ZONE_HIGHMEM)
+		section = last_with_free(p, z, z->next_section);
+	else
+		section = next_with_free(p, z->next_section, kmm_section_of(z->end - 1));
+	KMM_ASSERT(k, section <= kmm_section_of(z->end - 1) && !kmm_section_is_live(p, section));
 	make(k, z, section * KMM_SECTION_PAGES, section_end(p, section));
 	set_live(p, section);
-	z->next_section = section + 1;
+	if (z->id == KMM_ZONE_HIGHMEM)
+		z->next_section = section ? section - 1 : 0;
+	else
+		z->next_section = section + 1;
 	return true;
 }
 
@@ -161,6 +183,8 @@ void kmm_sections_init(struct kmm *k)
 		kmm_word section = kmm_section_of(p->zone[i].first), start = section * KMM_SECTION_PAGES;
 
 		p->zone[i].next_section = section;
+		if (i == KMM_ZONE_HIGHMEM && p->zone[i].end > p->zone[i].first)
+			p->zone[i].next_section = kmm_section_of(p->zone[i].end - 1);
 		if (p->zone[i].first == p->zone[i].end || start == p->zone[i].first || kmm_section_is_live(p, section))
 			continue;
 		for (unsigned j = 0; j < KMM_NR_ZONES; j++) {

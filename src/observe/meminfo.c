@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/meminfo and /proc/vmstat: figures that only the sum of the layers has.
+ *
+ * Every line is a count that the core keeps or a true zero (a machine without swap has none). There is no ageing of
+ * pages yet: all anonymous pages stand as inactive, and file pages, whose only store is the cache, as unevictable,
+ * as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
+ * embedder, Zswap, Cma, huge pages) are left out.
+ */
+#include "observe/observe.h"
+
+#include "kmm/kmm.h"
+#include "phys/alloc.h"
+#include "pt/pt.h"
+#include "vm/mm.h"
+#include "vm/vm.h"
+
+/* Pages, unless the name says otherwise. */
+struct totals {
+	kmm_word managed, free, high_managed, high_free, low_reserve, low_watermarks;
+	kmm_word kinds[KMM_NR_KINDS];
+	kmm_word file_mapped, shmem, committed;
+	kmm_word vmalloc_used;
+};
+
+static void add_zone(struct totals *t, enum kmm_zone_id id, const struct kmm_zone_info *zone)
+{
+	kmm_word reserve = 0;
+
+	t->managed += zone->managed;
+	t->free += zone->free;
+	if (id == KMM_ZONE_HIGHMEM) {
+		t->high_managed = zone->managed;
+		t->high_free = zone->free;
+	}
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		reserve = zone->protection[i] > reserve ? zone->protection[i] : reserve;
+	reserve += zone->high;
+	t->low_reserve += reserve < zone->managed ? reserve : zone->managed;
+	t->low_watermarks += zone->low;
+	for (unsigned i = 0; i < KMM_NR_KINDS; i++)
+		t->kinds[i] += zone->kinds[i];
+}
+
+static void count_file_page(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
+{
+	struct totals *t = arg;
+
+	(void)pfn;
+	if (kmm_page_kind(page) == KMM_KIND_FILE && atomic_load_explicit(&page->count, memory_order_relaxed))
+		t->file_mapped += nr;
+}
+
+static void add_spaces(struct kmm *k, struct totals *t)
+{
+	struct kmm_vm *vm = k->vm;
+
+	if (!vm)
+		return;
+	for (struct kmm_list *l = vm->mms.next; l != &vm->mms; l = l->next) {
+		struct kmm_mm_stats stats;
+
+		kmm_mm_stats(kmm_container(l, struct kmm_mm, link), &stats);
+		t->committed += stats.data_pages + stats.stack_pages;
+	}
+}
+
+static void gather(struct kmm *k, struct totals *t)
+{
+	struct kmm_zone_info zone;
+
+	*t = (struct totals){ 0 };
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		if (kmm_zone_info(k, (enum kmm_zone_id)i, &zone))
+			add_zone(t, (enum kmm_zone_id)i, &zone);
+	if (t->kinds[KMM_KIND_FILE])
+		kmm_phys_for_each(k, count_file_page, t);
+	add_spaces(k, t);
+	t->vmalloc_used = t->kinds[KMM_KIND_VMALLOC];
+}
+
+/* Linux's estimate: free memory above the reserves; nothing can be reclaimed yet. */
+static kmm_word available(const struct totals *t)
+{
+	return t->free > t->low_reserve ? t->free - t->low_reserve : 0;
+}
+
+static void line(struct kmm_sink *out, const char *name, kmm_word pages)
+{
+	kmm_printf(out, "%-16s%8llu kB\n", name, (unsigned long long)pages << (KMM_PAGE_SHIFT - 10));
+}
+
+static void memory_lines(const struct totals *t, struct kmm_sink *out)
+{
+	line(out, "MemTotal:", t->managed);
+	line(out, "MemFree:", t->free);
+	line(out, "MemAvailable:", available(t));
+	line(out, "Buffers:", 0);
+	line(out, "Cached:", t->kinds[KMM_KIND_FILE]);
+	line(out, "SwapCached:", 0);
+	line(out, "Active:", 0);
+	line(out, "Inactive:", t->kinds[KMM_KIND_ANON]);
+	line(out, "Active(anon):", 0);
+	line(out, "Inactive(anon):", t->kinds[KMM_KIND_ANON]);
+	line(out, "Active(file):", 0);
+	line(out, "Inactive(file):", 0);
+	line(out, "Unevictable:", t->kinds[KMM_KIND_FILE]);
+	line(out, "Mlocked:", 0);
+}
+
+static void high_lines(const struct kmm *k, const struct totals *t, struct kmm_sink *out)
+{
+	if (!k->layout.kmap_slots)
+		return;
+	line(out, "HighTotal:", t->high_managed);
+	line(out, "HighFree:", t->high_free);
+	line(out, "LowTotal:", t->managed - t->high_managed);
+	line(out, "LowFree:", t->free - t->high_free);
+}
+
+static void use_lines(const struct totals *t, struct kmm_sink *out)
+{
+	line(out, "SwapTotal:", 0);
+	line(out, "SwapFree:", 0);
+	line(out, "Dirty:", 0);
+	line(out, "Writeback:", 0);
+	line(out, "AnonPages:", t->kinds[KMM_KIND_ANON]);
+	line(out, "Mapped:", t->file_mapped);
+	line(out, "Shmem:", t->shmem);
+	line(out, "KReclaimable:", 0);
+	line(out, "Slab:", t->kinds[KMM_KIND_SLAB]);
+	line(out, "SReclaimable:", 0);
+	line(out, "SUnreclaim:", t->kinds[KMM_KIND_SLAB]);
+	line(out, "PageTables:", t->kinds[KMM_KIND_PGTABLE]);
+}
+
+static void limit_lines(const struct kmm *k, const struct totals *t, struct kmm_sink *out)
+{
+	uint64_t vmalloc = k->layout.vmalloc_end - k->layout.vmalloc_start;
+
+	line(out, "CommitLimit:", t->managed / 2);
+	line(out, "Committed_AS:", t->committed);
+	line(out, "VmallocTotal:", (kmm_word)(vmalloc >> KMM_PAGE_SHIFT));
+	line(out, "VmallocUsed:", t->vmalloc_used);
+	line(out, "VmallocChunk:", 0);
+}
+
+void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out)
+{
+	struct totals t;
+
+	gather(k, &t);
+	memory_lines(&t, out);
+	high_lines(k, &t, out);
+	use_lines(&t, out);
+	limit_lines(k, &t, out);
+}
+
+static void stat(struct kmm_sink *out, const char *name, kmm_word value)
+{
+	kmm_printf(out, "%s %llu\n", name, (unsigned long long)value);
+}
+
+void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
+{
+	struct totals t;
+
+	gather(k, &t);
+	stat(out, "nr_free_pages", t.free);
+	stat(out, "nr_inactive_anon", t.kinds[KMM_KIND_ANON]);
+	stat(out, "nr_unevictable", t.kinds[KMM_KIND_FILE]);
+	stat(out, "nr_slab_unreclaimable", t.kinds[KMM_KIND_SLAB]);
+	stat(out, "nr_anon_pages", t.kinds[KMM_KIND_ANON]);
+	stat(out, "nr_mapped", t.file_mapped);
+	stat(out, "nr_file_pages", t.kinds[KMM_KIND_FILE]);
+	stat(out, "nr_shmem", t.shmem);
+	stat(out, "nr_page_table_pages", t.kinds[KMM_KIND_PGTABLE]);
+	stat(out, "pgalloc", k->events[KMM_EV_ALLOC]);
+	stat(out, "pgfree", k->events[KMM_EV_FREE]);
+	stat(out, "pgfault", k->events[KMM_EV_FAULT]);
+	stat(out, "pgmajfault", 0);
+	stat(out, "allocstall", k->events[KMM_EV_ALLOC_FAIL]);
+}
