@@ -84,12 +84,13 @@ path_flags = -Iinclude $(strip \
 	$(if $(filter src/%,$(1)),-Isrc,\
 	$(if $(filter tests/harness/%,$(1)),-Itests,\
 	$(if $(filter tests/%,$(1)),-Isrc -Itests $(HOST_POSIX),\
+	$(if $(filter ports/template/% examples/%,$(1)),-Iports/template,\
 	$(if $(filter ports/hosted/%,$(1)),$(HOST_POSIX),\
 	$(if $(filter ports/x86/%,$(1)),-Iports/x86,\
 	$(if $(filter apps/os/%,$(1)),-Iports/x86 -Iapps/os,\
 	$(if $(filter apps/kmm/%,$(1)),$(HOST_POSIX) -Iapps/kmm,\
 	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench,\
-	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz)))))))))))
+	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz))))))))))))
 
 # --- sources --------------------------------------------------------------------------------------
 
@@ -103,6 +104,8 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 USER := $(wildcard tests/user/*.c)
+EXAMPLES := $(wildcard examples/*.c)
+PORT_TEMPLATE := $(wildcard ports/template/*.c)
 BENCH := $(wildcard bench/*.c)
 BENCH_COMMON := $(wildcard bench/common/*.c bench/peers/*.c)
 BENCH_GUEST := $(wildcard bench/guest/*.c)
@@ -117,12 +120,13 @@ objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
 USER_BINS := $(USER:tests/user/%.c=build/user/%)
 BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
+EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(BARE_PROFILES:%=build/kernel-%.elf)
 
 # --- targets for people ---------------------------------------------------------------------------
 
 .PHONY: all
-all: build/libkmm.a build/kmm kernels user ## build the library, the command, both kernels and the ring-3 programs (default)
+all: build/libkmm.a build/kmm kernels user examples ## build the library, the command, both kernels and the ring-3 programs (default)
 
 .PHONY: help
 help: ## list the targets
@@ -168,16 +172,18 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
 	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/bench build/fuzz build/check \
-		build/libkmm.a build/kmm build/kernel-*.elf
+		build/examples build/libkmm.a build/kmm build/kernel-*.elf
 
 # --- targets for scripts --------------------------------------------------------------------------
 
-.PHONY: kernels user bench-bins fuzz-bins compile-clang
+.PHONY: kernels user examples bench-bins fuzz-bins compile-clang
 kernels: $(KERNELS)
 user: $(USER_BINS)
+# The template must compile for bare metal too.
+examples: $(EXAMPLE_BINS) $(call objs,i386,$(PORT_TEMPLATE))
 bench-bins: $(BENCH_BINS)
 fuzz-bins: $(FUZZ_BINS)
-compile-clang: $(call objs,clang,$(HOSTED_SOURCES))
+compile-clang: $(call objs,clang,$(HOSTED_SOURCES) $(EXAMPLES) $(PORT_TEMPLATE))
 
 # `make -s print-KMM_TIER_A`: the value of a variable, for scripts/check-*.
 print-%:
@@ -221,6 +227,10 @@ build/asan/tests/hosted: $(call test_objs,asan)
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -pthread
 
+build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE)) build/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^
+
 build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(PORT_HOSTED)) build/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
@@ -262,5 +272,5 @@ build/bench/guest/%: bench/guest/%.c Makefile
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON)) $(call objs,fuzz,$(FUZZ))
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ))
 -include $(wildcard $(ALL_OBJS:.o=.d))
