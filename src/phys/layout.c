@@ -156,8 +156,8 @@ static struct descent descend(const struct kmm_machine *m)
 		d.cpu_entry_end = at + pages * KMM_PAGE_SIZE;
 	}
 	if (w->ldt_window)
-		d.ldt = at = kmm_align_down(at - KMM_PAGE_SIZE, span);
-	d.kmap = at = kmm_align_down(at - KMM_PAGE_SIZE, span);
+		d.ldt = at = kmm_align_down(at, span) - span;
+	d.kmap = at = kmm_align_down(at, span) - span;
 	d.vmalloc_end = at - (uint64_t)w->guard_pages * KMM_PAGE_SIZE;
 	return d;
 }
