@@ -79,9 +79,9 @@ static bool handle(struct hosted_machine *m, struct kmm_mm *mm, const struct sof
 {
 	struct kmm_fault_info info = { kmm_uva(fault->cr2), access_of(fault->error), kmm_uva(0) };
 
-	r->si_addr = fault->cr2;
+	r->addr = fault->cr2;
 	if (fault->vector == SOFTMMU_GP) {
-		r->signal = 11, r->si_code = 128, r->si_addr = 0;
+		r->signal = 11, r->code = 128, r->addr = 0;
 		return false;
 	}
 	if (fault->error & SOFTMMU_RSVD)
@@ -90,19 +90,19 @@ static bool handle(struct hosted_machine *m, struct kmm_mm *mm, const struct sof
 	case KMM_FAULT_OK:
 		return true;
 	case KMM_FAULT_SEGV_MAPERR:
-		r->signal = 11, r->si_code = 1;
+		r->signal = 11, r->code = 1;
 		return false;
 	case KMM_FAULT_SEGV_ACCERR:
-		r->signal = 11, r->si_code = 2;
+		r->signal = 11, r->code = 2;
 		return false;
 	case KMM_FAULT_BUS_ADRERR:
 	case KMM_FAULT_BUS_EIO:
-		r->signal = 7, r->si_code = 2;
+		r->signal = 7, r->code = 2;
 		return false;
 	case KMM_FAULT_OOM:
 		break;
 	}
-	r->signal = 9, r->si_code = 128, r->si_addr = 0;
+	r->signal = 9, r->code = 128, r->addr = 0;
 	return false;
 }
 
@@ -127,7 +127,7 @@ struct hosted_result hosted_access(struct hosted_machine *m, struct kmm_mm *mm, 
 		}
 	}
 	if (r.ok)
-		r.si_addr = 0;
+		r.addr = 0;
 	return r;
 }
 

@@ -82,8 +82,8 @@ void *hosted_phys(struct hosted_machine *m, uint64_t pa);
 struct hosted_result {
 	bool ok;
 	int signal;       /* 11 SIGSEGV, 7 SIGBUS, 9 no memory */
-	int si_code;      /* 1 MAPERR, 2 ACCERR or ADRERR, 128 SI_KERNEL */
-	uint64_t si_addr;
+	int code;      /* 1 MAPERR, 2 ACCERR or ADRERR, 128 SI_KERNEL */
+	uint64_t addr;
 	size_t done;      /* bytes moved before it */
 };
 
