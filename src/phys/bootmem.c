@@ -256,26 +256,37 @@ enum kmm_status kmm_boot_reserve(struct kmm_bootmem *b, struct kmm_boot_range r)
 	return KMM_OK;
 }
 
+/* The highest nr frames in [lo, hi) whose first is a multiple of align; 0: they do not fit. */
+static kmm_word fit_high(kmm_word lo, kmm_word hi, kmm_word nr, kmm_word align)
+{
+	kmm_word at = hi > lo && hi - lo >= nr ? (hi - nr) & ~(align - 1) : 0;
+
+	return at >= lo ? at : 0;
+}
+
 /* The highest nr unreserved frames in [lo, hi); 0: none (frame 0 is never RAM). */
-static kmm_word highest_gap(const struct kmm_bootmem *b, kmm_word lo, kmm_word hi, kmm_word nr)
+static kmm_word highest_gap(const struct kmm_bootmem *b, kmm_word lo, kmm_word hi, kmm_word nr, kmm_word align)
 {
 	for (unsigned i = b->nr_reserve; i-- > 0;) {
 		const struct kmm_boot_range *r = &b->reserve[i];
+		kmm_word found;
 
 		if (r->start >= hi)
 			continue;
 		if (r->end <= lo)
 			break;
-		if (r->end < hi && hi - r->end >= nr)
-			return hi - nr;
+		found = fit_high(r->end, hi, nr, align);
+		if (found)
+			return found;
 		if (r->start <= lo)
 			return 0;
 		hi = r->start;
 	}
-	return hi > lo && hi - lo >= nr ? hi - nr : 0;
+	return fit_high(lo, hi, nr, align);
 }
 
-enum kmm_status kmm_boot_alloc(struct kmm_bootmem *b, kmm_word nr, kmm_word limit, enum kmm_kind kind, kmm_word *pfn)
+enum kmm_status kmm_boot_alloc(struct kmm_bootmem *b, kmm_word nr, kmm_word align, kmm_word limit, enum kmm_kind kind,
+			       kmm_word *pfn)
 {
 	for (unsigned i = b->nr_map; i-- > 0;) {
 		const struct kmm_memrange *r = &b->map[i];
@@ -285,7 +296,7 @@ enum kmm_status kmm_boot_alloc(struct kmm_bootmem *b, kmm_word nr, kmm_word limi
 		hi = hi < limit ? hi : limit;
 		if (r->type != KMM_MEM_RAM || lo >= hi)
 			continue;
-		found = highest_gap(b, lo, hi, nr);
+		found = highest_gap(b, lo, hi, nr, align);
 		if (found) {
 			*pfn = found;
 			return kmm_boot_reserve(b, (struct kmm_boot_range){ found, found + nr, kind, false });

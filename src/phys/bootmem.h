@@ -36,8 +36,9 @@ KMM_MUST_CHECK enum kmm_status kmm_boot_init(struct kmm_bootmem *b, const struct
 					     uint64_t phys_limit, const char **why);
 /* Adds a reservation; overlapping ones of the same sort become one. errors: KMM_EOVERFLOW. */
 KMM_MUST_CHECK enum kmm_status kmm_boot_reserve(struct kmm_bootmem *b, struct kmm_boot_range range);
-/* Reserves the highest nr free frames in a row below limit. errors: KMM_ENOMEM, KMM_EOVERFLOW. */
-KMM_MUST_CHECK enum kmm_status kmm_boot_alloc(struct kmm_bootmem *b, kmm_word nr, kmm_word limit,
+/* Reserves the highest nr free frames in a row below limit, the first a multiple of align (a power of two).
+ * errors: KMM_ENOMEM, KMM_EOVERFLOW. */
+KMM_MUST_CHECK enum kmm_status kmm_boot_alloc(struct kmm_bootmem *b, kmm_word nr, kmm_word align, kmm_word limit,
 					      enum kmm_kind kind, kmm_word *pfn);
 /* The run around pfn. The last one ends at the largest kmm_word. */
 void kmm_boot_run(const struct kmm_bootmem *b, kmm_word pfn, struct kmm_run *run);

@@ -62,10 +62,20 @@ static kmm_word pages_for(uint64_t bytes)
 	return (kmm_word)((bytes + KMM_PAGE_SIZE - 1) >> KMM_PAGE_SHIFT);
 }
 
+/* A large array on a 64-bit machine is aligned so that its view in the vmemmap region can use large leaves. */
+static kmm_word alignment_of(const struct kmm *k, kmm_word nr)
+{
+	const struct kmm_geometry *g = kmm_geometry(k->machine.format);
+	kmm_word leaf = (kmm_word)1 << (g->table_shift - KMM_PAGE_SHIFT);
+
+	return g->wide && nr >= leaf ? leaf : 1;
+}
+
 static enum kmm_status place(struct kmm *k, uint64_t bytes, enum kmm_kind kind, kmm_word *pfn, const char **why)
 {
 	kmm_word limit = (kmm_word)(k->layout.lowmem_end >> KMM_PAGE_SHIFT);
-	enum kmm_status status = kmm_boot_alloc(&k->phys->boot, pages_for(bytes), limit, kind, pfn);
+	kmm_word nr = pages_for(bytes);
+	enum kmm_status status = kmm_boot_alloc(&k->phys->boot, nr, alignment_of(k, nr), limit, kind, pfn);
 
 	if (status == KMM_EOVERFLOW)
 		return fail(why, status, "more reservations than KMM_MAX_RANGES");

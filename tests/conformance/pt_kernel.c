@@ -116,6 +116,35 @@ KMM_TEST(pt_kernel_image_is_executable_and_nothing_else)
 	}
 }
 
+/* Nobody promises that an image's addresses agree in their low bits. */
+static void check_image_at(const struct pt_case *c, uint64_t va, uint64_t pa)
+{
+	const struct hosted_config config = {
+		.ram_bytes = 64 * MIB, .machine = { .image_va = va, .image_pa = pa, .image_size = 5 * MIB },
+	};
+	struct pt_bench b;
+
+	CALL(pt_bench_open_config(&b, c, &config));
+	for (uint64_t at = 0; at < 5 * MIB; at += 4096)
+		CHECK_EQ(pt_bench_probe(&b, kmm_pt_kernel(b.k)->root, va + at), pa + at);
+	CALL(pt_bench_audit(b.k));
+	pt_bench_close(&b);
+}
+
+KMM_TEST(pt_image_window_takes_any_alignment)
+{
+	const uint64_t window = 0xffffffff80000000;
+
+	for (unsigned i = 0; i < PT_NR_CASES; i++) {
+		if (!is_wide(&pt_cases[i]))
+			continue;
+		CALL(check_image_at(&pt_cases[i], window + 16 * MIB, 16 * MIB));
+		CALL(check_image_at(&pt_cases[i], window, 16 * MIB + 0x3000));
+		CALL(check_image_at(&pt_cases[i], window + 0x5000, 16 * MIB));
+		CALL(check_image_at(&pt_cases[i], window + 0x5000, 16 * MIB + 0x5000));
+	}
+}
+
 KMM_TEST(pt_no_nx_machines_never_set_bit_63)
 {
 	const struct hosted_config config = { .ram_bytes = 64 * MIB, .machine = { .no_nx = true } };
@@ -135,20 +164,31 @@ KMM_TEST(pt_no_nx_machines_never_set_bit_63)
 	}
 }
 
+static void check_vmemmap(const struct pt_case *c, uint64_t ram_bytes, uint64_t leaf_bytes)
+{
+	const struct hosted_config config = { .ram_bytes = ram_bytes };
+	struct kmm_memory_stats stats;
+	struct kmm_walk walk;
+	struct pt_bench b;
+
+	CALL(pt_bench_open_config(&b, c, &config));
+	kmm_memory_stats(b.k, &stats);
+	for (uint64_t at = 0; at < stats.memmap_pages * 4096; at += 4096)
+		CHECK_EQ(pt_bench_probe(&b, kmm_pt_kernel(b.k)->root, b.k->layout.vmemmap_start + at), stats.memmap.v + at);
+	kmm_walk(b.k, kmm_pt_kernel(b.k)->root, (kmm_word)b.k->layout.vmemmap_start, &walk);
+	CHECK_EQ(walk.leaf_bytes, leaf_bytes);
+	CALL(pt_bench_audit(b.k));
+	pt_bench_close(&b);
+}
+
 KMM_TEST(pt_vmemmap_shows_the_descriptors)
 {
 	for (unsigned i = 0; i < PT_NR_CASES; i++) {
-		struct kmm_memory_stats stats;
-		struct pt_bench b;
-		uint64_t va;
-
 		if (!is_wide(&pt_cases[i]))
 			continue;
-		CALL(pt_bench_open(&b, &pt_cases[i]));
-		kmm_memory_stats(b.k, &stats);
-		va = b.k->layout.vmemmap_start + (uint64_t)0x2345 * stats.page_size_bytes;
-		CHECK_EQ(pt_bench_probe(&b, kmm_pt_kernel(b.k)->root, va), stats.memmap.v + (uint64_t)0x2345 * stats.page_size_bytes);
-		pt_bench_close(&b);
+		CALL(check_vmemmap(&pt_cases[i], 64 * MIB, 4096)); /* half a MiB of descriptors */
+		CALL(check_vmemmap(&pt_cases[i], 512 * MIB, 2 * MIB));
+		CALL(check_vmemmap(&pt_cases[i], 513 * MIB - 12288, 2 * MIB));
 	}
 }
 
@@ -169,6 +209,22 @@ KMM_TEST(pt_64_tib_take_few_tables)
 	}
 	CALL(pt_bench_audit(b.k));
 	pt_bench_close(&b);
+}
+
+KMM_TEST(pt_tables_cannot_be_made_under_a_large_leaf)
+{
+	for (unsigned i = 0; i < PT_NR_CASES; i++) {
+		struct pt_bench b;
+		kmm_word frames;
+
+		CALL(pt_bench_open(&b, &pt_cases[i]));
+		frames = pt_bench_frames(b.k);
+		CHECK_EQ(kmm_pt_make(b.k, kmm_pt_kernel(b.k), (kmm_word)(b.k->layout.page_offset + 32 * MIB), KMM_GFP_KERNEL),
+			 KMM_EBUSY);
+		CHECK_EQ(pt_bench_frames(b.k), frames);
+		CALL(pt_bench_audit(b.k));
+		pt_bench_close(&b);
+	}
 }
 
 /* ---- windows ---- */

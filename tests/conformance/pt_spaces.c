@@ -192,7 +192,7 @@ struct visitor {
 	uint64_t next;       /* runs come in order and do not overlap */
 	unsigned pages;      /* of the model that were seen */
 	unsigned stop_after; /* entries until fn stops */
-	uint64_t resume;
+	uint64_t run, resume; /* last run; where fn stopped */
 	bool bad;
 };
 
@@ -201,6 +201,7 @@ static bool visit(void *arg, const struct kmm_ptref *first, kmm_word va, unsigne
 	struct visitor *v = arg;
 
 	v->bad = v->bad || va < v->next || nr == 0;
+	v->run = va;
 	v->next = va + (uint64_t)nr * PAGE;
 	for (unsigned i = 0; i < v->m->nr; i++) {
 		struct kmm_ptref ref;
@@ -244,7 +245,7 @@ static void check_runs(struct model *m)
 		return;
 	some = (struct visitor){ .m = m, .next = start, .stop_after = 1 + (unsigned)rand_below(m, all.pages) };
 	CHECK(!kmm_pt_for_each_run(m->b.k, &m->space, (kmm_word)start, (kmm_word)end, visit, &some, &resume));
-	CHECK(!some.bad && resume <= some.resume);
+	CHECK(!some.bad && resume == some.run && resume <= some.resume);
 	CHECK_EQ(some.pages + pages_with_tables(m, some.resume + PAGE, end), all.pages);
 }
 
@@ -495,6 +496,53 @@ KMM_TEST(pt_changes_and_flushes_are_traced)
 	kmm_tlb_flush(m.b.k, &tlb);
 	CHECK(t.flushes == 1 && t.last.a == m.va[0] && t.last.b == m.va[0] + PAGE && t.last.d == m.space.root.v);
 	pt_bench_close(&m.b);
+}
+
+/* ---- two at once ---- */
+
+/* Stands for another CPU that makes the same tables at any moment: the port's hook for interrupts is called at all
+ * points where that matters, before each lock. */
+static struct {
+	struct kmm *k;
+	struct kmm_space *space;
+	unsigned long (*irq_save)(struct kmm_port *port);
+	unsigned countdown; /* calls until the rival acts; 0: never again */
+	bool made;
+} rival;
+
+static unsigned long save_and_let_rival_make(struct kmm_port *port)
+{
+	if (rival.countdown && --rival.countdown == 0)
+		rival.made = kmm_pt_make(rival.k, rival.space, 0x12345000, KMM_GFP_KERNEL) == KMM_OK;
+	return rival.irq_save(port);
+}
+
+static void race(const struct pt_case *c, unsigned moment)
+{
+	static struct model m;
+	unsigned fixed;
+
+	CALL(open_model(&m, c));
+	fixed = m.b.k->pt->user_fixed;
+	rival.k = m.b.k;
+	rival.space = &m.space;
+	rival.irq_save = kmm_port_of(m.b.k)->irq_save;
+	rival.countdown = moment;
+	rival.made = false;
+	kmm_port_of(m.b.k)->irq_save = save_and_let_rival_make;
+	CHECK_OK(kmm_pt_make(m.b.k, &m.space, 0x12345000, KMM_GFP_KERNEL));
+	rival.countdown = 0;
+	CHECK(rival.made);
+	CHECK_EQ(pt_bench_frames(m.b.k), kmm_pt_kernel_tables(m.b.k) + (fixed < kmm_pt_root_level(m.b.k) ? 2 : 0) +
+						 m.space.nr_tables);
+	CALL(close_model(&m));
+}
+
+KMM_TEST(pt_make_finds_that_another_was_faster)
+{
+	for (unsigned c = 0; c < PT_NR_CASES; c++)
+		for (unsigned moment = 1; moment <= 2; moment++)
+			CALL(race(&pt_cases[c], moment));
 }
 
 /* ---- when memory is short ---- */
