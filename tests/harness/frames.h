@@ -27,11 +27,13 @@ struct fixture {
 	void *state;
 	char *arena;
 	uint64_t arena_size;
-	unsigned cpu;
 	char log[512]; /* the last line */
 	unsigned log_lines;
 	const char *why;
 };
+
+/* The CPU that this thread plays. */
+static _Thread_local unsigned fixture_cpu;
 
 static inline unsigned long fixture_irq_save(struct kmm_port *port)
 {
@@ -47,7 +49,8 @@ static inline void fixture_irq_restore(struct kmm_port *port, unsigned long flag
 
 static inline unsigned fixture_cpu_id(struct kmm_port *port)
 {
-	return ((struct fixture *)(void *)port)->cpu;
+	(void)port;
+	return fixture_cpu;
 }
 
 static inline void fixture_fatal(struct kmm_port *port, const char *file, int line, const char *what)
