@@ -73,7 +73,7 @@ static void print_table(const struct options *o)
 	struct table t;
 	char spec[160];
 
-	snprintf(spec, sizeof(spec), ">RAM|>frames|>32 bytes|>40 bytes|>64 bytes|>kmm: %u bytes|>low memory|>kmm's share|>at 40",
+	snprintf(spec, sizeof(spec), ">RAM|>frames|>32 bytes|>40 bytes|>64 bytes|>kmm: %u bytes|>low memory|>share of it|>share at 40 bytes",
 		 (unsigned)kmm_layout_memmap_bytes(o->config.machine.format, 1));
 	table_start(&t, spec);
 	for (unsigned gib = 1; has_row(o, gib); gib *= 2) {
@@ -122,7 +122,7 @@ static void print(const struct layout_args *a, const struct kmm_layout *layout, 
 
 	view_machine(machine);
 	if (unreachable)
-		printf("%s of the RAM lie above what the machine can address.\n", size_text(lost, unreachable));
+		printf("%s of the RAM cannot be addressed.\n", size_text(lost, unreachable));
 	text_heading("Where low memory ends");
 	fflush(stdout);
 	kmm_layout_explain(machine, layout, hosted_file_sink(&out, stdout));

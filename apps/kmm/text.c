@@ -93,8 +93,8 @@ static int width_of(const struct table *t, unsigned nr)
 	return width;
 }
 
-/* The last column is not padded when flush left, so that no line ends in blanks. */
-static void print_cell(FILE *out, const struct table *t, unsigned nr, int width, const char *text, int len)
+/* `last`: nothing follows in this row, so no blanks are put behind it. */
+static void print_cell(FILE *out, const struct table *t, unsigned nr, int width, const char *text, int len, bool last)
 {
 	int title;
 	bool left = *column(t, nr, &title) == '<';
@@ -104,32 +104,47 @@ static void print_cell(FILE *out, const struct table *t, unsigned nr, int width,
 	if (!left)
 		fprintf(out, "%*s", width - len, "");
 	fprintf(out, "%.*s", len, text);
-	if (left && nr + 1 < t->nr_columns)
+	if (left && !last)
 		fprintf(out, "%*s", width - len, "");
+}
+
+static void print_titles(const struct table *t, const int *width, FILE *out)
+{
+	int len;
+
+	for (unsigned c = 0; c < t->nr_columns; c++) {
+		const char *title = column(t, c, &len);
+
+		print_cell(out, t, c, width[c], title + 1, len, c + 1 == t->nr_columns);
+	}
+}
+
+static void print_row(const struct table *t, const int *width, char *const *cell, FILE *out)
+{
+	unsigned used = t->nr_columns;
+
+	while (used && !*cell[used - 1])
+		used--;
+	for (unsigned c = 0; c < used; c++)
+		print_cell(out, t, c, width[c], cell[c], (int)strlen(cell[c]), c + 1 == used);
 }
 
 void table_print(struct table *t, unsigned indent, FILE *out)
 {
-	int *width = must_alloc(calloc(t->nr_columns, sizeof(*width))), len;
-	unsigned c;
+	int *width = must_alloc(calloc(t->nr_columns, sizeof(*width)));
 
-	fprintf(out, "%*s%s", (int)indent, "", text_style(TEXT_DIM));
-	for (c = 0; c < t->nr_columns; c++) {
-		const char *title = column(t, c, &len);
-
+	for (unsigned c = 0; c < t->nr_columns; c++)
 		width[c] = width_of(t, c);
-		print_cell(out, t, c, width[c], title + 1, len);
-	}
+	fprintf(out, "%*s%s", (int)indent, "", text_style(TEXT_DIM));
+	print_titles(t, width, out);
 	fprintf(out, "%s\n", text_style(TEXT_PLAIN));
-	for (size_t i = 0; i < t->nr; i++) {
-		c = (unsigned)(i % t->nr_columns);
-		if (c == 0)
-			fprintf(out, "%*s", (int)indent, "");
-		print_cell(out, t, c, width[c], t->cell[i], (int)strlen(t->cell[i]));
-		if (c + 1 == t->nr_columns)
-			fputc('\n', out);
-		free(t->cell[i]);
+	for (size_t i = 0; i + t->nr_columns <= t->nr; i += t->nr_columns) {
+		fprintf(out, "%*s", (int)indent, "");
+		print_row(t, width, t->cell + i, out);
+		fputc('\n', out);
 	}
+	for (size_t i = 0; i < t->nr; i++)
+		free(t->cell[i]);
 	free(width);
 	free(t->cell);
 	*t = (struct table){ 0 };

@@ -131,20 +131,23 @@ bool parse_number(const char *text, uint64_t max, uint64_t *out)
 	return !*end && !errno && *out <= max;
 }
 
+/* Two decimals, cut off: never more than there is. */
 const char *size_text(char buf[SIZE_TEXT], uint64_t bytes)
 {
-	unsigned unit = 0;
-	double value;
+	unsigned unit = 0, shift;
+	uint64_t rest;
 
 	while (unit < 6 && bytes >> (10 * (unit + 1)))
 		unit++;
-	value = (double)bytes / (double)(UINT64_C(1) << (10 * unit));
+	shift = 10 * unit;
+	rest = bytes & ((UINT64_C(1) << shift) - 1);
 	if (unit == 0)
 		snprintf(buf, SIZE_TEXT, "%" PRIu64 " bytes", bytes);
-	else if (bytes % (UINT64_C(1) << (10 * unit)) == 0)
-		snprintf(buf, SIZE_TEXT, "%.0f %ciB", value, unit_letters[unit - 1]);
-	else
-		snprintf(buf, SIZE_TEXT, "%.*f %ciB", value >= 100 ? 1 : 2, value, unit_letters[unit - 1]);
+	else if (rest == 0)
+		snprintf(buf, SIZE_TEXT, "%" PRIu64 " %ciB", bytes >> shift, unit_letters[unit - 1]);
+	else /* ten bits of the rest are enough for two digits */
+		snprintf(buf, SIZE_TEXT, "%u.%02u %ciB", (unsigned)(bytes >> shift),
+			 (unsigned)((rest >> (shift - 10)) * 100 >> 10), unit_letters[unit - 1]);
 	return buf;
 }
 
@@ -160,14 +163,18 @@ const char *hex_text(char buf[SIZE_TEXT], uint64_t value, unsigned digits)
 	return buf;
 }
 
+/* Cut off as well: 99.998 is not 100. */
 const char *percent_text(char buf[SIZE_TEXT], double part, double whole)
 {
-	double percent = whole > 0 ? 100 * part / whole : 0;
+	double percent = whole > 0 ? 100 * part / whole : 0, scale = 1;
 	int decimals = 0;
 
-	if (percent > 0)
-		for (double v = percent; v < 99.95 && decimals < 12; v *= 10)
-			decimals++;
-	snprintf(buf, SIZE_TEXT, "%.*f %%", decimals, percent);
+	if (percent > 0 && percent < 1e-6) {
+		snprintf(buf, SIZE_TEXT, "< 0.000001 %%");
+		return buf;
+	}
+	for (; percent > 0 && percent * scale < 100 && decimals < 8; scale *= 10)
+		decimals++;
+	snprintf(buf, SIZE_TEXT, "%.*f %%", decimals, (double)(uint64_t)(percent * scale) / scale);
 	return buf;
 }

@@ -24,7 +24,7 @@ bool parse_address(const char *text, struct address *out);
 /* A whole number, 0x or decimal, at most max. */
 bool parse_number(const char *text, uint64_t max, uint64_t *out);
 
-/* "879 MiB", "4 GiB", "31.5 KiB", "12 bytes": whole units exactly, others with one or two decimals. */
+/* "4 GiB", "879.99 MiB", "12 bytes": whole units exactly, others cut off after two decimals. */
 enum { SIZE_TEXT = 32 };
 const char *size_text(char buf[SIZE_TEXT], uint64_t bytes);
 /* Always in MiB, one decimal. */

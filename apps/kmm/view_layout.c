@@ -17,7 +17,7 @@ void view_machine(const struct kmm_machine *machine)
 
 	printf("%s%s%s: %u-level page tables with %u-byte entries, %u address bits, %u physical, %s, %u CPU%s\n",
 	       text_style(TEXT_HEADING), f->name, text_style(TEXT_PLAIN), f->nr_levels, f->entry_size, f->va_bits,
-	       machine->phys_bits, f->has_nx && !machine->no_nx ? "no-execute" : "no no-execute", machine->nr_cpus,
+	       machine->phys_bits, f->has_nx && !machine->no_nx ? "no-execute" : "without no-execute", machine->nr_cpus,
 	       machine->nr_cpus == 1 ? "" : "s");
 }
 
