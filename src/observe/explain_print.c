@@ -61,8 +61,10 @@ static void print_frame(struct kmm *k, const struct kmm_explain *e, struct kmm_s
 		   kmm_kind_name(e->page.kind), e->page.refcount, e->page.mapcount);
 	if (e->has_linear)
 		kmm_printf(out, "  linear    0x%llx is the same byte in the direct map\n", (unsigned long long)e->linear.v);
-	else if (k->layout.kmap_slots)
+	else if (e->walk.pa.v >= k->layout.lowmem_end)
 		kmm_printf(out, "  linear    none: a high frame has no permanent kernel address\n");
+	else
+		kmm_printf(out, "  linear    none: there is no RAM here\n");
 }
 
 void kmm_explain_print(struct kmm *k, struct kmm_mm *mm, uint64_t va, struct kmm_sink *out)
