@@ -14,6 +14,7 @@
 #include "kva/kva.h"
 #include "phys/alloc.h"
 #include "slab/slab.h"
+#include "vm/backing.h"
 
 static const char *const class_names[KMM_NR_ADDRESS_CLASSES] = {
 	[KMM_ADDR_NONCANONICAL] = "non-canonical",
@@ -112,14 +113,14 @@ static enum kmm_address_class class_of_region(enum kmm_region_id id, bool mapped
 
 static const char *owner_of_page(struct kmm *k, struct kmm_page *page)
 {
-	struct kmm_backing *backing;
+	struct kmm_mapping *mapping;
 
 	switch (kmm_page_kind(page)) {
 	case KMM_KIND_SLAB:
 		return kmm_slab_owner(k, page);
 	case KMM_KIND_FILE:
-		backing = kmm_page_owner(k, page);
-		return backing ? backing->ops->name(backing) : "";
+		mapping = kmm_page_owner(k, page);
+		return mapping ? mapping->backing->ops->name(mapping->backing) : "";
 	case KMM_KIND_PGTABLE:
 		return kmm_page_owner(k, page) ? "a user space" : "the kernel";
 	default:

@@ -6,11 +6,10 @@
 
 #include "phys/alloc.h"
 
-static const char *level_name(const struct kmm_format *fmt, unsigned level)
+static const char *level_name(unsigned level)
 {
 	static const char *const names[] = { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
 
-	(void)fmt;
 	return level < 5 ? names[level] : "?";
 }
 
@@ -29,19 +28,19 @@ static void print_flags(const struct kmm_pte *pte, struct kmm_sink *out)
 		kmm_printf(out, " not present");
 }
 
-void kmm_walk_print(struct kmm *k, const struct kmm_walk *walk, struct kmm_sink *out)
+void kmm_walk_print(const struct kmm_walk *walk, struct kmm_sink *out)
 {
 	for (unsigned i = 0; i < walk->nr_steps; i++) {
 		const struct kmm_walk_step *s = &walk->step[i];
 
-		kmm_printf(out, "  walk      %-5s [%4u] at pa 0x%09llx = 0x%016llx ", level_name(kmm_fmt(k), s->level),
+		kmm_printf(out, "  walk      %-5s [%4u] at pa 0x%09llx = 0x%016llx ", level_name(s->level),
 			   s->index, (unsigned long long)s->entry_at.v, (unsigned long long)s->raw);
 		print_flags(&s->pte, out);
 		kmm_printf(out, "\n");
 	}
 }
 
-static void print_frame(struct kmm *k, const struct kmm_explain *e, struct kmm_sink *out)
+static void print_frame(const struct kmm *k, const struct kmm_explain *e, struct kmm_sink *out)
 {
 	static const char *const zones[KMM_NR_ZONES] = { "DMA", "DMA32", "Normal", "HighMem", "Movable" };
 
@@ -86,6 +85,6 @@ void kmm_explain_print(struct kmm *k, struct kmm_mm *mm, uint64_t va, struct kmm
 			   (unsigned long long)e.area.size_bytes);
 	if (e.owner[0])
 		kmm_printf(out, "  owner     %s\n", e.owner);
-	kmm_walk_print(k, &e.walk, out);
+	kmm_walk_print(&e.walk, out);
 	print_frame(k, &e, out);
 }

@@ -11,6 +11,6 @@
 #include "kmm/vmalloc.h"
 
 /* The entries of a walk, a line each. */
-void kmm_walk_print(struct kmm *k, const struct kmm_walk *walk, struct kmm_sink *out);
+void kmm_walk_print(const struct kmm_walk *walk, struct kmm_sink *out);
 
 #endif
