@@ -7,6 +7,7 @@
 
 #include "hosted.h"
 #include "kmm/kmap.h"
+#include "kmm/observe.h"
 #include "kmm/slab.h"
 #include "kmm/vmalloc.h"
 
@@ -384,6 +385,54 @@ KMM_TEST(hosted_kmap_without_threads_does_not_sleep)
 		page = kmm_alloc_pages(hosted_kmm(m), KMM_GFP_HIGHUSER, 0);
 		CHECK(page && n++ <= 1024);
 	} while (kmm_kmap(hosted_kmm(m), page));
+	hosted_shutdown(m);
+}
+
+struct worker {
+	struct hosted_machine *m;
+	struct kmm_mm *mm;
+	unsigned cpu;
+	bool failed;
+};
+
+/* Maps, fills, checks and unmaps; the other CPU does the same in the same space. */
+static void *churn(void *arg)
+{
+	struct worker *w = arg;
+	unsigned char page[PAGE], back[PAGE];
+
+	hosted_set_cpu(w->cpu);
+	memset(page, (int)w->cpu + 1, sizeof(page));
+	for (unsigned round = 0; round < 200 && !w->failed; round++) {
+		uint64_t at = map_anonymous(w->mm, 3, KMM_PROT_READ | KMM_PROT_WRITE);
+
+		w->failed = !at || !hosted_write_user(w->m, w->mm, at + 100, page, PAGE).ok ||
+			    !hosted_read_user(w->m, w->mm, at + 100, back, PAGE).ok || memcmp(page, back, PAGE) != 0 ||
+			    kmm_munmap(w->mm, kmm_uva(at), 3 * PAGE) != KMM_OK;
+	}
+	return NULL;
+}
+
+KMM_TEST(hosted_two_cpus_in_one_space)
+{
+	struct hosted_config config = { .machine = { .format = KMM_I386_PAE, .nr_cpus = 2 }, .ram_bytes = GIB(2),
+					.threads = true };
+	struct worker w[2];
+	pthread_t thread[2];
+	struct hosted_machine *m;
+	struct kmm_mm *mm;
+
+	CHECK_OK(hosted_boot(&config, &m, NULL));
+	CHECK_OK(kmm_mm_create(hosted_kmm(m), &mm));
+	for (unsigned i = 0; i < 2; i++) {
+		w[i] = (struct worker){ m, mm, i, false };
+		CHECK_EQ(pthread_create(&thread[i], NULL, churn, &w[i]), 0);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	CHECK(!w[0].failed && !w[1].failed);
+	CHECK_EQ(kmm_audit(hosted_kmm(m), NULL), 0);
+	hosted_put_space(m, mm);
 	hosted_shutdown(m);
 }
 
