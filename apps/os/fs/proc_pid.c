@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* proc_pid.c - /proc/PID: the core's reports on the address space, and what ps, top and shells read. */
+#include "fs/procfs.h"
+#include "kmm/observe.h"
+#include "sig/sig.h"
+
+static void text_maps(struct proc *proc, struct kmm_sink *out)
+{
+	if (proc->mm)
+		kmm_report_maps(proc->mm, out);
+}
+
+static void text_smaps(struct proc *proc, struct kmm_sink *out)
+{
+	if (proc->mm)
+		kmm_report_smaps(proc->mm, out);
+}
+
+static void text_statm(struct proc *proc, struct kmm_sink *out)
+{
+	if (proc->mm)
+		kmm_report_statm(proc->mm, out);
+	else
+		sink_printf(out, "0 0 0 0 0 0 0\n");
+}
+
+static char state_letter(const struct proc *proc)
+{
+	struct task *t;
+
+	if (proc->state == PROC_ZOMBIE)
+		return 'Z';
+	if (proc->stopped)
+		return 'T';
+	list_for_each(t, &proc->tasks, proc_link)
+		if (t->state == TASK_RUNNING)
+			return 'R';
+	return 'S';
+}
+
+static const char *state_word(char letter)
+{
+	return letter == 'R' ? "running" : letter == 'T' ? "stopped" : letter == 'Z' ? "zombie" : "sleeping";
+}
+
+static uint32_t parent_pid(const struct proc *proc)
+{
+	return proc->parent ? proc->parent->pid : 0;
+}
+
+static sigset set_of(const struct proc *proc, uint32_t handler_kind)
+{
+	sigset set = 0;
+
+	for (int sig = 1; sig <= NSIG; sig++) {
+		uint32_t h = proc->action[sig - 1].handler;
+
+		if (handler_kind == SIG_IGN ? h == SIG_IGN : h > SIG_IGN)
+			set |= sig_bit(sig);
+	}
+	return set;
+}
+
+static void text_status(struct proc *proc, struct kmm_sink *out)
+{
+	char letter = state_letter(proc);
+	struct task *t = list_empty(&proc->tasks) ? NULL : container_of(proc->tasks.next, struct task, proc_link);
+
+	sink_printf(out, "Name:\t%s\nUmask:\t0%u%u%u\nState:\t%c (%s)\n", proc->comm, proc->umask >> 6 & 7,
+		    proc->umask >> 3 & 7, proc->umask & 7, letter, state_word(letter));
+	sink_printf(out, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", proc->pid, proc->pid,
+		    parent_pid(proc));
+	sink_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\nGroups:\t \n", proc->fds.size);
+	if (proc->mm)
+		kmm_report_mm_status(proc->mm, out);
+	sink_printf(out, "Threads:\t%u\n", proc->nr_tasks);
+	sink_printf(out, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n", t ? t->pending.set : 0,
+		    proc->pending.set, t ? t->blocked : 0);
+	sink_printf(out, "SigIgn:\t%016llx\nSigCgt:\t%016llx\n", set_of(proc, SIG_IGN), set_of(proc, SIG_IGN + 1));
+}
+
+static uint32_t total_ticks(const struct proc *proc)
+{
+	uint32_t ticks = proc->ticks;
+	struct task *t;
+
+	list_for_each(t, &proc->tasks, proc_link)
+		ticks += t->ticks;
+	return ticks;
+}
+
+/* The 52 numbers of proc(5), those unknown here as 0. */
+static void text_stat(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_mm_stats s = { .faults = 0 };
+
+	if (proc->mm)
+		kmm_mm_stats(proc->mm, &s);
+	sink_printf(out, "%u (%s) %c %u %u %u %u %d 0 %llu 0 0 0 ", proc->pid, proc->comm, state_letter(proc),
+		    parent_pid(proc), proc->pgid, proc->sid, 5 << 8, (int)proc->pgid, s.faults);
+	sink_printf(out, "%u 0 %u 0 20 0 %u 0 %u %llu %u ", total_ticks(proc), proc->child_ticks, proc->nr_tasks,
+		    (uint32_t)div_u64(proc->start_ns, 10000000, NULL), (uint64_t)s.total_pages << KMM_PAGE_SHIFT,
+		    (uint32_t)(s.rss_anon + s.rss_file + s.rss_shmem));
+	sink_printf(out, "4294967295 0 0 %u 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 %u %u %u 0 0 %d\n",
+		    (uint32_t)s.start_stack.v, (uint32_t)s.start_brk.v, proc->arg_start, proc->arg_end,
+		    proc->exit_status);
+}
+
+static void text_cmdline(struct proc *proc, struct kmm_sink *out)
+{
+	uint32_t at = proc->arg_start;
+
+	while (proc->mm && at < proc->arg_end) {
+		char part[128];
+		size_t n = min_u32(sizeof(part), proc->arg_end - at), done = 0;
+
+		if (kmm_copy_in(proc->mm, part, kmm_uva(at), n, &done) != KMM_OK && done == 0)
+			return;
+		out->write(out, part, done);
+		at += done;
+	}
+}
+
+static void text_comm(struct proc *proc, struct kmm_sink *out)
+{
+	sink_printf(out, "%s\n", proc->comm);
+}
+
+static int read_exe(struct proc *proc, char *buf, size_t size)
+{
+	return proc->exe_path ? x86_snprintf(buf, size, "%s", proc->exe_path) : -ENOENT;
+}
+
+static int inode_or_none(struct inode *inode, struct inode **out)
+{
+	if (!inode)
+		return -ENOENT;
+	inode_get(inode);
+	*out = inode;
+	return 0;
+}
+
+static int follow_exe(struct proc *proc, struct inode **out)
+{
+	return inode_or_none(proc->exe, out);
+}
+
+static int read_cwd(struct proc *proc, char *buf, size_t size)
+{
+	return proc->cwd ? tree_path(proc->cwd, buf, size) : -ENOENT;
+}
+
+static int follow_cwd(struct proc *proc, struct inode **out)
+{
+	return inode_or_none(proc->cwd, out);
+}
+
+static int read_root(struct proc *proc, char *buf, size_t size)
+{
+	(void)proc;
+	return x86_snprintf(buf, size, "/");
+}
+
+static int follow_root(struct proc *proc, struct inode **out)
+{
+	(void)proc;
+	return inode_or_none(fs_root, out);
+}
+
+#define TEXT(name_) { .name = #name_, .mode = S_IFREG | 0444, .text = text_##name_ }
+#define LINK(name_) \
+	{ .name = #name_, .mode = S_IFLNK | 0777, .readlink = read_##name_, .follow = follow_##name_ }
+
+const struct proc_entry proc_pid_entries[] = {
+	TEXT(maps), TEXT(smaps), TEXT(status), TEXT(statm), TEXT(stat), TEXT(cmdline), TEXT(comm),
+	LINK(exe), LINK(cwd), LINK(root),
+	{ .name = "fd", .mode = S_IFDIR | 0500 },
+	{ .name = NULL },
+};

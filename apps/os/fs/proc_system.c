@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proc_system.c - /proc files about the machine. All memory reports come from the core, in Linux's formats; the
+ * rest says what this kernel is, in the form programs parse.
+ */
+#include "fs/procfs.h"
+#include "kmm/observe.h"
+#include "sys/sys.h"
+
+#define MEMORY_REPORT(name)                                             \
+	static void text_##name(struct proc *proc, struct kmm_sink *out) \
+	{                                                                \
+		(void)proc;                                              \
+		kmm_report_##name(os.k, out);                            \
+	}
+MEMORY_REPORT(meminfo)
+MEMORY_REPORT(zoneinfo)
+MEMORY_REPORT(buddyinfo)
+MEMORY_REPORT(slabinfo)
+MEMORY_REPORT(vmallocinfo)
+MEMORY_REPORT(vmstat)
+
+static void text_version(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "%s version %s (%s) %s\n", OS_SYSNAME, OS_RELEASE, OS_MACHINE, OS_VERSION);
+}
+
+static void text_uptime(struct proc *proc, struct kmm_sink *out)
+{
+	uint32_t rest;
+	uint32_t s = (uint32_t)div_u64(os_now(), 1000000000, &rest);
+
+	(void)proc;
+	sink_printf(out, "%u.%02u 0.00\n", s, rest / 10000000);
+}
+
+static void text_stat(struct proc *proc, struct kmm_sink *out)
+{
+	struct proc *p;
+	unsigned running = 0, all = 0;
+	uint32_t ticks = 0;
+
+	(void)proc;
+	list_for_each(p, &all_procs, all_link) {
+		struct task *t;
+
+		all++;
+		ticks += p->ticks;
+		list_for_each(t, &p->tasks, proc_link) {
+			running += t->state == TASK_RUNNING;
+			ticks += t->ticks;
+		}
+	}
+	sink_printf(out, "cpu  %u 0 0 %u 0 0 0 0 0 0\n", ticks, x86_ticks() - ticks);
+	sink_printf(out, "cpu0 %u 0 0 %u 0 0 0 0 0 0\n", ticks, x86_ticks() - ticks);
+	sink_printf(out, "intr %u\nctxt 0\nbtime %llu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n", x86_ticks(),
+		    x86_boot_epoch(), all, running);
+}
+
+static void text_loadavg(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "0.00 0.00 0.00 1/1 %u\n", current->proc->pid);
+}
+
+static void text_filesystems(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "nodev\tramfs\nnodev\tproc\n");
+}
+
+static void text_mounts(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "rootfs / ramfs rw 0 0\nproc /proc proc rw 0 0\n");
+}
+
+static void text_cpuinfo(struct proc *proc, struct kmm_sink *out)
+{
+	const struct x86_cpu_info *c = &x86_cpu_info;
+
+	(void)proc;
+	sink_printf(out, "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", c->vendor, c->family,
+		    c->model);
+	sink_printf(out, "model name\t: %s\nstepping\t: %u\n", c->brand, c->stepping);
+	sink_printf(out, "flags\t\t:%s%s%s%s%s%s%s%s\n", c->pse ? " pse" : "", c->tsc ? " tsc" : "",
+		    c->pae ? " pae" : "", c->pge ? " pge" : "", c->fxsr ? " fxsr" : "", c->sse ? " sse" : "",
+		    c->sse2 ? " sse2" : "", c->nx ? " nx" : "");
+	sink_printf(out, "address sizes\t: %u bits physical, 32 bits virtual\n\n", c->phys_bits);
+}
+
+static void text_cmdline(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	out->write(out, x86_boot.cmdline, str_len(x86_boot.cmdline));
+	sink_printf(out, "\n");
+}
+
+static void text_overcommit(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "1\n"); /* no accounting: memory is promised freely, and its end is met at the fault */
+}
+
+static void text_max_map_count(struct proc *proc, struct kmm_sink *out)
+{
+	sink_printf(out, "%u\n", proc->mm ? kmm_mm_limits(proc->mm)->max_map_count : 0);
+}
+
+static void text_mmap_min_addr(struct proc *proc, struct kmm_sink *out)
+{
+	sink_printf(out, "%u\n", proc->mm ? (uint32_t)kmm_mm_limits(proc->mm)->mmap_min_addr : 0);
+}
+
+static void text_pid_max(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "%u\n", MAX_PID);
+}
+
+static void text_ostype(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, OS_SYSNAME "\n");
+}
+
+static void text_osrelease(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, OS_RELEASE "\n");
+}
+
+static void text_hostname(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, OS_NODENAME "\n");
+}
+
+#define TEXT(name_) { .name = #name_, .mode = S_IFREG | 0444, .text = text_##name_ }
+
+static const struct proc_entry vm_entries[] = {
+	{ .name = "overcommit_memory", .mode = S_IFREG | 0444, .text = text_overcommit },
+	TEXT(max_map_count),
+	TEXT(mmap_min_addr),
+	{ .name = NULL },
+};
+
+static const struct proc_entry kernel_entries[] = {
+	TEXT(pid_max), TEXT(ostype), TEXT(osrelease), TEXT(hostname), { .name = NULL },
+};
+
+static const struct proc_entry sys_entries[] = {
+	{ .name = "vm", .mode = S_IFDIR | 0555, .children = vm_entries },
+	{ .name = "kernel", .mode = S_IFDIR | 0555, .children = kernel_entries },
+	{ .name = NULL },
+};
+
+const struct proc_entry proc_system_entries[] = {
+	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(slabinfo), TEXT(vmallocinfo), TEXT(vmstat),
+	TEXT(version), TEXT(uptime), TEXT(stat), TEXT(loadavg), TEXT(filesystems), TEXT(mounts), TEXT(cpuinfo),
+	TEXT(cmdline),
+	{ .name = "sys", .mode = S_IFDIR | 0555, .children = sys_entries },
+	{ .name = "kmm", .mode = S_IFDIR | 0555, .children = proc_kmm_entries },
+	{ .name = NULL },
+};

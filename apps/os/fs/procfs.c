@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * procfs.c - the tree of /proc: constant tables, one directory per process, one link per open descriptor. A process
+ * that ends while its entries are open leaves inodes whose reading says ESRCH.
+ */
+#include "fs/procfs.h"
+#include "kmm/vmalloc.h"
+
+enum { SLACK = 4096, POS_SELF = 900, POS_PIDS = 1000, FD_INO_BASE = 1 << 20 };
+
+static const struct inode_ops table_ops, link_ops, text_ops, root_ops, fd_dir_ops, fd_link_ops;
+static const struct proc_entry self_entry = { .name = "self", .mode = S_IFLNK | 0777 };
+static const struct proc_entry fd_link_entry = { .name = "", .mode = S_IFLNK | 0700 };
+static const struct proc_entry root_entry = { .name = "proc", .mode = S_IFDIR | 0555,
+					      .children = proc_system_entries };
+static const struct proc_entry pid_entry = { .name = "", .mode = S_IFDIR | 0555, .children = proc_pid_entries };
+
+static const struct proc_entry *entry_of(const struct inode *inode)
+{
+	return inode->priv;
+}
+
+static struct proc *proc_of(const struct inode *inode)
+{
+	struct proc *p = inode->pid ? proc_find(inode->pid) : current->proc;
+
+	return p && p->state == PROC_ALIVE ? p : NULL;
+}
+
+static const struct inode_ops *ops_for(const struct proc_entry *e)
+{
+	if ((e->mode & S_IFMT) == S_IFLNK)
+		return &link_ops;
+	if ((e->mode & S_IFMT) == S_IFREG)
+		return &text_ops;
+	return str_eq(e->name, "fd") ? &fd_dir_ops : &table_ops;
+}
+
+static int make(struct inode *dir, const struct proc_entry *e, uint32_t pid, const struct inode_ops *ops,
+		const char *name, struct inode **out)
+{
+	struct inode *inode = inode_new(e->mode);
+
+	if (!inode)
+		return -ENOMEM;
+	inode->priv = (void *)e;
+	inode->pid = pid;
+	inode->ops = ops;
+	inode->nlink = 1;
+	if (is_kind(inode, S_IFDIR)) {
+		inode->parent = dir;
+		inode->name = os_strdup(name);
+	}
+	*out = inode;
+	return 0;
+}
+
+static int table_lookup(struct inode *dir, const char *name, struct inode **out)
+{
+	for (const struct proc_entry *e = entry_of(dir)->children; e->name; e++)
+		if (str_eq(e->name, name))
+			return make(dir, e, dir->pid, ops_for(e), name, out);
+	return -ENOENT;
+}
+
+static bool table_list(struct inode *dir, uint64_t pos, struct listing *out)
+{
+	const struct proc_entry *e = entry_of(dir)->children;
+
+	for (uint64_t i = 0; e->name; i++, e++) {
+		if (i < pos)
+			continue;
+		str_copy(out->name, e->name, sizeof(out->name));
+		out->mode = e->mode;
+		out->ino = (uint32_t)i + 1;
+		out->next = i + 1;
+		return true;
+	}
+	return false;
+}
+
+static const struct inode_ops table_ops = { .lookup = table_lookup, .list = table_list };
+
+/* ---- /proc itself ---- */
+
+static int root_lookup(struct inode *dir, const char *name, struct inode **out)
+{
+	const char *end;
+	uint32_t pid;
+
+	if (str_eq(name, "self"))
+		return make(dir, &self_entry, 0, &link_ops, name, out);
+	if (str_to_u32(name, 10, &pid, &end) && *end == 0 && pid && proc_find(pid))
+		return make(dir, &pid_entry, pid, &table_ops, name, out);
+	return table_lookup(dir, name, out);
+}
+
+/* Processes in the order of their numbers, after the fixed entries. */
+static bool list_pids(uint64_t pos, struct listing *out)
+{
+	struct proc *p, *best = NULL;
+	uint32_t from = pos > POS_PIDS ? (uint32_t)(pos - POS_PIDS) : 0;
+
+	list_for_each(p, &all_procs, all_link)
+		if (p->pid >= from && (!best || p->pid < best->pid))
+			best = p;
+	if (!best)
+		return false;
+	x86_snprintf(out->name, sizeof(out->name), "%u", best->pid);
+	out->mode = S_IFDIR;
+	out->ino = best->pid + POS_PIDS;
+	out->next = POS_PIDS + best->pid + 1;
+	return true;
+}
+
+static bool root_list(struct inode *dir, uint64_t pos, struct listing *out)
+{
+	if (table_list(dir, pos, out))
+		return true;
+	if (pos <= POS_SELF) {
+		*out = (struct listing){ .name = "self", .ino = POS_SELF, .mode = S_IFLNK, .next = POS_SELF + 1 };
+		return true;
+	}
+	return list_pids(pos, out);
+}
+
+static const struct inode_ops root_ops = { .lookup = root_lookup, .list = root_list };
+
+/* ---- /proc/PID/fd ---- */
+
+static int fd_lookup(struct inode *dir, const char *name, struct inode **out)
+{
+	struct proc *p = proc_of(dir);
+	const char *end;
+	uint32_t fd;
+	int err;
+
+	if (!p || !str_to_u32(name, 10, &fd, &end) || *end || !fd_get(&p->fds, fd))
+		return -ENOENT;
+	err = make(dir, &fd_link_entry, dir->pid, &fd_link_ops, name, out);
+	if (err == 0)
+		(*out)->fd = fd;
+	return err;
+}
+
+static bool fd_list(struct inode *dir, uint64_t pos, struct listing *out)
+{
+	struct proc *p = proc_of(dir);
+	uint32_t fd = (uint32_t)pos;
+
+	while (p && fd < p->fds.size && !p->fds.slot[fd].file)
+		fd++;
+	if (!p || fd >= p->fds.size)
+		return false;
+	x86_snprintf(out->name, sizeof(out->name), "%u", fd);
+	out->mode = S_IFLNK;
+	out->ino = FD_INO_BASE + fd;
+	out->next = fd + 1;
+	return true;
+}
+
+static struct open_file *fd_target(struct inode *link)
+{
+	struct proc *p = proc_of(link);
+
+	return p ? fd_get(&p->fds, link->fd) : NULL;
+}
+
+static int fd_readlink(struct inode *link, char *buf, size_t size)
+{
+	struct open_file *file = fd_target(link);
+	int len;
+
+	if (!file)
+		return -ENOENT;
+	if (file->path)
+		len = x86_snprintf(buf, size, "%s", file->path);
+	else
+		len = x86_snprintf(buf, size, "%s:[%u]", is_kind(file->inode, S_IFIFO) ? "pipe" : "file",
+				   file->inode->ino);
+	return len >= (int)size ? -ENAMETOOLONG : len;
+}
+
+static int fd_follow(struct inode *link, struct inode **out)
+{
+	struct open_file *file = fd_target(link);
+
+	if (!file)
+		return -ENOENT;
+	*out = file->inode;
+	inode_get(*out);
+	return 0;
+}
+
+static const struct inode_ops fd_dir_ops = { .lookup = fd_lookup, .list = fd_list };
+static const struct inode_ops fd_link_ops = { .readlink = fd_readlink, .follow = fd_follow };
+
+/* ---- links ---- */
+
+static int link_readlink(struct inode *inode, char *buf, size_t size)
+{
+	struct proc *p = proc_of(inode);
+
+	if (!p)
+		return -ENOENT;
+	if (entry_of(inode) == &self_entry)
+		return x86_snprintf(buf, size, "%u", p->pid);
+	return entry_of(inode)->readlink(p, buf, size);
+}
+
+static int link_follow(struct inode *inode, struct inode **out)
+{
+	struct proc *p = proc_of(inode);
+	char pid[12];
+
+	if (!p)
+		return -ENOENT;
+	if (entry_of(inode) != &self_entry)
+		return entry_of(inode)->follow(p, out);
+	x86_snprintf(pid, sizeof(pid), "%u", p->pid);
+	return root_lookup(tree_find(fs_root, "proc", 4), pid, out);
+}
+
+static const struct inode_ops link_ops = { .readlink = link_readlink, .follow = link_follow };
+
+/* ---- text ---- */
+
+static int text_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
+{
+	size_t left = *pos < file->priv_size ? file->priv_size - (size_t)*pos : 0;
+	size_t n = len < left ? len : left;
+
+	(void)nonblock;
+	memcpy(to, (char *)file->priv + *pos, n);
+	*pos += n;
+	return (int)n;
+}
+
+static int text_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock)
+{
+	const struct proc_entry *e = entry_of(file->inode);
+	char line[256];
+	int err;
+
+	(void)nonblock;
+	if (!e->write)
+		return -EACCES;
+	if (len >= sizeof(line))
+		return -EINVAL;
+	memcpy(line, from, len);
+	line[len] = 0;
+	err = e->write(line);
+	if (err)
+		return err;
+	*pos += len;
+	return (int)len;
+}
+
+static void text_release(struct open_file *file)
+{
+	kmm_vfree(os.k, file->priv);
+}
+
+static const struct file_ops text_file_ops = {
+	.read = text_read, .write = text_write, .release = text_release, .seekable = true,
+};
+
+/* The first pass only counts; making room in between may change a number's width, hence the slack. */
+static int text_open(struct inode *inode, struct open_file *file)
+{
+	const struct proc_entry *e = entry_of(inode);
+	struct proc *p = proc_of(inode);
+	struct text t;
+	char *buf;
+
+	if (!p)
+		return -ESRCH;
+	file->ops = &text_file_ops;
+	if (!file_can_read(file) || !e->text)
+		return 0;
+	text_init(&t, NULL, 0);
+	e->text(p, &t.sink);
+	buf = kmm_vmalloc(os.k, t.len + SLACK, "proc text");
+	if (!buf)
+		return -ENOMEM;
+	text_init(&t, buf, t.len + SLACK);
+	e->text(p, &t.sink);
+	file->priv = buf;
+	file->priv_size = t.len < t.size ? t.len : t.size;
+	return 0;
+}
+
+static const struct inode_ops text_ops = { .open = text_open };
+
+int proc_fs_init(void)
+{
+	struct inode *root = inode_new(S_IFDIR | 0555);
+	int err;
+
+	if (!root)
+		return -ENOMEM;
+	root->priv = (void *)&root_entry;
+	root->ops = &root_ops;
+	err = tree_add(fs_root, "proc", root);
+	inode_put(root);
+	return err;
+}

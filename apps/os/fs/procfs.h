@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * procfs.h - what an entry of /proc is. Directories are constant tables; inodes are made when looked up and carry
+ * the table entry and the process number. Text is made once, when the file is opened.
+ */
+#ifndef OS_FS_PROCFS_H
+#define OS_FS_PROCFS_H
+
+#include "proc/task.h"
+
+struct proc_entry {
+	const char *name; /* NULL ends a table */
+	uint32_t mode;
+	void (*text)(struct proc *proc, struct kmm_sink *out); /* proc: whose entry; the reader's outside PID */
+	int (*write)(const char *text);                        /* zero-terminated, at most 255 bytes */
+	const struct proc_entry *children;
+	int (*readlink)(struct proc *proc, char *buf, size_t size);
+	int (*follow)(struct proc *proc, struct inode **out);
+};
+
+extern const struct proc_entry proc_system_entries[]; /* proc_system.c */
+extern const struct proc_entry proc_pid_entries[];    /* proc_pid.c */
+extern const struct proc_entry proc_kmm_entries[];    /* proc_kmm.c */
+
+#endif

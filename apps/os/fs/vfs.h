@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vfs.h - names, inodes and open files.
+ *
+ *   fd ---> struct open_file (offset, flags) ---> struct inode (kind, mode, times) ---> pages of a struct kmm_file
+ *
+ * One tree, in memory. A directory holds a reference on each child; an open file, a working directory and a mapping
+ * hold one each. Directories with `ops` (all of them in /proc) make up their entries when asked.
+ * References of a regular file are those of its kmm_backing, so a mapping keeps a deleted file's pages.
+ */
+#ifndef OS_FS_VFS_H
+#define OS_FS_VFS_H
+
+#include "kmm/backing.h"
+#include "os.h"
+
+enum { PATH_SIZE = 4096, NAME_SIZE = 256, MAX_SYMLINKS = 40 };
+
+struct inode;
+struct open_file;
+
+struct dir_entry {
+	struct list link; /* in inode.entries */
+	struct inode *inode;
+	uint32_t cookie; /* position for getdents64, grows */
+	char name[];
+};
+
+/* One line of a directory listing. */
+struct listing {
+	char name[NAME_SIZE];
+	uint32_t ino, mode;
+	uint64_t next; /* position after it */
+};
+
+struct inode_ops {
+	/* Entry of a made-up directory, with a reference. NULL result: -ENOENT. */
+	int (*lookup)(struct inode *dir, const char *name, struct inode **out);
+	/* First entry at or after position pos (from 0, without "." and ".."). false: no more. */
+	bool (*list)(struct inode *dir, uint64_t pos, struct listing *out);
+	/* Target of a symbolic link into buf; returns its length or an error. NULL: inode.target. */
+	int (*readlink)(struct inode *inode, char *buf, size_t size);
+	/* A link that leads to an inode by itself instead of by name, with a reference. */
+	int (*follow)(struct inode *inode, struct inode **out);
+	int (*open)(struct inode *inode, struct open_file *file);
+	void (*release)(struct inode *inode); /* the last reference is gone; frees what the inode owns */
+};
+
+struct inode {
+	struct kmm_file file; /* first; content of regular files. backing.refs counts references of every kind */
+	uint32_t ino, mode, uid, gid, nlink;
+	uint32_t rdev; /* major << 8 | minor of a device */
+	int64_t atime, mtime, ctime; /* ns since 1970 */
+	const struct inode_ops *ops;
+	void *priv;            /* for ops: /proc entries, pipes */
+	uint32_t pid, fd;      /* /proc: whose entry this is */
+	const char *source;    /* regular: content of the first source_size bytes that have never been changed */
+	uint64_t source_size;
+	char *target;          /* symbolic link */
+	/* directory */
+	struct list entries;
+	struct inode *parent;  /* no reference: a directory with children cannot go. NULL: root or removed */
+	char *name;            /* own name, for getcwd */
+	uint32_t next_cookie;
+};
+
+struct file_ops {
+	/* Bytes done, 0 at the end, or an error. nonblock: -EAGAIN instead of sleeping. */
+	int (*read)(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock);
+	int (*write)(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock);
+	/* POLL bits that are true now. NULL: always readable and writable. */
+	unsigned (*poll)(struct open_file *file);
+	int (*ioctl)(struct open_file *file, uint32_t request, uint32_t arg);
+	void (*release)(struct open_file *file);
+	bool seekable;
+};
+
+struct open_file {
+	const struct file_ops *ops;
+	struct inode *inode;
+	char *path;      /* as opened, absolute; for /proc/PID/fd. May be NULL */
+	uint32_t refs;
+	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY... */
+	uint64_t pos;
+	void *priv;      /* pipe, text of a /proc file */
+	size_t priv_size;
+};
+
+/* ---- inode.c ---- */
+struct inode *inode_new(uint32_t mode);
+void inode_get(struct inode *inode);
+void inode_put(struct inode *inode);
+static inline bool is_kind(const struct inode *inode, uint32_t kind)
+{
+	return (inode->mode & S_IFMT) == kind;
+}
+int inode_set_size(struct inode *inode, uint64_t size);
+void inode_touch(struct inode *inode);
+
+/* ---- tree.c: directories in memory ---- */
+extern struct inode *fs_root;
+int tree_init(void);
+struct inode *tree_find(struct inode *dir, const char *name, size_t len); /* no reference; NULL: none */
+int tree_add(struct inode *dir, const char *name, struct inode *child);   /* takes its own reference */
+int tree_remove(struct inode *dir, const char *name);
+bool tree_is_below(const struct inode *dir, const struct inode *ancestor);
+bool tree_list(struct inode *dir, uint64_t pos, struct listing *out);
+/* Absolute path of a directory. -ENOENT: it was removed; -ERANGE. Otherwise the length without the 0. */
+int tree_path(struct inode *dir, char *buf, size_t size);
+
+/* ---- walk.c: names to inodes ---- */
+enum { WALK_NOFOLLOW = 1, WALK_PARENT = 2 /* the last part need not exist */ };
+struct walk_result {
+	struct inode *dir;   /* directory of the last part, with a reference */
+	struct inode *inode; /* with a reference; NULL with WALK_PARENT: not there */
+	char last[NAME_SIZE];
+	bool must_be_dir;    /* a '/' at the end */
+};
+int walk(struct inode *from, const char *path, unsigned flags, struct walk_result *out);
+void walk_done(struct walk_result *result);
+/* Only the inode, with a reference. */
+int walk_inode(struct inode *from, const char *path, unsigned flags, struct inode **out);
+
+/* ---- file.c: open files and descriptors ---- */
+int file_open(struct inode *inode, uint32_t flags, struct open_file **out);
+struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint32_t flags);
+void file_get(struct open_file *file);
+void file_put(struct open_file *file);
+int file_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock);
+int file_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock);
+unsigned file_poll(struct open_file *file);
+static inline bool file_can_read(const struct open_file *f)
+{
+	return (f->flags & O_ACCMODE) != O_WRONLY && !(f->flags & O_PATH);
+}
+static inline bool file_can_write(const struct open_file *f)
+{
+	return (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_PATH);
+}
+
+struct fd_table {
+	struct fd_slot {
+		struct open_file *file;
+		bool cloexec;
+	} *slot;
+	uint32_t size;
+};
+int fd_table_init(struct fd_table *table);
+int fd_table_copy(struct fd_table *to, const struct fd_table *from);
+void fd_table_clear(struct fd_table *table);
+void fd_close_on_exec(struct fd_table *table);
+/* Lowest free number >= from, below limit; takes over the caller's reference on success. */
+int fd_install(struct fd_table *table, struct open_file *file, uint32_t from, uint32_t limit, bool cloexec);
+/* The file of a descriptor without a reference; NULL: -EBADF. */
+struct open_file *fd_get(const struct fd_table *table, uint32_t fd);
+int fd_close(struct fd_table *table, uint32_t fd);
+/* Puts file (taking over the reference) at exactly fd, closing what was there. */
+int fd_replace(struct fd_table *table, struct open_file *file, uint32_t fd, uint32_t limit, bool cloexec);
+
+/* ---- the others ---- */
+int cpio_unpack(const char *archive, uint32_t size, const char **why);
+int dev_init(void);
+const struct file_ops *dev_ops(uint32_t rdev);
+int proc_fs_init(void);
+int pipe_create(struct open_file *ends[2], uint32_t flags);
+int pipe_open_fifo(struct inode *inode, struct open_file *file);
+extern const struct file_ops tty_ops, regular_ops, directory_ops;
+
+/* tty.c: called at every console interrupt and tick. */
+void tty_poll(void);
+void tty_set_foreground(uint32_t pgid);
+
+/* Sleep key of poll() and select(): woken whenever some file became readable or writable. */
+extern char poll_key;
+
+#endif

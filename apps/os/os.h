@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os.h - the reference kernel: an application of libkmm that runs unmodified Linux i386 programs.
+ *
+ * One processor. The kernel is not preemptible and runs with interrupts off: an interrupt is taken in ring 3 or
+ * while the machine idles, nowhere else. So kernel data needs no locks; what another task may change is changed only
+ * where this one sleeps (sched_sleep(), or a core call that says it may sleep).
+ *
+ * Errors inside the kernel are negative Linux errno numbers, as system calls return them.
+ */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include "abi.h"
+#include "kmm/kmm.h"
+#include "kmm/mm.h"
+#include "kmm/slab.h"
+#include "lib.h"
+
+/* Words of the kernel command line (cmdline.c). */
+struct os_options {
+	const char *run;   /* path of the first program; NULL: see start */
+	const char *start; /* file of the initrd that describes it with arguments and environment */
+	const char *input; /* file that is its standard input; NULL: the console */
+	bool tty;          /* the console is a terminal for programs */
+	bool report;       /* write the JSON report to the second serial port at the end */
+	bool has_seed;
+	uint32_t seed;
+};
+
+struct os {
+	struct kmm *k;
+	struct kmm_port *port;
+	struct os_options options;
+	struct kmm_paddr kernel_root;
+	const char *initrd; /* linear address of the archive, NULL: none */
+	uint32_t initrd_size;
+	bool log_to_debugcon;
+};
+extern struct os os;
+
+/* One line for people on the log channel (the debug console where there is one, else the console). */
+__attribute__((format(printf, 1, 2))) void klog(const char *fmt, ...);
+void klog_init(void);
+
+void cmdline_parse(const char *text, struct os_options *out);
+
+/* Ends the machine: says why on the log (NULL: nothing to say), writes the report, leaves with the exit status. */
+__attribute__((noreturn)) void os_leave(int status, const char *why);
+/* Exit statuses of the machine itself; a program's own pass through. */
+enum { OS_EXIT_INPUT = 3, OS_EXIT_BROKEN = 125 };
+
+static inline int os_errno(enum kmm_status status)
+{
+	return -kmm_status_errno(status);
+}
+
+/* kmalloc for the kernel's own data; NULL: out of memory. */
+static inline void *os_alloc(size_t size)
+{
+	return kmm_kmalloc(os.k, size, KMM_GFP_KERNEL);
+}
+static inline void *os_zalloc(size_t size)
+{
+	return kmm_kzalloc(os.k, size, KMM_GFP_KERNEL);
+}
+static inline void os_free(void *p)
+{
+	kmm_kfree(os.k, p);
+}
+char *os_strdup(const char *s);
+
+/* Monotonic ns, and wall clock ns since 1970. */
+static inline uint64_t os_now(void)
+{
+	return x86_time_ns();
+}
+uint64_t os_wall(void);
+
+/* Deterministic under a fixed seed: the bytes of getrandom, /dev/urandom and AT_RANDOM. */
+void os_random(void *to, size_t len);
+
+/* report.c */
+void report_process_end(const char *comm, uint32_t pid, int status, struct kmm_mm *mm);
+void report_write(int status);
+
+#endif

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exec.c - execve: find the program (through "#!" lines), build a complete new space beside the old one, and only
+ * then switch. Until the switch any failure leaves the caller as it was.
+ */
+#include "kmm/vmalloc.h"
+#include "proc/elf.h"
+#include "sig/sig.h"
+
+enum { MAX_SCRIPTS = 4, HEAD_SIZE = 256, MAX_ARGS_BYTES = 2 << 20, STACK_EXTRA = 128 << 10, NR_AUX = 20 };
+
+struct new_program {
+	struct elf_file elf;
+	struct elf_image image;
+	struct kmm_mm *mm;
+	struct inode *inode;
+	char *path;   /* absolute */
+	uint32_t stack_pointer, arg_start, arg_end;
+};
+
+/* ---- argument strings ---- */
+
+int exec_args_add(struct exec_args *args, const char *string, uint32_t len)
+{
+	if (args->used + len + 1 > args->size) {
+		uint32_t size = args->size ? args->size * 2 : 8192;
+		char *data;
+
+		while (size < args->used + len + 1)
+			size *= 2;
+		if (size > MAX_ARGS_BYTES)
+			return -E2BIG;
+		data = kmm_vmalloc(os.k, size, "exec arguments");
+		if (!data)
+			return -ENOMEM;
+		memcpy(data, args->data, args->used);
+		kmm_vfree(os.k, args->data);
+		args->data = data;
+		args->size = size;
+	}
+	memcpy(args->data + args->used, string, len);
+	args->data[args->used + len] = 0;
+	args->used += len + 1;
+	return 0;
+}
+
+void exec_args_free(struct exec_args *args)
+{
+	kmm_vfree(os.k, args->data);
+	*args = (struct exec_args){ .data = NULL };
+}
+
+/* argv[0] of a script becomes: interpreter, its one argument if there is one, path of the script. */
+static int replace_argv0(struct exec_args *args, const char *interp, const char *arg, const char *path)
+{
+	struct exec_args out = { .data = NULL };
+	uint32_t skip = args->argc ? str_len(args->data) + 1 : 0;
+	int err = exec_args_add(&out, interp, str_len(interp));
+
+	if (err == 0 && *arg)
+		err = exec_args_add(&out, arg, str_len(arg));
+	if (err == 0)
+		err = exec_args_add(&out, path, str_len(path));
+	if (err == 0 && args->used > skip) {
+		err = exec_args_add(&out, args->data + skip, args->used - skip - 1);
+	}
+	if (err) {
+		exec_args_free(&out);
+		return err;
+	}
+	out.argc = (args->argc ? args->argc - 1 : 0) + 2 + (*arg != 0);
+	out.envc = args->envc;
+	exec_args_free(args);
+	*args = out;
+	return 0;
+}
+
+/* ---- finding the program ---- */
+
+static int find_program(const char *path, struct new_program *p)
+{
+	struct walk_result where;
+	int len, err = walk(current->proc->cwd, path, 0, &where);
+
+	if (err)
+		return err;
+	p->path = os_alloc(PATH_SIZE);
+	len = p->path ? tree_path(where.dir, p->path, PATH_SIZE - NAME_SIZE) : -ENOMEM;
+	if (len > 0 && !where.must_be_dir)
+		x86_snprintf(p->path + (len > 1 ? len : 0), PATH_SIZE - (size_t)len, "/%s", where.last);
+	p->inode = where.inode;
+	inode_put(where.dir);
+	if (len == -ENOENT && p->path) /* a made-up directory: keep the name as it was given */
+		str_copy(p->path, path, PATH_SIZE);
+	else if (len < 0)
+		return len;
+	if (!is_kind(p->inode, S_IFREG))
+		return -EACCES;
+	return p->inode->mode & 0111 ? 0 : -EACCES;
+}
+
+static char *skip_blanks(char *s)
+{
+	while (*s == ' ' || *s == '\t')
+		s++;
+	return s;
+}
+
+/* Splits "#! interpreter argument" in place. false: no interpreter named. */
+static bool parse_script_line(char *head, size_t len, char **interp, char **arg)
+{
+	char *end = head + 2, *p;
+
+	while (end < head + len && *end != '\n' && *end)
+		end++;
+	*end = 0;
+	while (end > head + 2 && (end[-1] == ' ' || end[-1] == '\t'))
+		*--end = 0;
+	*interp = p = skip_blanks(head + 2);
+	while (*p && *p != ' ' && *p != '\t')
+		p++;
+	*arg = *p ? skip_blanks(p + 1) : p;
+	*p = 0;
+	return **interp != 0;
+}
+
+static void forget_program(struct new_program *p)
+{
+	elf_close(&p->elf);
+	if (p->mm)
+		kmm_mm_put(p->mm);
+	inode_put(p->inode);
+	os_free(p->path);
+	*p = (struct new_program){ .mm = NULL };
+}
+
+/* Opens what `path` names, going through scripts. */
+static int open_program(const char *path, struct exec_args *args, struct new_program *p)
+{
+	char head[HEAD_SIZE + 1], *interp, *arg;
+	const char *why = NULL;
+	int err = -ENOEXEC;
+
+	for (int depth = 0; depth <= MAX_SCRIPTS; depth++) {
+		size_t len = 0;
+
+		err = find_program(path, p);
+		if (err == 0)
+			err = os_errno(kmm_file_read(&p->inode->file, 0, head, HEAD_SIZE, &len));
+		if (err)
+			return err;
+		if (len < 2 || head[0] != '#' || head[1] != '!') {
+			err = elf_open(p->inode, &p->elf, &why);
+			if (why)
+				klog("%s: %s", p->path, why);
+			return err;
+		}
+		if (!parse_script_line(head, len, &interp, &arg))
+			return -ENOEXEC;
+		err = replace_argv0(args, interp, arg, path);
+		if (err)
+			return err;
+		forget_program(p);
+		path = interp; /* in head, which is read only after it was used */
+	}
+	return -ELOOP;
+}
+
+/* ---- the new stack ---- */
+
+struct stack_writer {
+	struct kmm_mm *mm;
+	uint32_t at; /* lowest byte written so far */
+	int err;
+};
+
+static uint32_t push(struct stack_writer *w, const void *bytes, uint32_t len)
+{
+	w->at -= len;
+	if (w->err == 0 && kmm_copy_out(w->mm, kmm_uva(w->at), bytes, len, NULL) != KMM_OK)
+		w->err = -EFAULT;
+	return w->at;
+}
+
+/* Addresses of `count` strings that lie back to back from `at` on; returns the address after them. */
+static uint32_t fill_pointers(uint32_t *to, const char *strings, uint32_t count, uint32_t at)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t len = str_len(strings) + 1;
+
+		*to++ = at;
+		at += len;
+		strings += len;
+	}
+	*to = 0;
+	return at;
+}
+
+static uint32_t fill_aux(uint32_t *to, const struct new_program *p, const uint32_t special[3])
+{
+	const uint32_t aux[NR_AUX][2] = {
+		{ AT_HWCAP, x86_cpu_info.features_edx }, { AT_PAGESZ, KMM_PAGE_SIZE }, { AT_CLKTCK, X86_HZ },
+		{ AT_PHDR, p->image.phdr }, { AT_PHENT, sizeof(struct elf_phdr) }, { AT_PHNUM, p->image.phnum },
+		{ AT_BASE, 0 }, { AT_FLAGS, 0 }, { AT_ENTRY, p->image.entry }, { AT_UID, 0 }, { AT_EUID, 0 },
+		{ AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, special[0] }, { AT_HWCAP2, 0 },
+		{ AT_EXECFN, special[1] }, { AT_PLATFORM, special[2] }, { AT_NULL, 0 },
+	};
+
+	memcpy(to, aux, sizeof(aux));
+	return sizeof(aux);
+}
+
+/* argc, argv[], 0, envp[], 0, auxiliary vector: psABI figure 3-29. */
+static int push_vectors(struct stack_writer *w, struct new_program *p, const struct exec_args *args,
+			const uint32_t special[3])
+{
+	uint32_t words = 1 + args->argc + 1 + args->envc + 1 + NR_AUX * 2, n = 0, at;
+	uint32_t *v = kmm_vmalloc(os.k, words * sizeof(*v), "exec stack");
+	const char *env = args->data;
+
+	if (!v)
+		return -ENOMEM;
+	v[n++] = args->argc;
+	at = fill_pointers(v + n, args->data, args->argc, p->arg_start);
+	p->arg_end = at;
+	n += args->argc + 1;
+	env = args->data + (at - p->arg_start);
+	fill_pointers(v + n, env, args->envc, at);
+	n += args->envc + 1;
+	n += fill_aux(v + n, p, special) / (uint32_t)sizeof(*v);
+	w->at &= ~15u;
+	w->at -= (16 - n * sizeof(*v) % 16) % 16;
+	p->stack_pointer = push(w, v, n * (uint32_t)sizeof(*v));
+	kmm_vfree(os.k, v);
+	return w->err;
+}
+
+static int build_stack(struct new_program *p, const struct exec_args *args)
+{
+	uint32_t words = args->argc + args->envc + 64;
+	uint64_t bytes = page_up(args->used + words * 4 + PATH_SIZE) + STACK_EXTRA;
+	struct stack_writer w = { .mm = p->mm, .at = USER_END };
+	uint32_t special[3], zero = 0;
+	uint8_t random[16];
+	enum kmm_status status;
+
+	status = kmm_mm_map_stack(p->mm, kmm_uva(USER_END), bytes, p->image.executable_stack);
+	if (status != KMM_OK)
+		return os_errno(status);
+	push(&w, &zero, sizeof(zero));
+	special[1] = push(&w, p->path, str_len(p->path) + 1);
+	p->arg_start = push(&w, args->data, args->used);
+	special[2] = push(&w, "i686", 5);
+	os_random(random, sizeof(random));
+	w.at &= ~15u;
+	special[0] = push(&w, random, sizeof(random));
+	return push_vectors(&w, p, args, special);
+}
+
+/* ---- the switch ---- */
+
+static void set_limits(struct kmm_mm *mm, const struct proc *proc)
+{
+	struct kmm_mm_limits *limits = kmm_mm_limits(mm);
+	const uint32_t infinite = 0xffffffffu;
+
+	limits->stack_bytes = proc->rlimit[RLIMIT_STACK].soft;
+	if (proc->rlimit[RLIMIT_AS].soft != infinite)
+		limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
+	if (proc->rlimit[RLIMIT_DATA].soft != infinite)
+		limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
+}
+
+static int build_space(struct new_program *p, const struct exec_args *args)
+{
+	int err = os_errno(kmm_mm_create(os.k, &p->mm));
+
+	if (err)
+		return err;
+	set_limits(p->mm, current->proc);
+	err = elf_map(&p->elf, p->mm, &p->image);
+	if (err)
+		return err;
+	kmm_mm_set_brk(p->mm, kmm_uva(p->image.brk));
+	err = vdso_map(p->mm);
+	return err ? err : build_stack(p, args);
+}
+
+/* The other threads of the process end before its space goes. */
+static int become_only_thread(void)
+{
+	struct proc *p = current->proc;
+
+	if (p->exiting)
+		return -EINTR;
+	if (p->nr_tasks > 1) {
+		proc_kill_threads(0);
+		p->exec_waiting = true;
+		while (p->nr_tasks > 1)
+			sched_sleep(&p->exec_waiting, false, 0);
+		p->exec_waiting = p->exiting = false;
+	}
+	current->tid = p->pid;
+	return 0;
+}
+
+static void reset_signals(struct proc *p)
+{
+	for (int i = 0; i < NSIG; i++) {
+		bool ignored = p->action[i].handler == SIG_IGN;
+
+		p->action[i] = (struct linux_sigaction){ .handler = ignored ? SIG_IGN : SIG_DFL };
+	}
+	current->alt_stack = (struct linux_stack){ .flags = SS_DISABLE };
+}
+
+static void install(struct proc *proc, struct new_program *p, const char *name)
+{
+	struct kmm_mm *old = proc->mm;
+
+	proc->mm = p->mm;
+	space_activate(p->mm);
+	if (old)
+		kmm_mm_put(old);
+	inode_put(proc->exe);
+	os_free(proc->exe_path);
+	proc->exe = p->inode;
+	proc->exe_path = p->path;
+	proc->arg_start = p->arg_start;
+	proc->arg_end = p->arg_end;
+	str_copy(proc->comm, str_base(name), sizeof(proc->comm));
+	proc->has_execed = true;
+	p->mm = NULL, p->inode = NULL, p->path = NULL;
+}
+
+static void first_registers(struct x86_frame *frame, const struct new_program *p)
+{
+	*frame = (struct x86_frame){
+		.ds = X86_USER_DS, .es = X86_USER_DS, .ss = X86_USER_DS, .cs = X86_USER_CS,
+		.eip = p->image.entry, .esp = p->stack_pointer, .eflags = 0x202,
+	};
+}
+
+int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args)
+{
+	struct new_program p = { .mm = NULL };
+	struct proc *proc = current->proc;
+	int err = open_program(path, args, &p);
+
+	if (err == 0)
+		err = build_space(&p, args);
+	if (err == 0)
+		err = become_only_thread();
+	if (err) {
+		forget_program(&p);
+		return err;
+	}
+	install(proc, &p, path);
+	reset_signals(proc);
+	fd_close_on_exec(&proc->fds);
+	current->clear_child_tid = 0;
+	current->tls = (struct x86_tls){ .desc = { 0 } };
+	x86_tls_load(&current->tls);
+	x86_fpu_forget(&current->fpu);
+	x86_fpu_init(&current->fpu);
+	first_registers(frame, &p);
+	elf_close(&p.elf);
+	if (proc->vfork_parent) {
+		proc->vfork_parent = NULL;
+		sched_wake(&proc->vfork_parent);
+	}
+	return 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* proc.c - making, finding and freeing processes and tasks. */
+#include "sig/sig.h"
+
+struct list all_procs;
+struct proc init_proc;
+static struct kmm_cache *task_cache, *proc_cache;
+
+int proc_init(void)
+{
+	enum kmm_status status;
+
+	list_init(&all_procs);
+	list_init(&init_proc.children);
+	list_init(&init_proc.tasks);
+	list_init(&init_proc.sibling);
+	init_proc.pid = init_proc.pgid = init_proc.sid = INIT_PID;
+	sig_pending_init(&init_proc.pending);
+	str_copy(init_proc.comm, "kernel", sizeof(init_proc.comm));
+	list_add_tail(&init_proc.all_link, &all_procs);
+	status = kmm_cache_create(os.k, "task_struct", sizeof(struct task), 16, 0, NULL, &task_cache);
+	if (status == KMM_OK)
+		status = kmm_cache_create(os.k, "process", sizeof(struct proc), 16, 0, NULL, &proc_cache);
+	return status == KMM_OK ? 0 : os_errno(status);
+}
+
+struct proc *proc_find(uint32_t pid)
+{
+	struct proc *p;
+
+	list_for_each(p, &all_procs, all_link)
+		if (p->pid == pid)
+			return p;
+	return NULL;
+}
+
+struct task *task_find(uint32_t tid)
+{
+	struct proc *p;
+
+	list_for_each(p, &all_procs, all_link) {
+		struct task *t;
+
+		list_for_each(t, &p->tasks, proc_link)
+			if (t->tid == tid)
+				return t;
+	}
+	return NULL;
+}
+
+/* A number is in use as long as a process, thread, group or session has it. */
+static bool pid_in_use(uint32_t pid)
+{
+	struct proc *p;
+
+	list_for_each(p, &all_procs, all_link)
+		if (p->pid == pid || p->pgid == pid || p->sid == pid)
+			return true;
+	return task_find(pid) != NULL;
+}
+
+uint32_t pid_new(void)
+{
+	static uint32_t last = INIT_PID;
+
+	do {
+		last = last + 1 < MAX_PID ? last + 1 : 300;
+	} while (pid_in_use(last));
+	return last;
+}
+
+static void default_limits(struct proc *p)
+{
+	const uint32_t infinite = 0xffffffffu;
+
+	for (int i = 0; i < NR_RLIMITS; i++)
+		p->rlimit[i].soft = p->rlimit[i].hard = infinite;
+	p->rlimit[RLIMIT_STACK].soft = 8u << 20;
+	p->rlimit[RLIMIT_CORE].soft = 0;
+	p->rlimit[RLIMIT_NOFILE].soft = 1024;
+	p->rlimit[RLIMIT_NOFILE].hard = 4096;
+	p->rlimit[RLIMIT_NPROC].soft = p->rlimit[RLIMIT_NPROC].hard = MAX_PID;
+}
+
+struct proc *proc_new(struct proc *parent)
+{
+	struct proc *p = kmm_cache_alloc(os.k, proc_cache, KMM_GFP_KERNEL);
+
+	if (!p)
+		return NULL;
+	memset(p, 0, sizeof(*p));
+	p->pid = p->pgid = p->sid = pid_new();
+	p->parent = parent;
+	p->umask = 022;
+	p->start_ns = os_now();
+	p->exit_signal = SIGCHLD;
+	default_limits(p);
+	sig_pending_init(&p->pending);
+	list_init(&p->children);
+	list_init(&p->tasks);
+	list_add_tail(&p->sibling, &parent->children);
+	list_add_tail(&p->all_link, &all_procs);
+	return p;
+}
+
+void proc_free(struct proc *p)
+{
+	list_del(&p->sibling);
+	list_del(&p->all_link);
+	sig_pending_clear(&p->pending, ~0ull);
+	kmm_cache_free(os.k, proc_cache, p);
+}
+
+struct task *task_new(struct proc *proc, uint32_t tid)
+{
+	struct task *t = kmm_cache_alloc(os.k, task_cache, KMM_GFP_KERNEL);
+
+	if (!t)
+		return NULL;
+	memset(t, 0, sizeof(*t));
+	t->stack = kmm_get_free_pages(os.k, KMM_GFP_KERNEL, KERNEL_STACK_ORDER);
+	if (!t->stack) {
+		kmm_cache_free(os.k, task_cache, t);
+		return NULL;
+	}
+	t->proc = proc;
+	t->tid = tid;
+	t->orig_eax = -1;
+	t->alt_stack.flags = SS_DISABLE;
+	x86_fpu_init(&t->fpu);
+	sig_pending_init(&t->pending);
+	list_init(&t->run_link);
+	list_init(&t->sleep_link);
+	list_init(&t->timer_link);
+	list_add_tail(&t->proc_link, &proc->tasks);
+	proc->nr_tasks++;
+	t->context = x86_context_make(task_frame(t), task_start, t);
+	return t;
+}
+
+/* Not the running one. */
+void task_free(struct task *t)
+{
+	list_del(&t->proc_link);
+	sig_pending_clear(&t->pending, ~0ull);
+	kmm_free_pages_at(os.k, t->stack, KERNEL_STACK_ORDER);
+	kmm_cache_free(os.k, task_cache, t);
+}

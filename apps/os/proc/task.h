@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.h - processes and their threads, the scheduler, waiting.
+ *
+ *   struct proc   a process: address space, descriptors, signal actions, children. Lives on as a zombie until its
+ *                 parent has waited for it.
+ *   struct task   a thread of it: registers, kernel stack, signal mask. Gone when it ends.
+ *
+ * Process 1 is the kernel itself (the boot context, which also is what runs when nothing else can): it adopts
+ * orphans. The first program is process 2, and the machine ends when it ends.
+ */
+#ifndef OS_PROC_TASK_H
+#define OS_PROC_TASK_H
+
+#include "fs/vfs.h"
+
+enum { KERNEL_STACK_ORDER = 1, KERNEL_STACK_SIZE = KMM_PAGE_SIZE << KERNEL_STACK_ORDER };
+enum { INIT_PID = 1, FIRST_PID = 2, MAX_PID = 32768, USER_END = 0xc0000000u };
+
+typedef uint64_t sigset; /* bit n-1: signal n */
+
+static inline sigset sig_bit(int sig)
+{
+	return 1ull << (sig - 1);
+}
+
+/* A signal on its way, with what siginfo will say (w as in struct linux_siginfo). */
+struct pending_signal {
+	struct list link;
+	int signo, code;
+	uint32_t w[5];
+};
+struct pending {
+	sigset set;
+	struct list queue;
+};
+
+enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_BLOCKED /* not by signals */, TASK_STOPPED, TASK_DEAD };
+
+struct task {
+	struct list run_link;    /* run queue */
+	struct list sleep_link;  /* bucket of sleep_key */
+	struct list timer_link;  /* tasks with a deadline */
+	struct list proc_link;   /* threads of proc */
+	struct proc *proc;
+	uint32_t tid;
+	enum task_state state;
+	struct x86_context *context;
+	char *stack;             /* lowest byte; NULL: the boot context */
+	struct x86_tls tls;
+	struct x86_fpu fpu;
+
+	const void *sleep_key;
+	uint64_t deadline;       /* ns, 0: none */
+	int wake_reason;         /* 0, -EINTR, -ETIMEDOUT */
+
+	bool notify;             /* look for signals, stop or exit before going back to ring 3 */
+	sigset blocked, saved_blocked;
+	bool restore_blocked;    /* saved_blocked comes back when the handler was set up, or none ran */
+	struct pending pending;
+	struct linux_stack alt_stack;
+	int32_t orig_eax;        /* number of the system call that is running, -1: not in one */
+	uint64_t restart_deadline; /* of the sleep that restart_syscall goes on with */
+	uint32_t restart_rem;      /* where it reports what is left */
+	bool restart_rem64;
+
+	uint32_t clear_child_tid; /* user address to clear at the end, 0: none */
+	uint32_t ticks;           /* clock ticks that hit this task */
+};
+
+enum proc_state { PROC_ALIVE, PROC_ZOMBIE };
+
+struct proc {
+	struct list all_link;    /* every process, by age */
+	struct list sibling;     /* in parent->children */
+	struct list children;
+	struct list tasks;
+	struct proc *parent;
+	uint32_t pid, pgid, sid, nr_tasks;
+	enum proc_state state;
+
+	struct kmm_mm *mm;       /* NULL: kernel, or already ended */
+	struct fd_table fds;
+	struct inode *cwd, *exe;
+	char *exe_path;
+	char comm[16];
+	uint32_t arg_start, arg_end; /* user addresses of the argument strings */
+	uint32_t umask;
+	struct { uint32_t soft, hard; } rlimit[NR_RLIMITS];
+
+	struct linux_sigaction action[NSIG];
+	struct pending pending;
+	bool exiting;            /* all threads are on their way out */
+	int exit_status;         /* as wait4 reports it */
+	int exit_signal;         /* sent to the parent at the end, 0: none */
+	bool stopped, stop_reported, continued;
+	int stop_signal;
+	bool has_execed;
+	bool exec_waiting;       /* one thread waits for the others to end */
+
+	struct task *vfork_parent; /* waits until exec or exit */
+	uint64_t alarm_deadline, alarm_interval; /* ns */
+	uint64_t start_ns;
+	uint32_t ticks, child_ticks;     /* of ended threads; of waited-for children */
+	uint32_t peak_rss_pages, faults; /* kept for rusage after the space is gone */
+};
+
+extern struct task *current;
+extern struct list all_procs;
+extern struct proc init_proc;
+extern bool need_resched;
+
+/* ---- sched.c ---- */
+void sched_init(void);
+void sched_add(struct task *task);  /* a new task becomes runnable */
+void sched_yield(void);             /* others first; returns when it is our turn again */
+/* Runs others until wake(key), and says why it goes on: 0, -EINTR (interruptible and a signal came), -ETIMEDOUT
+ * (deadline in ns, 0: none). The caller checks its condition again. */
+int sched_sleep(const void *key, bool interruptible, uint64_t deadline);
+void sched_wake(const void *key);
+void sched_wake_task(struct task *task, int reason); /* whatever it sleeps on */
+void sched_stop_current(void);                       /* until sched_continue() */
+void sched_continue(struct task *task);
+__attribute__((noreturn)) void sched_exit_current(void); /* its memory is freed by the next task */
+void sched_tick(void);
+__attribute__((noreturn)) void sched_idle_loop(void);
+__attribute__((noreturn)) void sched_run_idle(void); /* for good: nothing else runs any more */
+void leave_if_asked(void);                           /* leave.c; called by the idle loop */
+void space_activate(struct kmm_mm *mm); /* NULL: the kernel's tables only */
+void port_wait(struct kmm_port *port, const void *key, bool (*done)(void *arg), void *arg);
+void port_wake(struct kmm_port *port, const void *key);
+
+/* ---- proc.c ---- */
+int proc_init(void);
+struct proc *proc_new(struct proc *parent);  /* with a pid, without threads or space */
+void proc_free(struct proc *proc);           /* a zombie, or one that never ran */
+struct proc *proc_find(uint32_t pid);
+struct task *task_find(uint32_t tid);
+struct task *task_new(struct proc *proc, uint32_t tid); /* with a stack; its frame is task_frame() */
+void task_free(struct task *task);
+uint32_t pid_new(void);
+static inline struct x86_frame *task_frame(const struct task *task)
+{
+	return x86_user_frame(task->stack + KERNEL_STACK_SIZE);
+}
+void task_start(void *arg); /* where a new task's context begins */
+
+/* ---- fork.c, exec.c, exit.c ---- */
+struct clone_args {
+	uint32_t flags, stack, parent_tid, child_tid, tls;
+	int exit_signal;
+};
+int proc_clone(const struct x86_frame *frame, const struct clone_args *args);
+
+/* Strings of a new program, back to back with their zeros: argc arguments, then envc variables. */
+struct exec_args {
+	char *data;
+	uint32_t size, used;
+	uint32_t argc, envc;
+};
+int exec_args_add(struct exec_args *args, const char *string, uint32_t len);
+void exec_args_free(struct exec_args *args);
+/* Replaces the program of current's process. On failure nothing has changed. */
+int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args);
+/* Starts the first program as process FIRST_PID. */
+int exec_first(const char *path, struct exec_args *args, const char *input);
+
+__attribute__((noreturn)) void task_exit(void);                /* only this thread */
+__attribute__((noreturn)) void proc_exit(int wait_status);     /* the whole process */
+void proc_kill_threads(int wait_status);                       /* the others; ours goes on */
+struct wait_request {
+	int32_t which;       /* as waitpid's pid */
+	uint32_t options;
+};
+struct wait_result {
+	uint32_t pid;
+	int status;
+	struct linux_rusage usage;
+};
+/* 0 with pid 0: WNOHANG and nothing yet. */
+int proc_wait(const struct wait_request *request, struct wait_result *out);
+void proc_usage(const struct proc *proc, struct linux_rusage *out);
+
+/* ---- user.c: user memory, always of current's space. 0 or -EFAULT ---- */
+int copy_in(void *to, uint32_t from, size_t len);
+int copy_out(uint32_t to, const void *from, size_t len);
+/* A path or other string into a fresh buffer of PATH_SIZE: -EFAULT, -ENAMETOOLONG, -ENOMEM. Free with os_free. */
+int copy_in_path(uint32_t from, char **out);
+static inline int put_u32(uint32_t to, uint32_t value)
+{
+	return copy_out(to, &value, sizeof(value));
+}
+
+#endif

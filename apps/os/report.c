@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.c - the end of the machine: exit status and memory report, both on the second serial port, where a program
+ * on the host reads them.
+ *
+ *   exit N        always, the first line
+ *   { ... }       with report=1: one JSON object; addresses are strings in hexadecimal
+ *
+ * The audit needs more stack than a process has, and quiet: everything here runs on the boot stack.
+ */
+#include "kmm/kmap.h"
+#include "kmm/observe.h"
+#include "proc/task.h"
+
+enum { MAX_RECORDS = 128, MAX_VIOLATIONS = 64 };
+
+/* What is kept of an ended process. */
+static struct record {
+	char comm[16];
+	uint32_t pid;
+	int status;
+	struct kmm_mm_stats stats;
+} records[MAX_RECORDS];
+static uint32_t nr_records; /* also those that found no room */
+
+void report_process_end(const char *comm, uint32_t pid, int status, struct kmm_mm *mm)
+{
+	struct record *r = &records[nr_records % MAX_RECORDS];
+
+	if (nr_records++ >= MAX_RECORDS)
+		return;
+	str_copy(r->comm, comm, sizeof(r->comm));
+	r->pid = pid;
+	r->status = status;
+	kmm_mm_stats(mm, &r->stats);
+}
+
+static void port_write(struct kmm_sink *sink, const char *bytes, size_t len)
+{
+	(void)sink;
+	x86_report_write(bytes, len);
+}
+
+static struct kmm_sink out = { port_write };
+
+/* A string's content in JSON; what is not printable ASCII becomes '?'. */
+static void write_string(const char *s)
+{
+	for (; *s; s++) {
+		char c = *s < ' ' || *s > '~' ? '?' : *s;
+
+		if (c == '"' || c == '\\')
+			x86_report_write("\\", 1);
+		x86_report_write(&c, 1);
+	}
+}
+
+static void write_machine(int status)
+{
+	struct kmm_memory_stats m;
+
+	kmm_memory_stats(os.k, &m);
+	sink_printf(&out, "{\n\"kernel\": \"6.1.0-kmm\",\n\"machine\": \"%s\",\n\"exit_status\": %d,\n",
+		    kmm_format_name(kmm_machine_of(os.k)->format), status);
+	sink_printf(&out, "\"time_ns\": %llu,\n\"ticks\": %u,\n\"cpu\": \"", os_now(), x86_ticks());
+	write_string(x86_cpu_info.brand);
+	sink_printf(&out, "\",\n\"memory\": {\"ram_pages\": %u, \"unreachable_pages\": %u, \"spanned_pages\": %u, ",
+		    m.ram_pages, m.unreachable_pages, m.spanned_pages);
+	sink_printf(&out, "\"reserved_pages\": %u, \"memmap_pages\": %u, \"memmap\": \"0x%llx\", \"descriptor_bytes\": %u, ",
+		    m.reserved_pages, m.memmap_pages, m.memmap.v, m.page_size_bytes);
+	sink_printf(&out, "\"managed_pages\": %u, \"free_pages\": %u, \"total_high\": %u, \"free_high\": %u},\n",
+		    m.managed_pages, m.free_pages, m.total_high, m.free_high);
+}
+
+static void write_zone(const struct kmm_zone_info *z)
+{
+	sink_printf(&out, "  {\"name\": \"%s\", \"start\": \"0x%llx\", \"spanned\": %u, \"present\": %u, \"managed\": %u, ",
+		    z->name, kmm_pfn_to_paddr(z->start).v, z->spanned, z->present, z->managed);
+	sink_printf(&out, "\"free\": %u, \"min\": %u, \"low\": %u, \"high\": %u, \"protection\": [", z->free, z->min,
+		    z->low, z->high);
+	for (int i = 0; i < KMM_NR_ZONES; i++)
+		sink_printf(&out, "%s%u", i ? ", " : "", z->protection[i]);
+	sink_printf(&out, "], \"free_blocks\": [");
+	for (int i = 0; i < KMM_NR_ORDERS; i++)
+		sink_printf(&out, "%s%u", i ? ", " : "", z->nr_free[i]);
+	sink_printf(&out, "],\n   \"kinds\": {");
+	for (int i = 0; i < KMM_NR_KINDS; i++)
+		sink_printf(&out, "%s\"%s\": %u", i ? ", " : "", kmm_kind_name(i), z->kinds[i]);
+	sink_printf(&out, "}}");
+}
+
+static void write_zones(void)
+{
+	bool first = true;
+
+	sink_printf(&out, "\"zones\": [\n");
+	for (int i = 0; i < KMM_NR_ZONES; i++) {
+		struct kmm_zone_info z;
+
+		if (!kmm_zone_info(os.k, i, &z))
+			continue;
+		if (!first)
+			sink_printf(&out, ",\n");
+		first = false;
+		write_zone(&z);
+	}
+	sink_printf(&out, "\n],\n");
+}
+
+static void write_processes(void)
+{
+	uint32_t n = min_u32(nr_records, MAX_RECORDS);
+
+	sink_printf(&out, "\"processes_ended\": %u,\n\"processes\": [\n", nr_records);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct record *r = &records[i];
+		const struct kmm_mm_stats *s = &r->stats;
+
+		sink_printf(&out, "  {\"pid\": %u, \"comm\": \"", r->pid);
+		write_string(r->comm);
+		sink_printf(&out, "\", \"status\": %d, \"peak_rss_pages\": %u, \"peak_pages\": %u, \"faults\": %llu, ",
+			    r->status, s->peak_rss, s->peak_total, s->faults);
+		sink_printf(&out, "\"cow_copies\": %llu, \"cow_reuses\": %llu, \"zero_maps\": %llu, \"file_maps\": %llu, ",
+			    s->cow_copies, s->cow_reuses, s->zero_maps, s->file_maps);
+		sink_printf(&out, "\"table_pages\": %u, \"maps\": %u}%s\n", s->table_pages, s->map_count,
+			    i + 1 < n ? "," : "");
+	}
+	sink_printf(&out, "],\n");
+}
+
+static void write_kmap(void)
+{
+	struct kmm_kmap_info k;
+
+	kmm_kmap_info(os.k, &k);
+	sink_printf(&out, "\"kmap\": {\"slots\": %u, \"used\": %u, \"kmaps\": %llu, \"flushes\": %llu, ", k.slots, k.used,
+		    k.kmaps, k.flushes);
+	sink_printf(&out, "\"locals\": %llu, \"local_max\": %u},\n", k.locals, k.local_max);
+}
+
+/* Violations go to the log as they are found, their number to the report. */
+static void audit_line(struct kmm_sink *sink, const char *bytes, size_t len)
+{
+	static char line[200];
+	static size_t used;
+
+	(void)sink;
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] != '\n' && used < sizeof(line) - 1) {
+			line[used++] = bytes[i];
+			continue;
+		}
+		line[used] = 0;
+		klog("audit: %s", line);
+		used = 0;
+	}
+}
+
+static void write_audit(void)
+{
+	struct kmm_sink sink = { audit_line };
+
+	sink_printf(&out, "\"audit\": {\"violations\": %u}\n}\n", kmm_audit(os.k, &sink));
+}
+
+void report_write(int status)
+{
+	sink_printf(&out, "exit %d\n", status);
+	if (!os.options.report || !os.k)
+		return;
+	write_machine(status);
+	write_zones();
+	write_processes();
+	write_kmap();
+	write_audit();
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deliver.c - the way back to ring 3: let others run, end, stop, and take signals, until nothing is left to do.
+ * Also decides what becomes of a system call that a signal interrupted.
+ */
+#include "sig/sig.h"
+
+enum { NR_RESTART_SYSCALL = 0, INT80_SIZE = 2 };
+enum { DEFAULT_IGNORE, DEFAULT_STOP, DEFAULT_END };
+
+static int default_action(int sig)
+{
+	switch (sig) {
+	case SIGCHLD:
+	case SIGURG:
+	case SIGWINCH:
+	case SIGCONT: return DEFAULT_IGNORE;
+	case SIGSTOP:
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU: return DEFAULT_STOP;
+	default: return DEFAULT_END;
+	}
+}
+
+static void stop_process(struct proc *p, int sig)
+{
+	struct task *t;
+
+	p->stopped = true;
+	p->stop_reported = p->continued = false;
+	p->stop_signal = sig;
+	list_for_each(t, &p->tasks, proc_link)
+		t->notify = true;
+	sig_notify_parent(p, CLD_STOPPED, sig);
+	sched_wake(&p->parent->children);
+}
+
+static void run_default(struct proc *p, int sig)
+{
+	switch (default_action(sig)) {
+	case DEFAULT_STOP: stop_process(p, sig); return;
+	case DEFAULT_END: proc_exit(sig);
+	default: return;
+	}
+}
+
+static void again(struct x86_frame *frame, uint32_t number)
+{
+	frame->eax = number;
+	frame->eip -= INT80_SIZE;
+}
+
+/* The result of an interrupted call: handler NULL if none is going to run. */
+static void settle_restart(struct x86_frame *frame, const struct linux_sigaction *handler)
+{
+	int32_t number = current->orig_eax, result = (int32_t)frame->eax;
+
+	if (number < 0)
+		return;
+	current->orig_eax = -1;
+	if (result != -ERESTARTSYS && result != -ERESTARTNOHAND && result != -ERESTARTBLOCK)
+		return;
+	if (!handler && result == -ERESTARTBLOCK)
+		again(frame, NR_RESTART_SYSCALL);
+	else if (!handler || (result == -ERESTARTSYS && (handler->flags & SA_RESTART)))
+		again(frame, (uint32_t)number);
+	else
+		frame->eax = (uint32_t)-EINTR;
+}
+
+static void run_handler(struct x86_frame *frame, const struct pending_signal *info)
+{
+	struct linux_sigaction *slot = &current->proc->action[info->signo - 1], action = *slot;
+	sigset mask = current->restore_blocked ? current->saved_blocked : current->blocked;
+	sigset during = current->blocked | action.mask[0] | (sigset)action.mask[1] << 32;
+
+	settle_restart(frame, &action);
+	if (sig_frame_push(frame, info, &action, mask) != 0)
+		proc_exit(SIGSEGV); /* no stack to tell it on */
+	current->restore_blocked = false;
+	if (action.flags & (uint32_t)SA_RESETHAND)
+		slot->handler = SIG_DFL;
+	if (!(action.flags & SA_NODEFER))
+		during |= sig_bit(info->signo);
+	sig_set_blocked(during);
+}
+
+/* Takes one signal. false: there was none. */
+static bool take_one(struct x86_frame *frame)
+{
+	struct pending_signal info;
+	uint32_t handler;
+
+	if (!sig_take(~current->blocked, &info))
+		return false;
+	handler = current->proc->action[info.signo - 1].handler;
+	if (info.signo == SIGKILL || info.signo == SIGSTOP || handler == SIG_DFL)
+		run_default(current->proc, info.signo);
+	else if (handler != SIG_IGN)
+		run_handler(frame, &info);
+	return true;
+}
+
+static void attend(struct x86_frame *frame)
+{
+	struct proc *p = current->proc;
+
+	current->notify = false;
+	if (p->exiting)
+		task_exit();
+	if (p->stopped) {
+		current->notify = true; /* look again when continued */
+		sched_stop_current();
+		return;
+	}
+	if (take_one(frame)) {
+		current->notify = true;
+		return;
+	}
+	settle_restart(frame, NULL);
+	if (current->restore_blocked) {
+		current->restore_blocked = false;
+		sig_set_blocked(current->saved_blocked);
+	}
+}
+
+void user_return(struct x86_frame *frame)
+{
+	while (need_resched || current->notify) {
+		if (need_resched)
+			sched_yield();
+		if (current->notify)
+			attend(frame);
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sig.h - signals. Sent to a process they wait in proc->pending until one of its threads, that does not block them,
+ * takes them on its way back to ring 3; sent to a thread they wait in task->pending. A blocked sleep is woken when
+ * its task has something to take. One instance of a standard signal waits at a time; real-time ones queue.
+ */
+#ifndef OS_SIG_SIG_H
+#define OS_SIG_SIG_H
+
+#include "proc/task.h"
+
+/* ---- send.c ---- */
+void sig_send_task(struct task *task, int sig, int code);
+void sig_send_proc(struct proc *proc, int sig, int code);
+int sig_send_group(uint32_t pgid, int sig); /* -ESRCH: no such group */
+/* With all of siginfo. task NULL: to the process. */
+void sig_send_info(struct proc *proc, struct task *task, const struct pending_signal *info);
+/* A fault of the running instruction: cannot be ignored or blocked, the process ends if it tries. */
+void sig_fault(int sig, int code, uint32_t addr);
+bool sig_is_ignored(const struct proc *proc, int sig);
+/* Is there something to take for this task? */
+bool sig_is_pending(const struct task *task);
+void sig_set_blocked(sigset blocked); /* of current */
+void sig_pending_init(struct pending *pending);
+void sig_pending_clear(struct pending *pending, sigset which);
+void sig_notify_parent(struct proc *proc, int code, int status);
+/* Takes the next signal of `which` for current. false: none. */
+bool sig_take(sigset which, struct pending_signal *out);
+
+/* ---- deliver.c ---- */
+/* Everything that has to happen before ring 3 goes on: reschedule, exit, stop, signals. */
+void user_return(struct x86_frame *frame);
+
+/* ---- frame.c: the two layouts of signal frames on the user stack ---- */
+int sig_frame_push(struct x86_frame *frame, const struct pending_signal *info, const struct linux_sigaction *action,
+		   sigset mask);
+int32_t sig_frame_pop(struct x86_frame *frame, bool rt);
+
+/* ---- trap.c ---- */
+void trap_init(void);
+
+/* Kernel-provided code page at the same place in every program: returns from handlers without SA_RESTORER. */
+enum { VDSO_BASE = 0xb8000000u, VDSO_SIGRETURN = VDSO_BASE + 0, VDSO_RT_SIGRETURN = VDSO_BASE + 16 };
+int vdso_init(void);
+int vdso_map(struct kmm_mm *mm);
+
+#endif

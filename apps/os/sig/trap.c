@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trap.c - every entry into the kernel from ring 3: page faults go to the core, other exceptions become signals
+ * with the number, code and address that Linux i386 gives, the clock ends a turn, int 0x80 is a system call.
+ * An exception inside the kernel is a bug and stops the machine.
+ */
+#include "sig/sig.h"
+#include "sys/sys.h"
+
+static void out_of_memory(uint32_t addr)
+{
+	struct proc *p = current->proc;
+	struct kmm_mm_stats s;
+
+	kmm_mm_stats(p->mm, &s);
+	klog("out of memory: killed process %u (%s) at %08x, %u KiB resident", p->pid, p->comm, addr,
+	     (uint32_t)(s.rss_anon + s.rss_file + s.rss_shmem) * (KMM_PAGE_SIZE / 1024));
+	sig_send_proc(p, SIGKILL, SI_KERNEL);
+}
+
+static void page_fault(struct x86_frame *f)
+{
+	uint32_t addr = x86_fault_address();
+	struct kmm_fault_info info = {
+		.addr = { addr },
+		.access = f->err & X86_PF_FETCH ? KMM_EXEC : f->err & X86_PF_WRITE ? KMM_WRITE : KMM_READ,
+		.stack_pointer = { f->esp },
+	};
+
+	switch (kmm_handle_fault(current->proc->mm, &info)) {
+	case KMM_FAULT_OK: break;
+	case KMM_FAULT_SEGV_MAPERR: sig_fault(SIGSEGV, SEGV_MAPERR, addr); break;
+	case KMM_FAULT_SEGV_ACCERR: sig_fault(SIGSEGV, SEGV_ACCERR, addr); break;
+	case KMM_FAULT_BUS_ADRERR:
+	case KMM_FAULT_BUS_EIO: sig_fault(SIGBUS, BUS_ADRERR, addr); break;
+	case KMM_FAULT_OOM: out_of_memory(addr); break;
+	}
+}
+
+/* What an exception other than a page fault means for the program. with_eip: the address is the instruction's. */
+static const struct trap_signal {
+	uint8_t trapno, sig, code;
+	bool with_eip;
+} trap_signals[] = {
+	{ X86_TRAP_DE, SIGFPE, FPE_INTDIV, true },   { X86_TRAP_DB, SIGTRAP, TRAP_TRACE, true },
+	{ X86_TRAP_BP, SIGTRAP, SI_KERNEL, false },  { X86_TRAP_OF, SIGSEGV, SI_KERNEL, false },
+	{ X86_TRAP_BR, SIGSEGV, SI_KERNEL, false },  { X86_TRAP_UD, SIGILL, ILL_ILLOPN, true },
+	{ X86_TRAP_TS, SIGSEGV, SI_KERNEL, false },  { X86_TRAP_NP, SIGBUS, SI_KERNEL, false },
+	{ X86_TRAP_SS, SIGBUS, SI_KERNEL, false },   { X86_TRAP_GP, SIGSEGV, SI_KERNEL, false },
+	{ X86_TRAP_MF, SIGFPE, FPE_FLTINV, true },   { X86_TRAP_AC, SIGBUS, BUS_ADRALN, false },
+	{ X86_TRAP_XM, SIGFPE, FPE_FLTINV, true },
+};
+
+static void on_trap(struct x86_frame *f)
+{
+	if (!x86_frame_from_user(f))
+		x86_panic_frame(f, "exception inside the kernel");
+	current->orig_eax = -1;
+	if (f->trapno == X86_TRAP_PF) {
+		page_fault(f);
+		user_return(f);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(trap_signals); i++) {
+		const struct trap_signal *t = &trap_signals[i];
+
+		if (t->trapno != f->trapno)
+			continue;
+		sig_fault(t->sig, t->code, t->with_eip ? f->eip : 0);
+		user_return(f);
+		return;
+	}
+	x86_panic_frame(f, "an exception that no program can cause");
+}
+
+static void on_irq(struct x86_frame *f, int irq)
+{
+	if (irq == 0) {
+		sched_tick();
+		timers_tick();
+	}
+	tty_poll();
+	if (x86_frame_from_user(f)) {
+		current->orig_eax = -1;
+		user_return(f);
+	}
+}
+
+static void on_syscall(struct x86_frame *f)
+{
+	int32_t result;
+
+	current->orig_eax = (int32_t)f->eax;
+	result = syscall_run(f);
+	f->eax = (uint32_t)result;
+	if (result == -ERESTARTSYS || result == -ERESTARTNOHAND || result == -ERESTARTBLOCK)
+		current->notify = true;
+	user_return(f);
+}
+
+void trap_init(void)
+{
+	static const struct x86_ops ops = { on_trap, on_irq, on_syscall };
+
+	x86_set_ops(&ops);
+}

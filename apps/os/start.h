@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* start.h - what only the boot uses. */
+#ifndef OS_START_H
+#define OS_START_H
+
+#include "proc/task.h"
+
+/* log.c: the core's log hook. */
+void klog_core(struct kmm_port *port, const char *line);
+
+/* start.c: arguments and environment of the first program, from the command line or the start record (see there).
+ * Returns its path, or NULL with a sentence in *why. */
+const char *start_record_read(struct exec_args *args, const char **why);
+
+#endif

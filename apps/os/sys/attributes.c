@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* attributes.c - changing modes, owners, times and sizes. */
+#include "sys/sys.h"
+
+static int32_t set_mode(struct inode *inode, uint32_t mode)
+{
+	inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
+	inode->ctime = (int64_t)os_wall();
+	return 0;
+}
+
+static int32_t set_owner(struct inode *inode, uint32_t uid, uint32_t gid)
+{
+	if (uid != 0xffffffffu)
+		inode->uid = uid;
+	if (gid != 0xffffffffu)
+		inode->gid = gid;
+	inode->ctime = (int64_t)os_wall();
+	return 0;
+}
+
+int32_t sys_fchmodat(const uint32_t *a)
+{
+	struct inode *inode;
+	int err = user_inode((int32_t)a[0], a[1], 0, &inode);
+
+	if (err)
+		return err;
+	err = set_mode(inode, a[2]);
+	inode_put(inode);
+	return err;
+}
+
+int32_t sys_chmod(const uint32_t *a)
+{
+	const uint32_t at[] = { (uint32_t)AT_FDCWD, a[0], a[1] };
+
+	return sys_fchmodat(at);
+}
+
+int32_t sys_fchmod(const uint32_t *a)
+{
+	struct open_file *file = file_arg(a[0]);
+
+	return file ? set_mode(file->inode, a[1]) : -EBADF;
+}
+
+int32_t sys_fchownat(const uint32_t *a)
+{
+	struct inode *inode;
+	int err;
+
+	if (a[4] & AT_EMPTY_PATH)
+		return sys_fchown((const uint32_t[]){ a[0], a[2], a[3] });
+	err = user_inode((int32_t)a[0], a[1], a[4] & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, &inode);
+	if (err)
+		return err;
+	err = set_owner(inode, a[2], a[3]);
+	inode_put(inode);
+	return err;
+}
+
+int32_t sys_chown(const uint32_t *a)
+{
+	const uint32_t at[] = { (uint32_t)AT_FDCWD, a[0], a[1], a[2], 0 };
+
+	return sys_fchownat(at);
+}
+
+int32_t sys_lchown(const uint32_t *a)
+{
+	const uint32_t at[] = { (uint32_t)AT_FDCWD, a[0], a[1], a[2], AT_SYMLINK_NOFOLLOW };
+
+	return sys_fchownat(at);
+}
+
+int32_t sys_fchown(const uint32_t *a)
+{
+	struct open_file *file = file_arg(a[0]);
+
+	return file ? set_owner(file->inode, a[1], a[2]) : -EBADF;
+}
+
+/* ---- times ---- */
+
+struct times {
+	int64_t atime, mtime; /* ns; negative: leave */
+};
+
+static int apply_times(struct inode *inode, const struct times *t)
+{
+	if (t->atime >= 0)
+		inode->atime = t->atime;
+	if (t->mtime >= 0)
+		inode->mtime = t->mtime;
+	inode->ctime = (int64_t)os_wall();
+	return 0;
+}
+
+static int times_at(int32_t dirfd, uint32_t path, uint32_t flags, const struct times *t)
+{
+	struct inode *inode;
+	int err;
+
+	if (!path) { /* futimens */
+		err = start_dir(dirfd, &inode);
+		return err ? err : apply_times(inode, t);
+	}
+	err = user_inode(dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, &inode);
+	if (err)
+		return err;
+	err = apply_times(inode, t);
+	inode_put(inode);
+	return err;
+}
+
+static int64_t one_time(int64_t sec, int32_t nsec)
+{
+	enum { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe };
+
+	if (nsec == UTIME_NOW)
+		return (int64_t)os_wall();
+	return nsec == UTIME_OMIT ? -1 : sec * 1000000000 + nsec;
+}
+
+int32_t sys_utimensat_time64(const uint32_t *a)
+{
+	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
+	struct linux_timespec64 ts[2];
+
+	if (a[2]) {
+		if (copy_in(ts, a[2], sizeof(ts)) != 0)
+			return -EFAULT;
+		t = (struct times){ one_time(ts[0].sec, ts[0].nsec), one_time(ts[1].sec, ts[1].nsec) };
+	}
+	return times_at((int32_t)a[0], a[1], a[3], &t);
+}
+
+int32_t sys_utimensat(const uint32_t *a)
+{
+	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
+	struct linux_timespec32 ts[2];
+
+	if (a[2]) {
+		if (copy_in(ts, a[2], sizeof(ts)) != 0)
+			return -EFAULT;
+		t = (struct times){ one_time(ts[0].sec, ts[0].nsec), one_time(ts[1].sec, ts[1].nsec) };
+	}
+	return times_at((int32_t)a[0], a[1], a[3], &t);
+}
+
+int32_t sys_utimes(const uint32_t *a)
+{
+	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
+	struct linux_timespec32 tv[2]; /* microseconds here */
+
+	if (a[1]) {
+		if (copy_in(tv, a[1], sizeof(tv)) != 0)
+			return -EFAULT;
+		t.atime = (int64_t)tv[0].sec * 1000000000 + tv[0].nsec * 1000ll;
+		t.mtime = (int64_t)tv[1].sec * 1000000000 + tv[1].nsec * 1000ll;
+	}
+	return times_at(AT_FDCWD, a[0], 0, &t);
+}
+
+int32_t sys_utime(const uint32_t *a)
+{
+	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
+	int32_t sec[2];
+
+	if (a[1]) {
+		if (copy_in(sec, a[1], sizeof(sec)) != 0)
+			return -EFAULT;
+		t = (struct times){ sec[0] * 1000000000ll, sec[1] * 1000000000ll };
+	}
+	return times_at(AT_FDCWD, a[0], 0, &t);
+}
+
+/* ---- sizes ---- */
+
+static int32_t truncate_inode(struct inode *inode, uint64_t size)
+{
+	if ((int64_t)size < 0)
+		return -EINVAL;
+	if (!is_kind(inode, S_IFREG))
+		return is_kind(inode, S_IFDIR) ? -EISDIR : -EINVAL;
+	return inode_set_size(inode, size);
+}
+
+static int32_t truncate_path(uint32_t path, uint64_t size)
+{
+	struct inode *inode;
+	int err = user_inode(AT_FDCWD, path, 0, &inode);
+
+	if (err)
+		return err;
+	err = truncate_inode(inode, size);
+	inode_put(inode);
+	return err;
+}
+
+static int32_t truncate_fd(uint32_t fd, uint64_t size)
+{
+	struct open_file *file = file_arg(fd);
+
+	if (!file)
+		return -EBADF;
+	return file_can_write(file) ? truncate_inode(file->inode, size) : -EINVAL;
+}
+
+int32_t sys_truncate(const uint32_t *a)
+{
+	return truncate_path(a[0], (uint64_t)(int32_t)a[1]);
+}
+
+int32_t sys_truncate64(const uint32_t *a)
+{
+	return truncate_path(a[0], (uint64_t)a[2] << 32 | a[1]);
+}
+
+int32_t sys_ftruncate(const uint32_t *a)
+{
+	return truncate_fd(a[0], (uint64_t)(int32_t)a[1]);
+}
+
+int32_t sys_ftruncate64(const uint32_t *a)
+{
+	return truncate_fd(a[0], (uint64_t)a[2] << 32 | a[1]);
+}
+
+int32_t sys_umask(const uint32_t *a)
+{
+	uint32_t old = current->proc->umask;
+
+	current->proc->umask = a[0] & 0777;
+	return (int32_t)old;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* dirents.c - directory listings. Positions: 0 is ".", 1 is "..", then 2 + what the directory counts in. */
+#include "sys/sys.h"
+
+enum { POS_FIRST = 2, HEAD64 = 19, HEAD32 = 10 };
+
+static bool next_entry(struct inode *dir, uint64_t pos, struct listing *out)
+{
+	if (pos < POS_FIRST) {
+		const struct inode *inode = pos == 0 || !dir->parent ? dir : dir->parent;
+
+		*out = (struct listing){ .ino = inode->ino, .mode = S_IFDIR, .next = pos + 1 };
+		str_copy(out->name, pos == 0 ? "." : "..", sizeof(out->name));
+		return true;
+	}
+	if (!(dir->ops && dir->ops->list ? dir->ops->list : tree_list)(dir, pos - POS_FIRST, out))
+		return false;
+	out->next += POS_FIRST;
+	return true;
+}
+
+/* One record in the 64-bit layout. Returns its length. */
+static uint32_t record64(uint8_t *to, const struct listing *e)
+{
+	uint32_t len = (HEAD64 + str_len(e->name) + 1 + 7) & ~7u;
+	uint64_t ino = e->ino;
+	uint16_t reclen = (uint16_t)len;
+
+	memset(to, 0, len);
+	memcpy(to, &ino, 8);
+	memcpy(to + 8, &e->next, 8);
+	memcpy(to + 16, &reclen, 2);
+	to[18] = (uint8_t)(e->mode >> 12 & 15);
+	memcpy(to + HEAD64, e->name, str_len(e->name));
+	return len;
+}
+
+/* The older layout: the type hides in the last byte. */
+static uint32_t record32(uint8_t *to, const struct listing *e)
+{
+	uint32_t len = (HEAD32 + str_len(e->name) + 2 + 3) & ~3u, next = (uint32_t)e->next;
+	uint16_t reclen = (uint16_t)len;
+
+	memset(to, 0, len);
+	memcpy(to, &e->ino, 4);
+	memcpy(to + 4, &next, 4);
+	memcpy(to + 8, &reclen, 2);
+	memcpy(to + HEAD32, e->name, str_len(e->name));
+	to[len - 1] = (uint8_t)(e->mode >> 12 & 15);
+	return len;
+}
+
+static int32_t list(const uint32_t *a, uint32_t (*record)(uint8_t *, const struct listing *))
+{
+	struct open_file *file = file_arg(a[0]);
+	uint8_t buf[HEAD64 + NAME_SIZE + 8];
+	uint32_t done = 0;
+	struct listing e;
+
+	if (!file)
+		return -EBADF;
+	if (!is_kind(file->inode, S_IFDIR))
+		return -ENOTDIR;
+	while (next_entry(file->inode, file->pos, &e)) {
+		uint32_t len = record(buf, &e);
+
+		if (len > a[2] - done)
+			return done ? (int32_t)done : -EINVAL;
+		if (copy_out(a[1] + done, buf, len) != 0)
+			return done ? (int32_t)done : -EFAULT;
+		done += len;
+		file->pos = e.next;
+	}
+	return (int32_t)done;
+}
+
+int32_t sys_getdents(const uint32_t *a)
+{
+	return list(a, record32);
+}
+
+int32_t sys_getdents64(const uint32_t *a)
+{
+	return list(a, record64);
+}

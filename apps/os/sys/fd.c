@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* fd.c - making, copying and closing descriptors; opening files. */
+#include "sys/sys.h"
+
+static uint32_t fd_limit(void)
+{
+	return current->proc->rlimit[RLIMIT_NOFILE].soft;
+}
+
+static struct fd_table *table(void)
+{
+	return &current->proc->fds;
+}
+
+int start_dir(int32_t dirfd, struct inode **out)
+{
+	struct open_file *file;
+
+	if (dirfd == AT_FDCWD) {
+		*out = current->proc->cwd;
+		return 0;
+	}
+	file = file_arg((uint32_t)dirfd);
+	if (!file)
+		return -EBADF;
+	*out = file->inode;
+	return 0;
+}
+
+int user_walk(int32_t dirfd, uint32_t path, unsigned flags, struct walk_result *out)
+{
+	struct inode *from = fs_root;
+	char *name;
+	int err = copy_in_path(path, &name);
+
+	if (err)
+		return err;
+	if (name[0] != '/')
+		err = start_dir(dirfd, &from);
+	if (err == 0)
+		err = walk(from, name, flags, out);
+	os_free(name);
+	return err;
+}
+
+int user_inode(int32_t dirfd, uint32_t path, unsigned flags, struct inode **out)
+{
+	struct walk_result where;
+	int err = user_walk(dirfd, path, flags, &where);
+
+	if (err)
+		return err;
+	*out = where.inode;
+	inode_put(where.dir);
+	return 0;
+}
+
+char *path_of(const struct walk_result *where)
+{
+	char *path = os_alloc(PATH_SIZE), *copy = NULL;
+	int len = path ? tree_path(where->dir, path, PATH_SIZE - NAME_SIZE - 1) : -ENOMEM;
+
+	if (len > 0 && !(where->inode == where->dir)) {
+		len = len > 1 ? len : 0;
+		path[len] = '/';
+		str_copy(path + len + 1, where->last, NAME_SIZE);
+	}
+	if (len >= 0)
+		copy = os_strdup(path);
+	os_free(path);
+	return copy;
+}
+
+static int create(struct walk_result *where, uint32_t mode)
+{
+	struct inode *inode;
+	int err;
+
+	if (where->must_be_dir)
+		return -EISDIR;
+	inode = inode_new(S_IFREG | (mode & 07777 & ~current->proc->umask));
+	if (!inode)
+		return -ENOMEM;
+	inode->name = path_of(where);
+	inode->file.name = inode->name ? inode->name : "";
+	err = tree_add(where->dir, where->last, inode);
+	if (err)
+		inode_put(inode);
+	else
+		where->inode = inode;
+	return err;
+}
+
+static int check_open(const struct inode *inode, uint32_t flags)
+{
+	bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+
+	if ((flags & O_DIRECTORY) && !is_kind(inode, S_IFDIR))
+		return -ENOTDIR;
+	if (is_kind(inode, S_IFDIR) && (writes || (flags & O_CREAT)))
+		return -EISDIR;
+	return 0;
+}
+
+/* Finds or makes the inode, with a reference in where. */
+static int find_or_create(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t mode, struct walk_result *where)
+{
+	unsigned how = flags & O_CREAT ? WALK_PARENT : 0;
+	int err;
+
+	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		how |= WALK_NOFOLLOW;
+	err = user_walk(dirfd, path, how, where);
+	if (err)
+		return err;
+	if (!where->inode)
+		err = create(where, mode);
+	else if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		err = -EEXIST;
+	else
+		err = check_open(where->inode, flags);
+	if (err)
+		walk_done(where);
+	return err;
+}
+
+static int32_t open_at(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t mode)
+{
+	struct walk_result where;
+	struct open_file *file;
+	int err = find_or_create(dirfd, path, flags, mode, &where);
+
+	if (err)
+		return err;
+	err = file_open(where.inode, flags & ~(uint32_t)(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC), &file);
+	if (err == 0) {
+		file->path = path_of(&where);
+		if ((flags & O_TRUNC) && is_kind(where.inode, S_IFREG) && file_can_write(file))
+			err = inode_set_size(where.inode, 0);
+		if (err == 0)
+			err = fd_install(table(), file, 0, fd_limit(), flags & O_CLOEXEC);
+		if (err < 0)
+			file_put(file);
+	}
+	walk_done(&where);
+	return err;
+}
+
+int32_t sys_open(const uint32_t *a)
+{
+	return open_at(AT_FDCWD, a[0], a[1], a[2]);
+}
+
+int32_t sys_openat(const uint32_t *a)
+{
+	return open_at((int32_t)a[0], a[1], a[2], a[3]);
+}
+
+int32_t sys_creat(const uint32_t *a)
+{
+	return open_at(AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, a[1]);
+}
+
+int32_t sys_close(const uint32_t *a)
+{
+	return fd_close(table(), a[0]);
+}
+
+int32_t sys_close_range(const uint32_t *a)
+{
+	enum { CLOSE_RANGE_CLOEXEC = 4 };
+
+	if (a[0] > a[1] || (a[2] & ~(uint32_t)CLOSE_RANGE_CLOEXEC))
+		return -EINVAL;
+	for (uint32_t fd = a[0]; fd <= a[1] && fd < table()->size; fd++) {
+		if (a[2] & CLOSE_RANGE_CLOEXEC)
+			table()->slot[fd].cloexec = true;
+		else
+			fd_close(table(), fd);
+	}
+	return 0;
+}
+
+static int32_t duplicate(uint32_t fd, uint32_t from, bool cloexec)
+{
+	struct open_file *file = file_arg(fd);
+	int result;
+
+	if (!file)
+		return -EBADF;
+	if (from >= fd_limit())
+		return -EINVAL;
+	file_get(file);
+	result = fd_install(table(), file, from, fd_limit(), cloexec);
+	if (result < 0)
+		file_put(file);
+	return result;
+}
+
+static int32_t duplicate_to(uint32_t fd, uint32_t to, bool cloexec)
+{
+	struct open_file *file = file_arg(fd);
+	int result;
+
+	if (!file)
+		return -EBADF;
+	file_get(file);
+	result = fd_replace(table(), file, to, fd_limit(), cloexec);
+	if (result < 0)
+		file_put(file);
+	return result;
+}
+
+int32_t sys_dup(const uint32_t *a)
+{
+	return duplicate(a[0], 0, false);
+}
+
+int32_t sys_dup2(const uint32_t *a)
+{
+	if (a[0] == a[1])
+		return file_arg(a[0]) ? (int32_t)a[1] : -EBADF;
+	return duplicate_to(a[0], a[1], false);
+}
+
+int32_t sys_dup3(const uint32_t *a)
+{
+	if (a[0] == a[1] || (a[2] & ~(uint32_t)O_CLOEXEC))
+		return -EINVAL;
+	return duplicate_to(a[0], a[1], a[2] & O_CLOEXEC);
+}
+
+static int32_t make_pipe(uint32_t to, uint32_t flags)
+{
+	struct open_file *ends[2];
+	int fd[2], err;
+
+	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK))
+		return -EINVAL;
+	err = pipe_create(ends, flags & O_NONBLOCK);
+	if (err)
+		return err;
+	fd[0] = fd_install(table(), ends[0], 0, fd_limit(), flags & O_CLOEXEC);
+	fd[1] = fd[0] < 0 ? fd[0] : fd_install(table(), ends[1], 0, fd_limit(), flags & O_CLOEXEC);
+	err = fd[1] < 0 ? fd[1] : copy_out(to, fd, sizeof(fd));
+	if (err == 0)
+		return 0;
+	if (fd[0] >= 0)
+		fd_close(table(), (uint32_t)fd[0]);
+	else
+		file_put(ends[0]);
+	if (fd[1] >= 0)
+		fd_close(table(), (uint32_t)fd[1]);
+	else
+		file_put(ends[1]);
+	return err;
+}
+
+int32_t sys_pipe(const uint32_t *a)
+{
+	return make_pipe(a[0], 0);
+}
+
+int32_t sys_pipe2(const uint32_t *a)
+{
+	return make_pipe(a[0], a[1]);
+}
+
+int32_t sys_fcntl(const uint32_t *a)
+{
+	enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_GETLK64 = 12, F_SETLK64,
+	       F_SETLKW64, F_DUPFD_CLOEXEC = 1030 };
+	const uint32_t settable = O_APPEND | O_NONBLOCK;
+	struct open_file *file = file_arg(a[0]);
+
+	if (!file)
+		return -EBADF;
+	switch (a[1]) {
+	case F_DUPFD: return duplicate(a[0], a[2], false);
+	case F_DUPFD_CLOEXEC: return duplicate(a[0], a[2], true);
+	case F_GETFD: return table()->slot[a[0]].cloexec;
+	case F_SETFD: table()->slot[a[0]].cloexec = a[2] & 1; return 0;
+	case F_GETFL: return (int32_t)(file->flags | O_LARGEFILE);
+	case F_SETFL: file->flags = (file->flags & ~settable) | (a[2] & settable); return 0;
+	case F_SETLK:
+	case F_SETLKW:
+	case F_SETLK64:
+	case F_SETLKW64: return 0; /* advisory locks: one program at a time uses a data base here */
+	case F_GETLK:
+	case F_GETLK64: return copy_out(a[2], &(uint16_t){ 2 /* F_UNLCK */ }, sizeof(uint16_t));
+	default: return -EINVAL;
+	}
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io.c - reading, writing and seeking. Data goes through a kernel buffer in pieces; a stream (pipe, console) is
+ * waited for once, for the first piece, and after that only what is there is taken.
+ */
+#include "sys/sys.h"
+
+enum { CHUNK = 16384, MAX_IOV = 1024 };
+
+struct iovec32 {
+	uint32_t base, len;
+};
+
+static bool is_nonblock(const struct open_file *file)
+{
+	return file->flags & O_NONBLOCK;
+}
+
+static int32_t read_to_user(struct open_file *file, uint32_t to, uint32_t len, uint64_t *pos, bool nonblock)
+{
+	uint32_t chunk = min_u32(len, CHUNK), done = 0;
+	char *buf = os_alloc(chunk ? chunk : 1);
+	int n = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	file_get(file); /* another thread may close it while this one sleeps */
+	do {
+		uint32_t want = min_u32(chunk, len - done);
+
+		n = file_read(file, buf, want, pos, nonblock || done);
+		if (n <= 0)
+			break;
+		if (copy_out(to + done, buf, (uint32_t)n) != 0) {
+			n = -EFAULT;
+			break;
+		}
+		done += (uint32_t)n;
+		if ((uint32_t)n < want)
+			break;
+	} while (done < len);
+	file_put(file);
+	os_free(buf);
+	return done ? (int32_t)done : n;
+}
+
+static int32_t write_from_user(struct open_file *file, uint32_t from, uint32_t len, uint64_t *pos)
+{
+	uint32_t chunk = min_u32(len, CHUNK), done = 0;
+	char *buf = os_alloc(chunk ? chunk : 1);
+	int n = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	file_get(file); /* another thread may close it while this one sleeps */
+	do {
+		uint32_t want = min_u32(chunk, len - done);
+
+		if (copy_in(buf, from + done, want) != 0) {
+			n = -EFAULT;
+			break;
+		}
+		n = file_write(file, buf, want, pos, is_nonblock(file));
+		if (n <= 0)
+			break;
+		done += (uint32_t)n;
+		if ((uint32_t)n < want)
+			break;
+	} while (done < len);
+	file_put(file);
+	os_free(buf);
+	return done ? (int32_t)done : n;
+}
+
+int32_t sys_read(const uint32_t *a)
+{
+	struct open_file *file = file_arg(a[0]);
+
+	if (!file)
+		return -EBADF;
+	return read_to_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos, is_nonblock(file));
+}
+
+int32_t sys_write(const uint32_t *a)
+{
+	struct open_file *file = file_arg(a[0]);
+
+	if (!file)
+		return -EBADF;
+	return write_from_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos);
+}
+
+static int32_t at_offset(const uint32_t *a, bool write)
+{
+	struct open_file *file = file_arg(a[0]);
+	uint64_t pos = (uint64_t)a[4] << 32 | a[3];
+
+	if (!file)
+		return -EBADF;
+	if ((int64_t)pos < 0)
+		return -EINVAL;
+	if (!file->ops->seekable)
+		return -ESPIPE;
+	return write ? write_from_user(file, a[1], min_u32(a[2], MAX_RW), &pos)
+		     : read_to_user(file, a[1], min_u32(a[2], MAX_RW), &pos, false);
+}
+
+int32_t sys_pread64(const uint32_t *a)
+{
+	return at_offset(a, false);
+}
+
+int32_t sys_pwrite64(const uint32_t *a)
+{
+	return at_offset(a, true);
+}
+
+/* One piece after the other; the first that is short or fails ends it. */
+static int32_t vector(const uint32_t *a, bool write)
+{
+	struct open_file *file = file_arg(a[0]);
+	uint32_t done = 0;
+
+	if (!file)
+		return -EBADF;
+	if (a[2] > MAX_IOV)
+		return -EINVAL;
+	for (uint32_t i = 0; i < a[2]; i++) {
+		struct iovec32 v;
+		int32_t n;
+
+		if (copy_in(&v, a[1] + i * sizeof(v), sizeof(v)) != 0)
+			return done ? (int32_t)done : -EFAULT;
+		if ((int32_t)v.len < 0 || v.len > MAX_RW - done)
+			return done ? (int32_t)done : -EINVAL;
+		if (!v.len)
+			continue;
+		n = write ? write_from_user(file, v.base, v.len, &file->pos)
+			  : read_to_user(file, v.base, v.len, &file->pos, is_nonblock(file) || done);
+		if (n < 0)
+			return done ? (int32_t)done : n;
+		done += (uint32_t)n;
+		if ((uint32_t)n < v.len)
+			break;
+	}
+	return (int32_t)done;
+}
+
+int32_t sys_readv(const uint32_t *a)
+{
+	return vector(a, false);
+}
+
+int32_t sys_writev(const uint32_t *a)
+{
+	return vector(a, true);
+}
+
+static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)
+{
+	int64_t base;
+
+	if (!file->ops->seekable)
+		return -ESPIPE;
+	switch (whence) {
+	case SEEK_SET: base = 0; break;
+	case SEEK_CUR: base = (int64_t)file->pos; break;
+	case SEEK_END: base = (int64_t)file->inode->file.size; break;
+	default: return -EINVAL;
+	}
+	if (base + offset < 0)
+		return -EINVAL;
+	file->pos = (uint64_t)(base + offset);
+	return base + offset;
+}
+
+int32_t sys_lseek(const uint32_t *a)
+{
+	struct open_file *file = file_arg(a[0]);
+	int64_t pos = file ? seek(file, (int32_t)a[1], a[2]) : -EBADF;
+
+	return pos > INT32_MAX ? -EOVERFLOW : (int32_t)pos;
+}
+
+int32_t sys_llseek(const uint32_t *a)
+{
+	struct open_file *file = file_arg(a[0]);
+	int64_t pos = file ? seek(file, (int64_t)((uint64_t)a[1] << 32 | a[2]), a[4]) : -EBADF;
+
+	return pos < 0 ? (int32_t)pos : copy_out(a[3], &pos, sizeof(pos));
+}
+
+int32_t sys_ioctl(const uint32_t *a)
+{
+	enum { FIONBIO = 0x5421, FIOCLEX = 0x5451, FIONCLEX = 0x5450 };
+	struct open_file *file = file_arg(a[0]);
+	uint32_t on;
+
+	if (!file)
+		return -EBADF;
+	switch (a[1]) {
+	case FIOCLEX:
+	case FIONCLEX:
+		current->proc->fds.slot[a[0]].cloexec = a[1] == FIOCLEX;
+		return 0;
+	case FIONBIO:
+		if (copy_in(&on, a[2], sizeof(on)) != 0)
+			return -EFAULT;
+		file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~(uint32_t)O_NONBLOCK;
+		return 0;
+	default:
+		return file->ops->ioctl ? file->ops->ioctl(file, a[1], a[2]) : -ENOTTY;
+	}
+}
+
+int32_t sys_fsync(const uint32_t *a)
+{
+	return file_arg(a[0]) ? 0 : -EBADF; /* there is no disk: written is stored */
+}
+
+/* Kernel buffer between two files; stops at the first short step. */
+static int32_t transfer(struct open_file *out, struct open_file *in, uint64_t *pos, uint32_t len)
+{
+	char *buf = os_alloc(CHUNK);
+	uint32_t done = 0;
+	int n = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (done < len) {
+		uint64_t before = *pos;
+		int written;
+
+		n = file_read(in, buf, min_u32(CHUNK, len - done), pos, done || is_nonblock(in));
+		if (n <= 0)
+			break;
+		written = file_write(out, buf, (uint32_t)n, &out->pos, is_nonblock(out));
+		if (written < n)
+			*pos = before + (written > 0 ? (uint32_t)written : 0);
+		if (written <= 0) {
+			n = written;
+			break;
+		}
+		done += (uint32_t)written;
+		if (written < n)
+			break;
+	}
+	os_free(buf);
+	return done ? (int32_t)done : n;
+}
+
+static int32_t sendfile(const uint32_t *a, uint32_t offset_size)
+{
+	struct open_file *out = file_arg(a[0]), *in = file_arg(a[1]);
+	uint64_t pos = 0;
+	int32_t n;
+
+	if (!in || !out || !file_can_read(in) || !file_can_write(out))
+		return -EBADF;
+	if (!in->ops->seekable) /* as on Linux: the source must be a file */
+		return -EINVAL;
+	if (!a[2])
+		return transfer(out, in, &in->pos, min_u32(a[3], MAX_RW));
+	if (copy_in(&pos, a[2], offset_size) != 0)
+		return -EFAULT;
+	n = transfer(out, in, &pos, min_u32(a[3], MAX_RW));
+	if (n >= 0 && copy_out(a[2], &pos, offset_size) != 0)
+		return -EFAULT;
+	return n;
+}
+
+int32_t sys_sendfile(const uint32_t *a)
+{
+	return sendfile(a, 4);
+}
+
+int32_t sys_sendfile64(const uint32_t *a)
+{
+	return sendfile(a, 8);
+}

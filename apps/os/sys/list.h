@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * list.h - the system calls this kernel serves: SYS(number on i386, handler). Included several times with different
+ * meanings of SYS. A number that is not here returns ENOSYS. Several numbers share a handler where the older call
+ * differs from the newer one in nothing this kernel keeps (16-bit user numbers: everybody is user 0).
+ */
+/* processes */
+SYS(1, exit) SYS(2, fork) SYS(7, waitpid) SYS(11, execve) SYS(20, getpid) SYS(57, setpgid) SYS(64, getppid)
+SYS(65, getpgrp) SYS(66, setsid) SYS(114, wait4) SYS(120, clone) SYS(132, getpgid) SYS(147, getsid)
+SYS(190, vfork) SYS(224, gettid) SYS(252, exit_group) SYS(258, set_tid_address) SYS(284, waitid)
+SYS(311, set_robust_list)
+/* who we are */
+SYS(23, ok) SYS(24, zero) SYS(46, ok) SYS(47, zero) SYS(49, zero) SYS(50, zero) SYS(70, ok) SYS(71, ok)
+SYS(80, zero) SYS(81, ok) SYS(199, zero) SYS(200, zero) SYS(201, zero) SYS(202, zero) SYS(203, ok) SYS(204, ok)
+SYS(205, zero) SYS(206, ok) SYS(208, ok) SYS(209, getresuid) SYS(210, ok) SYS(211, getresuid) SYS(213, ok)
+SYS(214, ok) SYS(215, zero) SYS(216, zero)
+/* limits, scheduling, the machine */
+SYS(34, ok) SYS(75, setrlimit) SYS(76, old_getrlimit) SYS(77, getrusage) SYS(88, reboot) SYS(96, getpriority)
+SYS(97, ok) SYS(116, sysinfo) SYS(122, uname) SYS(136, personality) SYS(154, ok) SYS(155, sched_getparam)
+SYS(156, ok) SYS(157, zero) SYS(158, sched_yield) SYS(159, zero) SYS(160, zero) SYS(172, prctl)
+SYS(191, ugetrlimit) SYS(240, futex) SYS(241, ok) SYS(242, sched_getaffinity) SYS(243, set_thread_area)
+SYS(340, prlimit64) SYS(355, getrandom) SYS(422, futex_time64)
+/* memory */
+SYS(45, brk) SYS(90, old_mmap) SYS(91, munmap) SYS(125, mprotect) SYS(144, msync) SYS(163, mremap)
+SYS(192, mmap2) SYS(219, madvise)
+/* signals */
+SYS(29, pause) SYS(37, kill) SYS(48, signal) SYS(67, sigaction) SYS(72, sigsuspend) SYS(73, sigpending)
+SYS(119, sigreturn) SYS(126, sigprocmask) SYS(173, rt_sigreturn) SYS(174, rt_sigaction) SYS(175, rt_sigprocmask)
+SYS(176, rt_sigpending) SYS(177, rt_sigtimedwait) SYS(179, rt_sigsuspend) SYS(186, sigaltstack) SYS(238, tkill)
+SYS(270, tgkill) SYS(421, rt_sigtimedwait_time64)
+/* time */
+SYS(0, restart_syscall) SYS(13, time) SYS(27, alarm) SYS(43, times) SYS(78, gettimeofday) SYS(104, setitimer)
+SYS(105, getitimer) SYS(162, nanosleep) SYS(265, clock_gettime) SYS(266, clock_getres) SYS(267, clock_nanosleep)
+SYS(403, clock_gettime64) SYS(406, clock_getres_time64) SYS(407, clock_nanosleep_time64)
+/* open files */
+SYS(3, read) SYS(4, write) SYS(19, lseek) SYS(54, ioctl) SYS(140, llseek) SYS(145, readv) SYS(146, writev)
+SYS(180, pread64) SYS(181, pwrite64) SYS(187, sendfile) SYS(239, sendfile64) SYS(36, ok) SYS(118, fsync)
+SYS(148, fsync) SYS(143, fsync) SYS(225, fsync) SYS(250, fsync) SYS(272, fsync)
+/* descriptors */
+SYS(5, open) SYS(6, close) SYS(8, creat) SYS(41, dup) SYS(42, pipe) SYS(55, fcntl) SYS(63, dup2) SYS(221, fcntl)
+SYS(295, openat) SYS(330, dup3) SYS(331, pipe2) SYS(436, close_range)
+/* waiting for several */
+SYS(82, old_select) SYS(142, select) SYS(168, poll) SYS(308, pselect6) SYS(309, ppoll) SYS(413, pselect6_time64)
+SYS(414, ppoll_time64)
+/* looking at names */
+SYS(33, access) SYS(85, readlink) SYS(99, statfs) SYS(100, fstatfs) SYS(106, stat) SYS(107, lstat) SYS(108, fstat)
+SYS(141, getdents) SYS(183, getcwd) SYS(195, stat64) SYS(196, lstat64) SYS(197, fstat64) SYS(220, getdents64)
+SYS(268, statfs64) SYS(269, fstatfs64) SYS(300, fstatat64) SYS(305, readlinkat) SYS(307, faccessat)
+SYS(383, statx) SYS(439, faccessat2)
+/* changing names and attributes */
+SYS(9, link) SYS(10, unlink) SYS(12, chdir) SYS(14, mknod) SYS(15, chmod) SYS(16, lchown) SYS(30, utime)
+SYS(38, rename) SYS(39, mkdir) SYS(40, rmdir) SYS(60, umask) SYS(83, symlink) SYS(92, truncate) SYS(93, ftruncate)
+SYS(94, fchmod) SYS(95, fchown) SYS(133, fchdir) SYS(182, chown) SYS(193, truncate64) SYS(194, ftruncate64)
+SYS(198, lchown) SYS(207, fchown) SYS(212, chown) SYS(271, utimes) SYS(296, mkdirat) SYS(297, mknodat)
+SYS(298, fchownat) SYS(301, unlinkat) SYS(302, renameat) SYS(303, linkat) SYS(304, symlinkat) SYS(306, fchmodat)
+SYS(320, utimensat) SYS(353, renameat2) SYS(412, utimensat_time64)

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* mem.c - the memory calls: thin, because the core has Linux's semantics and numbers. */
+#include "sys/sys.h"
+
+enum { PROT_SEM = 8, MS_ASYNC = 1, MS_INVALIDATE = 2, MS_SYNC = 4 };
+
+static struct kmm_mm *mm(void)
+{
+	return current->proc->mm;
+}
+
+/* The content of a file mapping; NULL in *out: anonymous memory (/dev/zero). */
+static int backing_of(uint32_t fd, uint32_t prot, uint32_t flags, struct kmm_backing **out)
+{
+	struct open_file *file = file_arg(fd);
+
+	if (!file)
+		return -EBADF;
+	if (!file_can_read(file))
+		return -EACCES;
+	if ((flags & KMM_MAP_TYPE) != KMM_MAP_PRIVATE && (prot & KMM_PROT_WRITE) && !file_can_write(file))
+		return -EACCES;
+	if (is_kind(file->inode, S_IFCHR) && file->inode->rdev == (1 << 8 | 5)) {
+		*out = NULL;
+		return 0;
+	}
+	if (file->ops != &regular_ops)
+		return -ENODEV;
+	*out = &file->inode->file.backing;
+	return 0;
+}
+
+static int32_t map(uint32_t addr, uint32_t len, uint32_t prot, uint32_t flags, uint32_t fd, uint32_t page)
+{
+	struct kmm_backing *backing = NULL;
+	enum kmm_status status;
+	struct kmm_uva at;
+
+	if (!(flags & KMM_MAP_ANONYMOUS)) {
+		int err = backing_of(fd, prot, flags, &backing);
+
+		if (err)
+			return err;
+		if (!backing)
+			flags |= KMM_MAP_ANONYMOUS;
+	}
+	status = kmm_mmap(mm(), kmm_uva(addr), len, prot & 7, flags, backing, page, &at);
+	return status == KMM_OK ? (int32_t)at.v : os_errno(status);
+}
+
+int32_t sys_mmap2(const uint32_t *a)
+{
+	return map(a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* The first mmap of i386: the arguments are in memory, the offset in bytes. */
+int32_t sys_old_mmap(const uint32_t *a)
+{
+	uint32_t args[6];
+
+	if (copy_in(args, a[0], sizeof(args)) != 0)
+		return -EFAULT;
+	if (args[5] & (KMM_PAGE_SIZE - 1))
+		return -EINVAL;
+	return map(args[0], args[1], args[2], args[3], args[4], args[5] >> KMM_PAGE_SHIFT);
+}
+
+int32_t sys_munmap(const uint32_t *a)
+{
+	return os_errno(kmm_munmap(mm(), kmm_uva(a[0]), a[1]));
+}
+
+int32_t sys_mprotect(const uint32_t *a)
+{
+	if (a[2] & ~(uint32_t)(7 | PROT_SEM))
+		return -EINVAL;
+	return os_errno(kmm_mprotect(mm(), kmm_uva(a[0]), a[1], a[2] & 7));
+}
+
+int32_t sys_mremap(const uint32_t *a)
+{
+	struct kmm_uva at;
+	enum kmm_status status = kmm_mremap(mm(), kmm_uva(a[0]), a[1], a[2], a[3], kmm_uva(a[4]), &at);
+
+	return status == KMM_OK ? (int32_t)at.v : os_errno(status);
+}
+
+int32_t sys_madvise(const uint32_t *a)
+{
+	return os_errno(kmm_madvise(mm(), kmm_uva(a[0]), a[1], (int)a[2]));
+}
+
+int32_t sys_brk(const uint32_t *a)
+{
+	return (int32_t)kmm_brk(mm(), kmm_uva(a[0])).v;
+}
+
+/* Files have no disk behind them: what is checked is all there is to do. */
+int32_t sys_msync(const uint32_t *a)
+{
+	uint32_t at = a[0];
+	uint64_t end = (uint64_t)a[0] + page_up(a[1]);
+
+	if ((a[0] & (KMM_PAGE_SIZE - 1)) || (a[2] & ~7u) || (a[2] & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+		return -EINVAL;
+	if (end > UINT32_MAX)
+		return -ENOMEM;
+	while (at < end) {
+		struct kmm_vma_info vma;
+
+		if (!kmm_vma_find(mm(), kmm_uva(at), &vma) || vma.start.v > at)
+			return -ENOMEM;
+		at = vma.end.v;
+	}
+	return 0;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poll.c - waiting for one of several files: look at all, sleep until any file anywhere changes, look again.
+ * select is the same question in bit sets.
+ */
+#include "sig/sig.h"
+#include "sys/sys.h"
+
+enum { MAX_POLL = 4096, MAX_SELECT = 1024, SET_WORDS = MAX_SELECT / 32 };
+
+struct pollfd32 {
+	int32_t fd;
+	int16_t events, revents;
+};
+
+static int16_t look(int32_t fd, int16_t events)
+{
+	struct open_file *file = file_arg((uint32_t)fd);
+
+	if (!file)
+		return POLLNVAL;
+	return (int16_t)(file_poll(file) & (unsigned)(events | POLLERR | POLLHUP));
+}
+
+static int32_t poll_once(struct pollfd32 *fds, uint32_t n)
+{
+	int32_t ready = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		fds[i].revents = fds[i].fd < 0 ? 0 : look(fds[i].fd, fds[i].events);
+		ready += fds[i].revents != 0;
+	}
+	return ready;
+}
+
+/* deadline 0: for ever. */
+static int32_t poll_until(struct pollfd32 *fds, uint32_t n, uint64_t deadline)
+{
+	for (;;) {
+		int32_t ready = poll_once(fds, n);
+		int why;
+
+		if (ready)
+			return ready;
+		why = sched_sleep(&poll_key, true, deadline);
+		if (why == -ETIMEDOUT)
+			return 0;
+		if (why == -EINTR)
+			return -ERESTARTNOHAND;
+	}
+}
+
+static int32_t poll_user(uint32_t at, uint32_t n, uint64_t deadline)
+{
+	struct pollfd32 *fds;
+	int32_t ready;
+
+	if (n > MAX_POLL)
+		return -EINVAL;
+	fds = os_alloc(n ? n * sizeof(*fds) : 1);
+	if (!fds)
+		return -ENOMEM;
+	ready = copy_in(fds, at, n * sizeof(*fds));
+	if (ready == 0)
+		ready = poll_until(fds, n, deadline);
+	if (ready >= 0 && copy_out(at, fds, n * sizeof(*fds)) != 0)
+		ready = -EFAULT;
+	os_free(fds);
+	return ready;
+}
+
+int32_t sys_poll(const uint32_t *a)
+{
+	int32_t ms = (int32_t)a[2];
+
+	return poll_user(a[0], a[1], ms < 0 ? 0 : os_now() + (uint64_t)ms * 1000000);
+}
+
+/* The mask of ppoll and pselect6 holds while they wait; a handler that runs sees it undone afterwards. */
+static int set_temporary_mask(uint32_t at)
+{
+	sigset mask;
+
+	if (!at)
+		return 0;
+	if (copy_in(&mask, at, sizeof(mask)) != 0)
+		return -EFAULT;
+	current->saved_blocked = current->blocked;
+	current->restore_blocked = true;
+	sig_set_blocked(mask);
+	return 0;
+}
+
+static int32_t finish_mask(int32_t result)
+{
+	if (current->restore_blocked && result != -ERESTARTNOHAND) {
+		current->restore_blocked = false;
+		sig_set_blocked(current->saved_blocked);
+	}
+	return result;
+}
+
+static int32_t ppoll(const uint32_t *a, bool is64)
+{
+	uint64_t deadline;
+	int32_t err = user_deadline(a[2], is64, &deadline);
+
+	if (err == 0)
+		err = set_temporary_mask(a[3]);
+	return err ? err : finish_mask(poll_user(a[0], a[1], deadline));
+}
+
+int32_t sys_ppoll(const uint32_t *a)
+{
+	return ppoll(a, false);
+}
+
+int32_t sys_ppoll_time64(const uint32_t *a)
+{
+	return ppoll(a, true);
+}
+
+/* ---- select ---- */
+
+struct fd_sets {
+	uint32_t in[3][SET_WORDS], out[3][SET_WORDS]; /* readable, writable, exceptional */
+};
+
+static const int16_t set_events[3] = { POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, 0 };
+
+static int32_t select_once(struct fd_sets *s, uint32_t n)
+{
+	int32_t ready = 0;
+
+	memset(s->out, 0, sizeof(s->out));
+	for (uint32_t fd = 0; fd < n; fd++) {
+		for (int set = 0; set < 3; set++) {
+			uint32_t bit = 1u << fd % 32;
+			int16_t now;
+
+			if (!(s->in[set][fd / 32] & bit))
+				continue;
+			now = look((int32_t)fd, set_events[set]);
+			if (now & POLLNVAL)
+				return -EBADF;
+			if (now & set_events[set]) {
+				s->out[set][fd / 32] |= bit;
+				ready++;
+			}
+		}
+	}
+	return ready;
+}
+
+static int32_t select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
+{
+	for (;;) {
+		int32_t ready = select_once(s, n);
+		int why;
+
+		if (ready)
+			return ready;
+		why = sched_sleep(&poll_key, true, deadline);
+		if (why == -ETIMEDOUT)
+			return 0;
+		if (why == -EINTR)
+			return -ERESTARTNOHAND;
+	}
+}
+
+static int32_t select_user(uint32_t n, const uint32_t sets[3], uint64_t deadline)
+{
+	uint32_t bytes = (n + 31) / 32 * 4;
+	struct fd_sets *s;
+	int32_t ready = 0;
+
+	if (n > MAX_SELECT)
+		return -EINVAL;
+	s = os_zalloc(sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	for (int i = 0; i < 3 && ready == 0; i++)
+		ready = sets[i] ? copy_in(s->in[i], sets[i], bytes) : 0;
+	if (ready == 0)
+		ready = select_until(s, n, deadline);
+	for (int i = 0; i < 3 && ready >= 0; i++)
+		if (sets[i] && copy_out(sets[i], s->out[i], bytes) != 0)
+			ready = -EFAULT;
+	os_free(s);
+	return ready;
+}
+
+int32_t sys_select(const uint32_t *a)
+{
+	uint64_t deadline = 0;
+	int32_t tv[2];
+
+	if (a[4]) {
+		if (copy_in(tv, a[4], sizeof(tv)) != 0)
+			return -EFAULT;
+		if (tv[0] < 0 || tv[1] < 0)
+			return -EINVAL;
+		deadline = os_now() + (uint64_t)tv[0] * 1000000000 + (uint64_t)tv[1] * 1000;
+	}
+	return select_user(a[0], a + 1, deadline);
+}
+
+int32_t sys_old_select(const uint32_t *a)
+{
+	uint32_t args[5];
+
+	return copy_in(args, a[0], sizeof(args)) != 0 ? -EFAULT : sys_select(args);
+}
+
+static int32_t pselect(const uint32_t *a, bool is64)
+{
+	uint32_t mask[2] = { 0, 0 }; /* pointer and size */
+	uint64_t deadline;
+	int32_t err = user_deadline(a[4], is64, &deadline);
+
+	if (err == 0 && a[5])
+		err = copy_in(mask, a[5], sizeof(mask));
+	if (err == 0)
+		err = set_temporary_mask(mask[0]);
+	return err ? err : finish_mask(select_user(a[0], a + 1, deadline));
+}
+
+int32_t sys_pselect6(const uint32_t *a)
+{
+	return pselect(a, false);
+}
+
+int32_t sys_pselect6_time64(const uint32_t *a)
+{
+	return pselect(a, true);
+}

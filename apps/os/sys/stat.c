@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* stat.c - looking at names and files: the stat family, access, readlink, directory listings. */
+#include "kmm/observe.h"
+#include "sys/sys.h"
+
+enum { RAMFS_MAGIC = 0x858458f6, DEVICE = 1 };
+
+static uint32_t seconds(int64_t ns, uint32_t *rest)
+{
+	return (uint32_t)div_u64((uint64_t)ns, 1000000000, rest);
+}
+
+static uint64_t size_of(const struct inode *inode)
+{
+	if (is_kind(inode, S_IFLNK))
+		return inode->target ? str_len(inode->target) : 0;
+	return is_kind(inode, S_IFREG) ? inode->file.size : 0;
+}
+
+static void fill_stat64(const struct inode *inode, struct linux_stat64 *s)
+{
+	*s = (struct linux_stat64){
+		.dev = DEVICE, .ino32 = inode->ino, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink,
+		.uid = inode->uid, .gid = inode->gid, .rdev = inode->rdev, .size = (int64_t)size_of(inode),
+		.blksize = KMM_PAGE_SIZE, .blocks = (size_of(inode) + 511) >> 9,
+	};
+	s->atime = seconds(inode->atime, &s->atime_ns);
+	s->mtime = seconds(inode->mtime, &s->mtime_ns);
+	s->ctime = seconds(inode->ctime, &s->ctime_ns);
+}
+
+static int32_t put_stat64(const struct inode *inode, uint32_t to)
+{
+	struct linux_stat64 s;
+
+	fill_stat64(inode, &s);
+	return copy_out(to, &s, sizeof(s));
+}
+
+/* The older structure, with 32-bit sizes. */
+static int32_t put_stat(const struct inode *inode, uint32_t to)
+{
+	struct linux_stat64 s;
+	struct linux_stat old;
+
+	fill_stat64(inode, &s);
+	if (s.size > INT32_MAX)
+		return -EOVERFLOW;
+	old = (struct linux_stat){
+		.dev = DEVICE, .ino = inode->ino, .mode = (uint16_t)s.mode, .nlink = (uint16_t)s.nlink,
+		.uid = (uint16_t)s.uid, .gid = (uint16_t)s.gid, .rdev = (uint32_t)s.rdev, .size = (uint32_t)s.size,
+		.blksize = s.blksize, .blocks = (uint32_t)s.blocks, .atime = s.atime, .atime_ns = s.atime_ns,
+		.mtime = s.mtime, .mtime_ns = s.mtime_ns, .ctime = s.ctime, .ctime_ns = s.ctime_ns,
+	};
+	return copy_out(to, &old, sizeof(old));
+}
+
+static int32_t put_statx(const struct inode *inode, uint32_t to)
+{
+	enum { BASIC_STATS = 0x7ff };
+	struct linux_stat64 s;
+	struct linux_statx x;
+
+	fill_stat64(inode, &s);
+	x = (struct linux_statx){
+		.mask = BASIC_STATS, .blksize = s.blksize, .nlink = s.nlink, .uid = s.uid, .gid = s.gid,
+		.mode = (uint16_t)s.mode, .ino = s.ino, .size = (uint64_t)s.size, .blocks = s.blocks,
+		.atime = { s.atime, s.atime_ns, 0 }, .ctime = { s.ctime, s.ctime_ns, 0 },
+		.mtime = { s.mtime, s.mtime_ns, 0 }, .rdev_major = inode->rdev >> 8, .rdev_minor = inode->rdev & 0xff,
+		.dev_minor = DEVICE,
+	};
+	return copy_out(to, &x, sizeof(x));
+}
+
+typedef int32_t (*put_fn)(const struct inode *inode, uint32_t to);
+
+static int32_t stat_path(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t to, put_fn put)
+{
+	struct inode *inode;
+	uint8_t first;
+	int err;
+
+	if (flags & AT_EMPTY_PATH) {
+		if (copy_in(&first, path, 1) != 0)
+			return -EFAULT;
+		if (first == 0) {
+			err = start_dir(dirfd, &inode);
+			return err ? err : put(inode, to);
+		}
+	}
+	err = user_inode(dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, &inode);
+	if (err)
+		return err;
+	err = put(inode, to);
+	inode_put(inode);
+	return err;
+}
+
+static int32_t stat_fd(uint32_t fd, uint32_t to, put_fn put)
+{
+	struct open_file *file = file_arg(fd);
+
+	return file ? put(file->inode, to) : -EBADF;
+}
+
+int32_t sys_stat(const uint32_t *a)
+{
+	return stat_path(AT_FDCWD, a[0], 0, a[1], put_stat);
+}
+
+int32_t sys_lstat(const uint32_t *a)
+{
+	return stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1], put_stat);
+}
+
+int32_t sys_fstat(const uint32_t *a)
+{
+	return stat_fd(a[0], a[1], put_stat);
+}
+
+int32_t sys_stat64(const uint32_t *a)
+{
+	return stat_path(AT_FDCWD, a[0], 0, a[1], put_stat64);
+}
+
+int32_t sys_lstat64(const uint32_t *a)
+{
+	return stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1], put_stat64);
+}
+
+int32_t sys_fstat64(const uint32_t *a)
+{
+	return stat_fd(a[0], a[1], put_stat64);
+}
+
+int32_t sys_fstatat64(const uint32_t *a)
+{
+	return stat_path((int32_t)a[0], a[1], a[3], a[2], put_stat64);
+}
+
+int32_t sys_statx(const uint32_t *a)
+{
+	return stat_path((int32_t)a[0], a[1], a[2], a[4], put_statx);
+}
+
+static int32_t put_statfs64(uint32_t to)
+{
+	struct kmm_memory_stats m;
+	struct linux_statfs64 s;
+
+	kmm_memory_stats(os.k, &m);
+	s = (struct linux_statfs64){
+		.type = RAMFS_MAGIC, .bsize = KMM_PAGE_SIZE, .frsize = KMM_PAGE_SIZE, .namelen = NAME_SIZE - 1,
+		.blocks = m.managed_pages, .bfree = m.free_pages, .bavail = m.free_pages,
+	};
+	return copy_out(to, &s, sizeof(s));
+}
+
+static int32_t put_statfs(uint32_t to)
+{
+	struct kmm_memory_stats m;
+
+	kmm_memory_stats(os.k, &m);
+	const uint32_t s[16] = { RAMFS_MAGIC, KMM_PAGE_SIZE, m.managed_pages, m.free_pages, m.free_pages, 0, 0, 0, 0,
+				 NAME_SIZE - 1, KMM_PAGE_SIZE };
+
+	return copy_out(to, s, sizeof(s));
+}
+
+static int32_t check_name(uint32_t path)
+{
+	struct inode *inode;
+	int err = user_inode(AT_FDCWD, path, 0, &inode);
+
+	if (err == 0)
+		inode_put(inode);
+	return err;
+}
+
+int32_t sys_statfs(const uint32_t *a)
+{
+	int32_t err = check_name(a[0]);
+
+	return err ? err : put_statfs(a[1]);
+}
+
+int32_t sys_fstatfs(const uint32_t *a)
+{
+	return file_arg(a[0]) ? put_statfs(a[1]) : -EBADF;
+}
+
+int32_t sys_statfs64(const uint32_t *a)
+{
+	int32_t err = check_name(a[0]);
+
+	return err ? err : put_statfs64(a[2]);
+}
+
+int32_t sys_fstatfs64(const uint32_t *a)
+{
+	return file_arg(a[0]) ? put_statfs64(a[2]) : -EBADF;
+}
+
+/* User 0 may read and write everything, and execute what is executable for somebody. */
+static int32_t access_path(int32_t dirfd, uint32_t path, uint32_t mode, uint32_t flags)
+{
+	enum { X_OK = 1 };
+	struct inode *inode;
+	int err;
+
+	if (mode & ~7u)
+		return -EINVAL;
+	err = user_inode(dirfd, path, flags & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, &inode);
+	if (err)
+		return err;
+	if ((mode & X_OK) && !(inode->mode & 0111))
+		err = -EACCES;
+	inode_put(inode);
+	return err;
+}
+
+int32_t sys_access(const uint32_t *a)
+{
+	return access_path(AT_FDCWD, a[0], a[1], 0);
+}
+
+int32_t sys_faccessat(const uint32_t *a)
+{
+	return access_path((int32_t)a[0], a[1], a[2], 0);
+}
+
+int32_t sys_faccessat2(const uint32_t *a)
+{
+	return access_path((int32_t)a[0], a[1], a[2], a[3]);
+}
+
+static int32_t read_link(int32_t dirfd, uint32_t path, uint32_t to, uint32_t size)
+{
+	struct inode *inode;
+	char *buf = NULL;
+	int len, err = user_inode(dirfd, path, WALK_NOFOLLOW, &inode);
+
+	if (err)
+		return err;
+	len = is_kind(inode, S_IFLNK) && (int32_t)size > 0 ? 0 : -EINVAL;
+	if (len == 0)
+		buf = os_alloc(PATH_SIZE);
+	if (buf) {
+		if (inode->ops && inode->ops->readlink)
+			len = inode->ops->readlink(inode, buf, PATH_SIZE);
+		else
+			len = x86_snprintf(buf, PATH_SIZE, "%s", inode->target);
+		len = len > (int)size ? (int)size : len;
+		if (len > 0 && copy_out(to, buf, (uint32_t)len) != 0)
+			len = -EFAULT;
+	} else if (len == 0) {
+		len = -ENOMEM;
+	}
+	os_free(buf);
+	inode_put(inode);
+	return len;
+}
+
+int32_t sys_readlink(const uint32_t *a)
+{
+	return read_link(AT_FDCWD, a[0], a[1], a[2]);
+}
+
+int32_t sys_readlinkat(const uint32_t *a)
+{
+	return read_link((int32_t)a[0], a[1], a[2], a[3]);
+}
+
+int32_t sys_getcwd(const uint32_t *a)
+{
+	char *buf = os_alloc(PATH_SIZE);
+	int len = buf ? tree_path(current->proc->cwd, buf, PATH_SIZE) : -ENOMEM;
+
+	if (len >= 0 && (uint32_t)len + 1 > a[1])
+		len = -ERANGE;
+	if (len >= 0)
+		len = copy_out(a[0], buf, (uint32_t)len + 1) != 0 ? -EFAULT : len + 1;
+	os_free(buf);
+	return len;
+}
