@@ -77,8 +77,10 @@ static void pop(struct kmm *k, struct kmm_local_cpu *cpu)
 		k->port->window_changed(k->port, kmm_kva(va), NULL, 1, KMM_PROT_NONE);
 	k->port->tlb_flush_local(k->port, &flush);
 	cpu->depth = depth;
-	if (k->trace)
+	if (k->trace) {
+		kmm_trace(k, KMM_EV_TLB_FLUSH, flush.start, flush.end, 0, 0);
 		kmm_trace(k, KMM_EV_KUNMAP, va, slot->pfn, 0, 0);
+	}
 }
 
 static bool is_top(const struct kmm *k, const struct kmm_local_cpu *cpu, const void *addr)
