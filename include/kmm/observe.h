@@ -76,7 +76,7 @@ const char *kmm_event_name(enum kmm_event id);
 /* ---- fault injection: every place in the core that can fail for lack of memory asks here first ---- */
 /* Fails the nth attempt from now on (1: the next), once; 0: off. Resets the count. */
 void kmm_fail_nth(struct kmm *k, uint64_t nth);
-/* Attempts since the last kmm_fail_nth(), and the name of the site that was failed (NULL: none yet). */
+/* Attempts since the last kmm_fail_nth() that did not say 0, and the name of the site that was failed (NULL: none yet). */
 uint64_t kmm_fail_count(const struct kmm *k, const char **failed_site);
 
 /* ---- reports, the text of Linux 6.1's /proc files ---- */

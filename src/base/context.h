@@ -24,6 +24,7 @@ struct kmm_vm;
 struct kmm_faults {          /* fault injection; not locked: tests run one thread while it is armed */
 	uint64_t nth;        /* fail when count reaches it; 0: off */
 	uint64_t count;      /* attempts since it was set */
+	bool armed;          /* set, and perhaps gone off: attempts are counted */
 	const char *site;    /* the one that was failed, constant text */
 };
 

@@ -41,7 +41,7 @@ void kmm_warn(struct kmm *k, const char *format, ...)
 
 bool kmm_inject_slow(struct kmm *k, const char *site)
 {
-	if (k->faults.count != k->faults.nth)
+	if (++k->faults.count != k->faults.nth)
 		return false;
 	k->faults.site = site;
 	k->faults.nth = 0;
@@ -50,7 +50,7 @@ bool kmm_inject_slow(struct kmm *k, const char *site)
 
 void kmm_fail_nth(struct kmm *k, uint64_t nth)
 {
-	k->faults = (struct kmm_faults){ .nth = nth };
+	k->faults = (struct kmm_faults){ .nth = nth, .armed = nth != 0 };
 }
 
 uint64_t kmm_fail_count(const struct kmm *k, const char **failed_site)

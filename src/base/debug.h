@@ -37,8 +37,7 @@ bool kmm_inject_slow(struct kmm *k, const char *site);
  * changes anything; `site` is constant text such as "vma". */
 static inline bool kmm_inject(struct kmm *k, const char *site)
 {
-	k->faults.count++;
-	return k->faults.nth != 0 && kmm_inject_slow(k, site);
+	return k->faults.armed && kmm_inject_slow(k, site);
 }
 
 /* One line to the port's log: formatted as kmm_printf. Counts as KMM_EV_WARN. */

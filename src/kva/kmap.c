@@ -262,16 +262,20 @@ static void *high_address(struct kmm *k, struct kmm_page *page)
 	return view;
 }
 
-void kmm_kmap_info(const struct kmm *k, struct kmm_kmap_info *out)
+void kmm_kmap_info(const struct kmm *machine, struct kmm_kmap_info *out)
 {
-	const struct kmm_kmap *map = &k->kva->kmap;
-	const struct kmm_local_cpu *cpu = &k->kva->local.cpu[kmm_slab_cpu(k)];
+	struct kmm *k = (struct kmm *)(uintptr_t)machine; /* looking changes nothing but the lock */
+	struct kmm_kmap *map = &k->kva->kmap;
+	unsigned long flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
 	unsigned i;
 
 	*out = (struct kmm_kmap_info){ .slots = map->nr_slots, .used = map->used, .kmaps = map->kmaps,
-				       .flushes = map->flushes, .waits = map->waits, .local_depth = cpu->depth };
+				       .flushes = map->flushes, .waits = map->waits };
+	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
+	out->local_depth = k->kva->local.cpu[kmm_slab_cpu(k)].depth;
 	for (i = 0; i < k->machine.nr_cpus; i++) {
-		cpu = &k->kva->local.cpu[i];
+		const struct kmm_local_cpu *cpu = &k->kva->local.cpu[i];
+
 		out->locals += cpu->calls;
 		if (cpu->max > out->local_max)
 			out->local_max = cpu->max;
