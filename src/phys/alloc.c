@@ -257,8 +257,7 @@ struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum
 		return NULL;
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
-	if (k->trace)
-		kmm_trace(k, KMM_EV_ALLOC, kmm_pfn_of(k->phys, page), order, gfp, kmm_page_zone(page));
+	kmm_trace(k, KMM_EV_ALLOC, kmm_pfn_of(k->phys, page), order, gfp, kmm_page_zone(page));
 	return page;
 }
 
@@ -306,8 +305,7 @@ void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 
 	KMM_ASSERT(k, kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order);
 	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1);
-	if (k->trace)
-		kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(p, page), order, 0, 0);
+	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(p, page), order, 0, 0);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
 	if (order == 0 && !atomic_load_explicit(&p->waiters, memory_order_relaxed))
 		free_cached(k, z, page);
