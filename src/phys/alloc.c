@@ -52,12 +52,13 @@ static inline struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, enum kmm_
 	struct kmm_phys *p = k->phys;
 	uint8_t first = p->first_of[gfp & 15];
 	struct kmm_page *page = NULL;
-	struct kmm_zone *z = &p->zone[first];
+	struct kmm_zone *z;
 	struct kmm_pcp *pcp;
 	unsigned long irq;
 
 	if (first == KMM_BAD_ZONE)
 		return NULL;
+	z = &p->zone[first];
 	irq = k->port->irq_save(k->port);
 	pcp = kmm_this_pcp(k, z);
 	if (pcp->first && kmm_zone_free_hint(z) > z->gate[p->class_of[gfp & 15]] &&
@@ -81,6 +82,13 @@ static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
 	k->port->irq_restore(k->port, irq);
 }
 
+/* A whole batch only while that leaves the zone above low: near its marks a zone must not lose frames to a
+ * cache where more urgent requests on other CPUs could not have them. Lock z held. */
+static kmm_word refill_size(const struct kmm_zone *z, const struct request *rq)
+{
+	return z->free > z->gate[rq->start] + z->pcp_batch ? z->pcp_batch : 1;
+}
+
 /* Lock z held. */
 static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
@@ -89,7 +97,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (rq->order)
 		page = kmm_buddy_take(k, z, rq->order);
-	else if (pcp->first || kmm_pcp_refill(k, z, pcp))
+	else if (pcp->first || kmm_pcp_refill(k, z, pcp, refill_size(z, rq)))
 		page = kmm_pcp_pop(k->phys, pcp);
 	else
 		page = NULL;

@@ -20,13 +20,13 @@ void kmm_pcp_init(struct kmm_zone *z)
 	z->pcp_high = 6 * z->pcp_batch;
 }
 
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp)
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, kmm_word want)
 {
 	kmm_word first = 0, last = 0, nr = 0;
 	const struct kmm_phys *p = k->phys;
 
 	/* In the order in which the free lists give them, so that neighbours stay neighbours. */
-	for (; nr < z->pcp_batch; nr++) {
+	for (; nr < want; nr++) {
 		struct kmm_page *page = kmm_buddy_take(k, z, 0);
 
 		if (!page)

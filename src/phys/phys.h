@@ -185,8 +185,8 @@ static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z)
 }
 
 void kmm_pcp_init(struct kmm_zone *z);
-/* Moves a batch from the free lists to the cache; lock z held. false: nothing was there. */
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp);
+/* Moves up to nr frames from the free lists to the cache; lock z held. false: nothing was there. */
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, kmm_word nr);
 /* Gives nr cached frames back to the free lists; lock z not held. */
 void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, kmm_word nr);
 /* This CPU's caches of all zones now, those of others at their next chance. No locks held. */
