@@ -7,6 +7,7 @@
  *   input=PATH   file that is the program's standard input (default: the console)
  *   tty=1        the console is a terminal
  *   report=1     write the memory report to the second serial port at the end
+ *   bench=1      run the in-kernel benchmarks (bench.c) before the first program; results on the log
  *   seed=N       of everything random (default: from the clock)
  *
  * A word that is none of these is left alone: the loader puts the kernel's own name there.
@@ -82,6 +83,8 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->tty = flag(&w);
 		else if (str_eq_n(w.key, w.key_len, "report"))
 			out->report = flag(&w);
+		else if (str_eq_n(w.key, w.key_len, "bench"))
+			out->bench = flag(&w);
 		else if (str_eq_n(w.key, w.key_len, "seed"))
 			out->seed = number(&w), out->has_seed = true;
 	}

@@ -6,6 +6,7 @@
  * kernel addresses work), start the kernel tables, turn paging on, start user spaces. Then files, processes and the
  * first program. Whatever the outside got wrong on the way ends with one sentence and exit status 3.
  */
+#include "bench.h"
 #include "kmm/observe.h"
 #include "kmm/pagetable.h"
 #include "sig/sig.h"
@@ -45,7 +46,10 @@ static void describe_reserved(struct kmm_machine *m)
 static void start_frames(void)
 {
 	struct kmm_machine m = { .format = KMM_PIN_FORMAT.id, .no_nx = !x86_cpu_info.nx, .nr_cpus = 1,
-				 .seed = os.options.seed };
+				 .seed = os.options.seed,
+				 .image_va = (uint32_t)x86_image_start,
+				 .image_pa = (uint32_t)x86_image_start - X86_PAGE_OFFSET,
+				 .image_size = (uint32_t)(x86_image_end - x86_image_start) };
 	const char *why = "";
 
 	if (kmm_state_size() > STATE_SIZE)
@@ -131,6 +135,8 @@ void kernel_main(void)
 	sched_init();
 	start_memory();
 	log_memory();
+	if (os.options.bench)
+		bench_run();
 	if (proc_init() != 0)
 		os_leave(OS_EXIT_INPUT, "there is not enough memory for processes");
 	start_files();

@@ -24,6 +24,7 @@ struct os_options {
 	const char *input; /* file that is its standard input; NULL: the console */
 	bool tty;          /* the console is a terminal for programs */
 	bool report;       /* write the JSON report to the second serial port at the end */
+	bool bench;         /* run the in-kernel benchmarks before the first program */
 	bool has_seed;
 	uint32_t seed;
 };
