@@ -20,7 +20,9 @@ enum {
 	KMM_MAP_GROWSDOWN = 0x0100, KMM_MAP_DENYWRITE = 0x0800, KMM_MAP_EXECUTABLE = 0x1000,
 	KMM_MAP_LOCKED = 0x2000, KMM_MAP_NORESERVE = 0x4000, KMM_MAP_POPULATE = 0x8000,
 	KMM_MAP_NONBLOCK = 0x10000, KMM_MAP_STACK = 0x20000, KMM_MAP_HUGETLB = 0x40000,
-	KMM_MAP_FIXED_NOREPLACE = 0x100000
+	KMM_MAP_FIXED_NOREPLACE = 0x100000,
+	KMM_MAP_RDONLY = 0x2000000 /* not Linux's, take it out of what a program passes: the backing was opened without
+	                              write access, so a shared mapping of it never becomes writable (KMM_EACCES) */
 };
 enum { KMM_MREMAP_MAYMOVE = 1, KMM_MREMAP_FIXED = 2, KMM_MREMAP_DONTUNMAP = 4 };
 
@@ -64,6 +66,8 @@ struct kmm_uva kmm_brk(struct kmm_mm *mm, struct kmm_uva want);
 /* The stack VMA of exec: initial_bytes below top, grows down to the stack limit, shown as [stack]. */
 KMM_MUST_CHECK enum kmm_status kmm_mm_map_stack(struct kmm_mm *mm, struct kmm_uva top, uint64_t initial_bytes,
 						bool executable);
+/* Where the program's code lies, for VmExe and statm. */
+void kmm_mm_set_code(struct kmm_mm *mm, struct kmm_uva start, struct kmm_uva end);
 /* Frames of the embedder shown to a space (a vdso page). name: constant text such as "[vdso]". Page references are
  * taken. Not inherited writable. */
 KMM_MUST_CHECK enum kmm_status kmm_mm_map_special(struct kmm_mm *mm, struct kmm_uva addr, struct kmm_page *const *pages,
@@ -81,7 +85,8 @@ enum kmm_fault_kind {
 struct kmm_fault_info {
 	struct kmm_uva addr;
 	enum kmm_access access;
-	struct kmm_uva stack_pointer; /* of the user context; 0: unknown (stack growth is then not refused) */
+	struct kmm_uva stack_pointer; /* of the user context, for the trace; 0: unknown. As in Linux since 5.0 a stack
+	                                 grows wherever below it the access is. */
 };
 /* Handles a fault at a user address. Bad addresses (kernel half, non-canonical) give MAPERR; the trap code gives
  * SI_KERNEL for general protection by itself. context: process, may sleep. */

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Moving bytes between the core's callers and the memory of a space, page by page through windows. An entry that allows
+ * the access is used as it is, with the marks the processor would set; otherwise the fault handler is asked, so rights,
+ * copy on write and stack growth are the program's own.
+ *
+ * Each page is held by a reference while it is copied, because a truncation does not wait for the space's lock.
+ */
+#include "fault/fault.h"
+
+struct range {
+	struct kmm_mm *mm;
+	kmm_word at;
+	size_t left;
+	enum kmm_access access;
+};
+
+/* The page at the start of the range, referenced, if its entry allows the access. */
+static struct kmm_page *try_page(const struct range *r)
+{
+	struct kmm_mm *mm = r->mm;
+	struct kmm *k = mm->k;
+	uint32_t need = KMM_PTE_PRESENT | KMM_PTE_USER, mark = KMM_PTE_ACCESSED;
+	unsigned long flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
+	struct kmm_page *page = NULL;
+	struct kmm_ptref ref;
+	struct kmm_pte pte;
+
+	if (r->access == KMM_WRITE) {
+		need |= KMM_PTE_WRITE;
+		mark |= KMM_PTE_DIRTY;
+	}
+	if (kmm_pt_lookup(k, &mm->space, r->at, &ref)) {
+		pte = kmm_pt_decode(k, kmm_pt_read(k, &ref));
+		if ((pte.flags & need) == need) {
+			page = kmm_pfn_to_page(k, pte.pfn);
+			kmm_get_page(k, page);
+		}
+		if (page && (pte.flags & mark) != mark) {
+			pte.flags |= mark;
+			kmm_pt_write(k, &mm->space, &ref, r->at & ~(kmm_word)(KMM_PAGE_SIZE - 1), kmm_pt_encode(k, pte));
+		}
+	}
+	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
+	return page;
+}
+
+/* NULL: the address cannot be reached that way. */
+static struct kmm_page *get_page(const struct range *r)
+{
+	struct kmm_page *page = try_page(r);
+
+	while (!page) {
+		if (kmm_fault_in(r->mm, r->at, r->access) != KMM_FAULT_OK)
+			return NULL;
+		page = try_page(r);
+	}
+	return page;
+}
+
+static bool is_user_range(const struct kmm_mm *mm, kmm_word start, size_t len)
+{
+	kmm_word task_size = kmm_mm_task_size(mm);
+
+	return start <= task_size && len <= task_size - start;
+}
+
+/* The next piece within one page: a view of its first byte. NULL: unreachable. */
+static char *begin_piece(struct range *r, struct kmm_page **page, size_t *len)
+{
+	size_t offset = (size_t)(r->at & (KMM_PAGE_SIZE - 1)), rest = KMM_PAGE_SIZE - offset;
+	char *view;
+
+	*page = get_page(r);
+	if (!*page)
+		return NULL;
+	*len = r->left < rest ? r->left : rest;
+	view = kmm_kmap_local(r->mm->k, *page);
+	return view + offset;
+}
+
+static void end_piece(struct range *r, struct kmm_page *page, char *view, size_t len)
+{
+	kmm_kunmap_local(r->mm->k, view - (r->at & (KMM_PAGE_SIZE - 1)));
+	kmm_put_page(r->mm->k, page);
+	r->at += (kmm_word)len;
+	r->left -= len;
+}
+
+enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done)
+{
+	struct range r = { mm, from.v, len, KMM_READ };
+	struct kmm_page *page;
+	char *view;
+	size_t part;
+
+	if (done)
+		*done = 0;
+	if (!is_user_range(mm, from.v, len))
+		return KMM_EFAULT;
+	kmm_mm_lock(mm);
+	while (r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
+		memcpy((char *)to + (len - r.left), view, part);
+		end_piece(&r, page, view, part);
+	}
+	kmm_mm_unlock(mm);
+	if (done)
+		*done = len - r.left;
+	return r.left ? KMM_EFAULT : KMM_OK;
+}
+
+enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done)
+{
+	struct range r = { mm, to.v, len, KMM_WRITE };
+	struct kmm_page *page;
+	char *view;
+	size_t part;
+
+	if (done)
+		*done = 0;
+	if (!is_user_range(mm, to.v, len))
+		return KMM_EFAULT;
+	kmm_mm_lock(mm);
+	while (r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
+		memcpy(view, (const char *)from + (len - r.left), part);
+		end_piece(&r, page, view, part);
+	}
+	kmm_mm_unlock(mm);
+	if (done)
+		*done = len - r.left;
+	return r.left ? KMM_EFAULT : KMM_OK;
+}
+
+enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len)
+{
+	struct range r = { mm, to.v, len, KMM_WRITE };
+	struct kmm_page *page;
+	char *view;
+	size_t part;
+
+	if (!is_user_range(mm, to.v, len))
+		return KMM_EFAULT;
+	kmm_mm_lock(mm);
+	while (r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
+		memset(view, 0, part);
+		end_piece(&r, page, view, part);
+	}
+	kmm_mm_unlock(mm);
+	return r.left ? KMM_EFAULT : KMM_OK;
+}
+
+/* Copies up to and with the first 0; returns whether there was one. */
+static bool copy_string_part(char *to, const char *from, size_t len, size_t *copied)
+{
+	for (size_t i = 0; i < len; i++) {
+		to[i] = from[i];
+		if (!from[i]) {
+			*copied = i;
+			return true;
+		}
+	}
+	*copied = len;
+	return false;
+}
+
+enum kmm_status kmm_copy_in_string(struct kmm_mm *mm, char *to, struct kmm_uva from, size_t size, size_t *len)
+{
+	kmm_word task_size = kmm_mm_task_size(mm);
+	struct range r = { mm, from.v, size, KMM_READ };
+	struct kmm_page *page;
+	char *view;
+	size_t part, copied, total = 0;
+	bool ended = false;
+
+	if (from.v >= task_size)
+		return KMM_EFAULT;
+	if (r.left > task_size - from.v)
+		r.left = (size_t)(task_size - from.v);
+	kmm_mm_lock(mm);
+	while (!ended && r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
+		ended = copy_string_part(to + total, view, part, &copied);
+		total += copied;
+		end_piece(&r, page, view, part);
+	}
+	kmm_mm_unlock(mm);
+	if (!ended)
+		return r.left > 0 || total < size ? KMM_EFAULT : KMM_EOVERFLOW;
+	if (len)
+		*len = total;
+	return KMM_OK;
+}

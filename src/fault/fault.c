@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The entry of faults, their classification, and the writing of entries. The only loop that tries again is in
+ * kmm_fault_in().
+ */
+#include "fault/fault.h"
+
+#include "vm/backing.h"
+
+enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t pte_flags, enum kmm_access access)
+{
+	bool write = access == KMM_WRITE, shared = (vm_flags & KMM_VM_SHARED) != 0;
+
+	if (pte_flags & KMM_PTE_PRESENT) {
+		if (!write || (pte_flags & KMM_PTE_WRITE))
+			return KMM_CASE_SPURIOUS;
+		return shared ? KMM_CASE_MAKE_WRITABLE : KMM_CASE_COPY_ON_WRITE;
+	}
+	if (backed)
+		return write && !shared ? KMM_CASE_FILE_COPY : KMM_CASE_FILE;
+	return write ? KMM_CASE_ANON : KMM_CASE_ZERO;
+}
+
+/* ---- entries ---- */
+
+static void look(struct kmm_fault *f)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	unsigned long flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
+	struct kmm_ptref ref;
+
+	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &ref);
+	f->raw = f->has_table ? kmm_pt_read(mm->k, &ref) : 0;
+	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
+	f->pte = kmm_pt_decode(mm->k, f->raw);
+}
+
+static void drop_old(struct kmm_fault *f, struct kmm_page *old)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	struct kmm_tlb tlb;
+
+	kmm_tlb_begin(mm->k, &tlb, &mm->space);
+	kmm_tlb_note(mm->k, &tlb, f->addr, kmm_page_kind(old) == KMM_KIND_ZERO ? NULL : old);
+	kmm_tlb_flush(mm->k, &tlb);
+}
+
+enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint32_t leaf, const struct kmm_page *source)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	struct kmm *k = mm->k;
+	struct kmm_page *old = f->raw ? kmm_pfn_to_page(k, f->pte.pfn) : NULL;
+	struct kmm_pte pte = { kmm_page_to_pfn(k, page), leaf };
+	struct kmm_ptref ref;
+	unsigned long flags;
+	bool same;
+
+	if (!f->has_table && kmm_pt_make(k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
+		return KMM_ENOMEM;
+	flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
+	same = kmm_pt_lookup(k, &mm->space, f->addr, &ref) && kmm_pt_read(k, &ref) == f->raw &&
+	       !(source && kmm_page_is_cut_off(k, source));
+	if (same) {
+		kmm_pt_write(k, &mm->space, &ref, f->addr, kmm_pt_encode(k, pte));
+		if (old)
+			kmm_vma_count_page(f->vma, old, false);
+		kmm_vma_count_page(f->vma, page, true);
+	}
+	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
+	if (same && old)
+		drop_old(f, old);
+	return same ? KMM_OK : KMM_EAGAIN;
+}
+
+enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, uint32_t add, bool (*may)(const struct kmm_page *page))
+{
+	struct kmm_mm *mm = f->vma->mm;
+	struct kmm *k = mm->k;
+	struct kmm_pte pte = { f->pte.pfn, f->pte.flags | add };
+	unsigned long flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
+	struct kmm_ptref ref;
+	bool same = kmm_pt_lookup(k, &mm->space, f->addr, &ref) && kmm_pt_read(k, &ref) == f->raw &&
+		    (!may || may(kmm_pfn_to_page(k, f->pte.pfn)));
+
+	if (same)
+		kmm_pt_write(k, &mm->space, &ref, f->addr, kmm_pt_encode(k, pte));
+	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
+	if (!same)
+		return KMM_EAGAIN;
+	/* Other processors may hold the weaker translation; they fault once more at worst, but ours must not. */
+	drop_old(f, k->vm->zero_page);
+	return KMM_OK;
+}
+
+struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
+{
+	struct kmm *k = f->vma->mm->k;
+	struct kmm_page *page;
+
+	if (kmm_anon_prepare(f->vma) != KMM_OK)
+		return NULL;
+	page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	if (!page)
+		return NULL;
+	kmm_page_set_owner(k, page, f->vma->anon);
+	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
+	return page;
+}
+
+/* ---- the way in ---- */
+
+static enum kmm_status dispatch(struct kmm_fault *f)
+{
+	switch (kmm_fault_classify(f->vma->flags, f->vma->backing != NULL, f->pte.flags, f->access)) {
+	case KMM_CASE_ZERO:
+		return kmm_fault_zero(f);
+	case KMM_CASE_ANON:
+		return kmm_fault_anon(f);
+	case KMM_CASE_FILE:
+		return kmm_fault_file(f);
+	case KMM_CASE_FILE_COPY:
+		return kmm_fault_file_copy(f);
+	case KMM_CASE_COPY_ON_WRITE:
+		return kmm_fault_cow(f);
+	case KMM_CASE_MAKE_WRITABLE:
+		return kmm_fault_make_writable(f);
+	case KMM_CASE_SPURIOUS:
+		break;
+	}
+	return KMM_OK;
+}
+
+/* Any right makes memory readable, and executable where the processor cannot tell. */
+static bool allows(const struct kmm *k, uint32_t vm_flags, enum kmm_access access)
+{
+	if (access == KMM_WRITE)
+		return (vm_flags & KMM_VM_WRITE) != 0;
+	if (access == KMM_EXEC && kmm_fmt(k)->has_nx && !k->machine.no_nx)
+		return (vm_flags & KMM_VM_EXEC) != 0;
+	return (vm_flags & KMM_VM_ACCESS) != 0;
+}
+
+static enum kmm_fault_kind verdict(enum kmm_status status)
+{
+	switch (status) {
+	case KMM_OK:
+		return KMM_FAULT_OK;
+	case KMM_ENOMEM:
+		return KMM_FAULT_OOM;
+	case KMM_ERANGE:
+		return KMM_FAULT_BUS_ADRERR;
+	default:
+		return KMM_FAULT_BUS_EIO;
+	}
+}
+
+enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
+	struct kmm_fault f = { .vma = kmm_mm_find(mm, addr), .addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1),
+			       .access = access };
+	enum kmm_status status;
+
+	if (!f.vma)
+		return KMM_FAULT_SEGV_MAPERR;
+	if (addr < f.vma->start) {
+		if (!(f.vma->flags & KMM_VM_GROWSDOWN))
+			return KMM_FAULT_SEGV_MAPERR;
+		status = kmm_vma_grow_down(f.vma, addr);
+		if (status)
+			return status == KMM_ENOMEM ? KMM_FAULT_OOM : KMM_FAULT_SEGV_MAPERR;
+	}
+	if (!allows(mm->k, f.vma->flags, access))
+		return KMM_FAULT_SEGV_ACCERR;
+	do {
+		look(&f);
+		status = dispatch(&f);
+	} while (status == KMM_EAGAIN);
+	return verdict(status);
+}
+
+enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info)
+{
+	enum kmm_fault_kind kind = KMM_FAULT_SEGV_MAPERR;
+
+	kmm_mm_lock(mm);
+	mm->faults++;
+	kmm_trace(mm->k, KMM_EV_FAULT, info->addr.v, info->access, 0, info->stack_pointer.v);
+	if (info->addr.v < kmm_mm_task_size(mm))
+		kind = kmm_fault_in(mm, info->addr.v, info->access);
+	kmm_trace(mm->k, KMM_EV_FAULT_DONE, info->addr.v, kind, 0, 0);
+	kmm_mm_unlock(mm);
+	return kind;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A fault on its way through the handlers.
+ *
+ *	find the area -> look at the entry -> classify -> one handler -> install under the table's lock
+ *	                        ^                              |
+ *	                        +------ the entry changed -----+
+ *
+ * Handlers allocate without spin locks, so the entry is compared again before it is written; if it is not what was
+ * seen, everything is given back and the fault looks again. The space's lock is held throughout: only truncations and the
+ * processors' accessed and dirty bits come in between.
+ *
+ * Handlers return KMM_OK, KMM_EAGAIN (look again), KMM_ENOMEM, KMM_ERANGE (beyond the end of the backing), KMM_EIO.
+ */
+#ifndef KMM_FAULT_FAULT_H
+#define KMM_FAULT_FAULT_H
+
+#include "vm/mm.h"
+
+enum kmm_fault_case {
+	KMM_CASE_SPURIOUS,      /* the entry allows it already */
+	KMM_CASE_ZERO,          /* first read of private anonymous memory: the zero page */
+	KMM_CASE_ANON,          /* first write: a cleared page */
+	KMM_CASE_FILE,          /* a page of the backing itself */
+	KMM_CASE_FILE_COPY,     /* first touch is a write to a private mapping of a backing */
+	KMM_CASE_COPY_ON_WRITE, /* write to a private page that is read-only in the table */
+	KMM_CASE_MAKE_WRITABLE  /* write to a shared page that is */
+};
+
+struct kmm_fault {
+	struct kmm_vma *vma;
+	kmm_word addr;           /* of the page */
+	enum kmm_access access;
+	bool has_table;
+	uint64_t raw;            /* the entry as seen; 0: none */
+	struct kmm_pte pte;      /* the same, decoded */
+};
+
+/* Pure. vm_flags and backed: the area's; pte_flags: the entry's. The area allows the access. */
+enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t pte_flags, enum kmm_access access);
+
+/* Makes an access to addr possible. m held; addr is below the task size. */
+enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access);
+
+/* Writes an entry for page, whose reference goes to it on success, in place of what was seen; drops what was there.
+ * source (may be NULL): the cached page whose content page has. errors: KMM_EAGAIN, KMM_ENOMEM. */
+enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint32_t leaf, const struct kmm_page *source);
+/* Adds flags to the entry that was seen, if it is still so and `may` (may be NULL) agrees under the lock. */
+enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, uint32_t flags, bool (*may)(const struct kmm_page *page));
+
+/* A page for private content in f's area: kind ANON, owner and index set, content undefined. NULL: no memory. */
+struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);
+
+/* One handler per case. */
+enum kmm_status kmm_fault_zero(struct kmm_fault *f);
+enum kmm_status kmm_fault_anon(struct kmm_fault *f);
+enum kmm_status kmm_fault_file(struct kmm_fault *f);
+enum kmm_status kmm_fault_file_copy(struct kmm_fault *f);
+enum kmm_status kmm_fault_cow(struct kmm_fault *f);
+enum kmm_status kmm_fault_make_writable(struct kmm_fault *f);
+
+#endif

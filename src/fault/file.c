@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults on memory with a backing, by the backing's operations alone: the page itself is shown, or copied at once when
+ * the first touch of a private mapping is a write.
+ */
+#include "fault/fault.h"
+
+#include "vm/backing.h"
+
+/* An embedder's operation may hand out frames of its own; a frame whose descriptor has no map count cannot be shown. */
+static bool can_be_mapped(const struct kmm_page *page)
+{
+	enum kmm_kind kind = kmm_page_kind(page);
+
+	return kind == KMM_KIND_FILE || kind == KMM_KIND_KERNEL || kind == KMM_KIND_RESERVED;
+}
+
+static enum kmm_status get_page(struct kmm_fault *f, struct kmm_page **out)
+{
+	struct kmm_backing *backing = f->vma->backing;
+	enum kmm_status status = backing->ops->get_page(backing, kmm_vma_index(f->vma, f->addr), out);
+
+	if (status == KMM_OK && !can_be_mapped(*out)) {
+		kmm_put_page(backing->k, *out);
+		status = KMM_EIO;
+	}
+	return status == KMM_EAGAIN ? KMM_EIO : status;
+}
+
+static enum kmm_status announce_write(struct kmm_fault *f, struct kmm_page *page)
+{
+	struct kmm_backing *backing = f->vma->backing;
+
+	if (!backing->ops->make_writable)
+		return KMM_OK;
+	return backing->ops->make_writable(backing, kmm_vma_index(f->vma, f->addr), page);
+}
+
+/* Shared pages are writable from the start unless the backing wants to hear of the first write. */
+static uint32_t write_flags(const struct kmm_fault *f)
+{
+	if (kmm_vma_is_private(f->vma) || !(f->vma->flags & KMM_VM_WRITE))
+		return 0;
+	if (f->access == KMM_WRITE)
+		return KMM_PTE_WRITE | KMM_PTE_DIRTY;
+	return f->vma->backing->ops->make_writable ? 0 : KMM_PTE_WRITE;
+}
+
+enum kmm_status kmm_fault_file(struct kmm_fault *f)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	struct kmm_page *page;
+	enum kmm_status status = get_page(f, &page);
+
+	if (status)
+		return status;
+	if (f->access == KMM_WRITE)
+		status = announce_write(f, page);
+	if (status == KMM_OK)
+		status = kmm_fault_install(f, page, kmm_vma_leaf(mm->k, f->vma->flags) | write_flags(f), page);
+	if (status)
+		kmm_put_page(mm->k, page);
+	else
+		mm->file_maps++;
+	return status;
+}
+
+enum kmm_status kmm_fault_file_copy(struct kmm_fault *f)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	struct kmm_page *source, *page;
+	enum kmm_status status = get_page(f, &source);
+
+	if (status)
+		return status;
+	page = kmm_fault_new_page(f);
+	if (!page) {
+		kmm_put_page(mm->k, source);
+		return KMM_ENOMEM;
+	}
+	kmm_copy_page(mm->k, page, source);
+	status = kmm_fault_install(f, page, kmm_vma_leaf(mm->k, f->vma->flags) | KMM_PTE_WRITE | KMM_PTE_DIRTY, source);
+	kmm_put_page(mm->k, source);
+	if (status)
+		kmm_put_page(mm->k, page);
+	else
+		mm->cow_copies++;
+	return status;
+}
+
+enum kmm_status kmm_fault_make_writable(struct kmm_fault *f)
+{
+	struct kmm *k = f->vma->mm->k;
+	struct kmm_page *page = kmm_pfn_to_page(k, f->pte.pfn);
+	enum kmm_status status = announce_write(f, page);
+
+	return status ? status : kmm_fault_upgrade(f, KMM_PTE_WRITE | KMM_PTE_DIRTY, NULL);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Backings: references, the list of areas that show one, and the two kinds that the core makes by itself: shared
+ * anonymous memory and frames of the embedder.
+ */
+#include "vm/backing.h"
+
+#include "vm/mm.h"
+#include "vm/shm.h"
+
+void kmm_backing_init(struct kmm_backing *backing, struct kmm *k, const struct kmm_backing_ops *ops)
+{
+	*backing = (struct kmm_backing){ .ops = ops, .k = k, .refs = 1 };
+}
+
+void kmm_backing_get(struct kmm_backing *backing)
+{
+	struct kmm *k = backing->k;
+	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+
+	KMM_ASSERT(k, backing->refs > 0);
+	backing->refs++;
+	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+}
+
+void kmm_backing_put(struct kmm_backing *backing)
+{
+	struct kmm *k = backing->k;
+	struct kmm_mapping *mapping = backing->mappings;
+	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+	bool last = --backing->refs == 0;
+
+	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+	if (!last)
+		return;
+	if (mapping) {
+		KMM_ASSERT(k, kmm_list_empty(&mapping->vmas));
+		backing->mappings = NULL;
+		kmm_cache_free(k, k->vm->mapping_cache, mapping);
+	}
+	backing->ops->release(backing);
+}
+
+/* Two first users may come at once; the one who is late gives its own back. */
+struct kmm_mapping *kmm_mapping_get(struct kmm_backing *backing)
+{
+	struct kmm *k = backing->k;
+	struct kmm_mapping *mapping = backing->mappings;
+	unsigned long flags;
+
+	if (mapping)
+		return mapping;
+	mapping = kmm_cache_alloc(k, k->vm->mapping_cache, KMM_GFP_KERNEL);
+	if (!mapping)
+		return NULL;
+	*mapping = (struct kmm_mapping){ .backing = backing };
+	kmm_list_init(&mapping->vmas);
+	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+	if (!backing->mappings) {
+		backing->mappings = mapping;
+		mapping = NULL;
+	}
+	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+	if (mapping)
+		kmm_cache_free(k, k->vm->mapping_cache, mapping);
+	return backing->mappings;
+}
+
+/* The part of vma that shows pages [first, end) of its backing. false: none. */
+static bool clip(const struct kmm_vma *vma, uint64_t first, uint64_t end, kmm_word *from, kmm_word *to)
+{
+	uint64_t nr = kmm_vma_pages(vma);
+
+	if (end <= vma->pgoff || first >= vma->pgoff + nr)
+		return false;
+	*from = first <= vma->pgoff ? vma->start : vma->start + ((kmm_word)(first - vma->pgoff) << KMM_PAGE_SHIFT);
+	*to = end - vma->pgoff >= nr ? vma->end : vma->start + ((kmm_word)(end - vma->pgoff) << KMM_PAGE_SHIFT);
+	return true;
+}
+
+void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end)
+{
+	for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next) {
+		struct kmm_vma *vma = kmm_container(l, struct kmm_vma, by_backing);
+		struct kmm_tlb tlb;
+		kmm_word from, to;
+
+		if (!clip(vma, first, end, &from, &to))
+			continue;
+		kmm_tlb_begin(k, &tlb, &vma->mm->space);
+		kmm_zap(vma, from, to, &tlb);
+		kmm_tlb_flush(k, &tlb);
+	}
+}
+
+bool kmm_page_is_cut_off(const struct kmm *k, const struct kmm_page *page)
+{
+	return kmm_page_kind(page) == KMM_KIND_FILE && kmm_page_owner(k, page) == NULL;
+}
+
+void kmm_page_set_dirty(struct kmm_page *page)
+{
+	if (!(page->flags & KMM_PG_DIRTY))
+		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
+}
+
+/* ---- shared anonymous memory ---- */
+
+static void free_shm(struct kmm_file *file)
+{
+	struct kmm *k = file->backing.k;
+
+	kmm_cache_free(k, k->vm->shm_cache, file);
+}
+
+struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size)
+{
+	struct kmm_shm *shm = kmm_cache_alloc(k, k->vm->shm_cache, KMM_GFP_KERNEL);
+	unsigned long flags;
+
+	if (!shm)
+		return NULL;
+	kmm_file_init(&shm->file, k, size, "/dev/zero (deleted)");
+	shm->file.destroy = free_shm;
+	shm->file.backing.dev_minor = 1;
+	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+	shm->file.backing.ino = ++k->vm->next_ino;
+	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+	return &shm->file.backing;
+}
+
+/* ---- frames of the embedder ---- */
+
+struct special {
+	struct kmm_backing backing; /* first */
+	const char *name;
+	kmm_word nr;
+	struct kmm_page *page[];
+};
+
+static enum kmm_status special_page(struct kmm_backing *backing, uint64_t index, struct kmm_page **out)
+{
+	struct special *special = (struct special *)backing;
+
+	if (index >= special->nr)
+		return KMM_ERANGE;
+	*out = special->page[index];
+	kmm_get_page(backing->k, *out);
+	return KMM_OK;
+}
+
+static void special_release(struct kmm_backing *backing)
+{
+	struct special *special = (struct special *)backing;
+
+	for (kmm_word i = 0; i < special->nr; i++)
+		kmm_put_page(backing->k, special->page[i]);
+	kmm_kfree(backing->k, special);
+}
+
+static const char *special_name(struct kmm_backing *backing)
+{
+	return ((struct special *)backing)->name;
+}
+
+static const struct kmm_backing_ops special_ops = {
+	.get_page = special_page, .release = special_release, .name = special_name
+};
+
+bool kmm_backing_is_special(const struct kmm_backing *backing)
+{
+	return backing->ops == &special_ops;
+}
+
+struct kmm_backing *kmm_special_create(struct kmm *k, struct kmm_page *const *pages, kmm_word nr, const char *name)
+{
+	struct special *special = kmm_kmalloc(k, sizeof(*special) + (size_t)nr * sizeof(special->page[0]), KMM_GFP_KERNEL);
+
+	if (!special)
+		return NULL;
+	kmm_backing_init(&special->backing, k, &special_ops);
+	special->name = name;
+	special->nr = nr;
+	for (kmm_word i = 0; i < nr; i++) {
+		special->page[i] = pages[i];
+		kmm_get_page(k, pages[i]);
+	}
+	return &special->backing;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The core's side of a backing: which areas show it, and for files the index of cached pages.
+ *
+ * struct kmm_backing is the embedder's memory, so descriptors cannot name it; they name its struct kmm_mapping,
+ * which lies in the machine's low memory and is made when the backing is first mapped or cached.
+ */
+#ifndef KMM_VM_BACKING_H
+#define KMM_VM_BACKING_H
+
+#include "vm/vm.h"
+
+struct kmm_mapping {
+	struct kmm_mutex lock;       /* KMM_LOCK_BACKING; b */
+	struct kmm_list vmas;        /* b: by kmm_vma.by_backing */
+	struct kmm_backing *backing; /* constant */
+};
+
+/* The mapping of a backing, made if need be. NULL: no memory. */
+struct kmm_mapping *kmm_mapping_get(struct kmm_backing *backing);
+/* The one it has; NULL: none yet. */
+static inline struct kmm_mapping *kmm_mapping_of(const struct kmm_backing *backing) { return backing->mappings; }
+
+/* Unmaps pages [first, end) of the backing from every space, private copies too. b held. */
+void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end);
+
+/* A zero-filled object for shared anonymous memory, one reference. NULL: no memory. */
+struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size);
+/* A backing over frames of the embedder; takes references. NULL: no memory. */
+struct kmm_backing *kmm_special_create(struct kmm *k, struct kmm_page *const *pages, kmm_word nr, const char *name);
+bool kmm_backing_is_special(const struct kmm_backing *backing);
+
+/* Does the page still belong to the backing, or was it cut off meanwhile? t held by the asker, b by the cutter. */
+bool kmm_page_is_cut_off(const struct kmm *k, const struct kmm_page *page);
+/* Dirty marks come from several spaces at once. */
+void kmm_page_set_dirty(struct kmm_page *page);
+
+/* ---- page index: page number to descriptor (radix.c). b held by all callers ---- */
+struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index);
+/* errors: KMM_ENOMEM. The index must be free. */
+KMM_MUST_CHECK enum kmm_status kmm_radix_insert(struct kmm *k, void **root, uint64_t index, struct kmm_page *page);
+void kmm_radix_remove(struct kmm *k, void **root, uint64_t index);
+/* The first page at or above *index; *index becomes its number. NULL: none. */
+struct kmm_page *kmm_radix_next(struct kmm *k, void *root, uint64_t *index);
+
+#endif

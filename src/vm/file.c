@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page cache of a struct kmm_file: pages come in by fill, or as zeros, and stay until they are cut off or the
+ * file goes. They prefer high memory and are touched through windows only.
+ *
+ * A cached page has one reference for the cache; its descriptor names the file's mapping and its page number. Cutting
+ * off (truncate) first takes that name away, then unmaps: a fault that had the page in hand sees at its last look,
+ * under the lock of the page table, that the page is cut off, or has entered it early enough to be unmapped.
+ *
+ * Lock: b (the mapping's mutex) for size, index and nr_pages. The file's fill function runs with it held.
+ */
+#include "vm/backing.h"
+
+#include "base/math.h"
+#include "kmm/kmap.h"
+#include "phys/alloc.h"
+
+static uint64_t nr_file_pages(uint64_t size)
+{
+	return (size >> KMM_PAGE_SHIFT) + ((size & (KMM_PAGE_SIZE - 1)) != 0);
+}
+
+static enum kmm_status file_get_page(struct kmm_backing *backing, uint64_t index, struct kmm_page **out)
+{
+	return kmm_file_page((struct kmm_file *)backing, index, out);
+}
+
+static const char *file_name(struct kmm_backing *backing)
+{
+	const char *name = ((struct kmm_file *)backing)->name;
+
+	return name ? name : "";
+}
+
+/* Takes pages from `first` on out of the cache. */
+static void cut_off(struct kmm_file *file, uint64_t first)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_page *page;
+
+	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL; index++) {
+		kmm_radix_remove(k, &file->pages, index);
+		file->nr_pages--;
+		kmm_page_set_owner(k, page, NULL);
+		kmm_put_page(k, page);
+	}
+}
+
+static void file_release(struct kmm_backing *backing)
+{
+	struct kmm_file *file = (struct kmm_file *)backing;
+
+	cut_off(file, 0);
+	if (file->destroy)
+		file->destroy(file);
+}
+
+static const struct kmm_backing_ops file_ops = {
+	.get_page = file_get_page, .release = file_release, .name = file_name
+};
+
+void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name)
+{
+	*file = (struct kmm_file){ .size = size, .name = name };
+	kmm_backing_init(&file->backing, k, &file_ops);
+}
+
+/* ---- pages ---- */
+
+/* fill may sleep, so its view is a lasting one. */
+static enum kmm_status fill_page(struct kmm_file *file, uint64_t index, struct kmm_page *page)
+{
+	struct kmm *k = file->backing.k;
+	enum kmm_status status;
+	void *to;
+
+	kmm_clear_page(k, page);
+	if (!file->fill || index >= nr_file_pages(file->size))
+		return KMM_OK;
+	to = kmm_kmap(k, page);
+	if (!to)
+		return KMM_ENOMEM;
+	status = file->fill(file, index, to);
+	kmm_kunmap(k, page);
+	return status;
+}
+
+static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER, 0, KMM_KIND_FILE, "file page");
+	enum kmm_status status;
+
+	if (!page)
+		return KMM_ENOMEM;
+	status = fill_page(file, index, page);
+	if (status == KMM_OK)
+		status = kmm_radix_insert(k, &file->pages, index, page);
+	if (status) {
+		kmm_put_page(k, page);
+		return status;
+	}
+	kmm_page_set_owner(k, page, kmm_mapping_of(&file->backing));
+	kmm_page_set_index(k, page, index);
+	file->nr_pages++;
+	*out = page;
+	return KMM_OK;
+}
+
+/* The page, without a reference for the caller; also beyond the end. b held. */
+static enum kmm_status find_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+{
+	*out = kmm_radix_get(file->backing.k, file->pages, index);
+	return *out ? KMM_OK : add_page(file, index, out);
+}
+
+enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	enum kmm_status status = KMM_ERANGE;
+
+	if (!mapping)
+		return KMM_ENOMEM;
+	kmm_mutex_lock(k, &mapping->lock);
+	if (index < nr_file_pages(file->size))
+		status = find_page(file, index, out);
+	if (status == KMM_OK)
+		kmm_get_page(k, *out);
+	kmm_mutex_unlock(k, &mapping->lock);
+	return status;
+}
+
+/* ---- reading and writing ---- */
+
+static size_t part_of_page(uint64_t pos, size_t len)
+{
+	size_t rest = KMM_PAGE_SIZE - (size_t)(pos & (KMM_PAGE_SIZE - 1));
+
+	return len < rest ? len : rest;
+}
+
+static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, size_t len)
+{
+	struct kmm *k = file->backing.k;
+	uint64_t index = pos >> KMM_PAGE_SHIFT;
+	struct kmm_page *page = kmm_radix_get(k, file->pages, index);
+	const char *from;
+
+	if (!page && !file->fill) { /* a hole needs no page to be read */
+		memset(to, 0, len);
+		return KMM_OK;
+	}
+	if (!page) {
+		enum kmm_status status = add_page(file, index, &page);
+
+		if (status)
+			return status;
+	}
+	from = kmm_kmap_local(k, page);
+	memcpy(to, from + (pos & (KMM_PAGE_SIZE - 1)), len);
+	kmm_kunmap_local(k, from);
+	return KMM_OK;
+}
+
+enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	enum kmm_status status = KMM_OK;
+
+	*done = 0;
+	if (!mapping)
+		return KMM_ENOMEM;
+	kmm_mutex_lock(k, &mapping->lock);
+	len = pos < file->size ? (size_t)kmm_min_u64(len, file->size - pos) : 0;
+	while (*done < len && status == KMM_OK) {
+		size_t part = part_of_page(pos + *done, len - *done);
+
+		status = read_part(file, pos + *done, (char *)to + *done, part);
+		if (status == KMM_OK)
+			*done += part;
+	}
+	kmm_mutex_unlock(k, &mapping->lock);
+	return status;
+}
+
+static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_page *page;
+	enum kmm_status status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
+	char *to;
+
+	if (status)
+		return status;
+	to = kmm_kmap_local(k, page);
+	memcpy(to + (pos & (KMM_PAGE_SIZE - 1)), from, len);
+	kmm_kunmap_local(k, to);
+	kmm_page_set_dirty(page);
+	if (pos + len > file->size)
+		file->size = pos + len;
+	return KMM_OK;
+}
+
+enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *from, size_t len, size_t *done)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	enum kmm_status status = KMM_OK;
+	uint64_t end;
+
+	*done = 0;
+	if (kmm_add_overflows(pos, len, &end) || end > (uint64_t)INT64_MAX)
+		return KMM_EINVAL;
+	if (!mapping)
+		return KMM_ENOMEM;
+	kmm_mutex_lock(k, &mapping->lock);
+	while (*done < len && status == KMM_OK) {
+		size_t part = part_of_page(pos + *done, len - *done);
+
+		status = write_part(file, pos + *done, (const char *)from + *done, part);
+		if (status == KMM_OK)
+			*done += part;
+	}
+	kmm_mutex_unlock(k, &mapping->lock);
+	return status;
+}
+
+/* ---- truncating ---- */
+
+/* What lies behind the new end in its page reads as zeros should the file grow again. */
+static void clear_tail(struct kmm_file *file)
+{
+	struct kmm *k = file->backing.k;
+	size_t tail = (size_t)(file->size & (KMM_PAGE_SIZE - 1));
+	struct kmm_page *page = tail ? kmm_radix_get(k, file->pages, file->size >> KMM_PAGE_SHIFT) : NULL;
+	char *at;
+
+	if (!page)
+		return;
+	at = kmm_kmap_local(k, page);
+	memset(at + tail, 0, KMM_PAGE_SIZE - tail);
+	kmm_kunmap_local(k, at);
+	kmm_page_set_dirty(page);
+}
+
+enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	bool shrinks;
+
+	if (size > (uint64_t)INT64_MAX)
+		return KMM_EINVAL;
+	if (!mapping)
+		return KMM_ENOMEM;
+	kmm_mutex_lock(k, &mapping->lock);
+	shrinks = size < file->size;
+	if (shrinks && file->fill && (size & (KMM_PAGE_SIZE - 1))) {
+		/* The page with the new end must be cached, or a later fill would bring its old tail back. */
+		struct kmm_page *page;
+		enum kmm_status status = find_page(file, size >> KMM_PAGE_SHIFT, &page);
+
+		if (status) {
+			kmm_mutex_unlock(k, &mapping->lock);
+			return status;
+		}
+	}
+	file->size = size;
+	if (shrinks) {
+		clear_tail(file);
+		cut_off(file, nr_file_pages(size));
+		kmm_mapping_unmap(k, mapping, nr_file_pages(size), UINT64_MAX);
+	}
+	kmm_mutex_unlock(k, &mapping->lock);
+	return KMM_OK;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork: the child gets the same areas, and the entries of those areas that have private pages. A private page that was
+ * writable becomes read-only in both, so the first who writes copies it. Entries of all other areas come back by faults.
+ *
+ * Entries are copied in batches: the parent's table is read and write-protected under its lock, with a reference taken
+ * for each entry, then the child's is written under its own, so two tables are never locked at once. The area's
+ * backing is locked over both, or a truncation in between would miss the child.
+ *
+ * Running out of memory undoes the child as its exit would; the parent keeps the write protection, which its next write
+ * lifts without a copy.
+ */
+#include "vm/space.h"
+
+enum { BATCH = 64 };
+
+struct batch {
+	struct kmm_vma *vma;     /* the parent's */
+	struct kmm_tlb *tlb;     /* the parent's */
+	kmm_word next;           /* first address not looked at */
+	unsigned nr;
+	struct {
+		kmm_word va;
+		uint64_t raw;    /* as the child is to have it */
+		struct kmm_page *page;
+	} at[BATCH];
+};
+
+static void collect_entry(struct batch *b, const struct kmm_ptref *ref, kmm_word va, uint64_t raw)
+{
+	struct kmm *k = b->vma->mm->k;
+	struct kmm_pte pte = kmm_pt_decode(k, raw);
+	struct kmm_page *page = kmm_pfn_to_page(k, pte.pfn);
+
+	if (kmm_vma_is_private(b->vma) && (pte.flags & KMM_PTE_WRITE)) {
+		pte.flags &= ~(uint32_t)KMM_PTE_WRITE;
+		raw = kmm_pt_encode(k, pte);
+		kmm_pt_write(k, &b->vma->mm->space, ref, va, raw);
+		kmm_tlb_note(k, b->tlb, va, NULL);
+	}
+	if (kmm_page_kind(page) != KMM_KIND_ZERO) {
+		kmm_get_page(k, page);
+		atomic_fetch_add_explicit(&page->count, 1, memory_order_relaxed);
+	}
+	b->at[b->nr].va = va;
+	b->at[b->nr].raw = raw;
+	b->at[b->nr++].page = page;
+}
+
+/* A batch is one table's entries: it ends with the run, or when it is full. */
+static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct batch *b = arg;
+	struct kmm *k = b->vma->mm->k;
+
+	for (unsigned i = 0; i < nr; i++) {
+		struct kmm_ptref ref = kmm_ptref_at(k, first, i);
+		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+		uint64_t raw = kmm_pt_read(k, &ref);
+
+		if (raw && b->nr == BATCH) {
+			b->next = at;
+			return false;
+		}
+		if (raw)
+			collect_entry(b, &ref, at, raw);
+	}
+	b->next = va + ((kmm_word)nr << KMM_PAGE_SHIFT);
+	return b->nr == 0;
+}
+
+/* The references of a batch are given up again. */
+static void drop_batch(struct batch *b)
+{
+	struct kmm *k = b->vma->mm->k;
+
+	for (unsigned i = 0; i < b->nr; i++) {
+		struct kmm_page *page = b->at[i].page;
+
+		if (kmm_page_kind(page) == KMM_KIND_ZERO)
+			continue;
+		atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
+		kmm_put_page(k, page);
+	}
+}
+
+static void count_resident(struct kmm_mm *child, const struct kmm_vma *vma, const struct kmm_page *page)
+{
+	if (kmm_page_kind(page) == KMM_KIND_ANON)
+		child->rss[KMM_RSS_ANON]++;
+	else if (kmm_page_kind(page) != KMM_KIND_ZERO)
+		child->rss[vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE]++;
+}
+
+static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
+{
+	struct kmm *k = child->k;
+	struct kmm_ptref first, ref;
+	unsigned long flags;
+	bool found;
+
+	if (kmm_pt_make(k, &child->space, b->at[0].va, KMM_GFP_KERNEL) != KMM_OK)
+		return KMM_ENOMEM;
+	flags = kmm_spin_lock(k, &child->space.lock, KMM_LOCK_PT);
+	found = kmm_pt_lookup(k, &child->space, b->at[0].va, &first);
+	KMM_ASSERT(k, found);
+	for (unsigned i = 0; i < b->nr; i++) {
+		ref = kmm_ptref_at(k, &first, (unsigned)((b->at[i].va - b->at[0].va) >> KMM_PAGE_SHIFT));
+		kmm_pt_write(k, &child->space, &ref, b->at[i].va, b->at[i].raw);
+		count_resident(child, b->vma, b->at[i].page);
+	}
+	kmm_spin_unlock(k, &child->space.lock, KMM_LOCK_PT, flags);
+	return KMM_OK;
+}
+
+static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, struct kmm_tlb *tlb)
+{
+	struct kmm *k = child->k;
+	struct batch b = { .vma = vma, .tlb = tlb, .next = vma->start };
+	enum kmm_status status = KMM_OK;
+	kmm_word resume;
+	bool done = false;
+
+	kmm_edit_begin(k, vma->backing);
+	while (!done && b.next < vma->end && status == KMM_OK) {
+		b.nr = 0;
+		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, collect_run, &b, &resume);
+		if (b.nr == 0)
+			continue;
+		status = install_batch(child, &b);
+		if (status)
+			drop_batch(&b);
+	}
+	kmm_edit_end(k, vma->backing);
+	return status;
+}
+
+static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, struct kmm_tlb *tlb)
+{
+	struct kmm *k = child->k;
+	struct kmm_reserve r;
+	struct kmm_vma *copy;
+
+	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(k, kmm_vma_pages(vma)))
+		return KMM_ENOMEM;
+	if (kmm_reserve(child, &r, 1, 1, vma->start, vma->start) != KMM_OK)
+		return KMM_ENOMEM;
+	copy = kmm_reserve_take(child, &r);
+	*copy = *vma;
+	copy->mm = child;
+	copy->anon = NULL;
+	copy->flags &= ~(uint32_t)KMM_VM_LOCKED;
+	if (copy->backing)
+		kmm_backing_get(copy->backing);
+	kmm_edit_begin(k, copy->backing);
+	kmm_vma_link(child, copy);
+	kmm_anon_link_child(copy, vma);
+	kmm_edit_end(k, copy->backing);
+	kmm_reserve_drop(child, &r);
+	kmm_mm_account(child, copy->flags, kmm_vma_pages(copy));
+	return vma->anon ? copy_entries(child, vma, tlb) : KMM_OK;
+}
+
+static enum kmm_status copy_areas(struct kmm_mm *child, struct kmm_mm *parent)
+{
+	enum kmm_status status = KMM_OK;
+	struct kmm_tlb tlb;
+
+	kmm_tlb_begin(parent->k, &tlb, &parent->space);
+	for (struct kmm_vma *vma = kmm_mm_first(parent); vma && status == KMM_OK; vma = kmm_vma_next(vma))
+		if (!(vma->flags & KMM_VM_DONTCOPY))
+			status = copy_area(child, vma, &tlb);
+	kmm_tlb_flush(parent->k, &tlb);
+	return status;
+}
+
+static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
+{
+	child->mmap_base = parent->mmap_base;
+	child->legacy_base = parent->legacy_base;
+	child->start_brk = parent->start_brk;
+	child->brk = parent->brk;
+	child->start_stack = parent->start_stack;
+	child->start_code = parent->start_code;
+	child->end_code = parent->end_code;
+}
+
+enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
+{
+	struct kmm_mm *child = kmm_mm_new(parent->k, &parent->limits);
+	enum kmm_status status;
+
+	if (!child)
+		return KMM_ENOMEM;
+	kmm_mm_lock(parent);
+	copy_values(child, parent);
+	status = copy_areas(child, parent);
+	kmm_mm_unlock(parent);
+	if (status) {
+		kmm_mm_put(child);
+		return status;
+	}
+	child->peak_rss = child->rss[KMM_RSS_ANON] + child->rss[KMM_RSS_FILE] + child->rss[KMM_RSS_SHMEM];
+	kmm_trace(parent->k, KMM_EV_FORK, parent->space.root.v, child->space.root.v, child->total_pages, 0);
+	*out = child;
+	return KMM_OK;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting tier c: caches, and the zero page that all untouched anonymous memory reads from.
+ */
+#include "vm/backing.h"
+#include "vm/mm.h"
+#include "vm/radix.h"
+#include "vm/shm.h"
+
+static enum kmm_status make_caches(struct kmm *k, struct kmm_vm *vm)
+{
+	const struct {
+		const char *name;
+		size_t size;
+		struct kmm_cache **cache;
+	} wanted[] = {
+		{ "mm_struct", sizeof(struct kmm_mm), &vm->mm_cache },
+		{ "vm_area", sizeof(struct kmm_vma), &vm->vma_cache },
+		{ "vm_area_node", sizeof(struct kmm_tree_node), &vm->node_cache },
+		{ "anon_family", sizeof(struct kmm_anon), &vm->anon_cache },
+		{ "file_mapping", sizeof(struct kmm_mapping), &vm->mapping_cache },
+		{ "page_index_node", sizeof(struct kmm_radix_node), &vm->radix_cache },
+		{ "shared_anon", sizeof(struct kmm_shm), &vm->shm_cache },
+	};
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		enum kmm_status status = kmm_cache_create(k, wanted[i].name, wanted[i].size, 0, 0, NULL, wanted[i].cache);
+
+		if (status)
+			return status;
+	}
+	return KMM_OK;
+}
+
+/* Best effort on the way out of a failed start: the caches hold nothing yet. */
+static void drop_caches(struct kmm *k, struct kmm_vm *vm)
+{
+	struct kmm_cache *const made[] = { vm->mm_cache, vm->vma_cache, vm->node_cache, vm->anon_cache,
+					   vm->mapping_cache, vm->radix_cache, vm->shm_cache };
+
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		if (made[i] && kmm_cache_destroy(k, made[i]) != KMM_OK)
+			kmm_warn(k, "a cache of user spaces could not be destroyed");
+}
+
+enum kmm_status kmm_vm_init(struct kmm *k)
+{
+	struct kmm_vm *vm = kmm_kzalloc(k, sizeof(*vm), KMM_GFP_KERNEL);
+
+	if (!vm)
+		return KMM_ENOMEM;
+	kmm_list_init(&vm->mms);
+	vm->random = k->machine.seed;
+	vm->next_ino = 1024; /* as Linux's own mount of shmem counts */
+	vm->zero_page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, 0, KMM_KIND_ZERO, "zero page");
+	if (!vm->zero_page || make_caches(k, vm) != KMM_OK) {
+		drop_caches(k, vm);
+		if (vm->zero_page)
+			kmm_phys_free(k, vm->zero_page, 0);
+		kmm_kfree(k, vm);
+		return KMM_ENOMEM;
+	}
+	k->vm = vm;
+	return KMM_OK;
+}
+
+enum kmm_status kmm_init_spaces(struct kmm *k)
+{
+	return kmm_vm_init(k);
+}

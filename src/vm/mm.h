@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A user address space inside: its VMAs, their rules, and the functions that the files of vm/ and fault/ share.
+ *
+ *	struct kmm_mm --- tree, list ---> struct kmm_vma ---> backing (content), anon (private pages)
+ *	     |                                 ^
+ *	     +--- space (page tables)          +--- lists in the backing's mapping and in the anon object (rmap)
+ *
+ * Locks, in order: m: mm->lock (mutex). b: the backing's mapping (mutex). a: anon->lock (spin). t: mm->space.lock.
+ * start, end and pgoff of a VMA change under m and, as far as it has them, b and a, so that a reverse walk
+ * which holds only b or a sees them consistent.
+ *
+ * Every operation looks first, then reserves what it can need (struct kmm_reserve, page tables), then changes:
+ * a lack of memory leaves the space as it was. Where Linux leaves a half-done call after another error
+ * (mprotect over a hole, mremap onto a fixed place), so does this.
+ */
+#ifndef KMM_VM_MM_H
+#define KMM_VM_MM_H
+
+#include <stdatomic.h>
+
+#include "base/math.h"
+#include "kmm/kmap.h"
+#include "kmm/observe.h"
+#include "pt/pt.h"
+#include "vm/tree.h"
+
+/* Flags of a VMA. The low bits are Linux's VM_ numbers; the low three are also KMM_PROT_ bits. Areas merge only if
+ * all flags are equal, which is why those without effect here (ACCOUNT, NORESERVE) are kept truthfully. */
+enum {
+	KMM_VM_READ = 0x1, KMM_VM_WRITE = 0x2, KMM_VM_EXEC = 0x4, KMM_VM_SHARED = 0x8,
+	KMM_VM_MAYREAD = 0x10, KMM_VM_MAYWRITE = 0x20, KMM_VM_MAYEXEC = 0x40, KMM_VM_MAYSHARE = 0x80,
+	KMM_VM_GROWSDOWN = 0x100, KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
+	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_ACCOUNT = 0x100000, KMM_VM_NORESERVE = 0x200000,
+	KMM_VM_SHMEM = 0x40000000,  /* ours: backed by a shared anonymous object */
+	KMM_VM_ACCESS = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_EXEC,
+	KMM_VM_MAY = KMM_VM_MAYREAD | KMM_VM_MAYWRITE | KMM_VM_MAYEXEC,
+	KMM_VM_SPECIAL = KMM_VM_DONTEXPAND, /* never merges */
+	KMM_VM_DATA = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_MAY | KMM_VM_ACCOUNT /* heap */
+};
+
+/* The private pages of a family of areas: those split, moved or forked from one that had some. A page's index is
+ * its linear page number in each of them (vma->pgoff + offset). */
+struct kmm_anon {
+	struct kmm_spin lock;    /* KMM_LOCK_RMAP */
+	struct kmm_list vmas;    /* a: by kmm_vma.by_anon */
+	uint32_t refs;           /* a: length of the list */
+	uint32_t next_tag;       /* a */
+};
+
+struct kmm_vma {
+	kmm_word start, end;     /* m, b, a */
+	uint32_t flags;          /* m; KMM_VM_ */
+	uint32_t tag;            /* m: Linux would give areas of one anon object that differ here objects of their own, and
+	                            so would not merge them: each fork makes a new one per area */
+	bool cloned;             /* m: came from a parent with private pages; Linux then merges it less */
+	uint64_t pgoff;          /* m, b, a: page of the backing, or virtual page number, shown at start */
+	struct kmm_mm *mm;       /* constant */
+	struct kmm_backing *backing; /* constant, a reference; NULL: anonymous */
+	struct kmm_anon *anon;   /* m: NULL until the first private page */
+	struct kmm_list link;    /* m: mm->vmas, by address */
+	struct kmm_list by_anon, by_backing; /* a; b */
+};
+
+enum { KMM_RSS_ANON, KMM_RSS_FILE, KMM_RSS_SHMEM, KMM_NR_RSS };
+
+struct kmm_mm {
+	struct kmm *k;
+	struct kmm_mutex lock;   /* m */
+	atomic_uint refs;
+	struct kmm_space space;
+	struct kmm_list link;    /* vm->mms */
+
+	struct kmm_tree tree;    /* m */
+	struct kmm_list vmas;    /* m: the same VMAs by address */
+	struct kmm_vma *recent;  /* m: last found, or NULL */
+	uint32_t map_count;      /* m */
+
+	struct kmm_mm_limits limits;
+	kmm_word mmap_base;      /* m: 0 until the first placement, as exec fixes it */
+	kmm_word legacy_base;    /* m: where bottom-up placement starts */
+	kmm_word start_brk, brk, start_stack, start_code, end_code; /* m */
+
+	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m */
+	kmm_word rss[KMM_NR_RSS], peak_rss; /* t */
+	uint64_t faults, cow_copies, cow_reuses, zero_maps, file_maps; /* m */
+};
+
+static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock(mm->k, &mm->lock); }
+static inline void kmm_mm_unlock(struct kmm_mm *mm) { kmm_mutex_unlock(mm->k, &mm->lock); }
+
+/* ---- neighbours ---- */
+
+static inline struct kmm_vma *kmm_vma_next(const struct kmm_vma *vma)
+{
+	return vma->link.next == &vma->mm->vmas ? NULL : kmm_container(vma->link.next, struct kmm_vma, link);
+}
+
+static inline struct kmm_vma *kmm_vma_prev(const struct kmm_vma *vma)
+{
+	return vma->link.prev == &vma->mm->vmas ? NULL : kmm_container(vma->link.prev, struct kmm_vma, link);
+}
+
+static inline struct kmm_vma *kmm_mm_first(const struct kmm_mm *mm)
+{
+	return kmm_list_empty(&mm->vmas) ? NULL : kmm_container(mm->vmas.next, struct kmm_vma, link);
+}
+
+/* First VMA ending above addr, and the last one that ends at or below addr (NULL where none). */
+struct kmm_vma *kmm_mm_find(struct kmm_mm *mm, kmm_word addr);
+struct kmm_vma *kmm_mm_find_prev(struct kmm_mm *mm, kmm_word addr, struct kmm_vma **prev);
+
+/* ---- addresses of this machine ---- */
+
+static inline kmm_word kmm_mm_task_size(const struct kmm_mm *mm) { return (kmm_word)mm->k->layout.user_end_max; }
+/* Page-aligns a length upwards in the machine's own word size: it can wrap to 0 as it would there. */
+uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len);
+/* Start of an area with the guard gap that a growing one keeps below it. */
+kmm_word kmm_vma_start_gap(const struct kmm_vma *vma);
+
+static inline kmm_word kmm_vma_pages(const struct kmm_vma *vma)
+{
+	return (vma->end - vma->start) >> KMM_PAGE_SHIFT;
+}
+
+/* Linear page number of an address in an area. */
+static inline uint64_t kmm_vma_index(const struct kmm_vma *vma, kmm_word addr)
+{
+	return vma->pgoff + ((addr - vma->start) >> KMM_PAGE_SHIFT);
+}
+
+/* ---- entries ---- */
+
+/* Leaf flags for an area with these VMA flags, without WRITE: that depends on the page. An area without access has
+ * present entries without USER, so the frame stays known and every access of ring 3 faults. */
+static inline uint32_t kmm_vma_leaf(const struct kmm *k, uint32_t vm_flags)
+{
+	uint32_t leaf = KMM_PTE_PRESENT;
+
+	if (vm_flags & KMM_VM_ACCESS)
+		leaf |= KMM_PTE_USER | KMM_PTE_ACCESSED;
+	if ((vm_flags & KMM_VM_EXEC) || !kmm_fmt(k)->has_nx || k->machine.no_nx)
+		leaf |= KMM_PTE_EXEC;
+	return leaf;
+}
+
+static inline bool kmm_vma_is_private(const struct kmm_vma *vma) { return !(vma->flags & KMM_VM_SHARED); }
+
+/* The entry n places behind ref, in the same table. */
+static inline struct kmm_ptref kmm_ptref_at(const struct kmm *k, const struct kmm_ptref *ref, unsigned n)
+{
+	struct kmm_ptref at = *ref;
+
+	at.entry = (char *)ref->entry + n * kmm_fmt(k)->entry_size;
+	return at;
+}
+
+/* The frame of an entry is mapped once more, or less. t: held. The zero page is not counted. */
+void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped);
+
+/* Every present entry in [start, end) of vma goes; frames are dropped through tlb, which may be flushed on the way.
+ * Lock held: m, or b of the area's backing. No spin locks. */
+void kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
+
+/* ---- limits (Linux's rules) ---- */
+
+/* Would `pages` more of an area with these flags pass RLIMIT_AS and RLIMIT_DATA? */
+bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
+/* Overcommit mode 0: a single request larger than RAM is refused. */
+bool kmm_vm_enough(const struct kmm *k, kmm_word pages);
+/* Adds to VmSize and its parts (negative by wrap-around: account(-n)). */
+void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
+/* Would a mapping with these properties count towards overcommit? */
+static inline bool kmm_vm_accountable(uint32_t vm_flags)
+{
+	return (vm_flags & (KMM_VM_NORESERVE | KMM_VM_SHARED | KMM_VM_WRITE)) == KMM_VM_WRITE;
+}
+
+/* ---- reserving, then changing ---- */
+
+struct kmm_reserve {
+	struct kmm_vma *vma[4];
+	unsigned nr;
+};
+/* VMAs, and nodes for `inserts` insertions around each of up to two places. errors: KMM_ENOMEM, nothing is held. */
+KMM_MUST_CHECK enum kmm_status kmm_reserve(struct kmm_mm *mm, struct kmm_reserve *r, unsigned nr_vmas, unsigned inserts,
+					   kmm_word at, kmm_word at2);
+struct kmm_vma *kmm_reserve_take(struct kmm_mm *mm, struct kmm_reserve *r);
+void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r);
+
+/* Edits hold b of the one backing involved, if any. */
+void kmm_edit_begin(struct kmm *k, struct kmm_backing *backing);
+void kmm_edit_end(struct kmm *k, struct kmm_backing *backing);
+/* Inside an edit. link: into index, list and reverse maps (vma->anon is set by kmm_anon_link). */
+void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma);
+void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma);
+void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end);
+/* Outside: drops the backing's reference. The VMA is linked nowhere. */
+void kmm_vma_free(struct kmm *k, struct kmm_vma *vma);
+
+/* Cuts vma at addr inside it; `tail` (from a reserve) becomes [addr, end) and is returned. */
+struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, struct kmm_vma *tail);
+
+/* What is to become of [start, end): an area with these properties. */
+struct kmm_piece {
+	kmm_word start, end;
+	uint32_t flags;
+	struct kmm_backing *backing;
+	uint64_t pgoff;
+	struct kmm_anon *anon;
+	uint32_t tag;
+};
+/* Linux's merge rules (merge.c). prev: the area before start, or the one that contains it. Returns the area that now
+ * covers the piece, or NULL: nothing changed. Flags of areas merged into are the piece's already. */
+struct kmm_vma *kmm_vma_merge(struct kmm_mm *mm, struct kmm_vma *prev, const struct kmm_piece *piece);
+/* As mmap does for a new area in a hole. */
+struct kmm_vma *kmm_vma_merge_new(struct kmm_mm *mm, const struct kmm_piece *piece);
+bool kmm_vma_can_follow(const struct kmm_vma *prev, const struct kmm_piece *piece);
+
+/* Gives [start, end) of vma other flags by merging or splitting. *out: the area that has them (its flags still the old
+ * ones). r: two VMAs. errors: KMM_ENOMEM max_map_count. */
+KMM_MUST_CHECK enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct kmm_vma *vma, kmm_word start,
+					     kmm_word end, uint32_t flags, struct kmm_reserve *r, struct kmm_vma **out);
+/* What kmm_vma_carve can need for the range. */
+KMM_MUST_CHECK enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, kmm_word start, kmm_word end);
+
+/* Removes all areas and entries of [start, end). r: a VMA if kmm_unmap_splits(). keep_tables: empty tables stay. */
+bool kmm_unmap_splits(struct kmm_mm *mm, kmm_word start, kmm_word end);
+void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, bool keep_tables);
+/* munmap(2) with m held. */
+KMM_MUST_CHECK enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t len);
+/* Frees empty tables of a hole, as far as no area around it needs them. */
+void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end);
+
+/* ---- mmap, as far as it does not touch memory ---- */
+
+struct kmm_map_request {
+	kmm_word addr;
+	uint64_t len;
+	unsigned prot, flags;
+	struct kmm_backing *backing;
+	uint64_t pgoff;
+};
+/* mmap(2) without populating; m held. *populate: bytes to fault in. */
+KMM_MUST_CHECK enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word *out, kmm_word *populate);
+/* A new area where it is free, not merged, limits not asked; m held. errors: KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_map_alone(struct kmm_mm *mm, const struct kmm_piece *piece);
+/* Where to map len bytes (get_unmapped_area). pgoff: unused but by FIXED rules; flags: KMM_MAP_. */
+KMM_MUST_CHECK enum kmm_status kmm_place(struct kmm_mm *mm, kmm_word addr, uint64_t len, unsigned flags, kmm_word *out);
+
+/* Grows a stack-like area down to the page of addr. errors: KMM_EFAULT limits or the guard gap refuse; KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_vma_grow_down(struct kmm_vma *vma, kmm_word addr);
+
+/* ---- private pages ---- */
+
+/* Gives vma an anon object if it has none: a neighbour's where they could merge, else a new one. errors: KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_anon_prepare(struct kmm_vma *vma);
+/* vma joins the object of `from` with the same tag; nothing if from has none. vma has none. */
+void kmm_anon_link(struct kmm_vma *vma, const struct kmm_vma *from);
+/* The same for fork: a tag of its own. */
+void kmm_anon_link_child(struct kmm_vma *vma, const struct kmm_vma *parent);
+/* Leaves the object; the last one frees it. */
+void kmm_anon_unlink(struct kmm_vma *vma);
+
+/* Name as in /proc/PID/maps; "" when it has none. */
+const char *kmm_vma_name(const struct kmm_vma *vma);
+
+#endif

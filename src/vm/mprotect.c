@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mprotect(2). Works along the areas of the range; at the first that refuses, or at a hole, what was done so far
+ * stays, as in Linux. Cuts can only be needed at the two ends, so what they need is reserved first.
+ *
+ * Entries are rewritten for the new rights. Write permission comes back to an entry only where a write needs no look:
+ * a shared page of a backing that does not want to hear of writes, or a private page with one owner.
+ */
+#include "vm/mm.h"
+
+enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
+
+struct change {
+	struct kmm_vma *vma;
+	struct kmm_tlb *tlb;
+};
+
+static bool may_be_writable(const struct kmm_vma *vma, const struct kmm_page *page, uint32_t old)
+{
+	if (!(vma->flags & KMM_VM_WRITE))
+		return false;
+	if (!kmm_vma_is_private(vma))
+		return (old & KMM_PTE_WRITE) || !vma->backing->ops->make_writable;
+	return kmm_page_kind(page) == KMM_KIND_ANON && atomic_load_explicit(&page->count, memory_order_relaxed) == 1 &&
+	       atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1;
+}
+
+static bool change_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct change *c = arg;
+	struct kmm *k = c->vma->mm->k;
+	uint32_t leaf = kmm_vma_leaf(k, c->vma->flags);
+
+	for (unsigned i = 0; i < nr; i++) {
+		struct kmm_ptref ref = kmm_ptref_at(k, first, i);
+		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+		uint64_t raw = kmm_pt_read(k, &ref), changed;
+		struct kmm_pte pte;
+
+		if (!raw)
+			continue;
+		pte = kmm_pt_decode(k, raw);
+		pte.flags = leaf | (pte.flags & (KMM_PTE_ACCESSED | KMM_PTE_DIRTY)) |
+			    (may_be_writable(c->vma, kmm_pfn_to_page(k, pte.pfn), pte.flags) ? KMM_PTE_WRITE : 0);
+		changed = kmm_pt_encode(k, pte);
+		if (changed == raw)
+			continue;
+		kmm_pt_write(k, &c->vma->mm->space, &ref, at, changed);
+		kmm_tlb_note(k, c->tlb, at, NULL);
+	}
+	return true;
+}
+
+static void change_entries(struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	struct kmm *k = vma->mm->k;
+	struct kmm_tlb tlb;
+	struct change c = { vma, &tlb };
+	kmm_word resume;
+
+	kmm_tlb_begin(k, &tlb, &vma->mm->space);
+	kmm_pt_for_each_run(k, &vma->mm->space, start, end, change_run, &c, &resume);
+	kmm_tlb_flush(k, &tlb);
+}
+
+/* Area that becomes writable starts to count as data, and towards overcommit if it is private. */
+static enum kmm_status charge(struct kmm_mm *mm, uint32_t old_flags, kmm_word pages, uint32_t *new_flags)
+{
+	if (!(*new_flags & KMM_VM_WRITE))
+		return KMM_OK;
+	if (!kmm_mm_may_expand(mm, *new_flags, pages) && kmm_mm_may_expand(mm, old_flags, pages))
+		return KMM_ENOMEM;
+	if (old_flags & (KMM_VM_ACCOUNT | KMM_VM_WRITE | KMM_VM_SHARED | KMM_VM_NORESERVE))
+		return KMM_OK;
+	if (!kmm_vm_enough(mm->k, pages))
+		return KMM_ENOMEM;
+	*new_flags |= KMM_VM_ACCOUNT;
+	return KMM_OK;
+}
+
+/* [start, end) within vma. *prev: the area before; becomes the one that now covers the range. */
+static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma **prev, kmm_word start,
+				    kmm_word end, uint32_t new_flags, struct kmm_reserve *r)
+{
+	uint32_t old_flags = vma->flags;
+	kmm_word pages = (end - start) >> KMM_PAGE_SHIFT;
+	enum kmm_status status;
+
+	if (new_flags == old_flags) {
+		*prev = vma;
+		return KMM_OK;
+	}
+	status = charge(mm, old_flags, pages, &new_flags);
+	if (status)
+		return status;
+	status = kmm_vma_carve(mm, *prev, vma, start, end, new_flags, r, prev);
+	if (status)
+		return status;
+	(*prev)->flags = new_flags;
+	change_entries(*prev, start, end);
+	kmm_mm_account(mm, old_flags, -pages);
+	kmm_mm_account(mm, new_flags, pages);
+	return KMM_OK;
+}
+
+static enum kmm_status protect_range(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word start, kmm_word end, unsigned prot,
+				     struct kmm_reserve *r)
+{
+	struct kmm_vma *prev = start > vma->start ? vma : kmm_vma_prev(vma);
+	kmm_word at = start;
+
+	for (;;) {
+		uint32_t flags = (prot & KMM_VM_ACCESS) | (vma->flags & ~(uint32_t)KMM_VM_ACCESS);
+		kmm_word to = vma->end < end ? vma->end : end;
+		enum kmm_status status;
+
+		if (flags & ~(flags >> 4) & KMM_VM_ACCESS) /* MAYREAD, MAYWRITE, MAYEXEC are four bits up */
+			return KMM_EACCES;
+		status = protect_part(mm, vma, &prev, at, to, flags, r);
+		if (status)
+			return status;
+		at = to < prev->end ? prev->end : to;
+		if (at >= end)
+			return KMM_OK;
+		vma = kmm_vma_next(prev);
+		if (!vma || vma->start != at)
+			return KMM_ENOMEM;
+	}
+}
+
+static enum kmm_status protect_locked(struct kmm_mm *mm, kmm_word start, kmm_word end, unsigned prot, unsigned grows)
+{
+	struct kmm_vma *vma = kmm_mm_find(mm, start);
+	enum kmm_status status;
+	struct kmm_reserve r;
+
+	if (!vma)
+		return KMM_ENOMEM;
+	if (grows & PROT_GROWSDOWN) {
+		if (vma->start >= end)
+			return KMM_ENOMEM;
+		start = vma->start;
+		if (!(vma->flags & KMM_VM_GROWSDOWN))
+			return KMM_EINVAL;
+	} else if (vma->start > start) {
+		return KMM_ENOMEM;
+	} else if (grows & PROT_GROWSUP) {
+		return KMM_EINVAL; /* no area of these machines grows up */
+	}
+	if (kmm_reserve_carve(mm, &r, start, end) != KMM_OK)
+		return KMM_ENOMEM;
+	status = protect_range(mm, vma, start, end, prot, &r);
+	kmm_reserve_drop(mm, &r);
+	return status;
+}
+
+enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot)
+{
+	unsigned grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
+	uint64_t end;
+	enum kmm_status status;
+
+	prot &= ~(unsigned)(PROT_GROWSDOWN | PROT_GROWSUP);
+	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || (addr.v & (KMM_PAGE_SIZE - 1)))
+		return KMM_EINVAL;
+	if (!len)
+		return KMM_OK;
+	end = kmm_mm_page_align(mm, addr.v + kmm_mm_page_align(mm, len));
+	if (end <= addr.v)
+		return KMM_ENOMEM;
+	if (prot & ~(unsigned)(KMM_VM_ACCESS | PROT_SEM))
+		return KMM_EINVAL;
+	kmm_mm_lock(mm);
+	status = protect_locked(mm, addr.v, (kmm_word)end, prot, grows);
+	kmm_mm_unlock(mm);
+	if (status == KMM_OK)
+		kmm_trace(mm->k, KMM_EV_MPROTECT, addr.v, end, prot, 0);
+	return status;
+}

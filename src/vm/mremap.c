@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mremap(2): shrinking in place, growing in place, or moving entries to a new area, with Linux 6.1's order of checks.
+ *
+ * A move copies no memory: entries change their address, and the new area shows the same page numbers, so frames
+ * keep their names in the reverse maps. All that a move can need is reserved before the first change, page tables
+ * of the destination included. But after an error that is not a lack of memory, what MREMAP_FIXED had unmapped at
+ * the destination stays unmapped, as in Linux.
+ */
+#include "vm/mm.h"
+
+struct move {
+	struct kmm_mm *mm;
+	kmm_word from, old_len, to, new_len;
+	unsigned flags;
+	struct kmm_reserve reserve; /* two VMAs for cuts, one for the new area, one for a cut at the destination */
+};
+
+/* ---- checks ---- */
+
+/* The area at addr, if it may become new_len long (vma_to_resize). */
+static enum kmm_status resizable(struct kmm_mm *mm, kmm_word addr, kmm_word old_len, kmm_word new_len, unsigned flags,
+				 struct kmm_vma **out)
+{
+	struct kmm_vma *vma = kmm_mm_find(mm, addr);
+
+	if (!vma || vma->start > addr)
+		return KMM_EFAULT;
+	if (!old_len && !(vma->flags & (KMM_VM_SHARED | KMM_VM_MAYSHARE)))
+		return KMM_EINVAL;
+	if ((flags & KMM_MREMAP_DONTUNMAP) && (vma->flags & KMM_VM_SPECIAL))
+		return KMM_EINVAL;
+	if (old_len > vma->end - addr)
+		return KMM_EFAULT;
+	*out = vma;
+	if (new_len == old_len)
+		return KMM_OK;
+	if (vma->flags & KMM_VM_SPECIAL)
+		return KMM_EFAULT;
+	return kmm_mm_may_expand(mm, vma->flags, (new_len - old_len) >> KMM_PAGE_SHIFT) ? KMM_OK : KMM_ENOMEM;
+}
+
+static bool is_expandable(struct kmm_mm *mm, const struct kmm_vma *vma, kmm_word delta)
+{
+	struct kmm_vma *next = kmm_vma_next(vma);
+	kmm_word end = vma->end + delta, at;
+
+	if (end < vma->end || (next && next->start < end))
+		return false;
+	return kmm_place(mm, vma->start, end - vma->start, KMM_MAP_FIXED, &at) == KMM_OK;
+}
+
+/* ---- growing in place ---- */
+
+static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word end)
+{
+	struct kmm_piece piece = { vma->end, end, vma->flags, vma->backing, kmm_vma_index(vma, vma->end), vma->anon,
+				   vma->tag };
+	kmm_word pages = (end - vma->end) >> KMM_PAGE_SHIFT;
+
+	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, pages))
+		return KMM_ENOMEM;
+	vma = kmm_vma_merge(mm, vma, &piece);
+	if (!vma)
+		return KMM_ENOMEM;
+	kmm_mm_account(mm, vma->flags, pages);
+	return KMM_OK;
+}
+
+/* ---- moving entries ---- */
+
+struct tables {
+	struct kmm_mm *mm;
+	kmm_word first, last; /* source addresses of the last run seen with entries */
+};
+
+static bool find_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct tables *t = arg;
+
+	(void)first;
+	t->first = va;
+	t->last = va + (((kmm_word)nr - 1) << KMM_PAGE_SHIFT);
+	return false;
+}
+
+/* Makes the tables that the entries of [from, from + len) will need at their new place. */
+static enum kmm_status make_tables(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_word to)
+{
+	struct tables t = { mm, 0, 0 };
+	kmm_word at = from, end = from + len, resume;
+	enum kmm_status status = KMM_OK;
+
+	while (at < end && status == KMM_OK) {
+		if (kmm_pt_for_each_run(mm->k, &mm->space, at, end, find_run, &t, &resume))
+			return KMM_OK;
+		/* A run is one table's, so its new place touches two at most. */
+		status = kmm_pt_make(mm->k, &mm->space, to + (t.first - from), KMM_GFP_KERNEL);
+		if (status == KMM_OK)
+			status = kmm_pt_make(mm->k, &mm->space, to + (t.last - from), KMM_GFP_KERNEL);
+		at = t.last + KMM_PAGE_SIZE;
+	}
+	return status;
+}
+
+struct entries {
+	struct kmm_mm *mm;
+	struct kmm_tlb *tlb;
+	kmm_word from, to;
+};
+
+static bool move_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct entries *e = arg;
+	struct kmm *k = e->mm->k;
+
+	for (unsigned i = 0; i < nr; i++) {
+		struct kmm_ptref ref = kmm_ptref_at(k, first, i), target;
+		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT), new_at = e->to + (at - e->from);
+		uint64_t raw = kmm_pt_read(k, &ref);
+		bool found;
+
+		if (!raw)
+			continue;
+		kmm_pt_write(k, &e->mm->space, &ref, at, 0);
+		found = kmm_pt_lookup(k, &e->mm->space, new_at, &target);
+		KMM_ASSERT(k, found && kmm_pt_read(k, &target) == 0);
+		kmm_pt_write(k, &e->mm->space, &target, new_at, raw);
+		kmm_tlb_note(k, e->tlb, at, NULL);
+	}
+	return true;
+}
+
+static void move_entries(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_word to)
+{
+	struct kmm_tlb tlb;
+	struct entries e = { mm, &tlb, from, to };
+	kmm_word resume;
+
+	if (!len)
+		return;
+	kmm_tlb_begin(mm->k, &tlb, &mm->space);
+	kmm_pt_for_each_run(mm->k, &mm->space, from, from + len, move_run, &e, &resume);
+	kmm_tlb_flush(mm->k, &tlb);
+}
+
+/* ---- moving an area ---- */
+
+/* The area at the new place: merged into a neighbour, or of its own. */
+static void make_area(struct move *m, const struct kmm_vma *old)
+{
+	struct kmm_mm *mm = m->mm;
+	struct kmm_piece piece = { m->to, m->to + m->new_len, old->flags, old->backing, kmm_vma_index(old, m->from),
+				   old->anon, old->tag };
+	struct kmm_vma *prev, *vma;
+
+	/* An area without private pages takes on the page numbers of its new addresses, to merge better there. */
+	if (!old->backing && !old->anon)
+		piece.pgoff = m->to >> KMM_PAGE_SHIFT;
+	kmm_mm_find_prev(mm, m->to, &prev);
+	if (kmm_vma_merge(mm, prev, &piece))
+		return;
+	vma = kmm_reserve_take(mm, &m->reserve);
+	*vma = *old;
+	vma->anon = NULL;
+	vma->start = piece.start;
+	vma->end = piece.end;
+	vma->pgoff = piece.pgoff;
+	if (vma->backing)
+		kmm_backing_get(vma->backing);
+	kmm_edit_begin(mm->k, vma->backing);
+	kmm_vma_link(mm, vma);
+	kmm_anon_link(vma, old);
+	kmm_edit_end(mm->k, vma->backing);
+}
+
+/* DONTUNMAP: the old range stays, empty, no longer locked; wholly moved, it forgets its private pages. */
+static void leave_empty(struct move *m)
+{
+	struct kmm_vma *old = kmm_mm_find(m->mm, m->from);
+
+	if (old->flags & KMM_VM_LOCKED)
+		m->mm->locked_pages -= kmm_vma_pages(old);
+	old->flags &= ~(uint32_t)KMM_VM_LOCKED;
+	if (old->start == m->from && old->end == m->from + m->old_len)
+		kmm_anon_unlink(old);
+}
+
+/* Everything was reserved: only limits can refuse. The destination is a hole. */
+static enum kmm_status move_area(struct move *m)
+{
+	struct kmm_mm *mm = m->mm;
+	struct kmm_vma *old = kmm_mm_find(mm, m->from);
+	kmm_word more = m->new_len - ((m->flags & KMM_MREMAP_DONTUNMAP) ? 0 : m->old_len);
+	uint32_t flags = old->flags;
+
+	if (mm->map_count + 3 >= mm->limits.max_map_count)
+		return KMM_ENOMEM;
+	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, more >> KMM_PAGE_SHIFT))
+		return KMM_ENOMEM;
+	make_area(m, old);
+	move_entries(mm, m->from, m->old_len, m->to);
+	/* The peak must not count the range twice. */
+	if (m->flags & KMM_MREMAP_DONTUNMAP) {
+		kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);
+		leave_empty(m);
+		return KMM_OK;
+	}
+	if (m->old_len)
+		kmm_unmap(mm, m->from, m->from + m->old_len, &m->reserve, false);
+	kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);
+	return KMM_OK;
+}
+
+/* What a move can need, before anything changes. */
+static enum kmm_status prepare(struct move *m)
+{
+	struct kmm_mm *mm = m->mm;
+	kmm_word len = m->old_len < m->new_len ? m->old_len : m->new_len;
+	struct kmm_vma *vma = kmm_mm_find(mm, m->from);
+
+	/* A range that is not one area's will be refused, in its turn; then there is nothing to prepare. */
+	if (vma && vma->start <= m->from && vma->end - m->from < len)
+		len = 0;
+	if (kmm_reserve(mm, &m->reserve, 4, 4, m->to + m->new_len, m->from + m->old_len) != KMM_OK)
+		return KMM_ENOMEM;
+	if (len && make_tables(mm, m->from, len, m->to) != KMM_OK) {
+		kmm_reserve_drop(mm, &m->reserve);
+		return KMM_ENOMEM;
+	}
+	return KMM_OK;
+}
+
+/* Tables made for a move that did not happen, or only in part. */
+static void finish(struct move *m, enum kmm_status status)
+{
+	struct kmm_vma *vma = kmm_mm_find(m->mm, m->to);
+
+	kmm_reserve_drop(m->mm, &m->reserve);
+	if (status && !(vma && vma->start < m->to + m->new_len))
+		kmm_free_hole_tables(m->mm, m->to, m->to + m->new_len);
+}
+
+/* ---- the variants ---- */
+
+static enum kmm_status move_anywhere(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, kmm_word old_len,
+				     kmm_word new_len, kmm_word *out)
+{
+	struct move m = { .mm = mm, .from = addr, .old_len = old_len, .new_len = new_len };
+	enum kmm_status status = kmm_place(mm, 0, new_len, vma->flags & KMM_VM_MAYSHARE ? KMM_MAP_SHARED : 0, &m.to);
+
+	if (status)
+		return status;
+	status = prepare(&m);
+	if (status)
+		return status;
+	status = move_area(&m);
+	finish(&m, status);
+	*out = m.to;
+	return status;
+}
+
+/* The destination of MREMAP_FIXED is unmapped, and the old range made no longer than the new one. Tables stay, as
+ * those prepared for the destination may lie in either hole. */
+static enum kmm_status clear_way(struct move *m)
+{
+	struct kmm_mm *mm = m->mm;
+
+	if (m->flags & KMM_MREMAP_FIXED) {
+		if (kmm_unmap_splits(mm, m->to, m->to + m->new_len) && mm->map_count >= mm->limits.max_map_count)
+			return KMM_ENOMEM;
+		kmm_unmap(mm, m->to, m->to + m->new_len, &m->reserve, true);
+	}
+	if (m->old_len > m->new_len) {
+		kmm_word start = m->from + m->new_len, end = m->from + m->old_len;
+
+		if (end > kmm_mm_task_size(mm) || end < start)
+			return KMM_EINVAL;
+		if (kmm_unmap_splits(mm, start, end) && mm->map_count >= mm->limits.max_map_count)
+			return KMM_ENOMEM;
+		kmm_unmap(mm, start, end, &m->reserve, true);
+		m->old_len = m->new_len;
+	}
+	return KMM_OK;
+}
+
+static enum kmm_status move_checked(struct move *m)
+{
+	struct kmm_mm *mm = m->mm;
+	enum kmm_status status = clear_way(m);
+	struct kmm_vma *vma;
+	kmm_word at;
+
+	if (status == KMM_OK)
+		status = resizable(mm, m->from, m->old_len, m->new_len, m->flags, &vma);
+	if (status)
+		return status;
+	if ((m->flags & KMM_MREMAP_DONTUNMAP) && !kmm_mm_may_expand(mm, vma->flags, m->old_len >> KMM_PAGE_SHIFT))
+		return KMM_ENOMEM;
+	status = kmm_place(mm, m->to, m->new_len, m->flags & KMM_MREMAP_FIXED ? KMM_MAP_FIXED : 0, &at);
+	if (status)
+		return status;
+	m->to = at;
+	return move_area(m);
+}
+
+/* MREMAP_FIXED or DONTUNMAP (mremap_to). */
+static enum kmm_status move_to(struct kmm_mm *mm, struct move *m, kmm_word *out)
+{
+	kmm_word task_size = kmm_mm_task_size(mm);
+	enum kmm_status status;
+	struct kmm_vma *vma;
+
+	if ((m->to & (KMM_PAGE_SIZE - 1)) || m->new_len > task_size || m->to > task_size - m->new_len)
+		return KMM_EINVAL;
+	if (m->from + m->old_len > m->to && m->to + m->new_len > m->from)
+		return KMM_EINVAL;
+	if (mm->map_count + 5 >= mm->limits.max_map_count)
+		return KMM_ENOMEM;
+	/* Without FIXED the address is a hint; the place must be known to prepare it. */
+	if (!(m->flags & KMM_MREMAP_FIXED)) {
+		status = resizable(mm, m->from, m->old_len, m->new_len, m->flags, &vma);
+		if (status == KMM_OK)
+			status = kmm_place(mm, m->to, m->new_len, 0, &m->to);
+		if (status)
+			return status;
+	}
+	status = prepare(m);
+	if (status)
+		return status;
+	status = move_checked(m);
+	finish(m, status);
+	*out = m->to;
+	return status;
+}
+
+static enum kmm_status remap(struct kmm_mm *mm, struct move *m, kmm_word *out)
+{
+	struct kmm_vma *vma = kmm_mm_find(mm, m->from);
+	enum kmm_status status;
+
+	if (!vma || vma->start > m->from)
+		return KMM_EFAULT;
+	if (m->flags & (KMM_MREMAP_FIXED | KMM_MREMAP_DONTUNMAP))
+		return move_to(mm, m, out);
+	*out = m->from;
+	if (m->old_len == m->new_len)
+		return KMM_OK;
+	if (m->old_len > m->new_len)
+		return kmm_munmap_locked(mm, m->from + m->new_len, m->old_len - m->new_len);
+	status = resizable(mm, m->from, m->old_len, m->new_len, m->flags, &vma);
+	if (status)
+		return status;
+	if (m->old_len == vma->end - m->from && is_expandable(mm, vma, m->new_len - m->old_len))
+		return grow_in_place(mm, vma, m->from + m->new_len);
+	if (!(m->flags & KMM_MREMAP_MAYMOVE))
+		return KMM_ENOMEM;
+	return move_anywhere(mm, vma, m->from, m->old_len, m->new_len, out);
+}
+
+enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len, uint64_t new_len, unsigned flags,
+			   struct kmm_uva new_addr, struct kmm_uva *out)
+{
+	struct move m = { .mm = mm, .from = old_addr.v, .to = new_addr.v, .flags = flags };
+	const unsigned known = KMM_MREMAP_MAYMOVE | KMM_MREMAP_FIXED | KMM_MREMAP_DONTUNMAP;
+	enum kmm_status status;
+	kmm_word at = 0;
+
+	if ((flags & ~known) || ((flags & KMM_MREMAP_FIXED) && !(flags & KMM_MREMAP_MAYMOVE)))
+		return KMM_EINVAL;
+	if ((flags & KMM_MREMAP_DONTUNMAP) && (!(flags & KMM_MREMAP_MAYMOVE) || old_len != new_len))
+		return KMM_EINVAL;
+	if (old_addr.v & (KMM_PAGE_SIZE - 1))
+		return KMM_EINVAL;
+	m.old_len = (kmm_word)kmm_mm_page_align(mm, old_len);
+	m.new_len = (kmm_word)kmm_mm_page_align(mm, new_len);
+	if (!m.new_len)
+		return KMM_EINVAL;
+	kmm_mm_lock(mm);
+	status = remap(mm, &m, &at);
+	kmm_mm_unlock(mm);
+	if (status)
+		return status;
+	kmm_trace(mm->k, KMM_EV_MMAP, at, at + m.new_len, 0, m.from);
+	*out = kmm_uva(at);
+	return KMM_OK;
+}

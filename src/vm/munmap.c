@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * munmap(2), and the removal of a range for those calls that put something in its place.
+ *
+ * Entries go first, while the areas are still in the reverse maps, then the areas, then tables that nothing
+ * around the hole can need. One area is cut in two at most: the one that reaches over both ends.
+ */
+#include "vm/mm.h"
+
+#include "vm/space.h"
+
+bool kmm_unmap_splits(struct kmm_mm *mm, kmm_word start, kmm_word end)
+{
+	struct kmm_vma *vma = kmm_mm_find(mm, start);
+
+	return vma && vma->start < start && vma->end > end;
+}
+
+void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end)
+{
+	const struct kmm_format *fmt = kmm_fmt(mm->k);
+	uint64_t root_entry = (uint64_t)1 << fmt->level[fmt->nr_levels - 1].shift;
+	struct kmm_vma *prev, *next = kmm_mm_find_prev(mm, start, &prev);
+	/* Nothing that can be freed because of this hole lies beyond the root entries it touches. */
+	kmm_word floor = (kmm_word)kmm_align_down(start, root_entry), ceiling = (kmm_word)kmm_align_up(end, root_entry);
+	struct kmm_tlb tlb;
+
+	KMM_ASSERT(mm->k, !next || next->start >= end);
+	if (prev && prev->end > floor)
+		floor = prev->end;
+	if (next && next->start < ceiling)
+		ceiling = next->start;
+	kmm_tlb_begin(mm->k, &tlb, &mm->space);
+	kmm_pt_free_tables(mm->k, &mm->space, floor, ceiling, &tlb);
+	kmm_tlb_flush(mm->k, &tlb);
+}
+
+/* Entries of vma in [start, end) are gone; so is now that part of vma. Returns the area behind. */
+static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word start, kmm_word end,
+				   struct kmm_reserve *r)
+{
+	struct kmm_vma *next;
+	struct kmm_backing *backing = vma->backing;
+
+	if (vma->start < start && vma->end > end)
+		kmm_vma_split(mm, vma, end, kmm_reserve_take(mm, r));
+	next = kmm_vma_next(vma);
+	kmm_edit_begin(mm->k, backing);
+	if (vma->start < start) {
+		kmm_vma_set_range(vma, vma->start, start);
+	} else if (vma->end > end) {
+		kmm_vma_set_range(vma, end, vma->end);
+	} else {
+		kmm_vma_unlink(mm, vma);
+		kmm_edit_end(mm->k, backing);
+		kmm_vma_free(mm->k, vma);
+		return next;
+	}
+	kmm_edit_end(mm->k, backing);
+	return next;
+}
+
+void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, bool keep_tables)
+{
+	struct kmm_vma *vma = kmm_mm_find(mm, start);
+	struct kmm_tlb tlb;
+	bool any = false;
+
+	kmm_tlb_begin(mm->k, &tlb, &mm->space);
+	while (vma && vma->start < end) {
+		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
+
+		any = true;
+		kmm_zap(vma, from, to, &tlb);
+		kmm_tlb_flush(mm->k, &tlb);
+		kmm_mm_account(mm, vma->flags, -((to - from) >> KMM_PAGE_SHIFT));
+		vma = remove_part(mm, vma, start, end, r);
+	}
+	if (any && !keep_tables)
+		kmm_free_hole_tables(mm, start, end);
+}
+
+enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t len)
+{
+	kmm_word task_size = kmm_mm_task_size(mm), end;
+	struct kmm_reserve r;
+	bool splits;
+
+	if ((start & (KMM_PAGE_SIZE - 1)) || start > task_size || len > task_size - start)
+		return KMM_EINVAL;
+	end = start + (kmm_word)kmm_mm_page_align(mm, len);
+	if (end == start)
+		return KMM_EINVAL;
+	splits = kmm_unmap_splits(mm, start, end);
+	if (splits && mm->map_count >= mm->limits.max_map_count)
+		return KMM_ENOMEM;
+	if (kmm_reserve(mm, &r, splits, splits, end, end) != KMM_OK)
+		return KMM_ENOMEM;
+	kmm_unmap(mm, start, end, &r, false);
+	kmm_reserve_drop(mm, &r);
+	kmm_trace(mm->k, KMM_EV_MUNMAP, start, end, 0, 0);
+	return KMM_OK;
+}
+
+enum kmm_status kmm_munmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len)
+{
+	enum kmm_status status;
+
+	kmm_mm_lock(mm);
+	status = kmm_munmap_locked(mm, addr.v, len);
+	kmm_mm_unlock(mm);
+	return status;
+}

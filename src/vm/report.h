@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pieces of the reports on a space that more than one of them prints.
+ */
+#ifndef KMM_VM_REPORT_H
+#define KMM_VM_REPORT_H
+
+#include "vm/mm.h"
+
+/* The line of an area in /proc/PID/maps. */
+void kmm_report_area(const struct kmm_vma *vma, struct kmm_sink *out);
+
+static inline unsigned long long kmm_kb(kmm_word pages)
+{
+	return (unsigned long long)pages << (KMM_PAGE_SHIFT - 10);
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a frame to the entries that map it. The descriptor names the owner (anon object or file mapping) and the page's
+ * number; every area of the owner says at which address it would show that number, and the entry there says whether it
+ * does. So nothing is kept per entry, and a stale or copied page is never mistaken for another.
+ */
+#include "vm/backing.h"
+#include "vm/mm.h"
+
+struct walk {
+	struct kmm *k;
+	struct kmm_page *page;
+	uint64_t index;
+	bool (*visit)(void *arg, struct kmm_mm *mm, struct kmm_uva addr);
+	void *arg;
+	unsigned nr;
+};
+
+static bool maps(struct walk *w, struct kmm_mm *mm, kmm_word va)
+{
+	unsigned long flags = kmm_spin_lock(w->k, &mm->space.lock, KMM_LOCK_PT);
+	struct kmm_ptref ref;
+	bool hit = false;
+
+	if (kmm_pt_lookup(w->k, &mm->space, va, &ref)) {
+		struct kmm_pte pte = kmm_pt_decode(w->k, kmm_pt_read(w->k, &ref));
+
+		hit = (pte.flags & KMM_PTE_PRESENT) && kmm_pfn_to_page(w->k, pte.pfn) == w->page;
+	}
+	kmm_spin_unlock(w->k, &mm->space.lock, KMM_LOCK_PT, flags);
+	return hit;
+}
+
+/* false: the visitor had enough. */
+static bool try_area(struct walk *w, const struct kmm_vma *vma)
+{
+	kmm_word va;
+
+	if (w->index < vma->pgoff || w->index - vma->pgoff >= kmm_vma_pages(vma))
+		return true;
+	va = vma->start + ((kmm_word)(w->index - vma->pgoff) << KMM_PAGE_SHIFT);
+	if (!maps(w, vma->mm, va))
+		return true;
+	w->nr++;
+	return !w->visit || w->visit(w->arg, vma->mm, kmm_uva(va));
+}
+
+static void walk_anon(struct walk *w, struct kmm_anon *anon)
+{
+	unsigned long flags = kmm_spin_lock(w->k, &anon->lock, KMM_LOCK_RMAP);
+
+	for (struct kmm_list *l = anon->vmas.next; l != &anon->vmas; l = l->next)
+		if (!try_area(w, kmm_container(l, struct kmm_vma, by_anon)))
+			break;
+	kmm_spin_unlock(w->k, &anon->lock, KMM_LOCK_RMAP, flags);
+}
+
+static void walk_mapping(struct walk *w, struct kmm_mapping *mapping)
+{
+	kmm_mutex_lock(w->k, &mapping->lock);
+	for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next)
+		if (!try_area(w, kmm_container(l, struct kmm_vma, by_backing)))
+			break;
+	kmm_mutex_unlock(w->k, &mapping->lock);
+}
+
+unsigned kmm_rmap_walk(struct kmm *k, struct kmm_page *page, bool (*visit)(void *arg, struct kmm_mm *mm,
+		       struct kmm_uva addr), void *arg)
+{
+	struct walk w = { .k = k, .page = page, .visit = visit, .arg = arg };
+	enum kmm_kind kind = kmm_page_kind(page);
+	void *owner;
+
+	if (kind != KMM_KIND_ANON && kind != KMM_KIND_FILE)
+		return 0;
+	w.index = kmm_page_index(k, page);
+	owner = kmm_page_owner(k, page);
+	if (!owner)
+		return 0;
+	if (kind == KMM_KIND_ANON)
+		walk_anon(&w, owner);
+	else
+		walk_mapping(&w, owner);
+	return w.nr;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/PID/smaps of Linux 6.1: each area with what of it is resident, shared, dirty and referenced.
+ *
+ * A page counts as shared when more than one entry maps it. Pss divides each page by that number, in 1/4096 of a byte.
+ * What a kernel without huge pages, swap and KSM has nothing of, is printed as the zero it is.
+ */
+#include "vm/report.h"
+
+enum { PSS_SHIFT = 12 };
+
+struct smaps {
+	struct kmm *k;
+	kmm_word rss, referenced, anonymous; /* pages */
+	kmm_word shared_clean, shared_dirty, private_clean, private_dirty;
+	uint64_t pss, pss_dirty;
+};
+
+static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pte_flags)
+{
+	uint32_t mapcount = atomic_load_explicit(&page->count, memory_order_relaxed);
+	bool dirty = (pte_flags & KMM_PTE_DIRTY) || (page->flags & KMM_PG_DIRTY), shared = mapcount >= 2;
+	uint32_t share = (uint32_t)KMM_PAGE_SIZE << PSS_SHIFT;
+
+	if (shared)
+		share /= mapcount;
+	s->rss++;
+	s->referenced += (pte_flags & KMM_PTE_ACCESSED) != 0;
+	s->anonymous += kmm_page_kind(page) == KMM_KIND_ANON;
+	s->pss += share;
+	if (dirty)
+		s->pss_dirty += share;
+	if (shared)
+		++*(dirty ? &s->shared_dirty : &s->shared_clean);
+	else
+		++*(dirty ? &s->private_dirty : &s->private_clean);
+}
+
+static bool count_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct smaps *s = arg;
+
+	(void)va;
+	for (unsigned i = 0; i < nr; i++) {
+		struct kmm_ptref ref = kmm_ptref_at(s->k, first, i);
+		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_pt_read(s->k, &ref));
+		struct kmm_page *page;
+
+		if (!(pte.flags & KMM_PTE_PRESENT))
+			continue;
+		page = kmm_pfn_to_page(s->k, pte.pfn);
+		if (kmm_page_kind(page) != KMM_KIND_ZERO)
+			count_page(s, page, pte.flags);
+	}
+	return true;
+}
+
+static void put(struct kmm_sink *out, const char *name, unsigned long long kb)
+{
+	kmm_printf(out, "%-16s%8llu kB\n", name, kb);
+}
+
+static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = { /* in the order of Linux's bits */
+		{ KMM_VM_READ, "rd" }, { KMM_VM_WRITE, "wr" }, { KMM_VM_EXEC, "ex" }, { KMM_VM_SHARED, "sh" },
+		{ KMM_VM_MAYREAD, "mr" }, { KMM_VM_MAYWRITE, "mw" }, { KMM_VM_MAYEXEC, "me" },
+		{ KMM_VM_MAYSHARE, "ms" }, { KMM_VM_GROWSDOWN, "gd" }, { KMM_VM_LOCKED, "lo" },
+		{ KMM_VM_SEQ_READ, "sr" }, { KMM_VM_RAND_READ, "rr" }, { KMM_VM_DONTCOPY, "dc" },
+		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_ACCOUNT, "ac" }, { KMM_VM_NORESERVE, "nr" },
+	};
+
+	kmm_printf(out, "VmFlags: ");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (flags & names[i].bit)
+			kmm_printf(out, "%s ", names[i].name);
+	kmm_printf(out, "\n");
+}
+
+static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct kmm_sink *out)
+{
+	static const char *const nothing[] = { "LazyFree:", "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
+					       "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:", "SwapPss:" };
+
+	kmm_report_area(vma, out);
+	put(out, "Size:", kmm_kb(kmm_vma_pages(vma)));
+	put(out, "KernelPageSize:", KMM_PAGE_SIZE >> 10);
+	put(out, "MMUPageSize:", KMM_PAGE_SIZE >> 10);
+	put(out, "Rss:", kmm_kb(s->rss));
+	put(out, "Pss:", s->pss >> (10 + PSS_SHIFT));
+	put(out, "Pss_Dirty:", s->pss_dirty >> (10 + PSS_SHIFT));
+	put(out, "Shared_Clean:", kmm_kb(s->shared_clean));
+	put(out, "Shared_Dirty:", kmm_kb(s->shared_dirty));
+	put(out, "Private_Clean:", kmm_kb(s->private_clean));
+	put(out, "Private_Dirty:", kmm_kb(s->private_dirty));
+	put(out, "Referenced:", kmm_kb(s->referenced));
+	put(out, "Anonymous:", kmm_kb(s->anonymous));
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
+		put(out, nothing[i], 0);
+	put(out, "Locked:", vma->flags & KMM_VM_LOCKED ? s->pss >> (10 + PSS_SHIFT) : 0);
+	kmm_printf(out, "THPeligible:    0\n");
+	put_vm_flags(vma->flags, out);
+}
+
+void kmm_report_smaps(struct kmm_mm *mm, struct kmm_sink *out)
+{
+	kmm_word resume;
+
+	kmm_mm_lock(mm);
+	for (struct kmm_vma *vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma)) {
+		struct smaps s = { .k = mm->k };
+
+		kmm_pt_for_each_run(mm->k, &mm->space, vma->start, vma->end, count_run, &s, &resume);
+		put_area(vma, &s, out);
+	}
+	kmm_mm_unlock(mm);
+}

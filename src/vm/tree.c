@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Searching and changing the VMA index. Changes go down once, noting the path, and come up once, repairing
+ * summaries until one did not change.
+ *
+ * Splitting: in the middle, but at the very end of a node where addresses go up, and at its very start where
+ * they go down, so that spaces filled in one direction get full nodes.
+ * Merging: a node that falls to a third joins a neighbour under the same parent when both fit with room to spare.
+ * Insertions after erasures at the same place therefore need no more nodes than the erasures freed.
+ */
+#include "vm/tree.h"
+
+#include "vm/mm.h"
+
+enum { MERGE_AT = KMM_TREE_ITEMS / 3, MERGED_MOST = KMM_TREE_ITEMS - 3 };
+
+struct path {
+	unsigned levels;
+	struct kmm_tree_node *node[KMM_TREE_LEVELS]; /* by level, 0 the leaf */
+	unsigned at[KMM_TREE_LEVELS];
+};
+
+struct summary {
+	kmm_word a, b, gap;
+};
+
+/* First item that ends above addr; nr when none does. */
+static unsigned key_index(const struct kmm_tree_node *node, kmm_word addr)
+{
+	unsigned i = 0;
+
+	while (i < node->nr && node->b[i] <= addr)
+		i++;
+	return i;
+}
+
+struct kmm_vma *kmm_tree_find(const struct kmm_tree *tree, kmm_word addr)
+{
+	const struct kmm_tree_node *node = tree->root;
+
+	while (node) {
+		unsigned i = key_index(node, addr);
+
+		if (i == node->nr)
+			return NULL;
+		if (node->level == 0)
+			return node->item[i];
+		node = node->item[i];
+	}
+	return NULL;
+}
+
+/* As find, but past the end the path leads to the place behind the last item. The tree is not empty. */
+static void descend(const struct kmm_tree *tree, kmm_word addr, struct path *path)
+{
+	struct kmm_tree_node *node = tree->root;
+
+	path->levels = node->level + 1;
+	for (;;) {
+		unsigned i = key_index(node, addr);
+
+		if (node->level > 0 && i == node->nr)
+			i--;
+		path->node[node->level] = node;
+		path->at[node->level] = i;
+		if (node->level == 0)
+			return;
+		node = node->item[i];
+	}
+}
+
+/* ---- spare nodes ---- */
+
+unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr)
+{
+	struct path path;
+	unsigned nodes = 1;
+
+	if (!tree->root)
+		return nr ? 1 : 0;
+	descend(tree, at, &path);
+	if (path.node[0]->nr + nr <= KMM_TREE_ITEMS)
+		return 0;
+	for (unsigned level = 1; level < path.levels && path.node[level]->nr + nr > KMM_TREE_ITEMS; level++)
+		nodes++;
+	return nr * (nodes + 1); /* and a new root */
+}
+
+static void push_spare(struct kmm_tree *tree, struct kmm_tree_node *node)
+{
+	node->item[0] = tree->spare;
+	tree->spare = node;
+	tree->nr_spare++;
+}
+
+static struct kmm_tree_node *take_spare(struct kmm *k, struct kmm_tree *tree, unsigned level)
+{
+	struct kmm_tree_node *node = tree->spare;
+
+	KMM_ASSERT(k, node != NULL && level < KMM_TREE_LEVELS);
+	tree->spare = node->item[0];
+	tree->nr_spare--;
+	node->nr = 0;
+	node->level = level;
+	return node;
+}
+
+enum kmm_status kmm_tree_fill(struct kmm *k, struct kmm_tree *tree, unsigned nr)
+{
+	while (tree->nr_spare < nr) {
+		struct kmm_tree_node *node = kmm_cache_alloc(k, k->vm->node_cache, KMM_GFP_KERNEL);
+
+		if (!node)
+			return KMM_ENOMEM;
+		push_spare(tree, node);
+	}
+	return KMM_OK;
+}
+
+void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree)
+{
+	while (tree->spare) {
+		struct kmm_tree_node *node = tree->spare;
+
+		tree->spare = node->item[0];
+		tree->nr_spare--;
+		kmm_cache_free(k, k->vm->node_cache, node);
+	}
+}
+
+/* ---- items and summaries ---- */
+
+static struct summary sum_up(const struct kmm_tree_node *node)
+{
+	struct summary sum = { node->a[0], node->b[node->nr - 1], node->gap[0] };
+
+	for (unsigned i = 1; i < node->nr; i++) {
+		kmm_word hole = node->a[i] - node->b[i - 1];
+
+		if (hole > sum.gap)
+			sum.gap = hole;
+		if (node->gap[i] > sum.gap)
+			sum.gap = node->gap[i];
+	}
+	return sum;
+}
+
+static void move_items(struct kmm_tree_node *to, unsigned ti, const struct kmm_tree_node *from, unsigned fi, unsigned nr)
+{
+	memmove(&to->a[ti], &from->a[fi], nr * sizeof(to->a[0]));
+	memmove(&to->b[ti], &from->b[fi], nr * sizeof(to->b[0]));
+	memmove(&to->gap[ti], &from->gap[fi], nr * sizeof(to->gap[0]));
+	memmove(&to->item[ti], &from->item[fi], nr * sizeof(to->item[0]));
+}
+
+static void set_summary(struct kmm_tree_node *node, unsigned i, struct summary sum)
+{
+	node->a[i] = sum.a;
+	node->b[i] = sum.b;
+	node->gap[i] = sum.gap;
+}
+
+static void put_item(struct kmm_tree_node *node, unsigned i, struct summary sum, void *item)
+{
+	move_items(node, i + 1, node, i, node->nr - i);
+	node->nr++;
+	set_summary(node, i, sum);
+	node->item[i] = item;
+}
+
+static void drop_item(struct kmm_tree_node *node, unsigned i)
+{
+	move_items(node, i, node, i + 1, node->nr - i - 1);
+	node->nr--;
+}
+
+/* The node at `level` of the path has changed: repairs what lies above. */
+static void repair(struct path *path, unsigned level)
+{
+	for (unsigned l = level + 1; l < path->levels; l++) {
+		struct summary sum = sum_up(path->node[l - 1]);
+		struct kmm_tree_node *node = path->node[l];
+		unsigned i = path->at[l];
+
+		if (node->a[i] == sum.a && node->b[i] == sum.b && node->gap[i] == sum.gap)
+			return;
+		set_summary(node, i, sum);
+	}
+}
+
+/* ---- inserting ---- */
+
+/* Moves the upper part of a full node, split for an insertion at i, to a new right one. Returns what stays. */
+static unsigned split(struct kmm_tree_node *left, struct kmm_tree_node *right, unsigned i)
+{
+	unsigned stays = i == left->nr ? i : i == 0 ? 0 : left->nr / 2;
+
+	right->nr = left->nr - stays;
+	move_items(right, 0, left, stays, right->nr);
+	left->nr = stays;
+	return stays;
+}
+
+static void grow_root(struct kmm *k, struct kmm_tree *tree, struct kmm_tree_node *left, struct kmm_tree_node *right)
+{
+	struct kmm_tree_node *root = take_spare(k, tree, left->level + 1);
+
+	put_item(root, 0, sum_up(left), left);
+	put_item(root, 1, sum_up(right), right);
+	tree->root = root;
+}
+
+void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
+{
+	struct summary sum = { vma->start, vma->end, 0 };
+	struct kmm_tree_node *right;
+	struct path path;
+	void *item = vma;
+
+	if (!tree->root)
+		tree->root = take_spare(k, tree, 0);
+	descend(tree, vma->start, &path);
+	for (unsigned level = 0;; level++) {
+		struct kmm_tree_node *node = path.node[level];
+		unsigned i = path.at[level], stays;
+
+		if (node->nr < KMM_TREE_ITEMS) {
+			put_item(node, i, sum, item);
+			repair(&path, level);
+			return;
+		}
+		right = take_spare(k, tree, level);
+		stays = split(node, right, i);
+		put_item(i < stays || stays == 0 ? node : right, i < stays ? i : i - stays, sum, item);
+		if (level + 1 == path.levels) {
+			grow_root(k, tree, node, right);
+			return;
+		}
+		set_summary(path.node[level + 1], path.at[level + 1], sum_up(node));
+		path.at[level + 1]++;
+		sum = sum_up(right);
+		item = right;
+	}
+}
+
+/* ---- erasing ---- */
+
+static bool try_join(struct kmm_tree *tree, struct kmm_tree_node *parent, unsigned i)
+{
+	struct kmm_tree_node *left, *right;
+
+	if (i + 1 >= parent->nr)
+		return false;
+	left = parent->item[i];
+	right = parent->item[i + 1];
+	if (left->nr + right->nr > MERGED_MOST)
+		return false;
+	move_items(left, left->nr, right, 0, right->nr);
+	left->nr += right->nr;
+	set_summary(parent, i, sum_up(left));
+	drop_item(parent, i + 1);
+	push_spare(tree, right);
+	return true;
+}
+
+static void shrink_root(struct kmm_tree *tree)
+{
+	struct kmm_tree_node *root = tree->root;
+
+	while (root->level > 0 && root->nr == 1) {
+		tree->root = root->item[0];
+		push_spare(tree, root);
+		root = tree->root;
+	}
+	if (root->nr == 0) {
+		tree->root = NULL;
+		push_spare(tree, root);
+	}
+}
+
+void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
+{
+	struct path path;
+	unsigned level;
+
+	descend(tree, vma->start, &path);
+	KMM_ASSERT(k, path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);
+	drop_item(path.node[0], path.at[0]);
+	for (level = 0; level + 1 < path.levels && path.node[level]->nr <= MERGE_AT; level++) {
+		struct kmm_tree_node *node = path.node[level], *parent = path.node[level + 1];
+		unsigned i = path.at[level + 1];
+
+		if (node->nr == 0) {
+			drop_item(parent, i);
+			push_spare(tree, node);
+			continue;
+		}
+		set_summary(parent, i, sum_up(node));
+		if (!try_join(tree, parent, i) && (i == 0 || !try_join(tree, parent, i - 1))) {
+			level++; /* this level's sum is in the parent already */
+			break;
+		}
+	}
+	if (path.node[level]->nr > 0)
+		repair(&path, level);
+	shrink_root(tree);
+}
+
+void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	struct path path;
+
+	descend(tree, vma->start, &path);
+	KMM_ASSERT(k, start < end && path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);
+	vma->start = start;
+	vma->end = end;
+	set_summary(path.node[0], path.at[0], (struct summary){ start, end, 0 });
+	repair(&path, 0);
+}
+
+/* ---- checking ---- */
+
+struct check {
+	struct kmm_sink *out;
+	const struct kmm_list *next, *end; /* the list, as far as it was seen */
+	unsigned bad;
+};
+
+static void complain(struct check *c, const char *what, const struct kmm_tree_node *node, unsigned i)
+{
+	c->bad++;
+	if (c->out)
+		kmm_printf(c->out, "VMA index: %s (level %u, item %u, %llx)\n", what, node->level, i,
+			   (unsigned long long)node->a[i]);
+}
+
+static void check_leaf_item(struct check *c, const struct kmm_tree_node *node, unsigned i)
+{
+	const struct kmm_vma *vma = node->item[i];
+
+	if (c->next == c->end || kmm_container(c->next, struct kmm_vma, link) != vma)
+		complain(c, "an item is not the next VMA", node, i);
+	else
+		c->next = c->next->next;
+	if (vma->start != node->a[i] || vma->end != node->b[i] || node->gap[i] != 0 || vma->start >= vma->end)
+		complain(c, "a key is not its VMA's range", node, i);
+}
+
+static void check_node(struct check *c, const struct kmm_tree_node *node)
+{
+	for (unsigned i = 0; i < node->nr; i++) {
+		if (i > 0 && node->a[i] < node->b[i - 1])
+			complain(c, "items overlap", node, i);
+		if (node->level == 0) {
+			check_leaf_item(c, node, i);
+			continue;
+		}
+		const struct kmm_tree_node *child = node->item[i];
+		struct summary sum;
+
+		if (child->level + 1 != node->level || child->nr == 0 || child->nr > KMM_TREE_ITEMS) {
+			complain(c, "a child is of the wrong level or size", node, i);
+			continue;
+		}
+		sum = sum_up(child);
+		if (sum.a != node->a[i] || sum.b != node->b[i] || sum.gap != node->gap[i])
+			complain(c, "a summary is wrong", node, i);
+	}
+}
+
+unsigned kmm_tree_check(const struct kmm_tree *tree, const struct kmm_list *vmas, struct kmm_sink *out)
+{
+	struct check c = { out, vmas->next, vmas, 0 };
+	const struct kmm_tree_node *node[KMM_TREE_LEVELS];
+	unsigned at[KMM_TREE_LEVELS], level, top = tree->root ? tree->root->level : 0;
+
+	level = top;
+	node[level] = tree->root;
+	at[level] = 0;
+	if (tree->root)
+		check_node(&c, tree->root);
+	while (tree->root && level <= top && c.bad == 0) {
+		if (level == 0 || at[level] == node[level]->nr) {
+			level++;
+			continue;
+		}
+		node[level - 1] = node[level]->item[at[level]++];
+		at[--level] = 0;
+		check_node(&c, node[level]);
+	}
+	if (c.bad == 0 && c.next != c.end) {
+		c.bad++;
+		if (out)
+			kmm_printf(out, "VMA index: VMAs of the list are missing\n");
+	}
+	return c.bad;
+}

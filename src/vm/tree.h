@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The index of a space's VMAs: a B+tree by address whose nodes also know the largest hole below them.
+ *
+ *	node: nr, level | a[15] first address | b[15] last end | gap[15] largest hole inside | item[15]
+ *
+ * Leaves (level 0) hold VMAs; there a and b are start and end, and gap is 0, so that both kinds of node are
+ * searched and summed up by the same code. Holes between two items of a node are not stored but seen: a[i+1] - b[i].
+ * A lookup reads one array of keys (two cache lines) per level and never backs up.
+ *
+ * Memory: inserting can need nodes. They come from the tree's spare list, filled beforehand by kmm_tree_fill() with
+ * the number that kmm_tree_need() says, so that changes themselves cannot fail. Nodes that fall empty become spare.
+ *
+ * Invariants (kmm_tree_check): items sorted and disjoint; every node but the root has an item; summaries true;
+ * all leaves at one depth. No locks: the space's.
+ */
+#ifndef KMM_VM_TREE_H
+#define KMM_VM_TREE_H
+
+#include "vm/vm.h"
+
+struct kmm_vma;
+
+enum { KMM_TREE_ITEMS = 15, KMM_TREE_LEVELS = 10 };
+
+struct kmm_tree_node {
+	uint32_t nr;
+	uint32_t level;
+	kmm_word a[KMM_TREE_ITEMS], b[KMM_TREE_ITEMS], gap[KMM_TREE_ITEMS];
+	void *item[KMM_TREE_ITEMS]; /* VMA, or node of the next lower level */
+};
+
+struct kmm_tree {
+	struct kmm_tree_node *root;  /* NULL: empty */
+	struct kmm_tree_node *spare; /* chained by item[0] */
+	unsigned nr_spare;
+};
+
+/* The first VMA whose end lies above addr; NULL: none. */
+struct kmm_vma *kmm_tree_find(const struct kmm_tree *tree, kmm_word addr);
+
+/* Spare nodes that nr insertions could use where the first VMA ending above `at` is, also when VMAs below `at`
+ * were erased before. Needs of different places add up. */
+unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr);
+/* Tops the spare nodes up to nr. errors: KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_tree_fill(struct kmm *k, struct kmm_tree *tree, unsigned nr);
+/* Gives spare nodes back. */
+void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree);
+
+/* vma's range must be a hole. Uses spare nodes. */
+void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);
+void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);
+/* Gives vma another range, which must not reach beyond its neighbours. Sets vma->start and vma->end. */
+void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end);
+
+/* The highest (lowest) hole of len bytes within [low, high); len > 0. *at: the hole's last (first) len bytes.
+ * false: there is none. */
+bool kmm_tree_hole_down(const struct kmm_tree *tree, kmm_word len, kmm_word low, kmm_word high, kmm_word *at);
+bool kmm_tree_hole_up(const struct kmm_tree *tree, kmm_word len, kmm_word low, kmm_word high, kmm_word *at);
+
+/* Compares the tree with the list of VMAs in order; returns violations, a line for each. */
+unsigned kmm_tree_check(const struct kmm_tree *tree, const struct kmm_list *vmas, struct kmm_sink *out);
+
+#endif

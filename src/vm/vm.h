@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tier c's state: the spaces of one machine and the caches that their parts come from.
+ */
+#ifndef KMM_VM_VM_H
+#define KMM_VM_VM_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "kmm/mm.h"
+#include "kmm/slab.h"
+
+struct kmm_vm {
+	struct kmm_spin lock;        /* KMM_LOCK_RMAP; v: this lock. Never held together with an anon object's */
+	struct kmm_list mms;         /* v: all spaces */
+	unsigned nr_mms;             /* v */
+	uint64_t next_ino;           /* v: of shared anonymous objects, as they show in maps */
+	uint64_t random;             /* v: state of the generator for randomised bases */
+	atomic_uint nr_anon;         /* anon objects alive; audited */
+	struct kmm_page *zero_page;  /* kind ZERO, never written, one reference for ever. The rest: constant */
+	struct kmm_cache *mm_cache, *vma_cache, *node_cache, *anon_cache;
+	struct kmm_cache *mapping_cache, *radix_cache, *shm_cache;
+};
+
+/* Starts the layer; kmm_init_spaces() is its public name. errors: KMM_ENOMEM. context: boot. */
+KMM_MUST_CHECK enum kmm_status kmm_vm_init(struct kmm *k);
+
+/* Checker: every space against its page tables, every user frame against its reverse map, counters against
+ * the truth. Nothing else may run on k. Returns violations and writes a line for each. */
+unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out);
+
+#endif
