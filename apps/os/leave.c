@@ -2,26 +2,28 @@
 /* leave.c - the machine's last steps, always on the boot stack: report, then power off. */
 #include "proc/task.h"
 
-__attribute__((noreturn)) static void leave_now(int status)
-{
-	report_write(status);
-	x86_poweroff();
-}
-
-static int wanted_status = -1;
+static struct {
+	bool asked;
+	int status;
+	const char *why;
+} leaving;
 
 void leave_if_asked(void)
 {
-	if (wanted_status >= 0)
-		leave_now(wanted_status);
+	if (!leaving.asked)
+		return;
+	report_write(leaving.status, leaving.why);
+	x86_poweroff();
 }
 
 void os_leave(int status, const char *why)
 {
 	if (why)
 		klog("%s", why);
-	if (!current->stack)
-		leave_now(status);
-	wanted_status = status;
+	leaving.asked = true;
+	leaving.status = status;
+	leaving.why = why;
+	if (!current->stack) /* still booting: this is the boot stack */
+		leave_if_asked();
 	sched_run_idle();
 }

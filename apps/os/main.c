@@ -7,7 +7,6 @@
  * first program. Whatever the outside got wrong on the way ends with one sentence and exit status 3.
  */
 #include "bench.h"
-#include "kmm/observe.h"
 #include "kmm/pagetable.h"
 #include "sig/sig.h"
 #include "start.h"

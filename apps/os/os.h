@@ -24,7 +24,7 @@ struct os_options {
 	const char *input; /* file that is its standard input; NULL: the console */
 	bool tty;          /* the console is a terminal for programs */
 	bool report;       /* write the JSON report to the second serial port at the end */
-	bool bench;         /* run the in-kernel benchmarks before the first program */
+	bool bench;        /* run the in-kernel benchmarks before anything else */
 	bool has_seed;
 	uint32_t seed;
 };
@@ -83,6 +83,7 @@ void os_random(void *to, size_t len);
 
 /* report.c */
 void report_process_end(const char *comm, uint32_t pid, int status, struct kmm_mm *mm);
-void report_write(int status);
+/* why: the machine failed, in a sentence; NULL: the first program ended. */
+void report_write(int status, const char *why);
 
 #endif

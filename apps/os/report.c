@@ -3,7 +3,8 @@
  * report.c - the end of the machine: exit status and memory report, both on the second serial port, where a program
  * on the host reads them.
  *
- *   exit N        always, the first line
+ *   exit N        the first line: the first program ended, or
+ *   fail N why    the machine could not run it
  *   { ... }       with report=1: one JSON object; addresses are strings in hexadecimal
  *
  * The audit needs more stack than a process has, and quiet: everything here runs on the boot stack.
@@ -163,9 +164,12 @@ static void write_audit(void)
 	sink_printf(&out, "\"audit\": {\"violations\": %u}\n}\n", kmm_audit(os.k, &sink));
 }
 
-void report_write(int status)
+void report_write(int status, const char *why)
 {
-	sink_printf(&out, "exit %d\n", status);
+	if (why)
+		sink_printf(&out, "fail %d %s\n", status, why);
+	else
+		sink_printf(&out, "exit %d\n", status);
 	if (!os.options.report || !os.k)
 		return;
 	write_machine(status);

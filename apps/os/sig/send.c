@@ -202,7 +202,7 @@ static bool take_from(struct pending *pending, sigset which, struct pending_sign
 
 	if (!ready)
 		return false;
-	sig = __builtin_ctzll(ready) + 1;
+	sig = (uint32_t)ready ? __builtin_ctz((uint32_t)ready) + 1 : __builtin_ctz((uint32_t)(ready >> 32)) + 33;
 	*out = (struct pending_signal){ .signo = sig, .code = SI_USER };
 	pending->set &= ~sig_bit(sig);
 	list_for_each_safe(s, tmp, &pending->queue, link) {

@@ -247,5 +247,6 @@ int32_t sys_reboot(const uint32_t *a)
 		return -EINVAL;
 	if (a[2] == 0x89abcdef || a[2] == 0) /* the ctrl-alt-del key, on or off: there is none */
 		return 0;
-	os_leave(0, "a program asked for it");
+	klog("process %u asked to power off", current->proc->pid);
+	os_leave(0, NULL);
 }

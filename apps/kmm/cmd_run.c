@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kmm run: an unmodified Linux i386 program on the reference kernel, under QEMU. The program's files go into an
+ * initrd, its bytes to stdout, its exit status becomes ours; the kernel's log and QEMU's words stay apart.
+ *
+ * Statuses beside the program's own (128+n for signal n): 2 usage, 3 bad input, 5 not available here,
+ * 124 the time was up, 125 the machine stopped without a result.
+ */
+#include "command.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <elf.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "initrd.h"
+#include "units.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define SMALLEST_RAM (16 * MIB)
+enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_STRINGS = 256, PATH_ROOM = 4096 };
+enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
+       OPT_REPORT = 256, OPT_ICOUNT, OPT_SEED, OPT_KERNEL };
+
+struct run {
+	const char *machine, *kernel, *report;
+	uint64_t ram, seed, timeout_s;
+	const char *file[MAX_STRINGS], *env[MAX_STRINGS];
+	unsigned nr_files, nr_env;
+	bool icount, verbose, has_seed;
+	char **program; /* argv of the program; NULL: none given */
+	char kernel_path[PATH_ROOM], program_path[PATH_ROOM], busybox_path[PATH_ROOM], home[PATH_ROOM];
+};
+
+#define STOP(code, ...) fail("kmm run", code, __VA_ARGS__)
+
+/* ---- command line ---- */
+
+static const struct argp_option run_options[] = {
+	{ "machine", OPT_MACHINE, "NAME", 0, "i386 or i386-pae (default)", 0 },
+	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae); default 256M", 0 },
+	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
+	{ "env", OPT_ENV, "NAME=VALUE", 0, "an environment variable of the program; repeatable", 0 },
+	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
+	{ "icount", OPT_ICOUNT, NULL, 0, "count instructions instead of time: every run is the same", 0 },
+	{ "seed", OPT_SEED, "N", 0, "of everything random in the machine", 0 },
+	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "end the machine after this time (status 124)", 0 },
+	{ "kernel", OPT_KERNEL, "FILE", 0, "another kernel image", 0 },
+	{ "verbose", OPT_VERBOSE, NULL, 0, "show the kernel's log on stderr", 0 },
+	{ 0 }
+};
+
+static void add_string(const char **list, unsigned *nr, const char *s)
+{
+	if (*nr == MAX_STRINGS)
+		STOP(EXIT_USAGE, "more than %d times the same option", MAX_STRINGS);
+	list[(*nr)++] = s;
+}
+
+static uint64_t number(const char *option, const char *text, uint64_t max)
+{
+	uint64_t n;
+
+	if (!parse_number(text, max, &n))
+		STOP(EXIT_USAGE, "--%s %s: not a number up to %llu", option, text, (unsigned long long)max);
+	return n;
+}
+
+static void take_program(struct run *r, struct argp_state *state)
+{
+	bool after_dashes = state->next >= 2 && strcmp(state->argv[state->next - 2], "--") == 0;
+
+	r->program = state->argv + state->next - 1;
+	if (!after_dashes && state->next < state->argc && strcmp(state->argv[state->next], "--") == 0) {
+		state->argv[state->next] = r->program[0]; /* PROGRAM -- ARGUMENT... */
+		r->program++;
+	}
+	state->next = state->argc;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct run *r = state->input;
+
+	switch (key) {
+	case OPT_MACHINE: r->machine = arg; return 0;
+	case OPT_RAM:
+		if (!parse_size(arg, &r->ram))
+			STOP(EXIT_USAGE, "--ram %s: not a size; sizes look like 512M or 4G", arg);
+		return 0;
+	case OPT_FILE: add_string(r->file, &r->nr_files, arg); return 0;
+	case OPT_ENV:
+		if (arg[0] == '=' || !strchr(arg, '='))
+			STOP(EXIT_USAGE, "--env %s: not of the form NAME=VALUE", arg);
+		add_string(r->env, &r->nr_env, arg);
+		return 0;
+	case OPT_REPORT: r->report = arg; return 0;
+	case OPT_ICOUNT: r->icount = true; return 0;
+	case OPT_SEED: r->seed = number("seed", arg, UINT32_MAX), r->has_seed = true; return 0;
+	case OPT_TIMEOUT: r->timeout_s = number("timeout", arg, 1000000); return 0;
+	case OPT_KERNEL: r->kernel = arg; return 0;
+	case OPT_VERBOSE: r->verbose = true; return 0;
+	case ARGP_KEY_ARG: take_program(r, state); return 0;
+	default: return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void parse_line(struct run *r, int argc, char **argv)
+{
+	static const struct argp argp = {
+		run_options, parse, "[--] PROGRAM [ARGUMENT...]",
+		"Run a static Linux i386 program on the reference kernel under QEMU. \"busybox\" is Debian's own.\v"
+		"The status is the program's; 124: time was up, 125: the machine stopped without a result.\n"
+		"  kmm run busybox sh -c 'cat /proc/zoneinfo | head'", NULL, NULL, NULL
+	};
+
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, r);
+	if (!r->program)
+		STOP(EXIT_USAGE, "which program? 'kmm run busybox echo hello' is a start");
+}
+
+/* ---- checks before anything starts ---- */
+
+static void check_machine(const struct run *r)
+{
+	bool pae = strcmp(r->machine, "i386-pae") == 0;
+	uint64_t most = pae ? 64 * GIB : 4 * GIB;
+	char text[SIZE_TEXT], limit[SIZE_TEXT];
+
+	if (!pae && strcmp(r->machine, "i386") != 0)
+		STOP(EXIT_USAGE, "unknown machine '%s'; the reference kernel is built for i386 and i386-pae", r->machine);
+	if (r->ram < SMALLEST_RAM)
+		STOP(EXIT_INPUT, "%s of RAM are too little, the smallest machine has 16 MiB", size_text(text, r->ram));
+	if (r->ram > most)
+		STOP(EXIT_INPUT, "%s of RAM: an %s machine cannot address more than %s", size_text(text, r->ram),
+		     r->machine, size_text(limit, most));
+}
+
+/* Where the command itself lies. */
+static void find_home(struct run *r)
+{
+	ssize_t n = readlink("/proc/self/exe", r->home, sizeof(r->home) - 1);
+	char *slash;
+
+	r->home[n > 0 ? n : 0] = 0;
+	slash = strrchr(r->home, '/');
+	if (slash)
+		*slash = 0;
+}
+
+static bool exists(const char *path)
+{
+	return access(path, R_OK) == 0;
+}
+
+/* A file beside the command, or in the share folder of an installation. */
+__attribute__((format(printf, 3, 4))) static bool find_beside(const struct run *r, char path[PATH_ROOM],
+							       const char *format, ...)
+{
+	static const char *const folder[] = { "", "/../share/kmm" };
+	char name[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(name, sizeof(name), format, ap);
+	va_end(ap);
+	for (unsigned i = 0; i < 2; i++) {
+		int n = snprintf(path, PATH_ROOM, "%s%s/%s", r->home, folder[i], name);
+
+		if (n < PATH_ROOM && exists(path))
+			return true;
+	}
+	return false;
+}
+
+static void find_kernel(struct run *r)
+{
+	if (r->kernel) {
+		if (!exists(r->kernel))
+			STOP(EXIT_INPUT, "--kernel %s: %s", r->kernel, strerror(errno));
+		return;
+	}
+	if (!find_beside(r, r->kernel_path, "kernel-%s.elf", r->machine))
+		STOP(EXIT_UNSUPPORTED, "kernel-%s.elf is neither beside this command nor in ../share/kmm; 'make kernels' builds it",
+		     r->machine);
+	r->kernel = r->kernel_path;
+}
+
+static bool find_in_path(const char *name, char path[PATH_ROOM])
+{
+	const char *dir = getenv("PATH");
+
+	while (dir && *dir) {
+		int len = (int)strcspn(dir, ":");
+
+		if (snprintf(path, PATH_ROOM, "%.*s/%s", len, dir, name) < PATH_ROOM && access(path, X_OK) == 0)
+			return true;
+		dir += len + (dir[len] == ':');
+	}
+	return false;
+}
+
+static void find_program(struct run *r)
+{
+	const char *name = r->program[0];
+	bool found;
+
+	if (!find_beside(r, r->busybox_path, "debian-i386/bin/busybox"))
+		r->busybox_path[0] = 0;
+	if (strchr(name, '/'))
+		found = snprintf(r->program_path, PATH_ROOM, "%s", name) < PATH_ROOM && exists(name);
+	else if (strcmp(name, "busybox") == 0 && r->busybox_path[0])
+		found = snprintf(r->program_path, PATH_ROOM, "%s", r->busybox_path) < PATH_ROOM;
+	else
+		found = find_in_path(name, r->program_path);
+	if (!found)
+		STOP(EXIT_INPUT, "%s: there is no such program", name);
+}
+
+/* Why the kernel would not run it; NULL: it looks good. The kernel checks everything again. */
+static const char *refuse(const unsigned char *head, size_t len)
+{
+	const Elf32_Ehdr *h = (const void *)head;
+	const Elf32_Phdr *p;
+
+	if (len >= 2 && head[0] == '#' && head[1] == '!')
+		return NULL;
+	if (len < sizeof(*h) || memcmp(head, ELFMAG, SELFMAG) != 0)
+		return "is neither a program nor a script";
+	if (h->e_ident[EI_CLASS] == ELFCLASS64)
+		return "is a 64-bit program; the reference kernel runs 32-bit (i386) ones";
+	if (h->e_machine != EM_386)
+		return "is a program for another kind of processor; the reference kernel runs i386 ones";
+	for (unsigned i = 0; i < h->e_phnum && h->e_phoff + (i + 1) * sizeof(*p) <= len; i++) {
+		p = (const void *)(head + h->e_phoff + i * sizeof(*p));
+		if (p->p_type == PT_INTERP)
+			return "is dynamically linked; the reference kernel runs static programs (gcc -m32 -static)";
+	}
+	return NULL;
+}
+
+static void check_program(struct run *r)
+{
+	_Alignas(16) unsigned char head[4096];
+	int fd = open(r->program_path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+	const char *why;
+
+	if (n < 0)
+		STOP(EXIT_INPUT, "%s: %s", r->program_path, strerror(errno));
+	close(fd);
+	why = refuse(head, (size_t)n);
+	if (why)
+		STOP(EXIT_INPUT, "%s %s", r->program_path, why);
+}
+
+/* ---- the initrd ---- */
+
+static const char *base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static void add_host_file(struct initrd *rd, const char *host, const char *guest)
+{
+	const char *why = initrd_add(rd, host, guest);
+
+	if (why)
+		STOP(EXIT_INPUT, "%s: %s", host, why);
+}
+
+/* HOST or HOST:GUEST. */
+static void add_option_file(struct initrd *rd, const char *text)
+{
+	char host[PATH_ROOM], guest[PATH_ROOM];
+	const char *colon = strrchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : strlen(text);
+
+	if (len == 0 || len >= sizeof(host) || (colon && !colon[1]))
+		STOP(EXIT_USAGE, "--file %s: not of the form HOST or HOST:GUEST", text);
+	snprintf(host, sizeof(host), "%.*s", (int)len, text);
+	if (snprintf(guest, sizeof(guest), "/%s", colon ? colon + 1 : base(host)) >= (int)sizeof(guest))
+		STOP(EXIT_USAGE, "--file %s: too long", text);
+	add_host_file(rd, host, guest);
+}
+
+static void put_string(FILE *f, char letter, const char *s)
+{
+	fputc(letter, f);
+	fputs(s, f);
+	fputc(0, f);
+}
+
+/* A variable of the user's replaces the default of the same name. */
+static void put_env(FILE *f, const struct run *r)
+{
+	static const char *const defaults[] = { "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/", "TERM=vt100" };
+
+	for (unsigned i = 0; i < 3; i++) {
+		size_t name = strcspn(defaults[i], "=") + 1;
+		bool replaced = false;
+
+		for (unsigned j = 0; j < r->nr_env; j++)
+			replaced |= strncmp(defaults[i], r->env[j], name) == 0;
+		if (!replaced)
+			put_string(f, 'e', defaults[i]);
+	}
+	for (unsigned i = 0; i < r->nr_env; i++)
+		put_string(f, 'e', r->env[i]);
+}
+
+/* What the kernel tells the program: see apps/os/start.c. */
+static void add_start_record(struct initrd *rd, const struct run *r)
+{
+	char *text = NULL, path[PATH_ROOM];
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	must_alloc(f);
+	snprintf(path, sizeof(path), "/bin/%.255s", base(r->program_path));
+	put_string(f, 'p', path);
+	put_string(f, 'a', base(r->program[0]));
+	for (char **arg = r->program + 1; *arg; arg++)
+		put_string(f, 'a', *arg);
+	put_env(f, r);
+	fclose(f);
+	initrd_add_bytes(rd, "/.start", text, size, 0600);
+	free(text);
+}
+
+static void add_stdin(struct initrd *rd)
+{
+	char *text = NULL, buf[65536];
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	ssize_t n;
+
+	must_alloc(f);
+	while ((n = read(STDIN_FILENO, buf, sizeof(buf))) > 0)
+		fwrite(buf, 1, (size_t)n, f);
+	fclose(f);
+	initrd_add_bytes(rd, "/.input", text, size, 0600);
+	free(text);
+}
+
+/* How stdin reaches the program. From a file, and always when runs must be equal: as a file. */
+static enum guest_input choose_input(const struct run *r, const char **word)
+{
+	struct stat st;
+
+	*word = " input=/dev/null";
+	if (fstat(STDIN_FILENO, &st) != 0)
+		return GUEST_INPUT_NONE;
+	if (isatty(STDIN_FILENO)) {
+		if (r->icount || !isatty(STDOUT_FILENO))
+			return GUEST_INPUT_NONE;
+		*word = " tty=1";
+		return GUEST_INPUT_TERMINAL;
+	}
+	if (S_ISCHR(st.st_mode) && !r->icount) /* /dev/null and such */
+		return major(st.st_rdev) == 1 && minor(st.st_rdev) == 3 ? GUEST_INPUT_NONE : (*word = "", GUEST_INPUT_STREAM);
+	*word = r->icount || S_ISREG(st.st_mode) ? " input=/.input" : "";
+	return **word ? GUEST_INPUT_NONE : GUEST_INPUT_STREAM;
+}
+
+static void build_initrd(struct initrd *rd, const struct run *r, bool with_input)
+{
+	char guest[PATH_ROOM];
+
+	initrd_open(rd);
+	snprintf(guest, sizeof(guest), "/bin/%.255s", base(r->program_path));
+	add_host_file(rd, r->program_path, guest);
+	if (r->busybox_path[0]) {
+		if (strcmp(guest, "/bin/busybox") != 0)
+			add_host_file(rd, r->busybox_path, "/bin/busybox");
+		if (strcmp(guest, "/bin/sh") != 0)
+			initrd_add_link(rd, "/bin/sh", "busybox");
+	}
+	for (unsigned i = 0; i < r->nr_files; i++)
+		add_option_file(rd, r->file[i]);
+	add_start_record(rd, r);
+	if (with_input)
+		add_stdin(rd);
+	if (!initrd_finish(rd))
+		STOP(EXIT_UNSUPPORTED, "the initrd cannot be written: %s", strerror(rd->error));
+}
+
+/* ---- the end ---- */
+
+static void save_report(const char *path, const char *json)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(json, f) < 0 || fclose(f) != 0)
+		STOP(EXIT_INPUT, "--report %s: %s", path, strerror(errno));
+}
+
+/* The last lines of a text, for people who must find out what happened. */
+static void print_tail(const char *title, const struct buffer *b)
+{
+	const char *start = b->data;
+	size_t at = b->used;
+
+	if (!b->used)
+		return;
+	for (int lines = 0; at > 0; at--) {
+		if (b->data[at - 1] == '\n' && at < b->used && ++lines == 8)
+			break;
+	}
+	start += at;
+	fprintf(stderr, "%s:\n%s%s", title, start, b->data[b->used - 1] == '\n' ? "" : "\n");
+}
+
+__attribute__((noreturn)) static void stopped(const struct run *r, const struct guest_result *result)
+{
+	const char *how = "QEMU ended";
+
+	if (!r->verbose)
+		print_tail("the kernel's log ends", &result->log);
+	print_tail("QEMU said", &result->complaint);
+	if (WIFEXITED(result->status) && WEXITSTATUS(result->status) == 127)
+		how = "the kernel stopped in a panic (its words end the output)";
+	STOP((enum exit_code)EXIT_STOPPED, "%s before the program did", how);
+}
+
+/* The second serial port: "exit N" or "fail N sentence", then the report. */
+static int finish(const struct run *r, const struct guest_result *result)
+{
+	const char *text = result->report.used ? result->report.data : "", *rest;
+	int status, used = 0;
+
+	if (result->output_gone)
+		return 128 + 13; /* as if SIGPIPE had ended us */
+	if (result->exec_failed)
+		STOP(EXIT_UNSUPPORTED, "qemu-system-x86_64 cannot be started; Debian has it in qemu-system-x86");
+	if (result->timed_out)
+		STOP((enum exit_code)EXIT_TIME_UP, "no end after %llu s", (unsigned long long)r->timeout_s);
+	if (sscanf(text, "fail %d %n", &status, &used) == 1 && used)
+		STOP((enum exit_code)status, "%.*s", (int)strcspn(text + used, "\n"), text + used);
+	if (sscanf(text, "exit %d", &status) != 1)
+		stopped(r, result);
+	rest = strchr(text, '\n');
+	if (r->report)
+		save_report(r->report, rest ? rest + 1 : "");
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run r = { .machine = "i386-pae", .ram = 256 * MIB };
+	struct guest g = { .timeout_s = 0 };
+	struct guest_result result;
+	struct initrd rd;
+	char append[256], seed[32] = "";
+	const char *input_word;
+	int status;
+
+	parse_line(&r, argc, argv);
+	check_machine(&r);
+	find_home(&r);
+	find_kernel(&r);
+	find_program(&r);
+	check_program(&r);
+	g.input = choose_input(&r, &input_word);
+	build_initrd(&rd, &r, strstr(input_word, "/.input"));
+	if (r.icount || r.has_seed)
+		snprintf(seed, sizeof(seed), " seed=%llu", (unsigned long long)(r.has_seed ? r.seed : 1));
+	snprintf(append, sizeof(append), "start=/.start%s%s%s", input_word, r.report ? " report=1" : "", seed);
+	g.kernel = r.kernel;
+	g.append = append;
+	g.ram_bytes = r.ram;
+	g.initrd_fd = rd.fd;
+	g.icount = r.icount;
+	g.verbose = r.verbose;
+	g.timeout_s = (unsigned)r.timeout_s;
+	guest_run(&g, &result);
+	status = finish(&r, &result);
+	guest_result_free(&result);
+	close(rd.fd);
+	return status;
+}

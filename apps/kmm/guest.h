@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One QEMU, from start to end: the arguments, its four channels, and a clock that ends it.
+ *
+ *   COM1            the program's bytes, both ways      <-> our stdin and stdout
+ *   COM2            exit status, then the report        --> guest_result.report
+ *   debug console   the kernel's log                    --> guest_result.log, stderr with verbose
+ *   QEMU's stderr                                       --> guest_result.complaint
+ */
+#ifndef KMM_APP_GUEST_H
+#define KMM_APP_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum guest_input { GUEST_INPUT_NONE, GUEST_INPUT_STREAM /* bytes with an end mark */, GUEST_INPUT_TERMINAL };
+
+struct guest {
+	const char *kernel, *append;
+	uint64_t ram_bytes;
+	int initrd_fd;
+	enum guest_input input;
+	bool icount, verbose;
+	unsigned timeout_s; /* 0: none */
+};
+
+struct buffer {
+	char *data; /* zero-terminated when used > 0, may be NULL otherwise */
+	size_t used, room;
+};
+
+struct guest_result {
+	struct buffer log, report, complaint;
+	bool timed_out, output_gone;
+	bool exec_failed; /* there is no QEMU */
+	int status;       /* of waitpid() */
+};
+
+void guest_run(const struct guest *g, struct guest_result *out);
+void guest_result_free(struct guest_result *r);
+
+#endif
