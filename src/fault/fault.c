@@ -178,16 +178,33 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 	return verdict(status);
 }
 
+/* For the trace alone: where the area starts that addr falls into, and the frame that is there. 0: none. */
+static uint64_t area_of(struct kmm_mm *mm, kmm_word addr)
+{
+	struct kmm_vma *vma = mm->k->trace ? kmm_mm_find(mm, addr) : NULL;
+
+	return vma && (addr >= vma->start || (vma->flags & KMM_VM_GROWSDOWN)) ? vma->start : 0;
+}
+
+static uint64_t frame_of(struct kmm_mm *mm, kmm_word addr)
+{
+	struct kmm_walk walk = { .mapped = false };
+
+	if (mm->k->trace)
+		kmm_walk(mm->k, mm->space.root, addr, &walk);
+	return walk.mapped ? kmm_paddr_to_pfn(walk.pa).v : 0;
+}
+
 enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info)
 {
 	enum kmm_fault_kind kind = KMM_FAULT_SEGV_MAPERR;
 
 	kmm_mm_lock(mm);
 	mm->faults++;
-	kmm_trace(mm->k, KMM_EV_FAULT, info->addr.v, info->access, 0, info->stack_pointer.v);
+	kmm_trace(mm->k, KMM_EV_FAULT, info->addr.v, info->access, area_of(mm, info->addr.v), info->stack_pointer.v);
 	if (info->addr.v < kmm_mm_task_size(mm))
 		kind = kmm_fault_in(mm, info->addr.v, info->access);
-	kmm_trace(mm->k, KMM_EV_FAULT_DONE, info->addr.v, kind, 0, 0);
+	kmm_trace(mm->k, KMM_EV_FAULT_DONE, info->addr.v, kind, kind ? 0 : frame_of(mm, info->addr.v), 0);
 	kmm_mm_unlock(mm);
 	return kind;
 }
