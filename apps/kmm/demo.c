@@ -17,7 +17,7 @@ enum { PAGE = KMM_PAGE_SIZE };
 
 static void add(struct demo *d, const char *name, uint64_t va, const char *what)
 {
-	if (d->nr < DEMO_ITEMS)
+	if (d->nr < DEMO_ITEMS && !demo_find(d, name))
 		d->item[d->nr++] = (struct demo_item){ name, va, what };
 }
 
@@ -104,7 +104,7 @@ static const char *build_space(struct demo *d)
 	if (kmm_mm_create(hosted_kmm(d->m), &d->mm))
 		return "no memory for a user space";
 	if (!build_program(d, base) || !build_heap_and_stack(d, base, l->user_end) ||
-	    !build_shared_file(d, l->user_end / 2))
+	    !build_shared_file(d, (l->user_end / 2) & ~(uint64_t)(PAGE - 1)))
 		return "no memory for the demonstration's program";
 	add(d, "null", 0, "the null pointer");
 	return NULL;

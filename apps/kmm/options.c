@@ -275,9 +275,11 @@ struct parse {
 	struct options *o;
 	void *own_input;
 	bool has_own;
+	unsigned nr_groups;
 };
 
-/* Hands each group its input: the first is the command's own, if it has any. */
+/* Hands each group its input: the first is the command's own, if it has any. (state->root_argp is not ours: argp
+ * wraps it to add --help.) */
 static error_t parse_root(int key, char *arg, struct argp_state *state)
 {
 	const struct parse *parse = state->input;
@@ -285,7 +287,7 @@ static error_t parse_root(int key, char *arg, struct argp_state *state)
 	(void)arg;
 	if (key != ARGP_KEY_INIT)
 		return ARGP_ERR_UNKNOWN;
-	for (unsigned i = 0; state->root_argp->children[i].argp; i++)
+	for (unsigned i = 0; i < parse->nr_groups; i++)
 		state->child_inputs[i] = i == 0 && parse->has_own ? parse->own_input : parse->o;
 	return 0;
 }
@@ -295,7 +297,7 @@ void options_parse(struct options *o, unsigned groups, const struct own_args *ow
 	struct argp own_argp = { own->options, own->parser, NULL, NULL, NULL, NULL, NULL };
 	struct argp_child children[MAX_CHILDREN + 1] = { { 0 } }, *child = children;
 	struct argp root = { NULL, parse_root, own->args_doc, own->doc, children, NULL, NULL };
-	struct parse parse = { o, input, own->parser != NULL };
+	struct parse parse = { o, input, own->parser != NULL, 0 };
 
 	*o = (struct options){ .command = argv[0] };
 	o->config.image_bytes = NO_IMAGE_OPTION;
@@ -309,7 +311,8 @@ void options_parse(struct options *o, unsigned groups, const struct own_args *ow
 		*child++ = (struct argp_child){ &image_argp, 0, NULL, 0 };
 	if (groups & OPTIONS_STRICT)
 		*child++ = (struct argp_child){ &strict_argp, 0, NULL, 0 };
-	*child = (struct argp_child){ &output_argp, 0, NULL, 0 };
+	*child++ = (struct argp_child){ &output_argp, 0, NULL, 0 };
+	parse.nr_groups = (unsigned)(child - children);
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&root, argc, argv, 0, NULL, &parse);
 	finish(o, groups);
