@@ -197,6 +197,8 @@ void kmm_sections_init(struct kmm *k)
 		}
 		set_live(p, section);
 	}
+	/* The section that high memory shares with low memory was just made; what is handed out first shall be the top. */
+	kmm_zone_grow(k, &p->zone[KMM_ZONE_HIGHMEM]);
 }
 
 /* Blocks of [start, end) by order, without a loop over the largest. */
