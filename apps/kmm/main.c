@@ -27,8 +27,7 @@ static void print_help(FILE *out)
 	fputs("Usage: kmm COMMAND [OPTION...]\n"
 	      "Build a machine of any size, and ask about its memory.\n\n", out);
 	for (unsigned i = 0; i < NR_COMMANDS; i++)
-		if (commands[i].run)
-			fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("  help      this text, or the options of a command: kmm help boot\n"
 	      "  version   the version\n\n"
 	      "  kmm boot --machine i386-pae --ram 8G        kmm boot -m x86_64 -r 64T\n"
@@ -40,7 +39,7 @@ static void print_help(FILE *out)
 static const struct command *find(const char *name)
 {
 	for (unsigned i = 0; i < NR_COMMANDS; i++)
-		if (commands[i].run && strcmp(commands[i].name, name) == 0)
+		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
 }
