@@ -136,8 +136,10 @@ static bool family(struct life *l)
 
 static void fini(struct life *l)
 {
-	hosted_put_space(l->m, l->child);
-	hosted_put_space(l->m, l->mm);
+	if (l->child)
+		hosted_put_space(l->m, l->child);
+	if (l->mm)
+		hosted_put_space(l->m, l->mm);
 	if (l->has_file)
 		kmm_backing_put(&l->file.backing);
 	if (l->view)
