@@ -36,5 +36,36 @@ fi
 ask "kmm i386, 512 MiB" build/kmm run --machine i386 --ram 512M -- "$program"
 ask "kmm i386-pae, 6 GiB" build/kmm run --machine i386-pae --ram 6G -- "$program"
 
+# answer ID STATUS WHAT
+answer()
+{
+	if [ "$2" -eq 0 ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL $1: $3"
+	fi
+}
+
+# S94: each part of a program got a frame when it was touched, in high memory; what the kernel uses is low.
+report=build/questions-report.json
+rm -f "$report"
+frames=$(timeout 240 build/kmm run --machine i386-pae --ram 6G --report "$report" -- busybox cat /proc/kmm/frames)
+printf '%s\n' "$frames" | tr -d '\r' | awk '
+	$1 ~ /^(text|data|heap|stack)$/ { user++; good += $4 == "HighMem" }
+	/^(kernel|its)/ { kernel++; low += !/HighMem/ }
+	END { exit !(user == 4 && good == 4 && kernel >= 3 && low == kernel) }'
+answer S94 $? "$frames"
+
+# S95: by the machine's report at the end, high memory holds file pages and nothing of the kernel, Normal no user page.
+python3 - "$report" <<'END'
+import json, sys
+zones = {z["name"]: z["kinds"] for z in json.load(open(sys.argv[1]))["zones"]}
+high, normal = zones["HighMem"], zones["Normal"]
+sys.exit(not (high["file"] > 0 and high["slab"] + high["page table"] + high["memmap"] == 0 and
+              normal["file"] + normal["anonymous"] == 0 and normal["slab"] > 0))
+END
+answer S95 $? "the zones in $report"
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
