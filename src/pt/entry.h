@@ -86,6 +86,12 @@ static inline uint64_t kmm_entry_load(const struct kmm *k, const void *entry)
 	return kmm_entry_load64(entry);
 }
 
+/* The half that tells present, large and table apart; all that a search needs. */
+static inline uint32_t kmm_entry_load_low(const void *entry)
+{
+	return __atomic_load_n((const uint32_t *)entry, __ATOMIC_ACQUIRE);
+}
+
 static inline void kmm_entry_store(const struct kmm *k, void *entry, uint64_t raw)
 {
 	if (kmm_pt_fmt(k)->entry_size == 4)

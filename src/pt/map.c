@@ -183,41 +183,52 @@ static bool unlink_empty(struct kmm *k, struct kmm_space *space, kmm_word va, un
 	return true;
 }
 
-/* Frees what is empty at va; returns the last byte that needs no further look. */
-static kmm_word free_at(struct kmm *k, struct kmm_space *space, kmm_word va, kmm_word floor, kmm_word last,
-			struct kmm_tlb *tlb)
+/* Frees what is empty at va and within bounds; returns the last byte that needs no further look when the search
+ * ends at `until`. */
+static kmm_word free_at(struct kmm *k, struct kmm_space *space, kmm_word va, const struct kmm_pt_hole *bounds,
+			kmm_word until, struct kmm_tlb *tlb)
 {
 	unsigned long flags = kmm_spin_lock(k, &space->lock, KMM_LOCK_PT);
 	struct kmm_spot spot;
 	kmm_word seen;
 
 	kmm_pt_descend(k, space->root, va, 0, &spot);
-	seen = spot.level ? kmm_pt_gap_last(k, &spot, va) : kmm_pt_entry_last(k, va, 1);
+	seen = spot.level ? kmm_pt_gap_last(k, &spot, va, until) : kmm_pt_entry_last(k, va, 1);
 	for (unsigned level = spot.level; level < k->pt->user_fixed; level++) {
 		kmm_word table_last = kmm_pt_entry_last(k, va, level + 1);
 		kmm_word table_first = table_last - (kmm_pt_entry_last(k, 0, level + 1));
 
-		if (table_first < floor || table_last > last || !unlink_empty(k, space, va, level, tlb))
+		if (table_first < bounds->floor || table_last > bounds->ceiling - 1 ||
+		    !unlink_empty(k, space, va, level, tlb))
 			break;
 	}
 	kmm_spin_unlock(k, &space->lock, KMM_LOCK_PT, flags);
 	return seen;
 }
 
-void kmm_pt_free_tables(struct kmm *k, struct kmm_space *space, kmm_word floor, kmm_word ceiling, struct kmm_tlb *tlb)
+void kmm_pt_free_around(struct kmm *k, struct kmm_space *space, const struct kmm_pt_hole *hole, struct kmm_tlb *tlb)
 {
-	kmm_word va = floor, last = ceiling - 1, seen;
+	struct kmm_pt_hole bounds = *hole;
+	kmm_word va = hole->start, until = hole->end - 1, seen;
 
-	KMM_ASSERT(k, !space->is_kernel && floor < ceiling);
+	KMM_ASSERT(k, !space->is_kernel && hole->floor <= hole->start && hole->start < hole->end &&
+			      hole->end <= hole->ceiling);
 	/* 64-bit: the last page of the user half is never mapped, so its table ends with the half. */
-	if (ceiling >= k->layout.user_end_max)
-		last = ((kmm_word)k->pt->kernel_first << kmm_pt_fmt(k)->level[kmm_pt_root_level(k)].shift) - 1;
+	if (hole->ceiling >= k->layout.user_end_max)
+		bounds.ceiling = (kmm_word)k->pt->kernel_first << kmm_pt_fmt(k)->level[kmm_pt_root_level(k)].shift;
 	for (;;) {
-		seen = free_at(k, space, va, floor, last, tlb);
-		if (seen >= last)
+		seen = free_at(k, space, va, &bounds, until, tlb);
+		if (seen >= until)
 			return;
 		va = seen + 1;
 	}
+}
+
+void kmm_pt_free_tables(struct kmm *k, struct kmm_space *space, kmm_word floor, kmm_word ceiling, struct kmm_tlb *tlb)
+{
+	struct kmm_pt_hole all = { floor, ceiling, floor, ceiling };
+
+	kmm_pt_free_around(k, space, &all, tlb);
 }
 
 /* ---- roots ---- */

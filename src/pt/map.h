@@ -81,8 +81,8 @@ static inline void kmm_pt_descend(const struct kmm *k, struct kmm_paddr root, km
 }
 
 /* After a descent that ended at an entry above level 0: last byte of the addresses around va that have no table there,
- * looking no further than the table that holds the entry. */
-kmm_word kmm_pt_gap_last(const struct kmm *k, const struct kmm_spot *spot, kmm_word va);
+ * looking no further than `last` (the answer may lie beyond it) and the table that holds the entry. */
+kmm_word kmm_pt_gap_last(const struct kmm *k, const struct kmm_spot *spot, kmm_word va, kmm_word last);
 
 /* Makes all tables between the root and level `bottom` for [va, last]; all or nothing. As kmm_pt_make(). */
 enum kmm_status kmm_pt_make_range(struct kmm *k, struct kmm_space *space, kmm_word va, kmm_word last, unsigned bottom,

@@ -125,6 +125,12 @@ bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start,
 /* Frees the tables that lie wholly in [floor, ceiling) of a user space and are empty; into tlb. A ceiling of the layout's
  * user_end_max reaches to the end of the user half. Lock not held. */
 void kmm_pt_free_tables(struct kmm *k, struct kmm_space *space, kmm_word floor, kmm_word ceiling, struct kmm_tlb *tlb);
+/* The same, but only those tables that cover some of [start, end): all that a change there can have emptied, without
+ * a search of the whole gap around it. floor <= start < end <= ceiling. */
+struct kmm_pt_hole {
+	kmm_word start, end, floor, ceiling;
+};
+void kmm_pt_free_around(struct kmm *k, struct kmm_space *space, const struct kmm_pt_hole *hole, struct kmm_tlb *tlb);
 
 /* Kernel windows: maps empty level-0 slots or empties them, and tells the port (window_changed). flags: KMM_PTE_ bits
  * for the leaf; PRESENT and ACCESSED are added. The slots are the caller's, who excludes others from the same ones;

@@ -65,17 +65,19 @@ bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct k
 	return true;
 }
 
-kmm_word kmm_pt_gap_last(const struct kmm *k, const struct kmm_spot *spot, kmm_word va)
+kmm_word kmm_pt_gap_last(const struct kmm *k, const struct kmm_spot *spot, kmm_word va, kmm_word last)
 {
-	unsigned nr = kmm_pt_nr_entries(k, spot->level), i = kmm_pt_index(k, va, spot->level);
-	kmm_word last = kmm_pt_entry_last(k, va, spot->level);
+	unsigned shift = kmm_pt_fmt(k)->level[spot->level].shift, i = kmm_pt_index(k, va, spot->level);
+	kmm_word gap_last = kmm_pt_entry_last(k, va, spot->level), nr;
 
-	while (++i < nr) {
-		if (kmm_x86_is_table(kmm_entry_load(k, kmm_pt_slot(k, spot->table, i))))
-			break;
-		last = kmm_pt_entry_last(k, last + 1, spot->level);
-	}
-	return last;
+	if (gap_last >= last)
+		return gap_last;
+	nr = ((last - gap_last - 1) >> shift) + 1;
+	if (nr > kmm_pt_nr_entries(k, spot->level) - 1 - i)
+		nr = kmm_pt_nr_entries(k, spot->level) - 1 - i;
+	for (; nr && !kmm_x86_is_table(kmm_entry_load_low(kmm_pt_slot(k, spot->table, ++i))); nr--)
+		gap_last += (kmm_word)1 << shift;
+	return gap_last;
 }
 
 struct visit {
@@ -101,7 +103,7 @@ static kmm_word visit_at(struct kmm *k, struct kmm_space *space, kmm_word va, km
 		ref.table = kmm_pt_table_page(k, spot.table);
 		visit->go_on = visit->fn(visit->arg, &ref, va, (unsigned)((run_last - va) >> KMM_PAGE_SHIFT) + 1);
 	} else {
-		run_last = kmm_pt_gap_last(k, &spot, va);
+		run_last = kmm_pt_gap_last(k, &spot, va, last);
 	}
 	kmm_spin_unlock(k, &space->lock, KMM_LOCK_PT, flags);
 	return run_last;

@@ -31,7 +31,7 @@ void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end)
 	if (next && next->start < ceiling)
 		ceiling = next->start;
 	kmm_tlb_begin(mm->k, &tlb, &mm->space);
-	kmm_pt_free_tables(mm->k, &mm->space, floor, ceiling, &tlb);
+	kmm_pt_free_around(mm->k, &mm->space, &(struct kmm_pt_hole){ start, end, floor, ceiling }, &tlb);
 	kmm_tlb_flush(mm->k, &tlb);
 }
 
