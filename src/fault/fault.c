@@ -188,10 +188,11 @@ static uint64_t area_of(struct kmm_mm *mm, kmm_word addr)
 
 static uint64_t frame_of(struct kmm_mm *mm, kmm_word addr)
 {
-	struct kmm_walk walk = { .mapped = false };
+	struct kmm_walk walk; /* not set up for nothing: it is some hundred bytes */
 
-	if (mm->k->trace)
-		kmm_walk(mm->k, mm->space.root, addr, &walk);
+	if (!mm->k->trace)
+		return 0;
+	kmm_walk(mm->k, mm->space.root, addr, &walk);
 	return walk.mapped ? kmm_paddr_to_pfn(walk.pa).v : 0;
 }
 
