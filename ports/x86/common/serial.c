@@ -31,7 +31,7 @@ static bool port_init(uint16_t base)
 	x86_outb(base + REG_DATA, 1);   /* 115200 baud */
 	x86_outb(base + REG_IER, 0);
 	x86_outb(base + REG_LCR, 0x03); /* 8 data bits, no parity, 1 stop bit */
-	x86_outb(base + REG_FCR, 0x07); /* queues on and empty */
+	x86_outb(base + REG_FCR, 0xc7); /* queues on and empty; interrupt at 14 bytes, or when no more come */
 	x86_outb(base + REG_MCR, 0x0b); /* DTR, RTS, interrupt line connected */
 	return true;
 }
@@ -87,15 +87,11 @@ void x86_serial_drain(void)
 		wait_for(COM2, LSR_ALL_SENT);
 }
 
-/* A full ring drops what comes, as a terminal with nobody reading would. Interrupts off. */
+/* With a full ring the rest stays in the device, whose sender then waits. Interrupts off. */
 void x86_serial_poll(void)
 {
-	while (console_present && (x86_inb(COM1 + REG_LSR) & LSR_DATA_READY)) {
-		uint8_t byte = x86_inb(COM1 + REG_DATA);
-
-		if (ring.tail - ring.head < RING_SIZE)
-			ring.data[ring.tail++ % RING_SIZE] = byte;
-	}
+	while (console_present && ring.tail - ring.head < RING_SIZE && (x86_inb(COM1 + REG_LSR) & LSR_DATA_READY))
+		ring.data[ring.tail++ % RING_SIZE] = x86_inb(COM1 + REG_DATA);
 }
 
 int x86_console_getc(void)
