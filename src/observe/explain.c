@@ -31,6 +31,8 @@ static const char *const class_names[KMM_NR_ADDRESS_CLASSES] = {
 	[KMM_ADDR_FIXMAP] = "fixmap",
 	[KMM_ADDR_IMAGE] = "kernel image",
 	[KMM_ADDR_MODULES] = "modules",
+	[KMM_ADDR_GUARD] = "guard",
+	[KMM_ADDR_UNUSED_WINDOW] = "window, unused",
 	[KMM_ADDR_HOLE] = "hole",
 };
 
@@ -50,6 +52,8 @@ static const char *const sentences[KMM_NR_ADDRESS_CLASSES] = {
 	[KMM_ADDR_FIXMAP] = "A fixmap slot: the short per-CPU views of kmap_local live here.",
 	[KMM_ADDR_IMAGE] = "The kernel's own image: a second linear view of the frames that hold it.",
 	[KMM_ADDR_MODULES] = "The modules region.",
+	[KMM_ADDR_GUARD] = "Between two regions, never mapped: an overrun of the lower one faults here.",
+	[KMM_ADDR_UNUSED_WINDOW] = "A window that a Linux kernel of this description fills and kmm leaves empty.",
 	[KMM_ADDR_HOLE] = "No region of this machine's layout.",
 };
 
@@ -106,6 +110,11 @@ static enum kmm_address_class class_of_region(enum kmm_region_id id, bool mapped
 		return KMM_ADDR_IMAGE;
 	case KMM_REGION_MODULES:
 		return KMM_ADDR_MODULES;
+	case KMM_REGION_GUARD:
+		return KMM_ADDR_GUARD;
+	case KMM_REGION_LDT:
+	case KMM_REGION_CPU_ENTRY:
+		return KMM_ADDR_UNUSED_WINDOW;
 	default:
 		return KMM_ADDR_HOLE;
 	}

@@ -95,7 +95,9 @@ static enum kmm_address_class expected_class(const struct oracle *o, uint64_t va
 		return KMM_ADDR_FIXMAP;
 	if (in_region(o, KMM_REGION_IMAGE, va))
 		return KMM_ADDR_IMAGE;
-	return in_region(o, KMM_REGION_MODULES, va) ? KMM_ADDR_MODULES : KMM_ADDR_HOLE;
+	if (in_region(o, KMM_REGION_MODULES, va))
+		return KMM_ADDR_MODULES;
+	return in_region(o, KMM_REGION_GUARD, va) ? KMM_ADDR_GUARD : KMM_ADDR_HOLE;
 }
 
 /* Mostly where something is; a quarter anywhere. */

@@ -17,7 +17,7 @@ struct life {
 	struct kmm *k;
 	const char *wrong;
 	struct kmm_cache *cache;
-	void *object[3];
+	void *object[3], *pages;
 	void *area, *view;
 	struct kmm_page *page, *viewed[2];
 	struct kmm_mm *mm, *child;
@@ -39,7 +39,8 @@ static bool kernel_objects(struct life *l)
 	l->object[0] = kmm_cache_alloc(l->k, l->cache, KMM_GFP_KERNEL);
 	l->object[1] = kmm_kzalloc(l->k, 1000, KMM_GFP_KERNEL);
 	l->object[2] = kmm_kmalloc(l->k, 50000, KMM_GFP_KERNEL);
-	return l->object[0] && l->object[1] && l->object[2];
+	l->pages = kmm_get_free_pages(l->k, KMM_GFP_KERNEL, 1);
+	return l->object[0] && l->object[1] && l->object[2] && l->pages;
 }
 
 static bool kernel_views(struct life *l)
@@ -153,6 +154,8 @@ static void fini(struct life *l)
 		kmm_free_pages(l->k, l->page, 0);
 	if (l->object[0])
 		kmm_cache_free(l->k, l->cache, l->object[0]);
+	if (l->pages)
+		kmm_free_pages_at(l->k, l->pages, 1);
 	kmm_kfree(l->k, l->object[1]);
 	kmm_kfree(l->k, l->object[2]);
 	if (l->cache && kmm_cache_destroy(l->k, l->cache))
