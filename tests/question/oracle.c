@@ -97,7 +97,7 @@ static enum kmm_address_class expected_class(const struct oracle *o, uint64_t va
 		return KMM_ADDR_IMAGE;
 	if (in_region(o, KMM_REGION_MODULES, va))
 		return KMM_ADDR_MODULES;
-	return in_region(o, KMM_REGION_GUARD, va) ? KMM_ADDR_GUARD : KMM_ADDR_HOLE;
+	return kmm_layout_find(l, va)->id == KMM_REGION_GUARD ? KMM_ADDR_GUARD : KMM_ADDR_HOLE;
 }
 
 /* Mostly where something is; a quarter anywhere. */
