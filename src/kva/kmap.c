@@ -183,20 +183,24 @@ static struct kmm_kmap_slot *get_slot(struct kmm *k, struct kmm_kmap *map, kmm_w
 
 	for (;;) {
 		slot = find(map, pfn);
-		if (slot)
+		if (slot && slot->users)
 			break;
 		if (free_slots(map) > map->promised - promise) {
+			if (slot) /* still mapped, but free: to be had like any other free one */
+				break;
 			slot = next_clean(map);
 			if (slot) {
 				slot = map_slot(k, map, slot, pfn);
 				break;
 			}
 			flush_unused(k, map, flags);
-		} else if (k->port->wait) {
+		} else {
+			KMM_ASSERT(k, promise == 0);
+			slot = NULL;
+			if (!k->port->wait)
+				break;
 			wait_in_line(k, map, flags);
 			promise = 1;
-		} else {
-			break;
 		}
 	}
 	map->promised -= promise;

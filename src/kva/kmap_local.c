@@ -9,125 +9,125 @@
  */
 #include "kva/kva.h"
 
-static struct kmm_local_cpu *this_cpu(struct kmm *k)
+#include "phys/phys.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+ALWAYS_INLINE struct kmm_local_cpu *this_cpu(struct kmm *k)
 {
 	return &k->kva->local.cpu[kmm_slab_cpu(k)];
 }
 
-static bool mirrored(const struct kmm *k)
+static kmm_word slot_va(const struct kmm_local_cpu *cpu, uint32_t depth)
 {
-	return k->port->window_changed && !k->port->direct_map_all;
+	return cpu->start + ((kmm_word)depth << KMM_PAGE_SHIFT);
 }
 
-/* The pointer a view of pfn at va has for C code. */
-static void *pointer(const struct kmm *k, kmm_word pfn, kmm_word va)
-{
-	if (k->port->direct_map_all)
-		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
-	return kmm_window_ptr(k, va);
-}
+/* ---- what few grounds need ---- */
 
-static inline void set_entry(struct kmm *k, const struct kmm_local_slot *slot, kmm_word va, uint64_t raw)
+static __attribute__((noinline)) void mirror(struct kmm *k, kmm_word va, kmm_word pfn, bool on)
 {
-	kmm_entry_store(k, slot->entry, raw);
-	if (k->trace)
-		kmm_trace(k, KMM_EV_PT_SET, va, raw, 0, kmm_pt_kernel(k)->root.v);
-}
-
-void *kmm_local_push(struct kmm *k, kmm_word pfn, uint32_t flags)
-{
-	struct kmm_local_cpu *cpu = this_cpu(k);
-	struct kmm_local_slot *slot;
 	struct kmm_pfn frame = kmm_pfn(pfn);
-	struct kmm_pte pte = { frame, flags };
+	unsigned prot = on ? KMM_PROT_READ | KMM_PROT_WRITE : KMM_PROT_NONE;
+	int refused = k->port->window_changed(k->port, kmm_kva(va), on ? &frame : NULL, 1, prot);
+
+	KMM_ASSERT(k, !on || !refused); /* a view cannot fail: the ground must keep room for these few */
+}
+
+static __attribute__((noinline)) void trace_push(struct kmm *k, kmm_word va, kmm_word pfn, uint64_t raw)
+{
+	kmm_trace(k, KMM_EV_PT_SET, va, raw, 0, kmm_pt_kernel(k)->root.v);
+	kmm_trace(k, KMM_EV_KMAP, va, pfn, 0, 0);
+}
+
+static __attribute__((noinline)) void trace_pop(struct kmm *k, kmm_word va, kmm_word pfn)
+{
+	kmm_trace(k, KMM_EV_PT_SET, va, 0, 0, kmm_pt_kernel(k)->root.v);
+	kmm_trace(k, KMM_EV_TLB_FLUSH, va, va + KMM_PAGE_SIZE, 0, 0);
+	kmm_trace(k, KMM_EV_KUNMAP, va, pfn, 0, 0);
+}
+
+/* ---- the stack ---- */
+
+/* A view through the next slot, whatever the frame. Inlined with constant flags, so that a build for one format
+ * computes the entry with a shift and an or. */
+ALWAYS_INLINE void *push(struct kmm *k, kmm_word pfn, uint32_t flags)
+{
+	struct kmm_local *local = &k->kva->local;
+	struct kmm_local_cpu *cpu = this_cpu(k);
 	uint32_t depth = cpu->depth;
-	kmm_word va = cpu->start + ((kmm_word)depth << KMM_PAGE_SHIFT);
+	struct kmm_local_slot *slot = &cpu->slot[depth];
+	struct kmm_pte pte = { { pfn }, flags };
+	uint64_t raw = kmm_pt_encode(k, pte);
 
-	if (!k->kva->local.nr_slots)
-		return NULL;
-	KMM_ASSERT(k, depth < k->kva->local.nr_slots); /* views nested too deeply, or not undone */
-	slot = &cpu->slot[depth];
+	KMM_ASSERT(k, depth < local->nr_slots); /* views nested too deeply, or not undone */
 	cpu->depth = depth + 1;
-	slot->pfn = pfn;
-	set_entry(k, slot, va, kmm_pt_encode(k, pte));
-	atomic_fetch_add_explicit(&slot->table->count, 1, memory_order_relaxed);
-	if (mirrored(k)) {
-		int refused = k->port->window_changed(k->port, kmm_kva(va), &frame, 1, KMM_PROT_READ | KMM_PROT_WRITE);
-
-		KMM_ASSERT(k, !refused); /* a view cannot fail: the ground must keep room for these few */
-	}
+	cpu->calls++;
 	if (depth >= cpu->max)
 		cpu->max = depth + 1;
-	cpu->calls++;
+	slot->pfn = pfn;
+	slot->view = cpu->window + ((uintptr_t)depth << KMM_PAGE_SHIFT);
+	if (local->linear)
+		slot->view = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
+	kmm_entry_store(k, slot->entry, raw);
+	atomic_fetch_add_explicit(&slot->table->count, 1, memory_order_relaxed);
+	if (local->mirrored)
+		mirror(k, slot_va(cpu, depth), pfn, true);
 	if (k->trace)
-		kmm_trace(k, KMM_EV_KMAP, va, pfn, 0, 0);
-	return pointer(k, pfn, va);
+		trace_push(k, slot_va(cpu, depth), pfn, raw);
+	return slot->view;
 }
 
-static void pop(struct kmm *k, struct kmm_local_cpu *cpu)
+ALWAYS_INLINE void pop(struct kmm *k, struct kmm_local_cpu *cpu, uint32_t depth, struct kmm_local_slot *slot)
 {
-	uint32_t depth = cpu->depth - 1;
-	struct kmm_local_slot *slot = &cpu->slot[depth];
-	kmm_word va = cpu->start + ((kmm_word)depth << KMM_PAGE_SHIFT);
+	kmm_word va = slot_va(cpu, depth);
 	struct kmm_flush flush = { { 0 }, va, va + KMM_PAGE_SIZE, false };
 
-	set_entry(k, slot, va, 0);
+	kmm_entry_store(k, slot->entry, 0);
 	atomic_fetch_sub_explicit(&slot->table->count, 1, memory_order_relaxed);
-	if (mirrored(k))
-		k->port->window_changed(k->port, kmm_kva(va), NULL, 1, KMM_PROT_NONE);
+	if (k->kva->local.mirrored)
+		mirror(k, va, slot->pfn, false);
 	k->port->tlb_flush_local(k->port, &flush);
 	cpu->depth = depth;
-	if (k->trace) {
-		kmm_trace(k, KMM_EV_TLB_FLUSH, flush.start, flush.end, 0, 0);
-		kmm_trace(k, KMM_EV_KUNMAP, va, slot->pfn, 0, 0);
-	}
+	if (k->trace)
+		trace_pop(k, va, slot->pfn);
 }
 
-static bool is_top(const struct kmm *k, const struct kmm_local_cpu *cpu, const void *addr)
-{
-	uint32_t top = cpu->depth - 1;
-	kmm_word va = cpu->start + ((kmm_word)top << KMM_PAGE_SHIFT);
-	uintptr_t start = cpu->depth ? (uintptr_t)pointer(k, cpu->slot[top].pfn, va) : 0;
-
-	return cpu->depth && (uintptr_t)addr - start < KMM_PAGE_SIZE;
-}
-
-/* addr may be anywhere in the page. A linear address that is not the newest view was never a slot's, unless windows
- * are forced. */
+/* addr may be anywhere in the page. What is not the newest view must be linear, and no view at all. */
 void kmm_kunmap_local(struct kmm *k, const void *addr)
 {
 	struct kmm_local_cpu *cpu = this_cpu(k);
-	bool linear = kmm_lowmem_pa(k, addr).v < k->layout.lowmem_end;
+	uint32_t depth = cpu->depth - 1;
+	struct kmm_local_slot *slot = &cpu->slot[depth];
 	bool undone_in_reverse_order;
 
-	if (linear && !k->kva->force && !(k->port->direct_map_all && is_top(k, cpu, addr)))
+	if (cpu->depth && (uintptr_t)addr - (uintptr_t)slot->view < KMM_PAGE_SIZE) {
+		pop(k, cpu, depth, slot);
 		return;
-	undone_in_reverse_order = is_top(k, cpu, addr) || !k->kva->local.nr_slots;
+	}
+	undone_in_reverse_order = (uintptr_t)addr - (uintptr_t)k->direct_map < k->layout.lowmem_end &&
+				  (!k->kva->force || !k->kva->local.nr_slots);
 	KMM_ASSERT(k, undone_in_reverse_order);
-	if (k->kva->local.nr_slots)
-		pop(k, cpu);
 }
 
 void *kmm_kmap_local(struct kmm *k, struct kmm_page *page)
 {
-	void *view;
-
-	if (kmm_view_is_linear(k, page))
+	/* Forced where there is no window: nothing is high there. */
+	if (kmm_view_is_linear(k, page) || !k->kva->local.nr_slots)
 		return kmm_page_lowmem_ptr(k, page);
-	view = kmm_local_push(k, kmm_page_to_pfn(k, page).v, KMM_KVA_FLAGS | KMM_PTE_WRITE);
-	return view ? view : kmm_page_lowmem_ptr(k, page); /* forced where there is no window: nothing is high */
+	return push(k, kmm_pfn_of(k->phys, page), KMM_KVA_FLAGS | KMM_PTE_WRITE);
 }
 
 /* Device memory is mapped uncached. NULL: not RAM, and this machine has no window. */
 void *kmm_kmap_local_pfn(struct kmm *k, struct kmm_pfn pfn)
 {
-	bool ram = kmm_pfn_is_ram(k, pfn);
-	bool linear = ram && kmm_pfn_to_paddr(pfn).v < k->layout.lowmem_end;
-	void *view = NULL;
+	bool ram = kmm_pfn_is_ram(k, pfn), linear = ram && kmm_pfn_to_paddr(pfn).v < k->layout.lowmem_end;
 
-	if (!linear || k->kva->force)
-		view = kmm_local_push(k, pfn.v, KMM_KVA_FLAGS | KMM_PTE_WRITE | (ram ? 0u : (uint32_t)KMM_PTE_NOCACHE));
-	return !view && linear ? kmm_lowmem_ptr(k, kmm_pfn_to_paddr(pfn)) : view;
+	if (linear && (!k->kva->force || !k->kva->local.nr_slots))
+		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(pfn));
+	if (!k->kva->local.nr_slots)
+		return NULL;
+	return push(k, pfn.v, KMM_KVA_FLAGS | KMM_PTE_WRITE | (ram ? 0u : (uint32_t)KMM_PTE_NOCACHE));
 }
 
 /* Toggle it while no views are held: a view must be undone under the rule it was made by. */
@@ -168,7 +168,10 @@ enum kmm_status kmm_local_init(struct kmm *k)
 	for (i = 0; i < nr_cpus; i++) {
 		local->cpu[i].slot = slots + i * per_cpu;
 		local->cpu[i].start = start + (kmm_word)i * per_cpu * KMM_PAGE_SIZE;
+		local->cpu[i].window = kmm_window_ptr(k, local->cpu[i].start);
 	}
+	local->linear = k->port->direct_map_all;
+	local->mirrored = k->port->window_changed && !local->linear;
 	local->nr_slots = per_cpu;
 	return KMM_OK;
 }

@@ -106,18 +106,22 @@ struct kmm_kmap {
 struct kmm_local_slot {
 	void *entry;                 /* constant: where the page-table entry lies, and in which table */
 	struct kmm_page *table;
-	kmm_word pfn;                /* of a live view */
+	char *view;                  /* of a live view: what the caller got */
+	kmm_word pfn;
 };
 
 struct kmm_local_cpu {               /* its CPU only */
 	uint32_t depth, max;
-	uint64_t calls;
+	kmm_word calls;
 	struct kmm_local_slot *slot; /* constant: nr_slots of them */
 	kmm_word start;              /* constant: address of the first */
+	char *window;                /* constant: where C code sees it */
 };
 
 struct kmm_local {
 	unsigned nr_slots;           /* per CPU; 0: no window that C code can use */
+	bool linear;                 /* constant: views are pointers into direct_map, as it shows all frames */
+	bool mirrored;               /* constant: the port must show each view in a window of its own */
 	struct kmm_local_cpu cpu[KMM_MAX_CPUS];
 };
 
@@ -142,9 +146,6 @@ enum kmm_status kmm_kmap_init(struct kmm *k);
 enum kmm_status kmm_vmalloc_init(struct kmm *k);
 
 /* ---- views, for code that has many ---- */
-
-/* A view through a slot, whatever the frame. NULL: this machine has no such window. */
-void *kmm_local_push(struct kmm *k, kmm_word pfn, uint32_t flags);
 
 static inline bool kmm_view_is_linear(const struct kmm *k, const struct kmm_page *page)
 {
