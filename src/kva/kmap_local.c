@@ -18,11 +18,6 @@ ALWAYS_INLINE struct kmm_local_cpu *this_cpu(struct kmm *k)
 	return &k->kva->local.cpu[kmm_slab_cpu(k)];
 }
 
-static kmm_word slot_va(const struct kmm_local_cpu *cpu, uint32_t depth)
-{
-	return cpu->start + ((kmm_word)depth << KMM_PAGE_SHIFT);
-}
-
 /* ---- what few grounds need ---- */
 
 static __attribute__((noinline)) void mirror(struct kmm *k, kmm_word va, kmm_word pfn, bool on)
@@ -55,65 +50,67 @@ ALWAYS_INLINE void *push(struct kmm *k, kmm_word pfn, uint32_t flags)
 {
 	struct kmm_local *local = &k->kva->local;
 	struct kmm_local_cpu *cpu = this_cpu(k);
-	uint32_t depth = cpu->depth;
-	struct kmm_local_slot *slot = &cpu->slot[depth];
+	struct kmm_local_slot *slot = cpu->next;
 	struct kmm_pte pte = { { pfn }, flags };
 	uint64_t raw = kmm_pt_encode(k, pte);
 
-	KMM_ASSERT(k, depth < local->nr_slots); /* views nested too deeply, or not undone */
-	cpu->depth = depth + 1;
+	KMM_ASSERT(k, slot < cpu->end); /* views nested too deeply, or not undone */
+	cpu->next = slot + 1;
 	cpu->calls++;
-	if (depth >= cpu->max)
-		cpu->max = depth + 1;
+	if (slot >= cpu->highest)
+		cpu->highest = slot + 1;
 	slot->pfn = pfn;
-	slot->view = cpu->window + ((uintptr_t)depth << KMM_PAGE_SHIFT);
+	slot->view = slot->window;
 	if (local->linear)
 		slot->view = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
 	kmm_entry_store(k, slot->entry, raw);
 	atomic_fetch_add_explicit(&slot->table->count, 1, memory_order_relaxed);
 	if (local->mirrored)
-		mirror(k, slot_va(cpu, depth), pfn, true);
+		mirror(k, slot->va, pfn, true);
 	if (k->trace)
-		trace_push(k, slot_va(cpu, depth), pfn, raw);
+		trace_push(k, slot->va, pfn, raw);
 	return slot->view;
 }
 
-ALWAYS_INLINE void pop(struct kmm *k, struct kmm_local_cpu *cpu, uint32_t depth, struct kmm_local_slot *slot)
+ALWAYS_INLINE void pop(struct kmm *k, struct kmm_local_cpu *cpu, struct kmm_local_slot *slot)
 {
-	kmm_word va = slot_va(cpu, depth);
-	struct kmm_flush flush = { { 0 }, va, va + KMM_PAGE_SIZE, false };
+	struct kmm_flush flush = { { 0 }, slot->va, slot->va + KMM_PAGE_SIZE, false };
 
 	kmm_entry_store(k, slot->entry, 0);
 	atomic_fetch_sub_explicit(&slot->table->count, 1, memory_order_relaxed);
 	if (k->kva->local.mirrored)
-		mirror(k, va, slot->pfn, false);
+		mirror(k, slot->va, slot->pfn, false);
 	k->port->tlb_flush_local(k->port, &flush);
-	cpu->depth = depth;
+	cpu->next = slot;
 	if (k->trace)
-		trace_pop(k, va, slot->pfn);
+		trace_pop(k, slot->va, slot->pfn);
 }
 
-/* addr may be anywhere in the page. What is not the newest view must be linear, and no view at all. */
+/* What is not the newest view must be a linear address, and no view at all. */
+static __attribute__((noinline)) void check_linear(struct kmm *k, const void *addr)
+{
+	bool linear = (uintptr_t)addr - (uintptr_t)k->direct_map < k->layout.lowmem_end;
+	bool undone_in_reverse_order = linear && (!k->kva->force || !k->kva->local.usable);
+
+	KMM_ASSERT(k, undone_in_reverse_order);
+}
+
+/* addr may be anywhere in the page. */
 void kmm_kunmap_local(struct kmm *k, const void *addr)
 {
 	struct kmm_local_cpu *cpu = this_cpu(k);
-	uint32_t depth = cpu->depth - 1;
-	struct kmm_local_slot *slot = &cpu->slot[depth];
-	bool undone_in_reverse_order;
+	struct kmm_local_slot *slot = cpu->next - 1;
 
-	if (cpu->depth && (uintptr_t)addr - (uintptr_t)slot->view < KMM_PAGE_SIZE) {
-		pop(k, cpu, depth, slot);
-		return;
-	}
-	undone_in_reverse_order = (uintptr_t)addr - (uintptr_t)k->direct_map < k->layout.lowmem_end &&
-				  (!k->kva->force || !k->kva->local.nr_slots);
-	KMM_ASSERT(k, undone_in_reverse_order);
+	if ((uintptr_t)addr - (uintptr_t)slot->view < KMM_PAGE_SIZE)
+		pop(k, cpu, slot);
+	else
+		check_linear(k, addr);
 }
 
 void *kmm_kmap_local(struct kmm *k, struct kmm_page *page)
 {
 	/* Forced where there is no window: nothing is high there. */
-	if (kmm_view_is_linear(k, page) || !k->kva->local.nr_slots)
+	if (kmm_view_is_linear(k, page) || !k->kva->local.usable)
 		return kmm_page_lowmem_ptr(k, page);
 	return push(k, kmm_pfn_of(k->phys, page), KMM_KVA_FLAGS | KMM_PTE_WRITE);
 }
@@ -123,9 +120,9 @@ void *kmm_kmap_local_pfn(struct kmm *k, struct kmm_pfn pfn)
 {
 	bool ram = kmm_pfn_is_ram(k, pfn), linear = ram && kmm_pfn_to_paddr(pfn).v < k->layout.lowmem_end;
 
-	if (linear && (!k->kva->force || !k->kva->local.nr_slots))
+	if (linear && (!k->kva->force || !k->kva->local.usable))
 		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(pfn));
-	if (!k->kva->local.nr_slots)
+	if (!k->kva->local.usable)
 		return NULL;
 	return push(k, pfn.v, KMM_KVA_FLAGS | KMM_PTE_WRITE | (ram ? 0u : (uint32_t)KMM_PTE_NOCACHE));
 }
@@ -136,7 +133,9 @@ void kmm_force_kmap(struct kmm *k, bool on)
 	k->kva->force = on;
 }
 
-/* The entries' places, looked up once: tables of the fixmap exist from boot and are never freed. */
+/* ---- start ---- */
+
+/* The entry's place, looked up once: tables of the fixmap exist from boot and are never freed. */
 static bool init_slot(struct kmm *k, struct kmm_local_slot *slot, kmm_word va)
 {
 	struct kmm_ptref ref;
@@ -145,49 +144,69 @@ static bool init_slot(struct kmm *k, struct kmm_local_slot *slot, kmm_word va)
 		return false;
 	slot->entry = ref.entry;
 	slot->table = ref.table;
+	slot->va = va;
+	slot->window = kmm_window_ptr(k, va);
 	return true;
+}
+
+/* slots: one that never has a view (no address is near its NULL), then those of the stack. */
+static bool init_cpu(struct kmm *k, struct kmm_local_cpu *cpu, struct kmm_local_slot *slots, unsigned nr, kmm_word va)
+{
+	struct kmm_local_slot *slot;
+
+	cpu->first = cpu->next = cpu->highest = slots + 1;
+	cpu->end = cpu->first + nr;
+	for (slot = cpu->first; slot < cpu->end; slot++, va += KMM_PAGE_SIZE)
+		if (!init_slot(k, slot, va))
+			return false;
+	return true;
+}
+
+/* Without slots, or where C code cannot see them, a machine has no window; it has no high memory then either. */
+static bool has_window(const struct kmm *k, kmm_word bytes)
+{
+	kmm_word start = (kmm_word)k->layout.kmap_local_start;
+
+	return bytes && k->layout.kmap_local_slots && (k->port->direct_map_all || kmm_window_reaches(k, start, bytes));
 }
 
 enum kmm_status kmm_local_init(struct kmm *k)
 {
 	struct kmm_local *local = &k->kva->local;
 	unsigned per_cpu = k->machine.windows.kmap_local_slots, nr_cpus = k->machine.nr_cpus, i;
-	kmm_word start = (kmm_word)k->layout.kmap_local_start;
+	kmm_word va = (kmm_word)k->layout.kmap_local_start;
 	struct kmm_local_slot *slots;
 
-	if (!k->layout.kmap_local_slots || (!k->port->direct_map_all &&
-					    !kmm_window_reaches(k, start, (kmm_word)per_cpu * nr_cpus * KMM_PAGE_SIZE)))
-		return KMM_OK;
-	KMM_ASSERT(k, k->layout.kmap_local_slots >= per_cpu * nr_cpus);
-	slots = kmm_phys_alloc_state(k, per_cpu * nr_cpus * sizeof(*slots), "kmap_local state");
-	if (!slots)
-		return KMM_ENOMEM;
-	for (i = 0; i < per_cpu * nr_cpus; i++)
-		if (!init_slot(k, &slots[i], start + (kmm_word)i * KMM_PAGE_SIZE))
-			return KMM_ENOMEM;
-	for (i = 0; i < nr_cpus; i++) {
-		local->cpu[i].slot = slots + i * per_cpu;
-		local->cpu[i].start = start + (kmm_word)i * per_cpu * KMM_PAGE_SIZE;
-		local->cpu[i].window = kmm_window_ptr(k, local->cpu[i].start);
-	}
+	local->usable = has_window(k, (kmm_word)per_cpu * nr_cpus * KMM_PAGE_SIZE);
 	local->linear = k->port->direct_map_all;
 	local->mirrored = k->port->window_changed && !local->linear;
-	local->nr_slots = per_cpu;
+	if (!local->usable)
+		per_cpu = 0;
+	KMM_ASSERT(k, k->layout.kmap_local_slots >= per_cpu * nr_cpus);
+	slots = kmm_phys_alloc_state(k, (per_cpu + 1) * nr_cpus * sizeof(*slots), "kmap_local state");
+	if (!slots)
+		return KMM_ENOMEM;
+	for (i = 0; i < nr_cpus; i++, slots += per_cpu + 1, va += (kmm_word)per_cpu * KMM_PAGE_SIZE)
+		if (!init_cpu(k, &local->cpu[i], slots, per_cpu, va))
+			return KMM_ENOMEM;
 	return KMM_OK;
 }
 
+/* ---- the checker ---- */
+
 static unsigned audit_cpu(struct kmm *k, unsigned number, struct kmm_sink *out)
 {
-	struct kmm_local_cpu *cpu = &k->kva->local.cpu[number];
-	unsigned bad = 0, i;
+	const struct kmm_local_cpu *cpu = &k->kva->local.cpu[number];
+	const struct kmm_local_slot *slot;
+	unsigned bad = 0;
 
-	for (i = 0; i < k->kva->local.nr_slots; i++) {
-		uint64_t raw = kmm_entry_load(k, cpu->slot[i].entry);
+	for (slot = cpu->first; slot < cpu->end; slot++) {
+		uint64_t raw = kmm_entry_load(k, slot->entry);
 
-		if (i < cpu->depth ? kmm_pt_decode(k, raw).pfn.v == cpu->slot[i].pfn && raw : !raw)
+		if (slot < cpu->next ? raw && kmm_pt_decode(k, raw).pfn.v == slot->pfn : !raw)
 			continue;
-		kmm_printf(out, "kmap_local: CPU %u slot %u of %u in use has entry 0x%llx\n", number, i, cpu->depth,
-			   (unsigned long long)raw);
+		kmm_printf(out, "kmap_local: CPU %u slot %u of %u in use has entry 0x%llx\n", number,
+			   (unsigned)(slot - cpu->first), kmm_local_depth(cpu), (unsigned long long)raw);
 		bad++;
 	}
 	return bad;

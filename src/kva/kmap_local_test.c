@@ -309,12 +309,12 @@ KMM_TEST(kmap_local_audit_sees_damage)
 
 	CALL(tier_b_start(&t, &pae));
 	view = kmm_kmap_local(t.k, high_page(&t));
-	t.k->kva->local.cpu[0].slot[0].pfn++;
+	t.k->kva->local.cpu[0].first->pfn++;
 	CHECK(tier_b_complaints(&t) > 0);
-	t.k->kva->local.cpu[0].slot[0].pfn--;
-	t.k->kva->local.cpu[0].depth--;
+	t.k->kva->local.cpu[0].first->pfn--;
+	t.k->kva->local.cpu[0].next--;
 	CHECK(tier_b_complaints(&t) > 0);
-	t.k->kva->local.cpu[0].depth++;
+	t.k->kva->local.cpu[0].next++;
 	kmm_kunmap_local(t.k, view);
 	CALL(tier_b_audit(&t));
 	tier_b_stop(&t);

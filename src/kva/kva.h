@@ -106,24 +106,31 @@ struct kmm_kmap {
 struct kmm_local_slot {
 	void *entry;                 /* constant: where the page-table entry lies, and in which table */
 	struct kmm_page *table;
+	kmm_word va;                 /* constant: its address, and where C code sees that */
+	char *window;
 	char *view;                  /* of a live view: what the caller got */
 	kmm_word pfn;
 };
 
+/* The stack grows up from `first`; next[-1] is the newest view, or a slot that never has one. */
 struct kmm_local_cpu {               /* its CPU only */
-	uint32_t depth, max;
+	struct kmm_local_slot *next;
+	struct kmm_local_slot *first, *end; /* constant */
+	struct kmm_local_slot *highest; /* next at its highest */
 	kmm_word calls;
-	struct kmm_local_slot *slot; /* constant: nr_slots of them */
-	kmm_word start;              /* constant: address of the first */
-	char *window;                /* constant: where C code sees it */
-};
+} __attribute__((aligned(32)));
 
 struct kmm_local {
-	unsigned nr_slots;           /* per CPU; 0: no window that C code can use */
+	bool usable;                 /* constant: there is a window that C code can use */
 	bool linear;                 /* constant: views are pointers into direct_map, as it shows all frames */
 	bool mirrored;               /* constant: the port must show each view in a window of its own */
 	struct kmm_local_cpu cpu[KMM_MAX_CPUS];
 };
+
+static inline unsigned kmm_local_depth(const struct kmm_local_cpu *cpu)
+{
+	return (unsigned)(cpu->next - cpu->first);
+}
 
 /* ---- the layer's state ---- */
 
