@@ -49,6 +49,7 @@ struct kmm_file {
 	const char *name;           /* for maps; must outlive the file */
 	void *pages;                /* core: index -> page */
 	uint64_t nr_pages;          /* cached */
+	uint64_t fill_end;          /* core: from this byte on the content is zeros, fill is not asked: the file once ended here */
 };
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name);
 /* Reads or writes through the cache; short at the end of file for reads, grows it for writes.

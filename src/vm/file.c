@@ -61,26 +61,30 @@ static const struct kmm_backing_ops file_ops = {
 
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name)
 {
-	*file = (struct kmm_file){ .size = size, .name = name };
+	*file = (struct kmm_file){ .size = size, .name = name, .fill_end = UINT64_MAX };
 	kmm_backing_init(&file->backing, k, &file_ops);
 }
 
 /* ---- pages ---- */
 
-/* fill may sleep, so its view is a lasting one. */
+/* fill may sleep, so its view is a lasting one. What it knows of bytes that were cut off, or that lay behind the end when
+ * the file grew, is out of date. */
 static enum kmm_status fill_page(struct kmm_file *file, uint64_t index, struct kmm_page *page)
 {
 	struct kmm *k = file->backing.k;
+	uint64_t end = kmm_min_u64(file->size, file->fill_end);
 	enum kmm_status status;
-	void *to;
+	char *to;
 
 	kmm_clear_page(k, page);
-	if (!file->fill || index >= nr_file_pages(file->size))
+	if (!file->fill || index >= nr_file_pages(end))
 		return KMM_OK;
 	to = kmm_kmap(k, page);
 	if (!to)
 		return KMM_ENOMEM;
 	status = file->fill(file, index, to);
+	if (index == end >> KMM_PAGE_SHIFT)
+		memset(to + (end & (KMM_PAGE_SIZE - 1)), 0, KMM_PAGE_SIZE - (size_t)(end & (KMM_PAGE_SIZE - 1)));
 	kmm_kunmap(k, page);
 	return status;
 }
@@ -185,6 +189,12 @@ enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, siz
 	return status;
 }
 
+static void set_size(struct kmm_file *file, uint64_t size)
+{
+	file->fill_end = kmm_min_u64(file->fill_end, kmm_min_u64(file->size, size));
+	file->size = size;
+}
+
 static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len)
 {
 	struct kmm *k = file->backing.k;
@@ -199,7 +209,7 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 	kmm_kunmap_local(k, to);
 	kmm_page_set_dirty(page);
 	if (pos + len > file->size)
-		file->size = pos + len;
+		set_size(file, pos + len);
 	return KMM_OK;
 }
 
@@ -257,17 +267,7 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 		return KMM_ENOMEM;
 	kmm_mutex_lock(k, &mapping->lock);
 	shrinks = size < file->size;
-	if (shrinks && file->fill && (size & (KMM_PAGE_SIZE - 1))) {
-		/* The page with the new end must be cached, or a later fill would bring its old tail back. */
-		struct kmm_page *page;
-		enum kmm_status status = find_page(file, size >> KMM_PAGE_SHIFT, &page);
-
-		if (status) {
-			kmm_mutex_unlock(k, &mapping->lock);
-			return status;
-		}
-	}
-	file->size = size;
+	set_size(file, size);
 	if (shrinks) {
 		clear_tail(file);
 		cut_off(file, nr_file_pages(size));
