@@ -73,7 +73,7 @@ static void text_filesystems(struct proc *proc, struct kmm_sink *out)
 static void text_mounts(struct proc *proc, struct kmm_sink *out)
 {
 	(void)proc;
-	sink_printf(out, "rootfs / ramfs rw 0 0\nproc /proc proc rw 0 0\n");
+	sink_printf(out, "ramfs / ramfs rw 0 0\nproc /proc proc rw 0 0\n");
 }
 
 static void text_cpuinfo(struct proc *proc, struct kmm_sink *out)

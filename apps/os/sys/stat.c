@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* stat.c - looking at names and files: the stat family, access, readlink, directory listings. */
-#include "kmm/observe.h"
 #include "sys/sys.h"
 
-enum { RAMFS_MAGIC = 0x858458f6, DEVICE = 1 };
+enum { DEVICE = 1, PROC_MAGIC = 0x9fa0 };
+#define RAMFS_MAGIC 0x858458f6u
 
 static uint32_t seconds(int64_t ns, uint32_t *rest)
 {
@@ -143,62 +143,58 @@ int32_t sys_statx(const uint32_t *a)
 	return stat_path((int32_t)a[0], a[1], a[2], a[4], put_statx);
 }
 
-static int32_t put_statfs64(uint32_t to)
+/* All of memory is one file system; /proc has no room at all. */
+static void fill_statfs(const struct inode *inode, struct linux_statfs64 *s)
 {
+	bool proc = inode->ops && inode->ops->lookup;
 	struct kmm_memory_stats m;
-	struct linux_statfs64 s;
 
 	kmm_memory_stats(os.k, &m);
-	s = (struct linux_statfs64){
-		.type = RAMFS_MAGIC, .bsize = KMM_PAGE_SIZE, .frsize = KMM_PAGE_SIZE, .namelen = NAME_SIZE - 1,
-		.blocks = m.managed_pages, .bfree = m.free_pages, .bavail = m.free_pages,
+	*s = (struct linux_statfs64){
+		.type = proc ? PROC_MAGIC : RAMFS_MAGIC, .bsize = KMM_PAGE_SIZE, .frsize = KMM_PAGE_SIZE,
+		.namelen = NAME_SIZE - 1,
 	};
+	if (!proc)
+		s->blocks = m.managed_pages, s->bfree = s->bavail = m.free_pages;
+}
+
+static int32_t put_statfs64(const struct inode *inode, uint32_t to)
+{
+	struct linux_statfs64 s;
+
+	fill_statfs(inode, &s);
 	return copy_out(to, &s, sizeof(s));
 }
 
-static int32_t put_statfs(uint32_t to)
+static int32_t put_statfs(const struct inode *inode, uint32_t to)
 {
-	struct kmm_memory_stats m;
+	struct linux_statfs64 s;
 
-	kmm_memory_stats(os.k, &m);
-	const uint32_t s[16] = { RAMFS_MAGIC, KMM_PAGE_SIZE, m.managed_pages, m.free_pages, m.free_pages, 0, 0, 0, 0,
-				 NAME_SIZE - 1, KMM_PAGE_SIZE };
+	fill_statfs(inode, &s);
+	const uint32_t old[16] = { s.type, s.bsize, (uint32_t)s.blocks, (uint32_t)s.bfree, (uint32_t)s.bavail, 0, 0, 0, 0,
+				   s.namelen, s.frsize };
 
-	return copy_out(to, s, sizeof(s));
-}
-
-static int32_t check_name(uint32_t path)
-{
-	struct inode *inode;
-	int err = user_inode(AT_FDCWD, path, 0, &inode);
-
-	if (err == 0)
-		inode_put(inode);
-	return err;
+	return copy_out(to, old, sizeof(old));
 }
 
 int32_t sys_statfs(const uint32_t *a)
 {
-	int32_t err = check_name(a[0]);
-
-	return err ? err : put_statfs(a[1]);
+	return stat_path(AT_FDCWD, a[0], 0, a[1], put_statfs);
 }
 
 int32_t sys_fstatfs(const uint32_t *a)
 {
-	return file_arg(a[0]) ? put_statfs(a[1]) : -EBADF;
+	return stat_fd(a[0], a[1], put_statfs);
 }
 
 int32_t sys_statfs64(const uint32_t *a)
 {
-	int32_t err = check_name(a[0]);
-
-	return err ? err : put_statfs64(a[2]);
+	return a[1] == sizeof(struct linux_statfs64) ? stat_path(AT_FDCWD, a[0], 0, a[2], put_statfs64) : -EINVAL;
 }
 
 int32_t sys_fstatfs64(const uint32_t *a)
 {
-	return file_arg(a[0]) ? put_statfs64(a[2]) : -EBADF;
+	return a[1] == sizeof(struct linux_statfs64) ? stat_fd(a[0], a[2], put_statfs64) : -EINVAL;
 }
 
 /* User 0 may read and write everything, and execute what is executable for somebody. */
