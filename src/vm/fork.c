@@ -33,6 +33,7 @@ static void collect_entry(struct batch *b, const struct kmm_ptref *ref, kmm_word
 	struct kmm_page *page = kmm_pfn_to_page(k, pte.pfn);
 
 	if (kmm_vma_is_private(b->vma) && (pte.flags & KMM_PTE_WRITE)) {
+		pte = kmm_pt_decode(k, kmm_pt_take(k, &b->vma->mm->space, ref, va));
 		pte.flags &= ~(uint32_t)KMM_PTE_WRITE;
 		raw = kmm_pt_encode(k, pte);
 		kmm_pt_write(k, &b->vma->mm->space, ref, va, raw);

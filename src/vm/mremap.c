@@ -107,7 +107,23 @@ struct entries {
 	struct kmm_mm *mm;
 	struct kmm_tlb *tlb;
 	kmm_word from, to;
+	struct kmm_ptref target; /* entry of target_va, the first one used in its table */
+	kmm_word target_va;
 };
+
+/* The entry of va at the new place; its table was made before. */
+static struct kmm_ptref target_of(struct entries *e, kmm_word va)
+{
+	struct kmm *k = e->mm->k;
+	bool found = true;
+
+	if (!e->target.entry || (va ^ e->target_va) >> kmm_fmt(k)->level[1].shift) {
+		found = kmm_pt_lookup(k, &e->mm->space, va, &e->target);
+		e->target_va = va;
+	}
+	KMM_ASSERT(k, found);
+	return kmm_ptref_at(k, &e->target, (unsigned)((va - e->target_va) >> KMM_PAGE_SHIFT));
+}
 
 static bool move_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
@@ -118,13 +134,12 @@ static bool move_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsi
 		struct kmm_ptref ref = kmm_ptref_at(k, first, i), target;
 		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT), new_at = e->to + (at - e->from);
 		uint64_t raw = kmm_pt_read(k, &ref);
-		bool found;
 
 		if (!raw)
 			continue;
-		kmm_pt_write(k, &e->mm->space, &ref, at, 0);
-		found = kmm_pt_lookup(k, &e->mm->space, new_at, &target);
-		KMM_ASSERT(k, found && kmm_pt_read(k, &target) == 0);
+		raw = kmm_pt_take(k, &e->mm->space, &ref, at);
+		target = target_of(e, new_at);
+		KMM_ASSERT(k, kmm_pt_read(k, &target) == 0);
 		kmm_pt_write(k, &e->mm->space, &target, new_at, raw);
 		kmm_tlb_note(k, e->tlb, at, NULL);
 	}
@@ -134,7 +149,7 @@ static bool move_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsi
 static void move_entries(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_word to)
 {
 	struct kmm_tlb tlb;
-	struct entries e = { mm, &tlb, from, to };
+	struct entries e = { mm, &tlb, from, to, { .entry = NULL }, 0 };
 	kmm_word resume;
 
 	if (!len)

@@ -37,13 +37,12 @@ struct zap {
 	kmm_word next; /* first address not yet looked at */
 };
 
-static void zap_entry(struct zap *z, const struct kmm_ptref *ref, kmm_word va, uint64_t raw)
+static void zap_entry(struct zap *z, const struct kmm_ptref *ref, kmm_word va)
 {
 	struct kmm *k = z->vma->mm->k;
-	struct kmm_pte pte = kmm_pt_decode(k, raw);
+	struct kmm_pte pte = kmm_pt_decode(k, kmm_pt_take(k, z->tlb->space, ref, va));
 	struct kmm_page *page = kmm_pfn_to_page(k, pte.pfn);
 
-	kmm_pt_write(k, z->tlb->space, ref, va, 0);
 	if (pte.flags & KMM_PTE_DIRTY)
 		kmm_page_set_dirty(page);
 	kmm_vma_count_page(z->vma, page, false);
@@ -66,7 +65,7 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 			continue;
 		if (kmm_tlb_full(z->tlb))
 			return false;
-		zap_entry(z, &ref, at, raw);
+		zap_entry(z, &ref, at);
 	}
 	return true;
 }
