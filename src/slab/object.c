@@ -9,23 +9,6 @@
 
 #include "slab/fast.h"
 
-/* A batch from the slabs: the first object is returned, the others go to this CPU's magazine. Lock held. */
-static void *take_batch(struct kmm *k, struct kmm_cache *cache)
-{
-	struct kmm_magazine *magazine = &cache->cpu[kmm_slab_cpu(k)];
-	void *first = kmm_slab_take(k, cache);
-	void *object;
-	unsigned i;
-
-	for (i = 1; first && i < cache->batch && magazine->nr < cache->limit; i++) {
-		object = kmm_slab_take(k, cache);
-		if (!object)
-			break;
-		kmm_magazine_push(k, cache, magazine, object);
-	}
-	return first;
-}
-
 /* A slot taken straight from its slab becomes an object. */
 static void *hand_out(struct kmm *k, struct kmm_cache *cache, void *slot, const void *caller)
 {
@@ -34,6 +17,15 @@ static void *hand_out(struct kmm *k, struct kmm_cache *cache, void *slot, const 
 	if (kmm_object_has_mark(cache))
 		kmm_object_link(cache, slot)[1] = 0;
 	return slot;
+}
+
+/* One object, and a batch of others into this CPU's magazine as far as there is room. Lock held. */
+static void *take_batch(struct kmm *k, struct kmm_cache *cache)
+{
+	struct kmm_magazine *magazine = &cache->cpu[kmm_slab_cpu(k)];
+	unsigned room = cache->limit - magazine->nr;
+
+	return kmm_slab_take(k, cache, magazine, cache->batch <= room ? cache->batch : room + 1);
 }
 
 /* Twice around at most, but for other CPUs that empty the new slab before we get the lock. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One slab: made from frames, objects taken out and given back, frames returned. Knows nothing of magazines
- * or callers: to a slab an object is free or not.
+ * One slab: made from frames, objects taken out and given back, frames returned. Knows nothing of callers: to a
+ * slab an object is free or not.
  *
  * A slab is in the list that its count says: empty (nothing in use), full (nothing free), partial. Objects
  * come from partial slabs first, so that empty ones stay empty and can be given back.
  */
 #include "slab/slab.h"
+
+#include "slab/fast.h"
 
 enum { KEEP_EMPTY = 1 }; /* empty slabs a cache keeps, so that one object going back and forth costs no frames */
 
@@ -21,11 +23,6 @@ static uint32_t load_count(const struct kmm_page *page)
 static void store_count(struct kmm_page *page, unsigned inuse, unsigned free)
 {
 	atomic_store_explicit(&page->count, inuse | (uint32_t)free << 16, memory_order_relaxed);
-}
-
-static kmm_link_word *link_of(const struct kmm_cache *cache, void *slot)
-{
-	return (kmm_link_word *)(void *)((char *)slot + cache->link);
 }
 
 static struct kmm_page *page_at(struct kmm *k, struct kmm_page *head, unsigned distance)
@@ -53,7 +50,7 @@ static void fill(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page)
 			kmm_debug_init_slot(cache, slot);
 		if (cache->ctor)
 			cache->ctor(slot + cache->front);
-		*link_of(cache, slot) = i + 1 < cache->nr_objects ? ((i + 1) * cache->slot >> 3) + 1 : 0;
+		*kmm_object_link(cache, slot) = i + 1 < cache->nr_objects ? ((i + 1) * cache->slot >> 3) + 1 : 0;
 	}
 	store_count(page, 0, 1);
 }
@@ -105,23 +102,34 @@ static void move_list(struct kmm *k, struct kmm_page *page, struct kmm_page_list
 	kmm_page_list_add(k, to, page);
 }
 
-/* One free slot out of the cache's slabs, or NULL when they are all full. Lock held. */
-void *kmm_slab_take(struct kmm *k, struct kmm_cache *cache)
+/* Moves free slots of the cache's slabs to a magazine, up to `max` of them and all from one slab; the first is returned
+ * instead. NULL: all slabs are full. Lock held. */
+void *kmm_slab_take(struct kmm *k, struct kmm_cache *cache, struct kmm_magazine *magazine, unsigned max)
 {
 	struct kmm_page *page = kmm_page_list_first(k, cache->partial.nr ? &cache->partial : &cache->empty);
-	uint32_t before, offset;
-	char *slot;
+	char *base, *slot, *first = NULL;
+	unsigned nr, next;
+	uint32_t before;
 
 	if (!page)
 		return NULL;
+	base = kmm_slab_base(k, page);
 	before = load_count(page);
-	offset = (count_free(before) - 1) << 3;
-	KMM_ASSERT(k, count_free(before) != 0 && kmm_slot_starts_at(cache, offset));
-	slot = (char *)kmm_slab_base(k, page) + offset;
-	store_count(page, count_inuse(before) + 1, (unsigned)*link_of(cache, slot));
+	next = count_free(before);
+	for (nr = 0; nr < max && next; nr++) {
+		slot = base + ((next - 1) << 3);
+		KMM_ASSERT(k, kmm_slot_starts_at(cache, (next - 1) << 3));
+		next = (unsigned)*kmm_object_link(cache, slot);
+		if (first)
+			kmm_magazine_push(k, cache, magazine, slot);
+		else
+			first = slot;
+	}
+	KMM_ASSERT(k, first);
+	store_count(page, count_inuse(before) + nr, next);
 	move_list(k, page, list_for(cache, before), list_for(cache, load_count(page)));
-	cache->inuse++;
-	return slot;
+	cache->inuse += nr;
+	return first;
 }
 
 /* Puts a slot back into its slab. A slab that this makes empty, beyond those worth keeping, goes to `dead`:
@@ -130,14 +138,16 @@ void kmm_slab_give(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page
 		   struct kmm_page_list *dead)
 {
 	uint32_t before = load_count(page);
-	uint32_t offset = (uint32_t)((char *)slot - (char *)kmm_slab_base(k, page));
+	uint32_t offset = (uint32_t)((char *)slot - k->direct_map) & cache->offset_mask;
 
 	KMM_ASSERT(k, count_inuse(before) > 0);
 	KMM_ASSERT(k, kmm_slot_starts_at(cache, offset));
-	*link_of(cache, slot) = count_free(before);
+	*kmm_object_link(cache, slot) = count_free(before);
 	store_count(page, count_inuse(before) - 1, (offset >> 3) + 1);
-	move_list(k, page, list_for(cache, before), list_for(cache, load_count(page)));
 	cache->inuse--;
+	if (count_free(before) && count_inuse(before) > 1)
+		return; /* was partial, is partial */
+	move_list(k, page, list_for(cache, before), list_for(cache, load_count(page)));
 	if (count_inuse(before) == 1 && cache->empty.nr > KEEP_EMPTY)
 		move_list(k, page, &cache->empty, dead);
 }
@@ -157,7 +167,7 @@ bool kmm_slab_free_bits(struct kmm *k, const struct kmm_cache *cache, struct kmm
 			return false;
 		bits[number / 32] |= 1u << number % 32;
 		++*nr_free;
-		next = *link_of(cache, base + offset);
+		next = *kmm_object_link(cache, base + offset);
 	}
 	return true;
 }

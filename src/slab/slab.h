@@ -95,7 +95,7 @@ kmm_word kmm_slab_shrink_all(struct kmm *k);
 /* slab.c: one slab. take and give are called with cache->lock held. */
 struct kmm_page *kmm_slab_new(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp);
 void kmm_slab_delete(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page);
-void *kmm_slab_take(struct kmm *k, struct kmm_cache *cache);
+void *kmm_slab_take(struct kmm *k, struct kmm_cache *cache, struct kmm_magazine *magazine, unsigned max);
 void kmm_slab_give(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *slot,
 		   struct kmm_page_list *dead);
 void kmm_slab_delete_list(struct kmm *k, struct kmm_cache *cache, struct kmm_page_list *dead);
