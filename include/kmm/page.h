@@ -104,11 +104,12 @@ void kmm_page_info(struct kmm *k, struct kmm_page *page, struct kmm_page_info *o
 struct kmm_zone_info {
 	const char *name;      /* "DMA", "Normal", ... as Linux spells them */
 	struct kmm_pfn start;
-	kmm_word spanned, present, managed, free; /* pages */
+	kmm_word spanned, present, managed; /* pages */
+	kmm_word free;                            /* pages, as Linux counts: without those in CPU caches */
 	kmm_word min, low, high;                  /* watermarks, pages */
 	kmm_word protection[KMM_NR_ZONES];        /* lowmem reserve against requests that start at [zone] */
 	kmm_word nr_free[KMM_NR_ORDERS];          /* free blocks by order */
-	kmm_word kinds[KMM_NR_KINDS];             /* frames by what they are used for */
+	kmm_word kinds[KMM_NR_KINDS];             /* frames by what they are used for; FREE with CPU caches */
 };
 /* false: this machine has no such zone (as opposed to an empty one). */
 bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id zone, struct kmm_zone_info *out);

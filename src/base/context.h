@@ -53,6 +53,12 @@ static inline const struct kmm_format *kmm_fmt(const struct kmm *k) { (void)k; r
 static inline const struct kmm_format *kmm_fmt(const struct kmm *k) { return k->fmt; }
 #endif
 
+/* The running CPU; a machine of one need not ask the port. */
+static inline unsigned kmm_cpu(const struct kmm *k)
+{
+	return k->machine.nr_cpus == 1 ? 0 : k->port->cpu_id(k->port);
+}
+
 /* Low memory as C sees it. The caller knows that pa is low (or that the port shows all frames). */
 static inline void *kmm_lowmem_ptr(const struct kmm *k, struct kmm_paddr pa)
 {

@@ -39,6 +39,13 @@ void kmm_warn(struct kmm *k, const char *format, ...)
 	va_end(args);
 }
 
+void kmm_trace_slow(struct kmm *k, enum kmm_event id, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	struct kmm_trace_event event = { id, a, b, c, d };
+
+	k->trace(k->trace_arg, &event);
+}
+
 bool kmm_inject_slow(struct kmm *k, const char *site)
 {
 	if (++k->faults.count != k->faults.nth)

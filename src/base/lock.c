@@ -16,7 +16,7 @@ static const char *const class_names[KMM_NR_LOCK_CLASSES] = {
 
 void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls)
 {
-	uint32_t held = k->locks_held[k->port->cpu_id(k->port)];
+	uint32_t held = k->locks_held[kmm_cpu(k)];
 	struct kmm_buffer_sink line;
 	char text[128];
 

@@ -35,7 +35,7 @@ void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls);
 static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool nested)
 {
 	if (KMM_DEBUG >= 1) {
-		uint32_t *held = &k->locks_held[k->port->cpu_id(k->port)];
+		uint32_t *held = &k->locks_held[kmm_cpu(k)];
 
 		if ((*held >> cls) != 0 && !nested)
 			kmm_lock_order_broken(k, cls);
@@ -46,7 +46,7 @@ static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool ne
 static inline void kmm_lock_forget(struct kmm *k, enum kmm_lock_class cls)
 {
 	if (KMM_DEBUG >= 1)
-		k->locks_held[k->port->cpu_id(k->port)] &= ~(1u << cls);
+		k->locks_held[kmm_cpu(k)] &= ~(1u << cls);
 }
 
 /* Returns the interrupt state to hand to kmm_spin_unlock. */

@@ -20,13 +20,21 @@ struct kmm_page *kmm_pfn_to_page(struct kmm *k, struct kmm_pfn pfn)
 	return kmm_page_at(p, pfn.v);
 }
 
+static bool is_ram(const struct kmm_page *page)
+{
+	return kmm_page_kind(page) != KMM_KIND_HOLE && !(page->flags & KMM_PG_FIRMWARE);
+}
+
 bool kmm_pfn_is_ram(const struct kmm *k, struct kmm_pfn pfn)
 {
+	const struct kmm_phys *p = k->phys;
 	struct kmm_run run;
 
-	if (pfn.v >= k->phys->max_pfn)
+	if (pfn.v >= p->max_pfn)
 		return false;
-	kmm_boot_run(&k->phys->boot, pfn.v, &run);
+	if (kmm_section_is_live(p, kmm_section_of(pfn.v)))
+		return is_ram(kmm_page_at(p, pfn.v));
+	kmm_boot_run(&p->boot, pfn.v, &run);
 	return run.ram;
 }
 
@@ -55,12 +63,12 @@ static bool in_direct_map(const struct kmm *k, const void *ptr)
 
 struct kmm_page *kmm_virt_to_page(struct kmm *k, const void *addr)
 {
-	struct kmm_pfn pfn;
+	struct kmm_page *page;
 
 	if (!in_direct_map(k, addr))
 		return NULL;
-	pfn = kmm_paddr_to_pfn(kmm_lowmem_pa(k, addr));
-	return kmm_pfn_is_ram(k, pfn) ? kmm_pfn_to_page(k, pfn) : NULL;
+	page = kmm_pfn_to_page(k, kmm_paddr_to_pfn(kmm_lowmem_pa(k, addr)));
+	return page && is_ram(page) ? page : NULL;
 }
 
 void *kmm_kva_to_ptr(const struct kmm *k, struct kmm_kva va)

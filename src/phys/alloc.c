@@ -49,36 +49,30 @@ static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum
 
 static inline struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, enum kmm_kind kind)
 {
-	struct kmm_phys *p = k->phys;
-	uint8_t first = p->first_of[gfp & 15];
+	unsigned long irq = k->port->irq_save(k->port);
+	const struct kmm_fast *fast = &k->phys->fast[kmm_cpu(k)][gfp & 15];
+	struct kmm_pcp *pcp = fast->pcp;
 	struct kmm_page *page = NULL;
-	struct kmm_zone *z;
-	struct kmm_pcp *pcp;
-	unsigned long irq;
 
-	if (first == KMM_BAD_ZONE)
-		return NULL;
-	z = &p->zone[first];
-	irq = k->port->irq_save(k->port);
-	pcp = kmm_this_pcp(k, z);
-	if (pcp->first && kmm_zone_free_hint(z) > z->gate[p->class_of[gfp & 15]] &&
-	    !atomic_load_explicit(&pcp->drain_wanted, memory_order_relaxed)) {
-		page = kmm_pcp_pop(p, pcp);
+	if (pcp->first && __atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate) {
+		page = kmm_pcp_pop(k->phys, pcp);
 		pcp->kinds[kind]++;
 	}
 	k->port->irq_restore(k->port, irq);
 	if (page)
-		prepare(p, page, kind, 0);
+		prepare(k->phys, page, kind, 0);
 	return page;
 }
 
 static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
 {
-	unsigned long irq = k->port->irq_save(k->port);
-	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
+	unsigned long irq;
 
-	if (atomic_exchange_explicit(&pcp->drain_wanted, 0, memory_order_relaxed) && pcp->nr)
-		kmm_pcp_drain(k, z, pcp, pcp->nr);
+	/* A look without interrupts off may be at another CPU's; a request that is missed is served next time. */
+	if (atomic_load_explicit(&kmm_this_pcp(k, z)->limit, memory_order_relaxed) != 0)
+		return;
+	irq = k->port->irq_save(k->port);
+	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z));
 	k->port->irq_restore(k->port, irq);
 }
 
@@ -190,6 +184,7 @@ static struct kmm_page *insist(struct kmm *k, const struct request *rq)
 	for (;;) {
 		struct waiter w = { p, atomic_load_explicit(&p->frees, memory_order_acquire) };
 
+		kmm_pcp_drain_all(k);
 		page = take_slowly(k, rq);
 		if (page || !(rq->gfp & KMM_GFP_RECLAIM) || !k->port->wait)
 			break;
@@ -201,7 +196,7 @@ static struct kmm_page *insist(struct kmm *k, const struct request *rq)
 	return page;
 }
 
-static void tell_waiters(struct kmm *k)
+void kmm_tell_waiters(struct kmm *k)
 {
 	atomic_fetch_add_explicit(&k->phys->frees, 1, memory_order_release);
 	if (k->port->wake)
@@ -221,7 +216,7 @@ static enum kmm_fail_reason illegal(const struct kmm *k, kmm_gfp gfp, unsigned o
 	return KMM_FAIL_NONE;
 }
 
-static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
 	struct request rq = { .gfp = gfp, .order = order, .kind = kind };
 	enum kmm_fail_reason reason = illegal(k, gfp, order);
@@ -249,7 +244,15 @@ static void clear(struct kmm *k, struct kmm_page *page, unsigned order)
 	}
 }
 
-struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, kmm_gfp gfp, unsigned order)
+{
+	kmm_trace(k, KMM_EV_ALLOC, kmm_pfn_of(k->phys, page), order, gfp, kmm_page_zone(page));
+	return page;
+}
+
+/* All but the common case; out of line so that the common case needs no frame for it. */
+__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
+							     enum kmm_kind kind, const char *site)
 {
 	struct kmm_page *page = NULL;
 
@@ -257,16 +260,23 @@ struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum
 		kmm_fail_note(k, KMM_FAIL_INJECTED, gfp, order, site);
 		return NULL;
 	}
-	if (order == 0 && (gfp & (KMM_GFP_ZERO | KMM_GFP_HIGHMEM)) != (KMM_GFP_ZERO | KMM_GFP_HIGHMEM))
-		page = take_cached(k, gfp, kind);
-	if (!page)
-		page = alloc_slow(k, gfp, order, kind, site);
+	page = alloc_by_passes(k, gfp, order, kind, site);
 	if (!page)
 		return NULL;
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
-	kmm_trace(k, KMM_EV_ALLOC, kmm_pfn_of(k->phys, page), order, gfp, kmm_page_zone(page));
-	return page;
+	return hand_out(k, page, gfp, order);
+}
+
+struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+{
+	if (order == 0 && !(gfp & KMM_GFP_ZERO) && !k->faults.armed) {
+		struct kmm_page *page = take_cached(k, gfp, kind);
+
+		if (page)
+			return hand_out(k, page, gfp, 0);
+	}
+	return alloc_slow(k, gfp, order, kind, site);
 }
 
 struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
@@ -284,43 +294,42 @@ void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 
 /* ---- freeing ---- */
 
-static void free_block(struct kmm *k, struct kmm_zone *z, struct kmm_page *page, unsigned order)
+__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
 {
+	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
 	kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
 	page->flags &= KMM_ZONE_MASK;
 	kmm_buddy_free(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+	if (atomic_load_explicit(&k->phys->waiters, memory_order_acquire))
+		kmm_tell_waiters(k);
 }
 
-static void free_cached(struct kmm *k, struct kmm_zone *z, struct kmm_page *page)
+static inline void free_cached(struct kmm *k, struct kmm_page *page)
 {
+	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
 	unsigned long irq = k->port->irq_save(k->port);
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
 
 	pcp->kinds[kmm_page_kind(page)]--;
 	kmm_pcp_push(k->phys, pcp, page);
-	if (pcp->nr > z->pcp_high)
-		kmm_pcp_drain(k, z, pcp, z->pcp_batch);
+	if (pcp->nr > atomic_load_explicit(&pcp->limit, memory_order_relaxed))
+		kmm_pcp_overflow(k, z, pcp);
 	k->port->irq_restore(k->port, irq);
 }
 
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	struct kmm_phys *p = k->phys;
-	struct kmm_zone *z = &p->zone[kmm_page_zone(page)];
-
 	KMM_ASSERT(k, kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order);
 	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1);
-	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(p, page), order, 0, 0);
+	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	if (order == 0 && !atomic_load_explicit(&p->waiters, memory_order_relaxed))
-		free_cached(k, z, page);
+	if (order == 0)
+		free_cached(k, page);
 	else
-		free_block(k, z, page, order);
-	if (atomic_load_explicit(&p->waiters, memory_order_relaxed))
-		tell_waiters(k);
+		free_block(k, page, order);
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)

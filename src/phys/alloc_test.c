@@ -434,12 +434,15 @@ KMM_TEST(alloc_nofail_without_hope_fails_and_says_so)
 	fixture_end(&f);
 }
 
+static unsigned idle_waits; /* nothing had been freed when the wait began */
+
 /* Sleeping here is: somebody else frees a page. */
 static void wait_by_freeing(struct kmm_port *port, const void *key, bool (*done)(void *arg), void *arg)
 {
 	struct fixture *f = (struct fixture *)(void *)port;
 
 	(void)key;
+	idle_waits += !done(arg);
 	if (nr_blocks) {
 		nr_blocks--;
 		kmm_free_pages(f->k, blocks[nr_blocks].page, blocks[nr_blocks].order);
@@ -457,9 +460,12 @@ KMM_TEST(alloc_nofail_waits_until_something_is_freed)
 	CHECK_OK(start_small(&f, KMM_I386));
 	exhaust(&f, KMM_GFP_KERNEL, 0);
 	f.port.wait = wait_by_freeing;
+	kmm_phys_drain(f.k);
 	before = nr_blocks;
+	idle_waits = 0;
 	page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL | KMM_GFP_NOFAIL, 0);
 	CHECK(page != NULL);
+	CHECK_EQ(idle_waits, before - nr_blocks); /* it sleeps, and does not spin on its own doings */
 	CHECK(before - nr_blocks >= 1 && before - nr_blocks <= 3);
 	kmm_free_pages(f.k, page, 0);
 	give_all_back(&f);
@@ -489,7 +495,7 @@ KMM_TEST(alloc_drains_caches_for_a_large_block)
 	page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 0);
 	CHECK(page != NULL);
 	kmm_free_pages(f.k, page, 0);
-	CHECK_EQ(atomic_load(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1].drain_wanted), 0);
+	CHECK_EQ(atomic_load(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1].limit), f.k->phys->zone[KMM_ZONE_DMA32].pcp_high);
 	fixture_cpu = 0;
 	give_all_back(&f);
 	CHECK_EQ(fixture_audit(&f), 0);

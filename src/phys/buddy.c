@@ -12,25 +12,28 @@
 
 _Static_assert((1u << KMM_MAX_ORDER) <= KMM_SECTION_PAGES, "a section holds whole blocks of every order");
 
-static uint32_t free_flags(const struct kmm_zone *z, unsigned order)
+static inline uint32_t free_flags(const struct kmm_zone *z, unsigned order)
 {
 	return KMM_KIND_FREE | order << 4 | z->bits;
 }
 
-void kmm_buddy_insert(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order)
+static inline void insert(struct kmm_phys *p, struct kmm_zone *z, struct kmm_page *page, kmm_word pfn, unsigned order)
 {
-	struct kmm_page *page = kmm_page_at(k->phys, pfn);
-
 	page->flags = free_flags(z, order);
-	kmm_page_list_add(k, &z->free_list[order], page);
+	kmm_list_push(p, &z->free_list[order], page, pfn + 1);
 	z->nonempty |= (uint16_t)(1u << order);
 }
 
-/* Off its list; it becomes a body until somebody gives it a kind. */
-static void extract(struct kmm *k, struct kmm_zone *z, struct kmm_page *page, unsigned order)
+void kmm_buddy_insert(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order)
 {
-	kmm_page_list_del(k, &z->free_list[order], page);
-	if (z->free_list[order].nr == 0)
+	insert(k->phys, z, kmm_page_at(k->phys, pfn), pfn, order);
+}
+
+/* Off its list; it becomes a body until somebody gives it a kind. */
+static inline void extract(struct kmm_phys *p, struct kmm_zone *z, struct kmm_page *page, unsigned order)
+{
+	kmm_list_unlink(p, &z->free_list[order], page);
+	if (z->free_list[order].first == 0)
 		z->nonempty &= (uint16_t)~(1u << order);
 	page->flags = z->bits;
 }
@@ -43,39 +46,50 @@ bool kmm_buddy_has(struct kmm *k, struct kmm_zone *z, unsigned order)
 	return true;
 }
 
-struct kmm_page *kmm_buddy_take(struct kmm *k, struct kmm_zone *z, unsigned order)
+/* The first block of list `have`, cut down to order; the high halves become free blocks, so that memory is
+ * handed out in rising order. */
+static struct kmm_page *take_from(struct kmm_phys *p, struct kmm_zone *z, unsigned have, unsigned order)
 {
-	struct kmm_page *page;
-	unsigned have;
-	kmm_word pfn;
+	kmm_word pfn = z->free_list[have].first - 1;
+	struct kmm_page *page = kmm_page_at(p, pfn);
 
-	if (!kmm_buddy_has(k, z, order))
-		return NULL;
-	have = order + kmm_ctz_u32((uint32_t)z->nonempty >> order);
-	page = kmm_page_list_first(k, &z->free_list[have]);
-	extract(k, z, page, have);
-	/* Keep the low half, so that memory is handed out in rising order. */
-	for (pfn = kmm_pfn_of(k->phys, page); have > order;) {
+	extract(p, z, page, have);
+	while (have > order) {
+		kmm_word half;
+
 		have--;
-		kmm_buddy_insert(k, z, pfn + ((kmm_word)1 << have), have);
+		half = pfn + ((kmm_word)1 << have);
+		insert(p, z, kmm_page_at(p, half), half, have);
 	}
 	kmm_zone_set_free(z, z->free - ((kmm_word)1 << order));
 	return page;
 }
 
+struct kmm_page *kmm_buddy_take(struct kmm *k, struct kmm_zone *z, unsigned order)
+{
+	if (!kmm_buddy_has(k, z, order))
+		return NULL;
+	return take_from(k->phys, z, order + kmm_ctz_u32((uint32_t)z->nonempty >> order), order);
+}
+
 void kmm_buddy_free(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order)
 {
-	kmm_zone_set_free(z, z->free + ((kmm_word)1 << order));
-	while (order < KMM_MAX_ORDER) {
-		kmm_word buddy = pfn ^ ((kmm_word)1 << order);
-		struct kmm_page *page = kmm_page_at(k->phys, buddy);
+	struct kmm_phys *p = k->phys;
+	struct kmm_page *page = kmm_page_at(p, pfn);
 
-		if (buddy < z->first || buddy >= z->end || (page->flags & KMM_FREE_MASK) != free_flags(z, order))
+	kmm_zone_set_free(z, z->free + ((kmm_word)1 << order));
+	for (; order < KMM_MAX_ORDER; order++) {
+		kmm_word buddy = pfn ^ ((kmm_word)1 << order);
+		struct kmm_page *other = kmm_page_at(p, buddy);
+
+		if (buddy < z->first || buddy >= z->end || (other->flags & KMM_FREE_MASK) != free_flags(z, order))
 			break;
-		extract(k, z, page, order);
-		kmm_page_at(k->phys, pfn)->flags = z->bits;
-		pfn &= buddy;
-		order++;
+		extract(p, z, other, order);
+		page->flags = z->bits;
+		if (buddy < pfn) {
+			pfn = buddy;
+			page = other;
+		}
 	}
-	kmm_buddy_insert(k, z, pfn, order);
+	insert(p, z, page, pfn, order);
 }

@@ -84,28 +84,13 @@ struct kmm_page *kmm_page_prev(struct kmm *k, const struct kmm_page *p)
 
 void kmm_page_list_add(struct kmm *k, struct kmm_page_list *list, struct kmm_page *p)
 {
-	kmm_word link = kmm_pfn_of(k->phys, p) + 1;
-
-	kmm_set_next(k->phys, p, list->first);
-	kmm_set_prev(k->phys, p, 0);
-	if (list->first)
-		kmm_set_prev(k->phys, kmm_page_at(k->phys, list->first - 1), link);
-	list->first = link;
-	list->nr++;
+	kmm_list_push(k->phys, list, p, kmm_pfn_of(k->phys, p) + 1);
 }
 
 void kmm_page_list_del(struct kmm *k, struct kmm_page_list *list, struct kmm_page *p)
 {
-	kmm_word next = kmm_link_next(k->phys, p), prev = kmm_link_prev(k->phys, p);
-
 	KMM_ASSERT(k, list->nr != 0);
-	if (prev)
-		kmm_set_next(k->phys, kmm_page_at(k->phys, prev - 1), next);
-	else
-		list->first = next;
-	if (next)
-		kmm_set_prev(k->phys, kmm_page_at(k->phys, next - 1), prev);
-	list->nr--;
+	kmm_list_unlink(k->phys, list, p);
 	kmm_set_next(k->phys, p, 0);
 	kmm_set_prev(k->phys, p, 0);
 }

@@ -49,7 +49,8 @@ enum {
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_KMAPPED = 1u << 18,  /* has a slot in the kmap window */
 	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
-	KMM_PG_CACHED = 1u << 20    /* FREE, but in a CPU's cache instead of a free list */
+	KMM_PG_CACHED = 1u << 20,   /* FREE, but in a CPU's cache instead of a free list */
+	KMM_PG_FIRMWARE = 1u << 21  /* RESERVED because the memory map says so: not RAM to us */
 };
 
 /* Bytes per descriptor on this machine; a constant in a 32-bit build. */

@@ -38,18 +38,29 @@ static uint8_t on_this_machine(const struct kmm_phys *p, bool wide, uint8_t zone
 	return zone;
 }
 
+static void set_fast(struct kmm_phys *p, unsigned cpu, unsigned modifiers)
+{
+	struct kmm_fast *fast = &p->fast[cpu][modifiers];
+	unsigned class = p->class_of[modifiers], zone = class;
+
+	if (class == KMM_BAD_ZONE) {
+		*fast = (struct kmm_fast){ &p->no_pcp, &p->zone[0].free, 0 };
+		return;
+	}
+	while (zone > 0 && p->zone[zone].managed == 0)
+		zone--;
+	*fast = (struct kmm_fast){ &p->zone[zone].pcp[cpu], &p->zone[zone].free, p->zone[zone].gate[class] };
+}
+
 void kmm_gfp_init(struct kmm *k)
 {
 	struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
 
 	for (unsigned i = 0; i < 16; i++) {
-		uint8_t zone = on_this_machine(p, wide, start_zone[i]);
-
-		p->class_of[i] = zone;
-		while (zone != KMM_BAD_ZONE && zone > 0 && p->zone[zone].managed == 0)
-			zone--;
-		p->first_of[i] = zone;
+		p->class_of[i] = on_this_machine(p, wide, start_zone[i]);
+		for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
+			set_fast(p, cpu, i);
 	}
 }
 

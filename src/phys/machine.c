@@ -109,8 +109,7 @@ enum kmm_status kmm_machine_defaults(struct kmm_machine *m, const char **why)
 }
 
 /* Counted in a Debian 6.1.176 kernel: FIXADDR_START ffdb8000 leaves 583 permanent slots, of which
- * 32 * 16 are kmap_local's; the early ioremap slots start at slot 1024, and one slot follows them.
- * docs/layout.md shows the sum. */
+ * 32 * 16 are kmap_local's; the early ioremap slots start at slot 1024, and one slot follows them. */
 struct kmm_windows kmm_windows_linux_6_1(void)
 {
 	struct kmm_windows w = {

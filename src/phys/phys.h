@@ -33,7 +33,7 @@ struct kmm_pcp {
 	kmm_word first;               /* c: pfn + 1 of the cached frame taken next; linked by a */
 	kmm_word nr;                  /* c */
 	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps) */
-	atomic_uint drain_wanted;     /* another CPU ran out: give all back at the next chance */
+	atomic_uint limit;            /* frames it may hold: pcp_high; 0 when another CPU ran out and wants them back */
 };
 
 struct kmm_zone {
@@ -55,6 +55,13 @@ struct kmm_zone {
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i */
 	struct kmm_pcp pcp[KMM_MAX_CPUS];
+};
+
+/* What the common case of an allocation looks at, one per CPU and zone modifiers. */
+struct kmm_fast {
+	struct kmm_pcp *pcp;          /* i: of the first zone that has frames; illegal modifiers: an empty one */
+	const kmm_word *free;         /* i: that zone's */
+	kmm_word gate;                /* i: and its gate for this request */
 };
 
 /* Why the last failure failed. */
@@ -83,7 +90,8 @@ struct kmm_phys {
 	kmm_word max_pfn;             /* i */
 	kmm_word memmap_pfn, memmap_pages; /* i */
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
-	uint8_t first_of[16];         /* i: the same, skipping empty zones */
+	struct kmm_fast fast[KMM_MAX_CPUS][16]; /* i */
+	struct kmm_pcp no_pcp;        /* i: empty */
 	struct kmm_zone zone[KMM_NR_ZONES];
 	atomic_uint *live;            /* i: bit per section: its descriptors are valid; bits are only ever set */
 	kmm_word nr_sections;         /* i */
@@ -151,6 +159,31 @@ static inline void kmm_set_prev(const struct kmm_phys *p, struct kmm_page *page,
 		((struct kmm_page_wide *)page)->b_hi = (uint16_t)((uint64_t)link >> 32);
 }
 
+/* Front of a list by descriptors; link is page's pfn + 1. */
+static inline void kmm_list_push(const struct kmm_phys *p, struct kmm_page_list *list, struct kmm_page *page, kmm_word link)
+{
+	kmm_set_next(p, page, list->first);
+	kmm_set_prev(p, page, 0);
+	if (list->first)
+		kmm_set_prev(p, kmm_page_at(p, list->first - 1), link);
+	list->first = link;
+	list->nr++;
+}
+
+/* Off its list; the page's own links stay as they were. */
+static inline void kmm_list_unlink(const struct kmm_phys *p, struct kmm_page_list *list, const struct kmm_page *page)
+{
+	kmm_word next = kmm_link_next(p, page), prev = kmm_link_prev(p, page);
+
+	if (prev)
+		kmm_set_next(p, kmm_page_at(p, prev - 1), next);
+	else
+		list->first = next;
+	if (next)
+		kmm_set_prev(p, kmm_page_at(p, next - 1), prev);
+	list->nr--;
+}
+
 /* ---- sections (section.c) ---- */
 
 static inline bool kmm_section_is_live(const struct kmm_phys *p, kmm_word section)
@@ -181,7 +214,7 @@ bool kmm_buddy_has(struct kmm *k, struct kmm_zone *z, unsigned order);
 
 static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z)
 {
-	return &z->pcp[k->port->cpu_id(k->port)];
+	return &z->pcp[kmm_cpu(k)];
 }
 
 void kmm_pcp_init(struct kmm_zone *z);
@@ -189,8 +222,14 @@ void kmm_pcp_init(struct kmm_zone *z);
 bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, kmm_word nr);
 /* Gives nr cached frames back to the free lists; lock z not held. */
 void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, kmm_word nr);
-/* This CPU's caches of all zones now, those of others at their next chance. No locks held. */
+/* The cache holds more than its limit: gives a batch back, or all when that is wanted. Lock z not held. */
+void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp);
+/* This CPU's caches of all zones now, those of others when they next free, or run out. No locks held. */
 void kmm_pcp_drain_here(struct kmm *k);
+/* Makes every CPU free straight to the lists, and say so, while NOFAIL requests wait. */
+void kmm_pcp_drain_all(struct kmm *k);
+/* Wakes the NOFAIL requests that wait (alloc.c). */
+void kmm_tell_waiters(struct kmm *k);
 
 static inline struct kmm_page *kmm_pcp_pop(const struct kmm_phys *p, struct kmm_pcp *pcp)
 {

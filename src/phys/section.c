@@ -8,7 +8,6 @@
  * and links in the heads of free blocks. The live bit is set last, so that who sees it sees the rest.
  * A section of one zone is made under that zone's lock; those of several at start, when nobody looks.
  */
-#include "base/mem.h"
 #include "phys/phys.h"
 
 static void label(struct kmm *k, kmm_word pfn, kmm_word end, uint32_t flags)
@@ -18,8 +17,18 @@ static void label(struct kmm *k, kmm_word pfn, kmm_word end, uint32_t flags)
 	char *at = (char *)kmm_page_at(p, pfn);
 
 	for (; pfn < end; pfn++, at += stride) {
-		memset(at, 0, stride);
-		((struct kmm_page *)(void *)at)->flags = flags;
+		struct kmm_page *page = (struct kmm_page *)(void *)at;
+
+		page->flags = flags;
+		atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
+		atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+		page->a = page->b = page->obj = 0;
+		if (kmm_is_wide(p)) {
+			struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
+
+			wide->a_hi = wide->b_hi = 0;
+			wide->obj_hi = 0;
+		}
 	}
 }
 
@@ -29,6 +38,8 @@ static uint32_t run_flags(const struct kmm_zone *z, const struct kmm_run *run)
 
 	if (run->kind != KMM_KIND_FREE)
 		flags |= (uint32_t)run->kind;
+	if (run->kind == KMM_KIND_RESERVED && !run->ram)
+		flags |= KMM_PG_FIRMWARE;
 	if (run->give_back)
 		flags |= KMM_PG_BOOT;
 	return flags;
