@@ -11,9 +11,12 @@
  *   SLAB      inuse|free<<16   next pfn     prev pfn     cache
  *   ANON      mapcount         index        spare        anon object
  *   FILE      mapcount         index        spare        backing
- *   VMALLOC   -                -            -            area
+ *   VMALLOC   -                next pfn     prev pfn     area
  *   PGTABLE   entries present  -            -            mm (or 0: the kernel's)
  *   others    mapcount (0)     -            -            -
+ *
+ * Two marks of the slab layer: a tail of a slab (kind NONE) has its distance to the head in a; a KERNEL block that
+ * kmalloc made says so in a.
  *
  * Links hold pfn + 1 so that all-zero memory is a valid descriptor of kind NONE; 0 ends a list.
  * Locks: FREE fields and flags of free frames: the zone lock. Others: the owner's lock; refcount atomic.
@@ -47,7 +50,6 @@ enum {
 	KMM_PG_HIGH = 1u << 11,     /* no linear address; as constant as the zone */
 	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
 	KMM_PG_DIRTY = 1u << 17,
-	KMM_PG_KMAPPED = 1u << 18,  /* has a slot in the kmap window */
 	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
 	KMM_PG_CACHED = 1u << 20,   /* FREE, but in a CPU's cache instead of a free list */
 	KMM_PG_FIRMWARE = 1u << 21  /* RESERVED because the memory map says so: not RAM to us */

@@ -9,17 +9,21 @@
 
 enum { WORD = 8 }; /* unit of slot sizes and of offsets in free lists, on every ground */
 
-/* Smallest slab with four objects and at most an eighth wasted; else the largest. */
+/* Four objects at least, and at most an eighth wasted. */
+static bool order_suits(uint32_t slot, unsigned order)
+{
+	uint32_t bytes = KMM_PAGE_SIZE << order;
+
+	return bytes / slot >= 4 && bytes % slot * 8 <= bytes;
+}
+
+/* The smallest that suits, else the largest. */
 static unsigned choose_order(uint32_t slot)
 {
-	unsigned order;
+	unsigned order = 0;
 
-	for (order = 0; order < KMM_SLAB_MAX_ORDER; order++) {
-		uint32_t bytes = KMM_PAGE_SIZE << order;
-
-		if (bytes / slot >= 4 && bytes % slot * 8 <= bytes)
-			break;
-	}
+	while (order != KMM_SLAB_MAX_ORDER && !order_suits(slot, order))
+		order++;
 	return order;
 }
 

@@ -81,6 +81,29 @@ KMM_TEST(cache_refuses_bad_arguments)
 	tier_b_stop(&t);
 }
 
+KMM_TEST(cache_high_is_reported_and_stripped)
+{
+	static const kmm_gfp flags[] = { KMM_GFP_HIGHMEM, KMM_GFP_DMA32, KMM_GFP_DMA, KMM_GFP_MOVABLE };
+	struct kmm_cache *cache;
+	struct tier_b t;
+	unsigned i;
+
+	CALL(tier_b_start(&t, &pae));
+	CHECK_OK(kmm_cache_create(t.k, "lowly", 24, 0, 0, NULL, &cache));
+	for (i = 0; i < 4; i++) {
+		void *object;
+
+		hosted_log_clear(t.m);
+		object = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL | flags[i]);
+		CHECK(object);
+		CHECK(kmm_lowmem_pa(t.k, object).v < t.k->layout.lowmem_end);
+		CHECK_EQ(tier_b_logged(&t, "slab: lowly with gfp"), 1);
+		kmm_cache_free(t.k, cache, object);
+	}
+	CHECK_OK(kmm_cache_destroy(t.k, cache));
+	tier_b_stop(&t);
+}
+
 KMM_TEST(cache_constructs_once_per_object)
 {
 	struct kmm_cache *cache;
