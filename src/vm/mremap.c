@@ -63,6 +63,7 @@ static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 	vma = kmm_vma_merge(mm, vma, &piece);
 	if (!vma)
 		return KMM_ENOMEM;
+	kmm_tree_trim(mm->k, &mm->tree);
 	kmm_mm_account(mm, vma->flags, pages);
 	return KMM_OK;
 }

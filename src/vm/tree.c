@@ -71,19 +71,36 @@ static void descend(const struct kmm_tree *tree, kmm_word addr, struct path *pat
 
 /* ---- spare nodes ---- */
 
+/* Nodes for nr insertions into the leaf at the end of the path. */
+static unsigned need_along(const struct path *path, unsigned nr)
+{
+	unsigned nodes = 2; /* the leaf's other half and, at worst, a new root */
+
+	if (path->node[0]->nr + nr <= KMM_TREE_ITEMS)
+		return 0;
+	for (unsigned level = 1; level < path->levels && path->node[level]->nr + nr > KMM_TREE_ITEMS; level++)
+		nodes++;
+	return nr * nodes;
+}
+
+/* When the VMA at the place shrinks first, or goes, what is put behind it can fall to the next leaf. */
 unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr)
 {
+	const struct kmm_tree_node *leaf;
 	struct path path;
-	unsigned nodes = 1;
+	unsigned nodes;
 
-	if (!tree->root)
+	if (!tree->root || nr == 0)
 		return nr ? 1 : 0;
 	descend(tree, at, &path);
-	if (path.node[0]->nr + nr <= KMM_TREE_ITEMS)
-		return 0;
-	for (unsigned level = 1; level < path.levels && path.node[level]->nr + nr > KMM_TREE_ITEMS; level++)
-		nodes++;
-	return nr * (nodes + 1); /* and a new root */
+	leaf = path.node[0];
+	nodes = need_along(&path, nr);
+	if (path.at[0] + 1 >= leaf->nr) {
+		descend(tree, leaf->b[leaf->nr - 1], &path);
+		if (path.node[0] != leaf)
+			nodes += need_along(&path, nr);
+	}
+	return nodes;
 }
 
 static void push_spare(struct kmm_tree *tree, struct kmm_tree_node *node)
