@@ -5,6 +5,9 @@
 
 #include "proc/task.h"
 
+/* memory.c: the library on this machine, paging on; leaves with a sentence when the machine is not fit for it. */
+void memory_start(void);
+
 /* log.c: the core's log hook. */
 void klog_core(struct kmm_port *port, const char *line);
 

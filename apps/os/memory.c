@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.c - starts the library on this machine: describe it, start the frames with paging still off (the port's
+ * segments make kernel addresses work), start the kernel tables, turn paging on, start user spaces.
+ */
+#include "kmm/pagetable.h"
+#include "start.h"
+
+enum { STATE_SIZE = 256 << 10, MAX_RESERVED = 8 };
+
+struct os os;
+static _Alignas(64) char kmm_state[STATE_SIZE];
+
+static void describe_map(struct kmm_machine *m)
+{
+	static struct kmm_memrange map[X86_MAX_MEMMAP];
+	const struct x86_mem_range *ranges;
+	uint32_t n = x86_memmap(&ranges);
+
+	for (uint32_t i = 0; i < n; i++)
+		map[i] = (struct kmm_memrange){ ranges[i].base, ranges[i].size, ranges[i].type, "firmware" };
+	m->map = map;
+	m->nr_map = n;
+}
+
+/* The port names them by position: BIOS data, the kernel image, then the modules. */
+static void describe_reserved(struct kmm_machine *m)
+{
+	static struct kmm_memrange reserve[MAX_RESERVED];
+	struct x86_mem_range ranges[MAX_RESERVED];
+	uint32_t n = x86_reserved(ranges, MAX_RESERVED);
+
+	for (uint32_t i = 0; i < n && i < MAX_RESERVED; i++)
+		reserve[i] = (struct kmm_memrange){ ranges[i].base, ranges[i].size, KMM_MEM_RAM,
+						    i == 0 ? "bios data" : i == 1 ? "kernel image" : "initrd" };
+	m->reserve = reserve;
+	m->nr_reserve = n < MAX_RESERVED ? n : MAX_RESERVED;
+}
+
+static void start_frames(void)
+{
+	struct kmm_machine m = { .format = KMM_PIN_FORMAT.id, .no_nx = !x86_cpu_info.nx, .nr_cpus = 1,
+				 .seed = os.options.seed,
+				 .image_va = (uint32_t)x86_image_start,
+				 .image_pa = (uint32_t)x86_image_start - X86_PAGE_OFFSET,
+				 .image_size = (uint32_t)(x86_image_end - x86_image_start) };
+	const char *why = "";
+
+	if (kmm_state_size() > STATE_SIZE)
+		x86_panic("the library's state is %u bytes, %u are set aside", kmm_state_size(), STATE_SIZE);
+	describe_map(&m);
+	describe_reserved(&m);
+	os.port = x86_port_init();
+	os.port->log = klog_core;
+	os.port->wait = port_wait;
+	os.port->wake = port_wake;
+	if (kmm_machine_defaults(&m, &why) != KMM_OK ||
+	    kmm_init_frames(kmm_state, &m, os.port, &os.k, &why) != KMM_OK)
+		os_leave(OS_EXIT_INPUT, why);
+}
+
+static void log_memory(void)
+{
+	struct kmm_memory_stats m;
+
+	kmm_memory_stats(os.k, &m);
+	klog("%s, %u MiB of RAM, %u MiB of it high", kmm_format_name(KMM_PIN_FORMAT.id),
+	     m.ram_pages >> (20 - KMM_PAGE_SHIFT), m.total_high >> (20 - KMM_PAGE_SHIFT));
+	if (m.unreachable_pages)
+		klog("%u MiB of RAM lie beyond what this page table format can address and stay unused",
+		     m.unreachable_pages >> (20 - KMM_PAGE_SHIFT));
+}
+
+void memory_start(void)
+{
+	start_frames();
+	if (kmm_init_kernel(os.k) != KMM_OK)
+		os_leave(OS_EXIT_INPUT, "the kernel's page tables do not fit into memory");
+	os.kernel_root = kmm_kernel_root(os.k);
+	x86_paging_enable(os.kernel_root.v);
+	if (kmm_init_spaces(os.k) != KMM_OK)
+		os_leave(OS_EXIT_INPUT, "there is not enough memory for user spaces");
+	log_memory();
+}
