@@ -495,3 +495,76 @@ KMM_TEST(frames_audit_finds_damage)
 	CHECK_EQ(fixture_audit(&f), 0);
 	fixture_end(&f);
 }
+
+/* ---- any machine ---- */
+
+/* Ranges of at most 24 MiB anywhere below 384 MiB, units of 512 bytes, all types, overlaps, reservations. */
+static void random_machine(struct fixture *f, struct kmm_memrange map[16], struct kmm_memrange reserve[6], uint64_t *state)
+{
+	f->machine.format = (enum kmm_format_id)(kmm_test_rand(state) % KMM_NR_FORMATS);
+	f->machine.nr_map = (unsigned)(kmm_test_rand(state) % 16) + 1;
+	f->machine.nr_reserve = (unsigned)(kmm_test_rand(state) % 6);
+	f->machine.map = map;
+	f->machine.reserve = reserve;
+	f->machine.nr_cpus = (unsigned)(kmm_test_rand(state) % 4) + 1;
+	f->machine.movable_percent = kmm_test_rand(state) % 3 ? 0 : (uint32_t)(kmm_test_rand(state) % 101);
+	f->machine.huge_page_reserve = kmm_test_rand(state) & 1;
+	if (f->machine.format < KMM_X86_64 && kmm_test_rand(state) % 2)
+		f->machine.windows.vmalloc_reserve = GIB - (32 + kmm_test_rand(state) % 200) * MIB;
+	for (unsigned i = 0; i < f->machine.nr_map; i++)
+		map[i] = (struct kmm_memrange){ kmm_test_rand(state) % (360 * MIB / 512) * 512,
+						kmm_test_rand(state) % (24 * MIB / 512) * 512,
+						kmm_test_rand(state) % 3 ? KMM_MEM_RAM : kmm_test_rand(state) % 7, NULL };
+	for (unsigned i = 0; i < f->machine.nr_reserve; i++)
+		reserve[i] = (struct kmm_memrange){ kmm_test_rand(state) % (384 * MIB), kmm_test_rand(state) % (4 * MIB), 0, NULL };
+}
+
+static void use_machine(struct fixture *f, uint64_t *state)
+{
+	struct kmm_page *pages[64];
+	unsigned orders[64], nr = 0;
+	uint64_t unused = fixture_unused(f);
+
+	CHECK_EQ(unused, kmm_phys_managed_pages(f->k));
+	CHECK_EQ(fixture_audit(f), 0);
+	while (nr < 64) {
+		orders[nr] = (unsigned)(kmm_test_rand(state) % KMM_NR_ORDERS);
+		fixture_cpu = (unsigned)(kmm_test_rand(state) % f->machine.nr_cpus);
+		pages[nr] = kmm_alloc_pages(f->k, KMM_GFP_HIGHUSER_MOVABLE | KMM_GFP_NOWARN, orders[nr]);
+		if (!pages[nr])
+			break;
+		nr++;
+	}
+	CHECK_EQ(fixture_audit(f), 0);
+	while (nr--)
+		kmm_free_pages(f->k, pages[nr], orders[nr]);
+	for (unsigned i = 0; i < f->machine.nr_reserve; i++)
+		(void)!kmm_free_reserved(f->k, kmm_paddr(f->machine.reserve[i].start), f->machine.reserve[i].size);
+	CHECK_EQ(fixture_audit(f), 0);
+	CHECK_EQ(fixture_unused(f), kmm_phys_managed_pages(f->k));
+	fixture_cpu = 0;
+}
+
+KMM_TEST(frames_of_random_machines_are_sound)
+{
+	uint64_t state = kmm_test_seed();
+	unsigned started = 0;
+
+	for (int round = 0; round < 150; round++) {
+		struct kmm_memrange map[16], reserve[6];
+		struct fixture f = { 0 };
+		enum kmm_status status;
+
+		random_machine(&f, map, reserve, &state);
+		status = fixture_start(&f, 384 * MIB);
+		CHECK(status == KMM_OK || status == KMM_ERANGE || status == KMM_ENOMEM);
+		if (status == KMM_OK) {
+			started++;
+			CALL(use_machine(&f, &state));
+		} else {
+			CHECK(f.why[0] != 0);
+		}
+		fixture_end(&f);
+	}
+	CHECK(started > 100);
+}
