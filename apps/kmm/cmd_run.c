@@ -36,6 +36,7 @@ enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIME
 
 struct run {
 	const char *machine, *kernel, *report;
+	FILE *report_file;
 	uint64_t ram, seed, timeout_s;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS];
 	unsigned nr_files, nr_env;
@@ -402,12 +403,20 @@ static void build_initrd(struct initrd *rd, const struct run *r, bool with_input
 
 /* ---- the end ---- */
 
-static void save_report(const char *path, const char *json)
+/* Opened before the machine starts: who asks for a report wants to know early that there is no place for it. */
+static FILE *open_report(const char *path)
 {
-	FILE *f = fopen(path, "w");
+	FILE *f = path ? fopen(path, "we") : NULL;
 
-	if (!f || fputs(json, f) < 0 || fclose(f) != 0)
-		STOP(EXIT_INPUT, "--report %s: %s", path, strerror(errno));
+	if (path && !f)
+		STOP(EXIT_INPUT, "--report %s: cannot be written: %s", path, strerror(errno));
+	return f;
+}
+
+static void save_report(const struct run *r, const char *json)
+{
+	if (fputs(json, r->report_file) < 0 || fclose(r->report_file) != 0)
+		STOP(EXIT_INPUT, "--report %s: cannot be written: %s", r->report, strerror(errno));
 }
 
 /* The last lines of a text, for people who must find out what happened. */
@@ -456,7 +465,7 @@ static int finish(const struct run *r, const struct guest_result *result)
 		stopped(r, result);
 	rest = strchr(text, '\n');
 	if (r->report)
-		save_report(r->report, rest ? rest + 1 : "");
+		save_report(r, rest ? rest + 1 : "");
 	return status;
 }
 
@@ -476,6 +485,7 @@ int cmd_run(int argc, char **argv)
 	find_kernel(&r);
 	find_program(&r);
 	check_program(&r);
+	r.report_file = open_report(r.report);
 	g.input = choose_input(&r, &input_word);
 	build_initrd(&rd, &r, strstr(input_word, "/.input"));
 	if (r.icount || r.has_seed)

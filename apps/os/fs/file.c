@@ -19,6 +19,15 @@ static int regular_read(struct open_file *file, void *to, size_t len, uint64_t *
 	return (int)done;
 }
 
+/* Files and programs share the memory. Programs keep the last sixteenth: without it nobody could remove the files. */
+static bool has_room(size_t len)
+{
+	struct kmm_memory_stats m;
+
+	kmm_memory_stats(os.k, &m);
+	return m.free_pages > m.managed_pages / 16 + len / KMM_PAGE_SIZE;
+}
+
 static int regular_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock)
 {
 	size_t done = 0;
@@ -27,6 +36,8 @@ static int regular_write(struct open_file *file, const void *from, size_t len, u
 	(void)nonblock;
 	if (file->flags & O_APPEND)
 		*pos = file->inode->file.size;
+	if (!has_room(len))
+		return -ENOSPC;
 	status = kmm_file_write(&file->inode->file, *pos, from, len, &done);
 	if (status != KMM_OK && done == 0)
 		return status == KMM_ENOMEM ? -ENOSPC : os_errno(status);

@@ -100,7 +100,7 @@ static void text_cmdline(struct proc *proc, struct kmm_sink *out)
 static void text_overcommit(struct proc *proc, struct kmm_sink *out)
 {
 	(void)proc;
-	sink_printf(out, "1\n"); /* no accounting: memory is promised freely, and its end is met at the fault */
+	sink_printf(out, "0\n"); /* the core's rule: only what could never fit is refused */
 }
 
 static void text_max_map_count(struct proc *proc, struct kmm_sink *out)
