@@ -23,7 +23,9 @@ Q :=
 say :=
 else
 Q := @
-say = @printf '  %-8s %s\n' '$(1)' '$(2)';
+# With BRIEF=1 and a terminal, each line takes the place of the one before.
+say = @if [ "$(BRIEF)" = 1 ] && [ -t 1 ]; then printf '\033[K  %-8s %.64s\r' '$(1)' '$(2)'; \
+	else printf '  %-8s %s\n' '$(1)' '$(2)'; fi;
 endif
 
 DESTDIR ?=
@@ -137,7 +139,7 @@ help: ## list the targets
 
 .PHONY: run
 run: deps ## see it work: install what is missing, build, and give the tour
-	+@MAKEFLAGS= $(MAKE) --no-print-directory -j$(JOBS) V=$(V) all
+	+@MAKEFLAGS= $(MAKE) --no-print-directory -j$(JOBS) V=$(V) BRIEF=1 all
 	@scripts/run-demo
 
 .PHONY: check
@@ -172,7 +174,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
 	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/bench build/fuzz build/check \
-		build/examples build/libkmm.a build/kmm build/kernel-*.elf
+		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
 
@@ -191,13 +193,18 @@ print-%:
 
 # --- compiling ------------------------------------------------------------------------------------
 
+# Asked once, before the first compilation: a clear list of packages instead of a compiler's complaint.
+build/.tools:
+	@scripts/deps --check
+	@mkdir -p build && touch $@
+
 # $(1): profile. The command line is part of what an object depends on, by way of the makefile.
 define profile_rules
-$$(OBJ_$(1))/%.c.o: %.c Makefile
+$$(OBJ_$(1))/%.c.o: %.c Makefile | build/.tools
 	$$(call say,CC,$(1) $$<)mkdir -p $$(@D)
 	$$(Q)$$(CC_$(1)) $$(WARN) $$(FLAGS_$(1)) $$(call path_flags,$$<) -MMD -MP -c -o $$@ $$<
 
-$$(OBJ_$(1))/%.S.o: %.S Makefile
+$$(OBJ_$(1))/%.S.o: %.S Makefile | build/.tools
 	$$(call say,AS,$(1) $$<)mkdir -p $$(@D)
 	$$(Q)$$(CC_$(1)) $$(FLAGS_$(1)) $$(call path_flags,$$<) -MMD -MP -c -o $$@ $$<
 
@@ -254,16 +261,16 @@ $(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
 
 USER_FLAGS := -std=gnu11 -m32 -static -O1 -Wall -Wextra -Werror -D_GNU_SOURCE
 
-build/user/%_raw: tests/user/%_raw.c $(wildcard tests/user/*.h) Makefile
+build/user/%_raw: tests/user/%_raw.c $(wildcard tests/user/*.h) Makefile | build/.tools
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(USER_FLAGS) -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector -o $@ $<
 
-build/user/%: tests/user/%.c $(wildcard tests/user/*.h) Makefile
+build/user/%: tests/user/%.c $(wildcard tests/user/*.h) Makefile | build/.tools
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(USER_FLAGS) -pthread -o $@ $<
 
 # The benchmark's ring-3 program: as a distribution would build it.
-build/bench/guest/%: bench/guest/%.c Makefile
+build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc -std=gnu11 -m32 -static -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
 
