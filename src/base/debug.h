@@ -26,7 +26,7 @@ void kmm_trace_slow(struct kmm *k, enum kmm_event id, uint64_t a, uint64_t b, ui
 
 static inline void kmm_trace(struct kmm *k, enum kmm_event id, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	k->events[id]++;
+	__atomic_store_n(&k->events[id], __atomic_load_n(&k->events[id], __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 	if (__builtin_expect(k->trace != NULL, 0))
 		kmm_trace_slow(k, id, a, b, c, d);
 }
