@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "harness/test.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "kmm/slab.h"
@@ -13,7 +14,7 @@
 
 /* What one life holds; fini gives back whatever is there. */
 struct life {
-	struct hosted_machine *m;
+	struct ground *g;
 	struct kmm *k;
 	const char *wrong;
 	struct kmm_cache *cache;
@@ -67,21 +68,21 @@ static bool kernel_views(struct life *l)
 /* One byte at va, by the machine's MMU; false only for lack of memory. */
 static bool poke(struct life *l, struct kmm_mm *mm, uint64_t va, uint8_t value)
 {
-	struct hosted_result r = hosted_write_user(l->m, mm, va, &value, 1);
+	int signal = l->g->touch(l->g, mm, va, KMM_WRITE, &value);
 
-	check(l, r.ok || r.signal == 9, "a write to a writable mapping got a signal");
-	return r.ok;
+	check(l, signal == 0 || signal == GROUND_NO_MEMORY, "a write to a writable mapping got a signal");
+	return signal == 0;
 }
 
 static bool peek(struct life *l, struct kmm_mm *mm, uint64_t va, uint8_t want)
 {
 	uint8_t value = 0;
-	struct hosted_result r = hosted_read_user(l->m, mm, va, &value, 1);
+	int signal = l->g->touch(l->g, mm, va, KMM_READ, &value);
 
-	check(l, r.ok || r.signal == 9, "a read of a readable mapping got a signal");
-	if (r.ok)
+	check(l, signal == 0 || signal == GROUND_NO_MEMORY, "a read of a readable mapping got a signal");
+	if (signal == 0)
 		check(l, value == want, "content is lost or mixed up");
-	return r.ok;
+	return signal == 0;
 }
 
 static bool space(struct life *l)
@@ -138,9 +139,9 @@ static bool family(struct life *l)
 static void fini(struct life *l)
 {
 	if (l->child)
-		hosted_put_space(l->m, l->child);
+		l->g->put(l->g, l->child);
 	if (l->mm)
-		hosted_put_space(l->m, l->mm);
+		l->g->put(l->g, l->mm);
 	if (l->has_file)
 		kmm_backing_put(&l->file.backing);
 	if (l->view)
@@ -162,13 +163,13 @@ static void fini(struct life *l)
 		check(l, false, "an empty cache could not be destroyed");
 }
 
-const char *life_run(struct hosted_machine *m, const char **wrong)
+const char *life_run(struct ground *g, const char **wrong)
 {
 	static const struct { const char *name; bool (*step)(struct life *l); } steps[] = {
 		{ "kernel objects", kernel_objects }, { "kernel views", kernel_views }, { "a space", space },
 		{ "mappings", mappings }, { "a family", family },
 	};
-	struct life l = { .m = m, .k = hosted_kmm(m) };
+	struct life l = { .g = g, .k = g->k };
 	const char *failed = NULL;
 
 	for (unsigned i = 0; i < sizeof steps / sizeof steps[0] && !failed; i++) {
@@ -180,4 +181,37 @@ const char *life_run(struct hosted_machine *m, const char **wrong)
 	fini(&l);
 	*wrong = l.wrong;
 	return failed;
+}
+
+/* One life with its nth attempt to allocate failing. *site: the name of what failed, NULL when the life has fewer. */
+static void fail_one(struct ground *g, uint64_t n, const char **site)
+{
+	const char *failed, *wrong;
+
+	kmm_fail_nth(g->k, n);
+	failed = life_run(g, &wrong);
+	kmm_fail_count(g->k, site);
+	kmm_fail_nth(g->k, 0);
+	if (wrong)
+		kmm_printf(g->log, "attempt %u (%s) in %s: %s\n", (unsigned)n, *site ? *site : "-", failed ? failed : "-", wrong);
+	CHECK(!wrong);
+	CHECK(*site || !failed);
+	CHECK_EQ(kmm_audit(g->k, g->log), 0);
+}
+
+void life_fail_each(struct ground *g, void (*note)(const char *site))
+{
+	const char *site = "", *wrong = NULL;
+	kmm_word free_pages;
+
+	life_run(g, &wrong); /* warm: what is made once is made */
+	CHECK_STR(wrong ? wrong : "", "");
+	free_pages = ground_free_pages(g);
+	for (uint64_t n = 1; site; n++) {
+		CALL(fail_one(g, n, &site));
+		if (site && note)
+			note(site);
+		CHECK(n < 5000);
+	}
+	CHECK_EQ(ground_free_pages(g), free_pages);
 }

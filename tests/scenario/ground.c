@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#include "scenario/ground.h"
+
+#include "phys/phys.h"
+#include "slab/slab.h"
+
+kmm_word ground_free_pages(struct ground *g)
+{
+	kmm_slab_shrink_all(g->k);
+	kmm_phys_drain(g->k);
+	return kmm_phys_free_pages(g->k);
+}
