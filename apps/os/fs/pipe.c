@@ -14,6 +14,7 @@ struct pipe {
 	uint8_t *ring;
 	uint32_t head, tail; /* next to read, next free; both only grow */
 	uint32_t readers, writers;
+	bool anonymous; /* made by pipe(): opening it again, by /proc/PID/fd, waits for nobody */
 };
 
 static struct pipe *pipe_of(const struct open_file *file)
@@ -172,10 +173,10 @@ int pipe_open_fifo(struct inode *inode, struct open_file *file)
 
 	if (err)
 		return err;
-	if (writes && !reads && (file->flags & O_NONBLOCK) && !p->readers)
+	if (writes && !reads && (file->flags & O_NONBLOCK) && !p->anonymous && !p->readers)
 		return -ENXIO;
 	attach(file);
-	if (file->flags & O_NONBLOCK)
+	if ((file->flags & O_NONBLOCK) || p->anonymous)
 		return 0;
 	while (err == 0 && (reads ? !p->writers : !p->readers))
 		err = sched_sleep(p, true, 0);
@@ -191,6 +192,7 @@ int pipe_create(struct open_file *ends[2], uint32_t flags)
 
 	ends[0] = ends[1] = NULL;
 	if (err == 0) {
+		((struct pipe *)inode->priv)->anonymous = true;
 		inode->nlink = 1;
 		ends[0] = file_new(&pipe_ops, inode, O_RDONLY | flags);
 		ends[1] = ends[0] ? file_new(&pipe_ops, inode, O_WRONLY | flags) : NULL;
