@@ -55,8 +55,23 @@ static void file_release(struct kmm_backing *backing)
 		file->destroy(file);
 }
 
+static void file_cached_pages(struct kmm_backing *backing, uint64_t first, unsigned nr, struct kmm_page **out)
+{
+	struct kmm_file *file = (struct kmm_file *)backing;
+	struct kmm *k = backing->k;
+	struct kmm_mapping *mapping = kmm_mapping_of(backing);
+
+	kmm_mutex_lock(k, &mapping->lock);
+	for (unsigned i = 0; i < nr; i++) {
+		out[i] = kmm_radix_get(k, file->pages, first + i);
+		if (out[i])
+			kmm_get_page(k, out[i]);
+	}
+	kmm_mutex_unlock(k, &mapping->lock);
+}
+
 static const struct kmm_backing_ops file_ops = {
-	.get_page = file_get_page, .release = file_release, .name = file_name
+	.get_page = file_get_page, .release = file_release, .name = file_name, .cached_pages = file_cached_pages
 };
 
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name)
