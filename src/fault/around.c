@@ -38,7 +38,7 @@ static bool enter_page(struct kmm_fault *f, const struct kmm_ptref *ref, kmm_wor
 	struct kmm *k = f->vma->mm->k;
 	struct kmm_pte pte = { kmm_page_to_pfn(k, page), kmm_vma_leaf(k, f->vma->flags) | kmm_fault_write_flags(f) };
 
-	if (kmm_pt_read(k, ref) != 0 || kmm_page_is_cut_off(k, page))
+	if (kmm_pt_read(k, ref) != 0 || kmm_page_is_cut_off(page))
 		return false;
 	kmm_pt_write(k, &f->vma->mm->space, ref, va, kmm_pt_encode(k, pte));
 	kmm_vma_count_page(f->vma, page, true);

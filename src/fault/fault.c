@@ -57,7 +57,7 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 		return KMM_ENOMEM;
 	flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
 	same = (f->has_table || kmm_pt_lookup(k, &mm->space, f->addr, &f->ref)) &&
-	       kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(k, source));
+	       kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(source));
 	if (same) {
 		kmm_pt_write(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
 		if (old)

@@ -4,8 +4,8 @@
  * file goes. They prefer high memory and are touched through windows only.
  *
  * A cached page has one reference for the cache; its descriptor names the file's mapping and its page number. Cutting
- * off (truncate) first takes that name away, then unmaps: a fault that had the page in hand sees at its last look,
- * under the lock of the page table, that the page is cut off, or has entered it early enough to be unmapped.
+ * off (truncate) first marks it and takes that name away, then unmaps: a fault that had the page in hand sees the mark
+ * at its last look, under the lock of the page table, or has entered the page early enough to be unmapped.
  *
  * Lock: b (the mapping's mutex) for size, index and nr_pages. The file's fill function runs with it held.
  */
@@ -41,7 +41,7 @@ static void cut_off(struct kmm_file *file, uint64_t first)
 	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL; index++) {
 		kmm_radix_remove(k, &file->pages, index);
 		file->nr_pages--;
-		kmm_page_set_owner(k, page, NULL);
+		kmm_page_cut_off(k, page);
 		kmm_put_page(k, page);
 	}
 }
