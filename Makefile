@@ -116,8 +116,9 @@ FUZZ := $(wildcard fuzz/*.c)
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
 # running kernel's own memory (tests/bare).
-BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard tests/model/*.c tests/conformance/*.c \
-	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED)
+BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
+	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
+TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
 
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
 BARE_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
@@ -274,9 +275,9 @@ $(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
 define test_kernel_rules
 $$(call objs,$(1),$$(BARE_TESTS)): FLAGS_$(1) += -D_FILE_OFFSET_BITS=64 -D_Thread_local=
-build/kernel-test-$(1).elf: $$(call objs,$(1),$$(filter-out apps/os/main.c,$$(BARE_SOURCES)) $$(BARE_TESTS)) ports/x86/32/kernel.ld
+build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES)) ports/x86/32/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--wrap=kmm_init_frames \
+	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot \
 		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
 endef
 $(foreach p,$(BARE_PROFILES),$(eval $(call test_kernel_rules,$(p))))
