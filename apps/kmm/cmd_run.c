@@ -123,7 +123,8 @@ static void parse_line(struct run *r, int argc, char **argv)
 	static const struct argp argp = {
 		run_options, parse, "[--] PROGRAM [ARGUMENT...]",
 		"Run a static Linux i386 program on the reference kernel under QEMU. \"busybox\" is Debian's own.\v"
-		"The status is the program's; 124: time was up, 125: the machine stopped without a result.\n"
+		"On a terminal ^] ends the machine. The status is the program's; 124: time was up, 125: the machine stopped "
+		"without a result.\n"
 		"  kmm run busybox sh -c 'cat /proc/zoneinfo | head'", NULL, NULL, NULL
 	};
 
@@ -474,6 +475,8 @@ static int finish(const struct run *r, const struct guest_result *result)
 	const char *text = result->report.used ? result->report.data : "", *rest;
 	int status, used = 0;
 
+	if (result->quit)
+		return 128 + 2; /* as if ^C had ended us */
 	if (result->output_gone)
 		return 128 + 13; /* as if SIGPIPE had ended us */
 	if (result->exec_failed)
