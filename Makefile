@@ -85,6 +85,7 @@ path_flags = -Iinclude $(strip \
 	$(if $(filter %_test.c,$(1)),-Isrc -Itests $(HOST_POSIX) $(if $(filter apps/kmm/%,$(1)),-Iapps/kmm),\
 	$(if $(filter src/%,$(1)),-Isrc,\
 	$(if $(filter tests/harness/%,$(1)),-Itests,\
+	$(if $(filter tests/bare/%,$(1)),-Isrc -Itests -D_GNU_SOURCE -Iports/x86 -Iapps/os,\
 	$(if $(filter tests/%,$(1)),-Isrc -Itests $(HOST_POSIX),\
 	$(if $(filter ports/template/% examples/%,$(1)),-Iports/template,\
 	$(if $(filter ports/hosted/%,$(1)),$(HOST_POSIX),\
@@ -92,7 +93,7 @@ path_flags = -Iinclude $(strip \
 	$(if $(filter apps/os/%,$(1)),-Iports/x86 -Iapps/os,\
 	$(if $(filter apps/kmm/%,$(1)),$(HOST_POSIX) -Iapps/kmm,\
 	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench,\
-	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz))))))))))))
+	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz)))))))))))))
 
 # --- sources --------------------------------------------------------------------------------------
 
@@ -113,6 +114,12 @@ BENCH_COMMON := $(wildcard bench/common/*.c bench/peers/*.c)
 BENCH_GUEST := $(wildcard bench/guest/*.c)
 FUZZ := $(wildcard fuzz/*.c)
 
+# Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
+# running kernel's own memory (tests/bare).
+BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
+	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
+TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
+
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
 BARE_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
 
@@ -124,6 +131,8 @@ BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/ben
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(BARE_PROFILES:%=build/kernel-%.elf)
+TEST_KERNELS := $(BARE_PROFILES:%=build/kernel-test-%.elf)
+GUEST := build/debian-i386
 
 # --- targets for people ---------------------------------------------------------------------------
 
@@ -166,6 +175,11 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 	install -m 644 build/libkmm.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 build/kmm $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(KERNELS) $(DESTDIR)$(PREFIX)/share/kmm/
+	if [ -x $(GUEST)/bin/busybox ]; then \
+		install -D -m 755 $(GUEST)/bin/busybox $(DESTDIR)$(PREFIX)/share/kmm/debian-i386/bin/busybox && \
+		install -D -m 644 $(GUEST)/usr/share/doc/busybox-static/copyright \
+			$(DESTDIR)$(PREFIX)/share/kmm/debian-i386/copyright; \
+	fi
 	printf '%s\n' 'prefix=$(PREFIX)' 'includedir=$${prefix}/include' 'libdir=$${prefix}/lib' '' \
 		'Name: kmm' 'Description: the kernel memory manager you can link' 'Version: $(VERSION)' \
 		'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lkmm' \
@@ -178,8 +192,9 @@ clean: ## remove what was built (downloads stay)
 
 # --- targets for scripts --------------------------------------------------------------------------
 
-.PHONY: kernels user examples bench-bins fuzz-bins compile-clang
+.PHONY: kernels test-kernels user examples bench-bins fuzz-bins compile-clang
 kernels: $(KERNELS)
+test-kernels: $(TEST_KERNELS)
 user: $(USER_BINS)
 # The template must compile for bare metal too.
 examples: $(EXAMPLE_BINS) $(call objs,i386,$(PORT_TEMPLATE))
@@ -256,6 +271,17 @@ build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES)) ports/x86/32/kernel.l
 endef
 $(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
 
+# The test kernels. The host's C headers serve them: with 64-bit file positions, and without thread-local variables,
+# since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
+define test_kernel_rules
+$$(call objs,$(1),$$(BARE_TESTS)): FLAGS_$(1) += -D_FILE_OFFSET_BITS=64 -D_Thread_local=
+build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES)) ports/x86/32/kernel.ld
+	$$(call say,LINK,$$@)mkdir -p $$(@D)
+	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot \
+		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
+endef
+$(foreach p,$(BARE_PROFILES),$(eval $(call test_kernel_rules,$(p))))
+
 # --- ring-3 programs for the reference kernel ----------------------------------------------------
 # Static Linux i386 programs, built with the ordinary C library, or (NAME_raw.c) with none at all.
 
@@ -278,6 +304,6 @@ build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
-	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES))) \
+	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES) $(BARE_TESTS))) \
 	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ))
 -include $(wildcard $(ALL_OBJS:.o=.d))

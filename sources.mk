@@ -91,6 +91,7 @@ KMM_TIER_C += src/vm/init.c
 KMM_TIER_C += src/fault/fault.c
 KMM_TIER_C += src/fault/anon.c
 KMM_TIER_C += src/fault/file.c
+KMM_TIER_C += src/fault/around.c
 KMM_TIER_C += src/fault/cow.c
 KMM_TIER_C += src/fault/populate.c
 KMM_TIER_C += src/fault/copy.c

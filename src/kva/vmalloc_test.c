@@ -29,6 +29,8 @@ KMM_TEST(vmalloc_is_contiguous_for_the_cpu)
 		kmm_word va;
 		struct tier_b t;
 
+		if (!test_serves(formats[i]->machine.format))
+			continue;
 		CALL(tier_b_start(&t, formats[i]));
 		area = kmm_vmalloc(t.k, 10 * 4096 - 100, "test");
 		CHECK(area);
@@ -161,6 +163,8 @@ KMM_TEST(vmalloc_random_against_model)
 		kmm_word before;
 
 		memset(blocks, 0, sizeof(blocks));
+		if (!test_serves(formats[f]->machine.format))
+			continue;
 		CALL(tier_b_start(&t, formats[f]));
 		before = tier_b_free_pages(&t) + kmm_pt_kernel_tables(t.k); /* tables that are made stay */
 		for (i = 0; i < 600; i++) {
@@ -188,6 +192,8 @@ KMM_TEST(vmap_shows_given_frames)
 		struct tier_b t;
 		kmm_word va;
 
+		if (!test_serves(formats[f]->machine.format))
+			continue;
 		CALL(tier_b_start(&t, formats[f]));
 		for (i = 0; i < 40; i++) {
 			page[39 - i] = kmm_alloc_pages(t.k, i % 2 ? KMM_GFP_HIGHUSER : KMM_GFP_KERNEL, 0);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/formats.h"
 #include "harness/test.h"
 #include "hosted.h"
 #include "kmm/observe.h"

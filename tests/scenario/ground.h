@@ -9,8 +9,8 @@
 
 #include "kmm/mm.h"
 
-/* What touch() says beside 0; the first three are the signals that a program would get. */
-enum { GROUND_BUS = 7, GROUND_NO_MEMORY = 9, GROUND_SEGV = 11, GROUND_BROKEN = 99 /* done, but by entries that ring 3 could not use */ };
+/* What touch() says beside 0: the signal that a program would get. */
+enum { GROUND_BUS = 7, GROUND_NO_MEMORY = 9, GROUND_SEGV = 11 };
 
 struct ground {
 	struct kmm *k;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The work that tests/bare runs on the real machine, on simulated ones: each kind on each format, windows real (strict). */
+#include "harness/formats.h"
 #include "harness/test.h"
 #include "scenario/ground_hosted.h"
 #include "scenario/work.h"
 
 static void on_each(void (*work)(struct ground *g, uint64_t seed, unsigned steps), unsigned steps)
 {
-	for (unsigned f = 0; f < KMM_NR_FORMATS; f++) {
-		struct hosted_config config = { .machine = { .format = (enum kmm_format_id)f, .nr_cpus = 1 },
+	static const enum kmm_format_id formats[] = TEST_FORMATS;
+
+	for (unsigned f = 0; f < TEST_NR_FORMATS; f++) {
+		struct hosted_config config = { .machine = { .format = formats[f], .nr_cpus = 1 },
 						.ram_bytes = 1200ull << 20, .strict = true };
 		struct ground_hosted g;
 

@@ -11,6 +11,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -165,6 +166,33 @@ static void check_pipes(void)
 	CHECK("bad descriptor", poll(&p, 1, 0) == 1 && p.revents == POLLNVAL);
 }
 
+/* A pipe opened again by its name in /proc waits for nobody; a FIFO waits for the other side. */
+static void check_reopened(void)
+{
+	int ends[2], fd;
+	pid_t pid;
+
+	if (pipe(ends) != 0 || write(ends[1], "pipe", 4) != 4)
+		return;
+	close(ends[1]);
+	snprintf(buf, sizeof(buf), "/proc/self/fd/%d", ends[0]);
+	fd = open(buf, O_RDONLY);
+	CHECK("reopened pipe", fd >= 0 && read(fd, buf, 10) == 4 && read(fd, buf, 10) == 0);
+	close(fd);
+	close(ends[0]);
+	CHECK("mkfifo", mkfifo("fifo", 0600) == 0);
+	pid = fork();
+	if (pid == 0) {
+		fd = open("fifo", O_WRONLY);
+		_exit(write(fd, "fifo", 4) != 4);
+	}
+	fd = open("fifo", O_RDONLY);
+	CHECK("fifo", read(fd, buf, 10) == 4 && read(fd, buf, 10) == 0);
+	CHECK("writer", waitpid(pid, &ends[0], 0) == pid && ends[0] == 0);
+	close(fd);
+	CHECK("no reader", open("fifo", O_WRONLY | O_NONBLOCK) == -1 && errno == ENXIO);
+}
+
 static void check_descriptors(void)
 {
 	int fd = put("x", "abc"), copy = fcntl(fd, F_DUPFD, 50), zero = open("/dev/zero", O_RDONLY);
@@ -194,6 +222,7 @@ int main(void)
 	check_names();
 	check_listing();
 	check_pipes();
+	check_reopened();
 	check_descriptors();
 	return sum();
 }
