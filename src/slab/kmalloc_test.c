@@ -296,12 +296,12 @@ KMM_TEST(kmalloc_double_free_is_fatal)
 KMM_TEST(kmalloc_mark_written_by_the_user_is_no_double_free)
 {
 	struct tier_b t;
-	kmm_word *object;
+	uint32_t *object;
 
 	CALL(tier_b_start(&t, &pae));
 	object = kmm_kmalloc(t.k, 64, KMM_GFP_KERNEL);
 	CHECK(object);
-	object[1] = 0x5eedf4ee;
+	object[1] = KMM_FREE_MARK;
 	kmm_kfree(t.k, object);
 	CHECK_STR(hosted_log_text(t.m), "");
 	CALL(tier_b_audit(&t));
