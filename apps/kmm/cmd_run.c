@@ -123,7 +123,8 @@ static void parse_line(struct run *r, int argc, char **argv)
 	static const struct argp argp = {
 		run_options, parse, "[--] PROGRAM [ARGUMENT...]",
 		"Run a static Linux i386 program on the reference kernel under QEMU. \"busybox\" is Debian's own.\v"
-		"The status is the program's; 124: time was up, 125: the machine stopped without a result.\n"
+		"On a terminal ^] ends the machine. The status is the program's; 124: time was up, 125: the machine stopped "
+		"without a result.\n"
 		"  kmm run busybox sh -c 'cat /proc/zoneinfo | head'", NULL, NULL, NULL
 	};
 
@@ -379,6 +380,25 @@ static enum guest_input choose_input(const struct run *r, const char **word)
 	return **word ? GUEST_INPUT_NONE : GUEST_INPUT_STREAM;
 }
 
+/* Commands that scripts and other shells expect to find. Busybox's own shell needs no links to its applets. */
+static void add_commands(struct initrd *rd, const char *program)
+{
+	static const char *const names[] = {
+		"awk", "basename", "cat", "chmod", "cmp", "cp", "cut", "date", "dd", "df", "diff", "dirname", "du", "echo",
+		"env", "expr", "false", "find", "free", "grep", "gunzip", "gzip", "head", "id", "kill", "ln", "ls",
+		"md5sum", "mkdir", "mkfifo", "mktemp", "mv", "od", "printf", "ps", "pwd", "readlink", "rm", "rmdir", "sed",
+		"seq", "sleep", "sort", "stat", "stty", "tail", "tar", "tee", "test", "time", "timeout", "top", "touch", "tr",
+		"true", "tty", "uname", "uniq", "vi", "wc", "which", "xargs", "xxd", "yes", "zcat",
+	};
+	char guest[64];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(guest, sizeof(guest), "/bin/%s", names[i]);
+		if (strcmp(guest, program) != 0)
+			initrd_add_link(rd, guest, "busybox");
+	}
+}
+
 static void build_initrd(struct initrd *rd, const struct run *r, bool with_input)
 {
 	char guest[PATH_ROOM];
@@ -387,8 +407,10 @@ static void build_initrd(struct initrd *rd, const struct run *r, bool with_input
 	snprintf(guest, sizeof(guest), "/bin/%.255s", base(r->program_path));
 	add_host_file(rd, r->program_path, guest);
 	if (r->busybox_path[0]) {
-		if (strcmp(guest, "/bin/busybox") != 0)
+		if (strcmp(guest, "/bin/busybox") != 0) {
 			add_host_file(rd, r->busybox_path, "/bin/busybox");
+			add_commands(rd, guest);
+		}
 		if (strcmp(guest, "/bin/sh") != 0)
 			initrd_add_link(rd, "/bin/sh", "busybox");
 	}
@@ -453,6 +475,8 @@ static int finish(const struct run *r, const struct guest_result *result)
 	const char *text = result->report.used ? result->report.data : "", *rest;
 	int status, used = 0;
 
+	if (result->quit)
+		return 128 + 2; /* as if ^C had ended us */
 	if (result->output_gone)
 		return 128 + 13; /* as if SIGPIPE had ended us */
 	if (result->exec_failed)

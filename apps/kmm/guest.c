@@ -246,15 +246,17 @@ static size_t mark(char *to, const char *from, size_t len)
 }
 
 /* Our stdin to QEMU's. false: nothing more will come. */
-static bool send_input(const struct guest *g, int to)
+static bool send_input(const struct guest *g, int to, struct guest_result *out)
 {
 	char buf[2048], marked[4096];
 	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
 
 	if (n < 0 && errno == EINTR)
 		return true;
-	if (g->input == GUEST_INPUT_TERMINAL)
+	if (g->input == GUEST_INPUT_TERMINAL) {
+		out->quit = n > 0 && memchr(buf, GUEST_QUIT_KEY, (size_t)n);
 		return n > 0 && write_all(to, buf, (size_t)n);
+	}
 	if (n <= 0) {
 		write_all(to, "\xff\0", 2);
 		return false;
@@ -294,7 +296,7 @@ static void pump(const struct guest *g, struct channels *c, struct guest_result 
 	int64_t end = g->timeout_s ? now_ms() + (int64_t)g->timeout_s * 1000 : INT64_MAX;
 	bool want_input = g->input != GUEST_INPUT_NONE, can_write = false;
 
-	while (any_open(c) && !out->output_gone) {
+	while (any_open(c) && !out->output_gone && !out->quit) {
 		struct pollfd set[NR_CHANNELS + 1];
 		int64_t left = end - now_ms();
 
@@ -316,7 +318,7 @@ static void pump(const struct guest *g, struct channels *c, struct guest_result 
 		if (!can_write)
 			can_write = true;
 		else
-			want_input = send_input(g, c->input[1]), can_write = false;
+			want_input = send_input(g, c->input[1], out), can_write = false;
 	}
 }
 
@@ -332,7 +334,7 @@ void guest_run(const struct guest *g, struct guest_result *out)
 		raw_terminal();
 	pump(g, &c, out);
 	restore_terminal();
-	if (out->timed_out || out->output_gone)
+	if (out->timed_out || out->output_gone || out->quit)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &out->status, 0) < 0 && errno == EINTR)
 		;

@@ -16,6 +16,8 @@
 
 enum guest_input { GUEST_INPUT_NONE, GUEST_INPUT_STREAM /* bytes with an end mark */, GUEST_INPUT_TERMINAL };
 
+enum { GUEST_QUIT_KEY = 0x1d /* ^], as in telnet: on a terminal all other keys belong to the program */ };
+
 struct guest {
 	const char *kernel, *append;
 	uint64_t ram_bytes;
@@ -33,6 +35,7 @@ struct buffer {
 struct guest_result {
 	struct buffer log, report, complaint;
 	bool timed_out, output_gone;
+	bool quit;        /* the user pressed GUEST_QUIT_KEY */
 	bool exec_failed; /* there is no QEMU */
 	int status;       /* of waitpid() */
 };

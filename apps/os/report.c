@@ -5,7 +5,8 @@
  *
  *   exit N        the first line: the first program ended, or
  *   fail N why    the machine could not run it
- *   { ... }       with report=1: one JSON object; addresses are strings in hexadecimal
+ *   { ... }       with report=1: one JSON object; addresses are strings in hexadecimal. Under QEMU's -icount shift=0
+ *                 time_ns is also the number of instructions executed since the clock was set up
  *
  * The audit needs more stack than a process has, and quiet: everything here runs on the boot stack.
  */

@@ -107,6 +107,26 @@ static void do_calls(void)
 	syscall(SYS_brk, p - REPS * PAGE);
 }
 
+static void do_mremap(void)
+{
+	enum { MOVED = 256 };
+	char *arena = map(64u << 20, PROT_NONE), *from = arena + (2u << 20), *to = arena + (34u << 20) + 0x10000, *other;
+
+	if (mmap(from, MOVED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != from)
+		_exit(2);
+	write_all(from, MOVED);
+	begin("mremap-move-256p", FORKS);
+	for (int i = 0; i < FORKS; i++) {
+		if (mremap(from, MOVED * PAGE, MOVED * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+			_exit(3);
+		other = from;
+		from = to;
+		to = other;
+	}
+	mark();
+	munmap(arena, 64u << 20);
+}
+
 static void do_forks(void)
 {
 	char *p = map_rw(FORK_PAGES * PAGE);
@@ -145,6 +165,7 @@ int main(void)
 {
 	do_faults();
 	do_calls();
+	do_mremap();
 	do_forks();
 	do_cow();
 	return 0;

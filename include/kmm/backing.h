@@ -24,6 +24,9 @@ struct kmm_backing_ops {
 	void (*release)(struct kmm_backing *backing);
 	/* Text for /proc/PID/maps. Never NULL. */
 	const char *(*name)(struct kmm_backing *backing);
+	/* Those of the nr frames from page `first` on that are at hand at once, each with a reference, NULL for the
+	 * others: a fault maps its neighbours too. Must not sleep for I/O. NULL: none ever. */
+	void (*cached_pages)(struct kmm_backing *backing, uint64_t first, unsigned nr, struct kmm_page **out);
 };
 
 struct kmm_backing {

@@ -395,7 +395,7 @@ int x86_console_getc(void);
 bool x86_report_present(void);
 void x86_report_write(const char *data, size_t size);
 
-/* %d %i %u %x %X %p %s %c %% with h-less widths, '-', '0', and l, ll, z. To the console. */
+/* %d %i %u %x %X %p %s %c %% with h-less widths, '-', '0', a precision for %s, and l, ll, z. To the console. */
 __attribute__((format(printf, 1, 2))) void x86_printf(const char *fmt, ...);
 void x86_vprintf(const char *fmt, va_list ap);
 /* Same, into a buffer; always terminated, returns the length it would have had. */

@@ -51,7 +51,7 @@ struct kmm {
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;
 	struct kmm_faults faults;
-	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps like Linux's counters */
+	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count */
 	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
 };
 

@@ -27,10 +27,9 @@ static void look(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
 	unsigned long flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
-	struct kmm_ptref ref;
 
-	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &ref);
-	f->raw = f->has_table ? kmm_pt_read(mm->k, &ref) : 0;
+	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &f->ref);
+	f->raw = f->has_table ? kmm_pt_read(mm->k, &f->ref) : 0;
 	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
 	f->pte = kmm_pt_decode(mm->k, f->raw);
 }
@@ -51,17 +50,16 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 	struct kmm *k = mm->k;
 	struct kmm_page *old = f->raw ? kmm_pfn_to_page(k, f->pte.pfn) : NULL;
 	struct kmm_pte pte = { kmm_page_to_pfn(k, page), leaf };
-	struct kmm_ptref ref;
 	unsigned long flags;
 	bool same;
 
 	if (!f->has_table && kmm_pt_make(k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
 		return KMM_ENOMEM;
 	flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
-	same = kmm_pt_lookup(k, &mm->space, f->addr, &ref) && kmm_pt_read(k, &ref) == f->raw &&
-	       !(source && kmm_page_is_cut_off(k, source));
+	same = (f->has_table || kmm_pt_lookup(k, &mm->space, f->addr, &f->ref)) &&
+	       kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(source));
 	if (same) {
-		kmm_pt_write(k, &mm->space, &ref, f->addr, kmm_pt_encode(k, pte));
+		kmm_pt_write(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
 		if (old)
 			kmm_vma_count_page(f->vma, old, false);
 		kmm_vma_count_page(f->vma, page, true);
@@ -78,12 +76,11 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, uint32_t add, bool (*may)
 	struct kmm *k = mm->k;
 	struct kmm_pte pte = { f->pte.pfn, f->pte.flags | add };
 	unsigned long flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
-	struct kmm_ptref ref;
-	bool same = kmm_pt_lookup(k, &mm->space, f->addr, &ref) && kmm_pt_read(k, &ref) == f->raw &&
+	bool same = f->has_table && kmm_pt_read(k, &f->ref) == f->raw &&
 		    (!may || may(kmm_pfn_to_page(k, f->pte.pfn)));
 
 	if (same)
-		kmm_pt_write(k, &mm->space, &ref, f->addr, kmm_pt_encode(k, pte));
+		kmm_pt_write(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
 	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
 	if (!same)
 		return KMM_EAGAIN;

@@ -32,6 +32,7 @@ struct kmm_fault {
 	kmm_word addr;           /* of the page */
 	enum kmm_access access;
 	bool has_table;
+	struct kmm_ptref ref;    /* of addr if has_table; stays, because tables are freed under m only */
 	uint64_t raw;            /* the entry as seen; 0: none */
 	struct kmm_pte pte;      /* the same, decoded */
 };
@@ -50,6 +51,11 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, uint32_t flags, bool (*ma
 
 /* A page for private content in f's area: kind ANON, owner and index set, content undefined. NULL: no memory. */
 struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);
+
+/* Right to write in an entry for a page of f's backing itself. */
+uint32_t kmm_fault_write_flags(const struct kmm_fault *f);
+/* Maps what is cached of the pages around a read (around.c). true: the page itself was among them. */
+bool kmm_fault_around(struct kmm_fault *f);
 
 /* One handler per case. */
 enum kmm_status kmm_fault_zero(struct kmm_fault *f);

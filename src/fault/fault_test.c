@@ -157,6 +157,41 @@ KMM_TEST(fault_populate_and_locked)
 	CALL(space_stop(&s));
 }
 
+/* One read maps the cached pages of its 64 KiB, within its area; what is not cached stays away. */
+KMM_TEST(fault_maps_neighbours)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct kmm_file file;
+		struct space s;
+		size_t done;
+
+		CALL(space_start(&s, space_formats[f]));
+		kmm_file_init(&file, s.k, 40 * SPACE_PAGE, "/f");
+		for (unsigned i = 0; i < 40; i++)
+			if (i != 5)
+				CHECK_OK(kmm_file_write(&file, i * SPACE_PAGE, "x", 1, &done));
+		CHECK_EQ(space_map_file(&s, page(2), 38, SPACE_RW, KMM_MAP_PRIVATE, &file, 2), 0);
+		CHECK_EQ(space_peek(&s, s.mm, page(9)), 'x');
+		CHECK_EQ(stats_of(s.mm).rss_file, 13); /* 2 to 15 without 5 */
+		CALL(space_audit(&s));
+		CHECK_EQ(space_peek(&s, s.mm, page(5)), 0);
+		CHECK_EQ(stats_of(s.mm).rss_file, 14);
+		CHECK_EQ(space_poke(&s, s.mm, page(20), 1), 0); /* writes map what they write */
+		CHECK_EQ(stats_of(s.mm).rss_file, 14);
+		CHECK_EQ(space_poke(&s, s.mm, page(8), 'y'), 0);
+		CHECK_EQ(space_peek(&s, s.mm, page(7)), 'x');
+		CHECK_EQ(stats_of(s.mm).rss_file, 13);
+		CHECK_EQ(space_peek(&s, s.mm, page(21)), 'x');
+		CHECK_EQ(stats_of(s.mm).rss_file, 13 + 15);
+		CHECK_OK(kmm_file_truncate(&file, 0));
+		CHECK_EQ(stats_of(s.mm).rss_file + stats_of(s.mm).rss_anon, 0);
+		hosted_put_space(s.m, s.mm);
+		s.mm = NULL;
+		kmm_backing_put(&file.backing);
+		CALL(space_stop(&s));
+	}
+}
+
 /* ---- stacks ---- */
 
 KMM_TEST(fault_stack_grows)

@@ -37,7 +37,7 @@ static enum kmm_status announce_write(struct kmm_fault *f, struct kmm_page *page
 }
 
 /* Shared pages are writable from the start unless the backing wants to hear of the first write. */
-static uint32_t write_flags(const struct kmm_fault *f)
+uint32_t kmm_fault_write_flags(const struct kmm_fault *f)
 {
 	if (kmm_vma_is_private(f->vma) || !(f->vma->flags & KMM_VM_WRITE))
 		return 0;
@@ -50,14 +50,17 @@ enum kmm_status kmm_fault_file(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm_page *page;
-	enum kmm_status status = get_page(f, &page);
+	enum kmm_status status;
 
+	if (f->access != KMM_WRITE && kmm_fault_around(f))
+		return KMM_OK;
+	status = get_page(f, &page);
 	if (status)
 		return status;
 	if (f->access == KMM_WRITE)
 		status = announce_write(f, page);
 	if (status == KMM_OK)
-		status = kmm_fault_install(f, page, kmm_vma_leaf(mm->k, f->vma->flags) | write_flags(f), page);
+		status = kmm_fault_install(f, page, kmm_vma_leaf(mm->k, f->vma->flags) | kmm_fault_write_flags(f), page);
 	if (status)
 		kmm_put_page(mm->k, page);
 	else

@@ -35,7 +35,7 @@ struct request {
 /* The descriptor of what is handed out. Only the head is written. */
 static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order)
 {
-	page->flags = (page->flags & KMM_ZONE_MASK) | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u);
+	kmm_flags_set(page, (page->flags & KMM_ZONE_MASK) | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u));
 	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
 	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
 	page->a = page->b = page->obj = 0;

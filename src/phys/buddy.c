@@ -82,7 +82,7 @@ void kmm_buddy_free(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned or
 		kmm_word buddy = pfn ^ ((kmm_word)1 << order);
 		struct kmm_page *other = kmm_page_at(p, buddy);
 
-		if (buddy < z->first || buddy >= z->end || (other->flags & KMM_FREE_MASK) != free_flags(z, order))
+		if (buddy < z->first || buddy >= z->end || (kmm_flags_peek(other) & KMM_FREE_MASK) != free_flags(z, order))
 			break;
 		extract(p, z, other, order);
 		page->flags = z->bits;

@@ -23,7 +23,7 @@ void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind)
 	pcp->kinds[kind] += nr;
 	k->port->irq_restore(k->port, irq);
 
-	p->flags = (p->flags & ~15u) | (uint32_t)kind;
+	kmm_flags_set(p, (p->flags & ~15u) | (uint32_t)kind);
 	atomic_store_explicit(&p->count, 0, memory_order_relaxed);
 	p->obj = 0;
 	if (kmm_is_wide(k->phys))

@@ -50,6 +50,7 @@ enum {
 	KMM_PG_HIGH = 1u << 11,     /* no linear address; as constant as the zone */
 	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
 	KMM_PG_DIRTY = 1u << 17,
+	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
 	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
 	KMM_PG_CACHED = 1u << 20,   /* FREE, but in a CPU's cache instead of a free list */
 	KMM_PG_FIRMWARE = 1u << 21  /* RESERVED because the memory map says so: not RAM to us */

@@ -144,7 +144,7 @@ KMM_TEST(frames_of_a_64_tib_machine_touch_little)
 		CHECK(page != NULL);
 		CHECK(kmm_page_to_pfn(f.k, page).v >= 4 * GIB / 4096);
 	}
-	CHECK(kmm_pfn_to_page(f.k, kmm_pfn(40 * TIB / 4096)) != NULL);
+	CHECK(kmm_pfn_to_page(f.k, kmm_pfn((kmm_word)(40 * TIB / 4096))) != NULL);
 	CHECK(kmm_zone_info(f.k, KMM_ZONE_NORMAL, &normal));
 	CHECK(normal.nr_free[10] > (uint64_t)62 * TIB / (4 * MIB));
 	kmm_memory_stats(f.k, &s);

@@ -127,6 +127,18 @@ static inline kmm_word kmm_pfn_of(const struct kmm_phys *p, const struct kmm_pag
 	return (kmm_word)(kmm_is_wide(p) ? bytes / sizeof(struct kmm_page_wide) : bytes / sizeof(struct kmm_page));
 }
 
+/* Freeing a block looks at the flags of its buddy, whoever owns that. Owners change kind and order in one store,
+ * and never to those of a block in a free list. */
+static inline uint32_t kmm_flags_peek(const struct kmm_page *page)
+{
+	return __atomic_load_n(&page->flags, __ATOMIC_RELAXED);
+}
+
+static inline void kmm_flags_set(struct kmm_page *page, uint32_t flags)
+{
+	__atomic_store_n(&page->flags, flags, __ATOMIC_RELAXED);
+}
+
 static inline kmm_word kmm_link_next(const struct kmm_phys *p, const struct kmm_page *page)
 {
 	kmm_word link = page->a;
@@ -242,7 +254,7 @@ static inline struct kmm_page *kmm_pcp_pop(const struct kmm_phys *p, struct kmm_
 
 static inline void kmm_pcp_push(const struct kmm_phys *p, struct kmm_pcp *pcp, struct kmm_page *page)
 {
-	page->flags = KMM_KIND_FREE | KMM_PG_CACHED | (page->flags & KMM_ZONE_MASK);
+	kmm_flags_set(page, KMM_KIND_FREE | KMM_PG_CACHED | (page->flags & KMM_ZONE_MASK));
 	kmm_set_next(p, page, pcp->first);
 	pcp->first = kmm_pfn_of(p, page) + 1;
 	pcp->nr++;

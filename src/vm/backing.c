@@ -93,14 +93,25 @@ void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t firs
 	}
 }
 
-bool kmm_page_is_cut_off(const struct kmm *k, const struct kmm_page *page)
+static bool has_mark(const struct kmm_page *page, uint32_t mark)
 {
-	return kmm_page_kind(page) == KMM_KIND_FILE && kmm_page_owner(k, page) == NULL;
+	return (__atomic_load_n(&page->flags, __ATOMIC_RELAXED) & mark) != 0;
+}
+
+bool kmm_page_is_cut_off(const struct kmm_page *page)
+{
+	return has_mark(page, KMM_PG_CUT_OFF);
+}
+
+void kmm_page_cut_off(struct kmm *k, struct kmm_page *page)
+{
+	__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_CUT_OFF, __ATOMIC_RELAXED);
+	kmm_page_set_owner(k, page, NULL);
 }
 
 void kmm_page_set_dirty(struct kmm_page *page)
 {
-	if (!(page->flags & KMM_PG_DIRTY))
+	if (!has_mark(page, KMM_PG_DIRTY))
 		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
 }
 

@@ -30,9 +30,11 @@ struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size);
 struct kmm_backing *kmm_special_create(struct kmm *k, struct kmm_page *const *pages, kmm_word nr, const char *name);
 bool kmm_backing_is_special(const struct kmm_backing *backing);
 
-/* Does the page still belong to the backing, or was it cut off meanwhile? t held by the asker, b by the cutter. */
-bool kmm_page_is_cut_off(const struct kmm *k, const struct kmm_page *page);
-/* Dirty marks come from several spaces at once. */
+/* Was the page taken from its file meanwhile? t held by the asker. Any kind of page may be asked for. */
+bool kmm_page_is_cut_off(const struct kmm_page *page);
+/* Takes it: b held. */
+void kmm_page_cut_off(struct kmm *k, struct kmm_page *page);
+/* Marks like these come from several CPUs under different locks, so they are set by one instruction. */
 void kmm_page_set_dirty(struct kmm_page *page);
 
 /* ---- page index: page number to descriptor (radix.c). b held by all callers ---- */

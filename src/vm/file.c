@@ -4,8 +4,8 @@
  * file goes. They prefer high memory and are touched through windows only.
  *
  * A cached page has one reference for the cache; its descriptor names the file's mapping and its page number. Cutting
- * off (truncate) first takes that name away, then unmaps: a fault that had the page in hand sees at its last look,
- * under the lock of the page table, that the page is cut off, or has entered it early enough to be unmapped.
+ * off (truncate) first marks it and takes that name away, then unmaps: a fault that had the page in hand sees the mark
+ * at its last look, under the lock of the page table, or has entered the page early enough to be unmapped.
  *
  * Lock: b (the mapping's mutex) for size, index and nr_pages. The file's fill function runs with it held.
  */
@@ -41,7 +41,7 @@ static void cut_off(struct kmm_file *file, uint64_t first)
 	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL; index++) {
 		kmm_radix_remove(k, &file->pages, index);
 		file->nr_pages--;
-		kmm_page_set_owner(k, page, NULL);
+		kmm_page_cut_off(k, page);
 		kmm_put_page(k, page);
 	}
 }
@@ -55,8 +55,23 @@ static void file_release(struct kmm_backing *backing)
 		file->destroy(file);
 }
 
+static void file_cached_pages(struct kmm_backing *backing, uint64_t first, unsigned nr, struct kmm_page **out)
+{
+	struct kmm_file *file = (struct kmm_file *)backing;
+	struct kmm *k = backing->k;
+	struct kmm_mapping *mapping = kmm_mapping_of(backing);
+
+	kmm_mutex_lock(k, &mapping->lock);
+	for (unsigned i = 0; i < nr; i++) {
+		out[i] = kmm_radix_get(k, file->pages, first + i);
+		if (out[i])
+			kmm_get_page(k, out[i]);
+	}
+	kmm_mutex_unlock(k, &mapping->lock);
+}
+
 static const struct kmm_backing_ops file_ops = {
-	.get_page = file_get_page, .release = file_release, .name = file_name
+	.get_page = file_get_page, .release = file_release, .name = file_name, .cached_pages = file_cached_pages
 };
 
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name)

@@ -69,17 +69,17 @@ static void empty(struct kmm_mm *mm)
 	struct kmm_vma *vma;
 
 	kmm_tlb_begin(k, &tlb, &mm->space);
-	while ((vma = kmm_mm_first(mm)) != NULL) {
+	for (vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma))
 		kmm_zap(vma, vma->start, vma->end, &tlb);
-		kmm_tlb_flush(k, &tlb);
+	kmm_pt_free_tables(k, &mm->space, 0, kmm_mm_table_end(k), &tlb);
+	kmm_tlb_flush(k, &tlb);
+	while ((vma = kmm_mm_first(mm)) != NULL) {
 		kmm_edit_begin(k, vma->backing);
 		kmm_vma_unlink(mm, vma);
 		kmm_edit_end(k, vma->backing);
 		kmm_vma_free(k, vma);
 	}
 	kmm_tree_trim(k, &mm->tree);
-	kmm_pt_free_tables(k, &mm->space, 0, kmm_mm_table_end(k), &tlb);
-	kmm_tlb_flush(k, &tlb);
 }
 
 void kmm_mm_put(struct kmm_mm *mm)

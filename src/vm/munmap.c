@@ -60,23 +60,34 @@ static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_w
 	return next;
 }
 
-void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, bool keep_tables)
+/* Takes the entries of the range out of all areas; true: there are areas. */
+static bool zap_areas(struct kmm_mm *mm, kmm_word start, kmm_word end)
 {
 	struct kmm_vma *vma = kmm_mm_find(mm, start);
 	struct kmm_tlb tlb;
-	bool any = false;
 
+	if (!vma || vma->start >= end)
+		return false;
 	kmm_tlb_begin(mm->k, &tlb, &mm->space);
-	while (vma && vma->start < end) {
+	for (; vma && vma->start < end; vma = kmm_vma_next(vma)) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 
-		any = true;
 		kmm_zap(vma, from, to, &tlb);
-		kmm_tlb_flush(mm->k, &tlb);
 		kmm_mm_account(mm, vma->flags, -((to - from) >> KMM_PAGE_SHIFT));
-		vma = remove_part(mm, vma, start, end, r);
 	}
-	if (any && !keep_tables)
+	kmm_tlb_flush(mm->k, &tlb);
+	return true;
+}
+
+void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, bool keep_tables)
+{
+	struct kmm_vma *vma;
+
+	if (!zap_areas(mm, start, end))
+		return;
+	for (vma = kmm_mm_find(mm, start); vma && vma->start < end;)
+		vma = remove_part(mm, vma, start, end, r);
+	if (!keep_tables)
 		kmm_free_hole_tables(mm, start, end);
 }
 

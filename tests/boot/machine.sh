@@ -120,7 +120,11 @@ write("i-hex", (entry("f", 0o100644, b"x") + end).replace(b"000081a4", b"0000zzz
 write("i-cut", (good + end)[:200])
 write("i-empty", end)
 write("i-elf", good + end)
+write("i-hello", entry("bin", 0o40755) + entry("bin/hello", 0o100755, open("build/user/hello_raw", "rb").read()) + end)
 END
+boot "$dir/i-hello" 'run=/bin/hello'
+output "booted by hand" '^hello from ring 3$'
+if grep -qx 'exit 7' "$dir/com2"; then ok; else bad "booted by hand: no exit status"; fi
 broken 'no initrd' ''
 broken 'not a cpio archive' "$dir/i-noise"
 broken 'without its trailer' "$dir/i-notrailer"

@@ -42,6 +42,10 @@ output "arguments and environment" '^b c|/tmp|one two||2$'
 ends 7 "exit status"
 guest busybox sh -c 'kill -9 $$' </dev/null
 ends 137 "killed"
+guest busybox sh -c 'busybox echo $(seq 30000) | wc -c; busybox echo $(seq 400000) 2>&1 | cut -c1-40; env -i A=1 env' </dev/null
+output "many arguments" '^168894$'
+output "too many arguments" 'Argument list too long'
+output "environment of a child" '^A=1$'
 guest build/user/hello_raw </dev/null
 output "no C library" '^hello from ring 3$'
 ends 7 "no C library"

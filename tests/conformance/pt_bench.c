@@ -4,11 +4,7 @@
  */
 #include "conformance/pt_bench.h"
 
-const struct pt_case pt_cases[PT_NR_CASES] = {
-	{ KMM_I386, 0 }, { KMM_I386, 0x80000000 }, { KMM_I386, 0x40000000 },
-	{ KMM_I386_PAE, 0 }, { KMM_I386_PAE, 0x80000000 }, { KMM_I386_PAE, 0x40000000 },
-	{ KMM_X86_64, 0 }, { KMM_X86_64_LA57, 0 },
-};
+const struct pt_case pt_cases[PT_NR_CASES] = PT_CASES;
 
 void pt_bench_open_config(struct pt_bench *b, const struct pt_case *c, const struct hosted_config *config)
 {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/formats.h"
 #include "harness/test.h"
 #include "hosted.h"
 #include "kmm/observe.h"
@@ -18,8 +19,8 @@
 enum { SPACE_R = KMM_PROT_READ, SPACE_RW = KMM_PROT_READ | KMM_PROT_WRITE, SPACE_RX = KMM_PROT_READ | KMM_PROT_EXEC };
 enum { SPACE_ANON = KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS, SPACE_SHARED = KMM_MAP_SHARED | KMM_MAP_ANONYMOUS };
 
-static const enum kmm_format_id space_formats[] = { KMM_I386, KMM_I386_PAE, KMM_X86_64, KMM_X86_64_LA57 };
-enum { SPACE_NR_FORMATS = sizeof(space_formats) / sizeof(space_formats[0]) };
+static const enum kmm_format_id space_formats[] = TEST_FORMATS;
+enum { SPACE_NR_FORMATS = TEST_NR_FORMATS };
 
 struct space {
 	struct hosted_machine *m;

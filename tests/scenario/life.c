@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "harness/test.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
+#include "kmm/percpu.h"
 #include "kmm/slab.h"
 #include "kmm/vmalloc.h"
 
@@ -13,12 +15,13 @@
 
 /* What one life holds; fini gives back whatever is there. */
 struct life {
-	struct hosted_machine *m;
+	struct ground *g;
 	struct kmm *k;
 	const char *wrong;
 	struct kmm_cache *cache;
 	void *object[3], *pages;
-	void *area, *view;
+	void *area, *large, *view;
+	struct kmm_percpu_handle percpu;
 	struct kmm_page *page, *viewed[2];
 	struct kmm_mm *mm, *child;
 	struct kmm_file file;
@@ -48,10 +51,12 @@ static bool kernel_views(struct life *l)
 	char *view;
 
 	l->area = kmm_vmalloc(l->k, 3 * PAGE, "life");
+	l->large = kmm_vmalloc(l->k, 2 << 20, "life"); /* one block where the machine has large leaves */
+	l->percpu = kmm_percpu_alloc(l->k, 100, 8);
 	l->page = kmm_alloc_cleared_page(l->k, KMM_GFP_HIGHUSER);
 	l->viewed[0] = kmm_alloc_pages(l->k, KMM_GFP_HIGHUSER, 0);
 	l->viewed[1] = kmm_alloc_pages(l->k, KMM_GFP_KERNEL, 0);
-	if (!l->area || !l->page || !l->viewed[0] || !l->viewed[1])
+	if (!l->area || !l->large || !l->percpu.v || !l->page || !l->viewed[0] || !l->viewed[1])
 		return false;
 	memset(l->area, 0x11, 3 * PAGE);
 	l->view = kmm_vmap(l->k, l->viewed, 2, PROT_RW, "life");
@@ -67,21 +72,21 @@ static bool kernel_views(struct life *l)
 /* One byte at va, by the machine's MMU; false only for lack of memory. */
 static bool poke(struct life *l, struct kmm_mm *mm, uint64_t va, uint8_t value)
 {
-	struct hosted_result r = hosted_write_user(l->m, mm, va, &value, 1);
+	int signal = l->g->touch(l->g, mm, va, KMM_WRITE, &value);
 
-	check(l, r.ok || r.signal == 9, "a write to a writable mapping got a signal");
-	return r.ok;
+	check(l, signal == 0 || signal == GROUND_NO_MEMORY, "a write to a writable mapping got a signal");
+	return signal == 0;
 }
 
 static bool peek(struct life *l, struct kmm_mm *mm, uint64_t va, uint8_t want)
 {
 	uint8_t value = 0;
-	struct hosted_result r = hosted_read_user(l->m, mm, va, &value, 1);
+	int signal = l->g->touch(l->g, mm, va, KMM_READ, &value);
 
-	check(l, r.ok || r.signal == 9, "a read of a readable mapping got a signal");
-	if (r.ok)
+	check(l, signal == 0 || signal == GROUND_NO_MEMORY, "a read of a readable mapping got a signal");
+	if (signal == 0)
 		check(l, value == want, "content is lost or mixed up");
-	return r.ok;
+	return signal == 0;
 }
 
 static bool space(struct life *l)
@@ -138,15 +143,16 @@ static bool family(struct life *l)
 static void fini(struct life *l)
 {
 	if (l->child)
-		hosted_put_space(l->m, l->child);
+		l->g->put(l->g, l->child);
 	if (l->mm)
-		hosted_put_space(l->m, l->mm);
+		l->g->put(l->g, l->mm);
 	if (l->has_file)
 		kmm_backing_put(&l->file.backing);
 	if (l->view)
 		kmm_vunmap(l->k, l->view);
-	if (l->area)
-		kmm_vfree(l->k, l->area);
+	kmm_vfree(l->k, l->area);
+	kmm_vfree(l->k, l->large);
+	kmm_percpu_free(l->k, l->percpu);
 	for (unsigned i = 0; i < 2; i++)
 		if (l->viewed[i])
 			kmm_free_pages(l->k, l->viewed[i], 0);
@@ -162,13 +168,13 @@ static void fini(struct life *l)
 		check(l, false, "an empty cache could not be destroyed");
 }
 
-const char *life_run(struct hosted_machine *m, const char **wrong)
+const char *life_run(struct ground *g, const char **wrong)
 {
 	static const struct { const char *name; bool (*step)(struct life *l); } steps[] = {
 		{ "kernel objects", kernel_objects }, { "kernel views", kernel_views }, { "a space", space },
 		{ "mappings", mappings }, { "a family", family },
 	};
-	struct life l = { .m = m, .k = hosted_kmm(m) };
+	struct life l = { .g = g, .k = g->k };
 	const char *failed = NULL;
 
 	for (unsigned i = 0; i < sizeof steps / sizeof steps[0] && !failed; i++) {
@@ -178,6 +184,40 @@ const char *life_run(struct hosted_machine *m, const char **wrong)
 			check(&l, false, "the audit found a violation while the life was going on");
 	}
 	fini(&l);
+	kmm_vmalloc_purge(l.k); /* so that the next life asks for frames again */
 	*wrong = l.wrong;
 	return failed;
+}
+
+/* One life with its nth attempt to allocate failing. *site: the name of what failed, NULL when the life has fewer. */
+static void fail_one(struct ground *g, uint64_t n, const char **site)
+{
+	const char *failed, *wrong;
+
+	kmm_fail_nth(g->k, n);
+	failed = life_run(g, &wrong);
+	kmm_fail_count(g->k, site);
+	kmm_fail_nth(g->k, 0);
+	if (wrong)
+		kmm_printf(g->log, "attempt %u (%s) in %s: %s\n", (unsigned)n, *site ? *site : "-", failed ? failed : "-", wrong);
+	CHECK(!wrong);
+	CHECK(*site || !failed);
+	CHECK_EQ(kmm_audit(g->k, g->log), 0);
+}
+
+void life_fail_each(struct ground *g, void (*note)(const char *site))
+{
+	const char *site = "", *wrong = NULL;
+	kmm_word free_pages;
+
+	life_run(g, &wrong); /* warm: what is made once is made */
+	CHECK_STR(wrong ? wrong : "", "");
+	free_pages = ground_free_pages(g);
+	for (uint64_t n = 1; site; n++) {
+		CALL(fail_one(g, n, &site));
+		if (site && note)
+			note(site);
+		CHECK(n < 5000);
+	}
+	CHECK_EQ(ground_free_pages(g), free_pages);
 }

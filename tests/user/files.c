@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -165,6 +167,33 @@ static void check_pipes(void)
 	CHECK("bad descriptor", poll(&p, 1, 0) == 1 && p.revents == POLLNVAL);
 }
 
+/* A pipe opened again by its name in /proc waits for nobody; a FIFO waits for the other side. */
+static void check_reopened(void)
+{
+	int ends[2], fd;
+	pid_t pid;
+
+	if (pipe(ends) != 0 || write(ends[1], "pipe", 4) != 4)
+		return;
+	close(ends[1]);
+	snprintf(buf, sizeof(buf), "/proc/self/fd/%d", ends[0]);
+	fd = open(buf, O_RDONLY);
+	CHECK("reopened pipe", fd >= 0 && read(fd, buf, 10) == 4 && read(fd, buf, 10) == 0);
+	close(fd);
+	close(ends[0]);
+	CHECK("mkfifo", mkfifo("fifo", 0600) == 0);
+	pid = fork();
+	if (pid == 0) {
+		fd = open("fifo", O_WRONLY);
+		_exit(write(fd, "fifo", 4) != 4);
+	}
+	fd = open("fifo", O_RDONLY);
+	CHECK("fifo", read(fd, buf, 10) == 4 && read(fd, buf, 10) == 0);
+	CHECK("writer", waitpid(pid, &ends[0], 0) == pid && ends[0] == 0);
+	close(fd);
+	CHECK("no reader", open("fifo", O_WRONLY | O_NONBLOCK) == -1 && errno == ENXIO);
+}
+
 static void check_descriptors(void)
 {
 	int fd = put("x", "abc"), copy = fcntl(fd, F_DUPFD, 50), zero = open("/dev/zero", O_RDONLY);
@@ -183,6 +212,29 @@ static void check_descriptors(void)
 	close(zero);
 }
 
+/* One 64-bit word a frame, read by position. */
+static void check_frames(void)
+{
+	int flags = open("/proc/kpageflags", O_RDONLY), counts = open("/proc/kpagecount", O_RDONLY);
+	uint64_t word[512], count = 0, anon = 0, mapped = 0, nr = 0;
+	ssize_t got;
+
+	CHECK("whole words", pread(flags, word, 7, 0) == -1 && errno == EINVAL);
+	CHECK("at whole words", pread(flags, word, 8, 4) == -1 && errno == EINVAL);
+	CHECK("firmware", pread(flags, word, 8, 0xf0 * 8) == 8 && word[0] & (1ull << 20 | 1ull << 32));
+	while ((got = read(flags, word, sizeof(word))) > 0)
+		for (ssize_t i = 0; i < got / 8; i++, nr++) {
+			if (!(word[i] & 1 << 12) || !(word[i] & 1 << 11))
+				continue;
+			anon++;
+			mapped += pread(counts, &count, 8, (off_t)nr * 8) == 8 && count > 0;
+		}
+	CHECK("to the end", got == 0 && nr > 1000 && pread(counts, word, 8, (off_t)nr * 8) == 0);
+	CHECK("anonymous frames", anon > 5 && mapped == anon);
+	close(flags);
+	close(counts);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/files.XXXXXX";
@@ -194,6 +246,8 @@ int main(void)
 	check_names();
 	check_listing();
 	check_pipes();
+	check_reopened();
 	check_descriptors();
+	check_frames();
 	return sum();
 }

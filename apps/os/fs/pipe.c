@@ -14,6 +14,8 @@ struct pipe {
 	uint8_t *ring;
 	uint32_t head, tail; /* next to read, next free; both only grow */
 	uint32_t readers, writers;
+	uint32_t opens[2]; /* for reading, for writing, ever: somebody may come and go while we sleep */
+	bool anonymous; /* made by pipe(): opening it again, by /proc/PID/fd, waits for nobody */
 };
 
 static struct pipe *pipe_of(const struct open_file *file)
@@ -160,6 +162,8 @@ static void attach(struct open_file *file)
 	file->ops = &pipe_ops;
 	p->readers += file_can_read(file);
 	p->writers += file_can_write(file);
+	p->opens[0] += file_can_read(file);
+	p->opens[1] += file_can_write(file);
 	changed(p);
 }
 
@@ -169,15 +173,18 @@ int pipe_open_fifo(struct inode *inode, struct open_file *file)
 	bool reads = file_can_read(file), writes = file_can_write(file);
 	int err = inode->priv ? 0 : make_pipe(inode);
 	struct pipe *p = inode->priv;
+	uint32_t *other, before;
 
 	if (err)
 		return err;
-	if (writes && !reads && (file->flags & O_NONBLOCK) && !p->readers)
+	if (writes && !reads && (file->flags & O_NONBLOCK) && !p->anonymous && !p->readers)
 		return -ENXIO;
 	attach(file);
-	if (file->flags & O_NONBLOCK)
+	if ((file->flags & O_NONBLOCK) || p->anonymous)
 		return 0;
-	while (err == 0 && (reads ? !p->writers : !p->readers))
+	other = &p->opens[reads];
+	before = *other;
+	while (err == 0 && !(reads ? p->writers : p->readers) && *other == before)
 		err = sched_sleep(p, true, 0);
 	if (err)
 		pipe_release(file);
@@ -191,6 +198,7 @@ int pipe_create(struct open_file *ends[2], uint32_t flags)
 
 	ends[0] = ends[1] = NULL;
 	if (err == 0) {
+		((struct pipe *)inode->priv)->anonymous = true;
 		inode->nlink = 1;
 		ends[0] = file_new(&pipe_ops, inode, O_RDONLY | flags);
 		ends[1] = ends[0] ? file_new(&pipe_ops, inode, O_WRONLY | flags) : NULL;

@@ -7,7 +7,8 @@
 #include "proc/elf.h"
 #include "sig/sig.h"
 
-enum { MAX_SCRIPTS = 4, HEAD_SIZE = 256, MAX_ARGS_BYTES = 2 << 20, STACK_EXTRA = 128 << 10, NR_AUX = 20 };
+enum { MAX_SCRIPTS = 4, HEAD_SIZE = 256, FIRST_ARGS_BYTES = 4096,
+       MAX_ARGS_BYTES = 2 << 20, STACK_EXTRA = 128 << 10, NR_AUX = 20 };
 
 struct new_program {
 	struct elf_file elf;
@@ -20,27 +21,58 @@ struct new_program {
 
 /* ---- argument strings ---- */
 
+/* Room for `more` bytes: the buffer doubles up to the limit. */
+static int grow(struct exec_args *args, uint32_t more)
+{
+	uint32_t size = args->size ? args->size : FIRST_ARGS_BYTES;
+	char *data;
+
+	if (more > MAX_ARGS_BYTES - args->used)
+		return -E2BIG;
+	while (size < args->used + more)
+		size *= 2;
+	if (size == args->size)
+		return 0;
+	data = kmm_vmalloc(os.k, size, "exec arguments");
+	if (!data)
+		return -ENOMEM;
+	memcpy(data, args->data, args->used);
+	kmm_vfree(os.k, args->data);
+	args->data = data;
+	args->size = size;
+	return 0;
+}
+
 int exec_args_add(struct exec_args *args, const char *string, uint32_t len)
 {
-	if (args->used + len + 1 > args->size) {
-		uint32_t size = args->size ? args->size * 2 : 8192;
-		char *data;
+	int err = grow(args, len + 1);
 
-		while (size < args->used + len + 1)
-			size *= 2;
-		if (size > MAX_ARGS_BYTES)
-			return -E2BIG;
-		data = kmm_vmalloc(os.k, size, "exec arguments");
-		if (!data)
-			return -ENOMEM;
-		memcpy(data, args->data, args->used);
-		kmm_vfree(os.k, args->data);
-		args->data = data;
-		args->size = size;
-	}
+	if (err)
+		return err;
 	memcpy(args->data + args->used, string, len);
 	args->data[args->used + len] = 0;
 	args->used += len + 1;
+	return 0;
+}
+
+int exec_args_add_user(struct exec_args *args, uint32_t at)
+{
+	uint32_t more = 1;
+	enum kmm_status status;
+
+	do {
+		size_t len;
+		int err = grow(args, more);
+
+		if (err)
+			return err;
+		status = kmm_copy_in_string(current->proc->mm, args->data + args->used, kmm_uva(at),
+					    args->size - args->used, &len);
+		more = args->size - args->used + 1; /* if it did not end within what there is */
+	} while (status == KMM_EOVERFLOW);
+	if (status != KMM_OK)
+		return -EFAULT;
+	args->used += str_len(args->data + args->used) + 1;
 	return 0;
 }
 

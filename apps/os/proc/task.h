@@ -159,6 +159,7 @@ struct exec_args {
 	uint32_t argc, envc;
 };
 int exec_args_add(struct exec_args *args, const char *string, uint32_t len);
+int exec_args_add_user(struct exec_args *args, uint32_t at); /* a string of current's space: also -EFAULT */
 void exec_args_free(struct exec_args *args);
 /* Replaces the program of current's process. On failure nothing has changed. */
 int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args);

@@ -39,29 +39,16 @@ int32_t sys_clone(const uint32_t *a)
 /* A vector of string pointers in user memory, ending with 0. */
 static int add_strings(struct exec_args *args, uint32_t vector, uint32_t *count)
 {
-	enum { MAX_STRING = 131072, MAX_STRINGS = 65536 };
-	char *buf = vector ? os_alloc(MAX_STRING) : NULL;
-	int err = vector && !buf ? -ENOMEM : 0;
+	enum { MAX_STRINGS = 1 << 19 };
 	uint32_t at = 0;
-	size_t len;
+	int err = 0;
 
 	for (*count = 0; vector && err == 0; (*count)++, vector += 4) {
-		enum kmm_status status;
-
 		err = copy_in(&at, vector, sizeof(at));
 		if (err || !at)
-			break;
-		if (*count == MAX_STRINGS) {
-			err = -E2BIG;
-			break;
-		}
-		status = kmm_copy_in_string(self()->mm, buf, kmm_uva(at), MAX_STRING, &len);
-		if (status != KMM_OK)
-			err = status == KMM_EOVERFLOW ? -E2BIG : -EFAULT;
-		else
-			err = exec_args_add(args, buf, str_len(buf));
+			return err;
+		err = *count < MAX_STRINGS ? exec_args_add_user(args, at) : -E2BIG;
 	}
-	os_free(buf);
 	return err;
 }
 

@@ -16,6 +16,7 @@ struct spec {
 	char pad;
 	bool left;
 	unsigned longs; /* number of l; 2 is a 64-bit argument */
+	size_t most;    /* characters of a string */
 };
 
 static void put(struct out *o, char c)
@@ -81,14 +82,25 @@ static void put_string(struct out *o, const char *text, const struct spec *s)
 	size_t len = 0;
 
 	text = text ? text : "(null)";
-	while (text[len])
+	while (len < s->most && text[len])
 		len++;
 	put_padded(o, text, len, s);
 }
 
-static const char *parse_spec(const char *p, struct spec *s)
+static const char *parse_precision(const char *p, struct spec *s, va_list *ap)
 {
-	*s = (struct spec){ .pad = ' ' };
+	if (*p == '*') {
+		s->most = (size_t)va_arg(*ap, int);
+		return p + 1;
+	}
+	for (s->most = 0; *p >= '0' && *p <= '9'; p++)
+		s->most = s->most * 10 + (size_t)(*p - '0');
+	return p;
+}
+
+static const char *parse_spec(const char *p, struct spec *s, va_list *ap)
+{
+	*s = (struct spec){ .pad = ' ', .most = (size_t)-1 };
 	for (; *p == '-' || *p == '0'; p++) {
 		if (*p == '-')
 			s->left = true;
@@ -97,6 +109,8 @@ static const char *parse_spec(const char *p, struct spec *s)
 	}
 	while (*p >= '0' && *p <= '9')
 		s->width = s->width * 10 + (unsigned)(*p++ - '0');
+	if (*p == '.')
+		p = parse_precision(p + 1, s, ap);
 	for (; *p == 'l' || *p == 'z'; p++)
 		s->longs += *p == 'l';
 	if (s->left)
@@ -115,7 +129,7 @@ static void format(struct out *o, const char *p, va_list *ap)
 			put(o, *p);
 			continue;
 		}
-		p = parse_spec(p + 1, &s);
+		p = parse_spec(p + 1, &s, ap);
 		switch (*p) {
 		case 'd':
 		case 'i':
@@ -136,7 +150,7 @@ static void format(struct out *o, const char *p, va_list *ap)
 			put_string(o, va_arg(*ap, const char *), &s);
 			break;
 		case 'c':
-			put(o, (char)va_arg(*ap, int));
+			put_padded(o, (char[]){ (char)va_arg(*ap, int) }, 1, &s);
 			break;
 		case 0:
 			return;

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading a page of a file maps its cached neighbours as well, so a program start costs a fault per 64 KiB and not per
+ * page. Linux does the same by the same window: 16 pages, aligned, within the area and within one page table.
+ *
+ * Only what is at hand is taken and nothing is read for it.
+ */
+#include "fault/fault.h"
+
+#include "vm/backing.h"
+
+enum { WINDOW = 16 };
+
+struct window {
+	kmm_word start;              /* address of page[0] */
+	unsigned nr, target;         /* target: the faulting page's place */
+	struct kmm_page *page[WINDOW];
+};
+
+/* Tables begin at multiples of the window's size, so an aligned window lies in one. */
+static void place_window(const struct kmm_fault *f, struct window *w)
+{
+	const kmm_word mask = ((kmm_word)WINDOW << KMM_PAGE_SHIFT) - 1;
+	kmm_word end = (f->addr | mask) + 1;
+
+	w->start = f->addr & ~mask;
+	if (w->start < f->vma->start)
+		w->start = f->vma->start;
+	if (end > f->vma->end)
+		end = f->vma->end;
+	w->nr = (unsigned)((end - w->start) >> KMM_PAGE_SHIFT);
+	w->target = (unsigned)((f->addr - w->start) >> KMM_PAGE_SHIFT);
+}
+
+/* Lock held. true: the page's reference is the entry's now. */
+static bool enter_page(struct kmm_fault *f, const struct kmm_ptref *ref, kmm_word va, struct kmm_page *page)
+{
+	struct kmm *k = f->vma->mm->k;
+	struct kmm_pte pte = { kmm_page_to_pfn(k, page), kmm_vma_leaf(k, f->vma->flags) | kmm_fault_write_flags(f) };
+
+	if (kmm_pt_read(k, ref) != 0 || kmm_page_is_cut_off(page))
+		return false;
+	kmm_pt_write(k, &f->vma->mm->space, ref, va, kmm_pt_encode(k, pte));
+	kmm_vma_count_page(f->vma, page, true);
+	f->vma->mm->file_maps++;
+	return true;
+}
+
+/* Pages that were entered leave the window. */
+static void enter_window(struct kmm_fault *f, struct window *w)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	unsigned long flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
+	struct kmm_ptref first, ref;
+
+	if (kmm_pt_lookup(mm->k, &mm->space, w->start, &first))
+		for (unsigned i = 0; i < w->nr; i++) {
+			ref = kmm_ptref_at(mm->k, &first, i);
+			if (w->page[i] && enter_page(f, &ref, w->start + ((kmm_word)i << KMM_PAGE_SHIFT), w->page[i]))
+				w->page[i] = NULL;
+		}
+	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
+}
+
+bool kmm_fault_around(struct kmm_fault *f)
+{
+	struct kmm_backing *backing = f->vma->backing;
+	struct window w;
+	bool has_target;
+
+	if (!backing->ops->cached_pages)
+		return false;
+	if (!f->has_table && kmm_pt_make(backing->k, &f->vma->mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
+		return false;
+	if (!f->has_table)
+		f->has_table = kmm_pt_lookup(backing->k, &f->vma->mm->space, f->addr, &f->ref);
+	place_window(f, &w);
+	backing->ops->cached_pages(backing, kmm_vma_index(f->vma, w.start), w.nr, w.page);
+	has_target = w.page[w.target] != NULL;
+	enter_window(f, &w);
+	has_target = has_target && !w.page[w.target];
+	for (unsigned i = 0; i < w.nr; i++)
+		if (w.page[i])
+			kmm_put_page(backing->k, w.page[i]);
+	return has_target;
+}
