@@ -166,6 +166,18 @@ static void do_vmalloc(const struct subject *s, unsigned nr)
 	}
 }
 
+/* As above, and nothing waits for a later flush: what it costs to make an area from nothing and take it all apart. */
+static void do_vmalloc_purged(const struct subject *s, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		void *area = kmm_vmalloc(os.k, s->size, "bench");
+
+		if (area)
+			kmm_vfree(os.k, area);
+		kmm_vmalloc_purge(os.k);
+	}
+}
+
 static void do_kmap_local(const struct subject *s, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++) {
@@ -278,6 +290,8 @@ static void bench_vmalloc(void)
 		{ "vmalloc+vfree-4K", do_vmalloc, { .size = 4096 }, 20 },
 		{ "vmalloc+vfree-64K", do_vmalloc, { .size = 65536 }, 20 },
 		{ "vmalloc+vfree-1M", do_vmalloc, { .size = 1u << 20 }, 3 },
+		{ "vmalloc+vfree+purge-64K", do_vmalloc_purged, { .size = 65536 }, 20 },
+		{ "vmalloc+vfree+purge-1M", do_vmalloc_purged, { .size = 1u << 20 }, 3 },
 	};
 
 	run_all(ops, ARRAY_LEN(ops));

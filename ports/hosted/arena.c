@@ -51,7 +51,7 @@ static bool is_mirrored(const struct hosted_machine *m, uint64_t va)
 
 static int unmap_window(struct hosted_machine *m, char *at, uint64_t bytes)
 {
-	m->window_unmaps++;
+	__atomic_add_fetch(&m->window_unmaps, 1, __ATOMIC_RELAXED);
 	return mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED;
 }
 
@@ -71,7 +71,7 @@ static int map_window(struct hosted_machine *m, char *at, const struct kmm_pfn *
 
 	for (done = 0; done < nr; done += run) {
 		run = run_length(pfns + done, nr - done);
-		m->window_maps++;
+		__atomic_add_fetch(&m->window_maps, 1, __ATOMIC_RELAXED);
 		if (mmap(at + done * KMM_PAGE_SIZE, run * KMM_PAGE_SIZE, host_prot, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
 			 m->fd, (off_t)kmm_pfn_to_paddr(pfns[done]).v) == MAP_FAILED) {
 			unmap_window(m, at, nr * KMM_PAGE_SIZE);

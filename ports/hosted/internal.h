@@ -33,7 +33,7 @@ struct hosted_machine {
 	uint64_t arena_bytes;    /* of both */
 	char *window;
 	uint64_t window_bytes;
-	uint64_t window_maps, window_unmaps;
+	unsigned long window_maps, window_unmaps; /* atomic */
 
 	/* hooks.c */
 	struct hosted_processor cpu[KMM_MAX_CPUS];

@@ -8,6 +8,7 @@ enum kmm_status kmm_kva_init(struct kmm *k)
 {
 	enum kmm_status status;
 
+	KMM_ASSERT(k, k->phys && k->pt && k->slab && !k->kva);
 	k->kva = kmm_phys_alloc_state(k, sizeof(*k->kva), "kva state");
 	if (!k->kva)
 		return KMM_ENOMEM;

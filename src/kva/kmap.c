@@ -138,6 +138,7 @@ static void flush_unused(struct kmm *k, struct kmm_kmap *map, unsigned long *fla
 {
 	uint32_t epoch;
 
+	KMM_ASSERT(k, map->cursor == map->nr_slots);
 	collect(k, map);
 	epoch = map->epoch;
 	map->flushes++;
@@ -177,6 +178,7 @@ static void grant(struct kmm *k, struct kmm_kmap *map)
 		if (!map->first)
 			map->last = &map->first;
 		map->promised++;
+		KMM_ASSERT(k, map->promised <= free_slots(map));
 		atomic_store_explicit(&waiter->granted, true, memory_order_release);
 		k->port->wake(k->port, waiter); /* only a number by now: the sleeper may be gone */
 	}
@@ -200,6 +202,7 @@ static void wait_in_line(struct kmm *k, struct kmm_kmap *map, unsigned long *fla
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, *flags);
 	k->port->wait(k->port, &waiter, is_granted, &waiter);
 	*flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
+	KMM_ASSERT(k, is_granted(&waiter) && map->promised > 0);
 }
 
 /* ---- the calls ---- */
@@ -217,6 +220,7 @@ static struct kmm_kmap_slot *map_slot(struct kmm *k, struct kmm_kmap *map, struc
 	void *entry = entry_of(k, map, slot);
 
 	KMM_ASSERT(k, slot->users == 0 && kmm_entry_load_low(entry) == 0);
+	KMM_CHECK(k, !find(map, pfn) && is_clean(map, slot));
 	slot->pfn = pfn;
 	if (k->port->window_changed && !show_entry(k, slot, true))
 		return NULL;
@@ -263,6 +267,7 @@ static __attribute__((noinline)) struct kmm_kmap_slot *get_slowly(struct kmm *k,
 		}
 		slot = get_at_once(k, map, pfn, promise);
 	}
+	KMM_ASSERT(k, map->promised >= promise && free_slots(map) >= map->promised);
 	map->promised -= promise;
 	return slot;
 }
@@ -340,6 +345,7 @@ static __attribute__((noinline)) void *kmap_slowly(struct kmm *k, struct kmm_pag
 	if (!slot)
 		slot = get_slowly(k, map, pfn, &flags);
 	if (slot) {
+		KMM_ASSERT(k, slot->mapped && slot->pfn == pfn && slot->users < UINT32_MAX);
 		add_user(map, slot);
 		map->kmaps++;
 		kmm_trace(k, KMM_EV_KMAP, slot_va(map, slot), pfn, 0, 0);
@@ -388,6 +394,7 @@ static __attribute__((noinline)) void kunmap_slowly(struct kmm *k, struct kmm_pa
 	slot = find(map, pfn);
 	kmapped = slot && slot->users;
 	if (kmapped) {
+		KMM_ASSERT(k, slot->mapped && map->used > 0 && map->used <= map->nr_slots);
 		kmm_trace(k, KMM_EV_KUNMAP, slot_va(map, slot), pfn, 0, 0);
 		if (--slot->users == 0)
 			map->used--;
@@ -471,6 +478,7 @@ static bool find_entries(struct kmm *k, struct kmm_kmap *map, unsigned nr)
 	    !kmm_pt_lookup(k, kmm_pt_kernel(k), last_va, &last))
 		return false;
 	KMM_ASSERT(k, first.table == last.table);
+	KMM_ASSERT(k, (char *)last.entry - (char *)first.entry == (ptrdiff_t)((nr - 1) * kmm_pt_fmt(k)->entry_size));
 	map->entries = first.entry;
 	map->mask = nr - 1;
 	map->view = k->port->direct_map_all ? NULL : kmm_window_ptr(k, map->start);

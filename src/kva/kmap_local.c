@@ -71,6 +71,7 @@ static __attribute__((noinline)) void *push_and_show(struct kmm *k, kmm_word pfn
 
 	KMM_ASSERT(k, cpu->next >= cpu->first && cpu->next < cpu->end); /* views nested too deeply, or not undone */
 	slot = push(k, cpu, pfn, rights);
+	KMM_ASSERT(k, local->usable && kmm_pt_decode(k, kmm_entry_load(k, slot->entry)).pfn.v == pfn);
 	if (local->linear)
 		slot->view = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
 	if (local->mirrored)
@@ -186,6 +187,7 @@ void *kmm_kmap_local_pfn(struct kmm *k, struct kmm_pfn pfn)
 /* Toggle it while no views are held: a view must be undone under the rule it was made by. */
 void kmm_force_kmap(struct kmm *k, bool on)
 {
+	KMM_ASSERT(k, on == k->kva->force || kmm_local_depth(this_cpu(k)) == 0);
 	k->kva->force = on;
 }
 
@@ -198,6 +200,7 @@ static bool init_slot(struct kmm *k, struct kmm_local_slot *slot, kmm_word va)
 
 	if (!kmm_pt_lookup(k, kmm_pt_kernel(k), va, &ref))
 		return false;
+	KMM_ASSERT(k, kmm_entry_load(k, ref.entry) == 0);
 	slot->entry = ref.entry;
 	slot->va = va;
 	slot->pfn = KMM_LOCAL_NEVER;

@@ -30,6 +30,9 @@
 /* What a kernel view's entry carries besides its rights: accessed and dirty spare the processor writing them. */
 #define KMM_KVA_FLAGS (KMM_PTE_PRESENT | KMM_PTE_ACCESSED | KMM_PTE_DIRTY | KMM_PTE_GLOBAL)
 
+_Static_assert((KMM_KVA_FLAGS & KMM_PTE_PRESENT) && !(KMM_KVA_FLAGS & (KMM_PTE_USER | KMM_PTE_LARGE | KMM_PTE_EXEC)),
+	       "kernel views are small, present, and neither a program's nor code");
+
 /* ---- areas of the vmalloc region ---- */
 
 enum kmm_area_kind { KMM_AREA_VMALLOC, KMM_AREA_VMAP, KMM_AREA_IOREMAP };
@@ -110,6 +113,8 @@ struct kmm_kmap_slot {
 	bool mapped;
 };
 
+_Static_assert(sizeof(struct kmm_kmap_slot) <= 24, "a page of slots and hash per 200");
+
 struct kmm_kmap_waiter {             /* on the sleeper's stack */
 	struct kmm_kmap_waiter *next;
 	atomic_bool granted;
@@ -172,6 +177,10 @@ static inline unsigned kmm_local_depth(const struct kmm_local_cpu *cpu)
 
 /* How many granules a unit has, and what one is. */
 enum { KMM_PERCPU_GRANULE = 8, KMM_PERCPU_GRANULES = KMM_PERCPU_UNIT / KMM_PERCPU_GRANULE };
+
+_Static_assert(KMM_PERCPU_UNIT % KMM_PAGE_SIZE == 0, "copies of different CPUs share no page");
+_Static_assert(KMM_PERCPU_GRANULES % 32 == 0, "whole words of bits");
+_Static_assert((KMM_PERCPU_GRANULE & (KMM_PERCPU_GRANULE - 1)) == 0, "alignment in granules");
 
 /* A vmalloc area of one unit per CPU, cut in the same way in all of them. Fields are the lock's, but the constants. */
 struct kmm_percpu_chunk {

@@ -19,6 +19,13 @@
 
 enum { LOOK_AT = 16 }; /* dead areas, newest first, in search of one of a size */
 
+static inline bool no_entries(const struct kmm *k, const struct kmm_area *area)
+{
+	kmm_word nr_large;
+
+	return kmm_pt_window_count(k, kmm_kva(area->start), kmm_kva(area->end), &nr_large) == 0 && nr_large == 0;
+}
+
 void kmm_area_bury(struct kmm *k, struct kmm_area *area)
 {
 	struct kmm_areas *areas = &k->kva->areas;
@@ -27,6 +34,7 @@ void kmm_area_bury(struct kmm *k, struct kmm_area *area)
 
 	KMM_ASSERT(k, area->kind == KMM_AREA_VMALLOC && area->state == KMM_AREA_DYING && area->nr_mapped);
 	kmm_pt_window_unmap(k, kmm_kva(area->start), area->nr_mapped);
+	KMM_CHECK(k, no_entries(k, area));
 	flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
 	area->state = KMM_AREA_DEAD;
 	area->next_dead = areas->dead;
@@ -48,6 +56,7 @@ static struct kmm_area *take_dead(struct kmm *k, struct kmm_areas *areas, kmm_wo
 		KMM_ASSERT(k, area->state == KMM_AREA_DEAD);
 		if (area->nr_mapped != nr || area->frames.nr != nr)
 			continue;
+		KMM_ASSERT(k, area->kind == KMM_AREA_VMALLOC && areas->nr_dead_pages >= nr);
 		*link = area->next_dead;
 		areas->nr_dead_pages -= nr;
 		areas->revivals++;
@@ -79,6 +88,7 @@ static struct kmm_area *take_all(struct kmm *k)
 	unsigned long flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
 	struct kmm_area *dead = areas->dead;
 
+	KMM_ASSERT(k, (dead == NULL) == (areas->nr_dead_pages == 0));
 	areas->dead = NULL;
 	areas->nr_dead_pages = 0;
 	areas->purges += dead != NULL;
@@ -96,6 +106,7 @@ static void flush_all(struct kmm *k, const struct kmm_area *dead)
 		if (dead->end > end)
 			end = dead->end;
 	}
+	KMM_ASSERT(k, start < end);
 	kmm_pt_flush_kernel(k, kmm_kva(start), kmm_kva(end));
 }
 
@@ -108,6 +119,7 @@ kmm_word kmm_vmalloc_purge(struct kmm *k)
 		return 0;
 	flush_all(k, dead);
 	for (; dead; dead = next) {
+		KMM_ASSERT(k, dead->state == KMM_AREA_DEAD);
 		next = dead->next_dead;
 		nr += dead->nr_mapped;
 		kmm_area_release(k, dead);

@@ -5,6 +5,8 @@
  */
 #include "harness/kernel.h"
 
+#include <pthread.h>
+
 static const struct hosted_config pae = { .machine = { .format = KMM_I386_PAE }, .ram_bytes = 1200ull << 20 };
 static const struct hosted_config strict = { .machine = { .format = KMM_I386 }, .ram_bytes = 1200ull << 20,
 					     .strict = true };
@@ -358,5 +360,109 @@ KMM_TEST(vmalloc_audit_sees_damage_to_the_dead)
 	CHECK(tier_b_complaints(&t) > 0);
 	area->state = KMM_AREA_DEAD;
 	CALL(tier_b_audit(&t));
+	tier_b_stop(&t);
+}
+
+/* ---- threads ---- */
+
+enum { CPUS = 4, ROUNDS = 1500 };
+
+struct hammer {
+	struct tier_b *t;
+	unsigned cpu, faults;
+	uint64_t seed;
+	struct kmm_page **shared; /* pages that all of them kmap */
+	unsigned nr_shared;
+};
+
+/* One area or per-CPU object: written, read back, given back. */
+static unsigned use_area(struct hammer *h, uint64_t *seed)
+{
+	size_t size = (size_t)(kmm_test_rand(seed) % 6 + 1) * 4096, i;
+	unsigned char *area = kmm_vmalloc(h->t->k, size, "hammer"), pattern = (unsigned char)kmm_test_rand(seed);
+	unsigned bad = !area;
+
+	for (i = 0; area && i < size; i += 1024)
+		area[i] = (unsigned char)(pattern + i / 1024);
+	for (i = 0; area && i < size; i += 1024)
+		bad += area[i] != (unsigned char)(pattern + i / 1024);
+	kmm_vfree(h->t->k, area);
+	return bad;
+}
+
+static unsigned use_percpu(struct hammer *h, uint64_t *seed)
+{
+	size_t size = (size_t)(kmm_test_rand(seed) % 300 + 1);
+	struct kmm_percpu_handle handle = kmm_percpu_alloc(h->t->k, size, 8);
+	unsigned char *mine = kmm_percpu_ptr(handle, h->cpu);
+	unsigned bad = !handle.v;
+
+	if (handle.v) {
+		bad += mine[size - 1] != 0;
+		memset(mine, (int)h->cpu + 1, size);
+		bad += mine[0] != h->cpu + 1 || mine[size - 1] != h->cpu + 1;
+	}
+	kmm_percpu_free(h->t->k, handle);
+	return bad;
+}
+
+/* Byte `cpu` of a page is this thread's; others write theirs through the same view. */
+static unsigned use_views(struct hammer *h, uint64_t *seed)
+{
+	struct kmm_page *page = h->shared[kmm_test_rand(seed) % h->nr_shared];
+	unsigned char *view = kmm_kmap(h->t->k, page), *local = kmm_kmap_local(h->t->k, page), value;
+	unsigned bad = !view;
+
+	value = (unsigned char)kmm_test_rand(seed);
+	local[h->cpu] = value;
+	bad += view && view[h->cpu] != value;
+	kmm_kunmap_local(h->t->k, local);
+	if (view)
+		kmm_kunmap(h->t->k, page);
+	return bad;
+}
+
+static void *hammer(void *arg)
+{
+	struct hammer *h = arg;
+	uint64_t seed = h->seed;
+
+	hosted_set_cpu(h->cpu);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		h->faults += use_area(h, &seed);
+		h->faults += use_percpu(h, &seed);
+		h->faults += use_views(h, &seed);
+		if (i % 64 == h->cpu)
+			kmm_vmalloc_purge(h->t->k);
+	}
+	return NULL;
+}
+
+/* All calls of this layer on four CPUs at once; more pages than kmap slots, so that it flushes under their feet. */
+KMM_TEST(kva_threads)
+{
+	static const struct hosted_config config = { .machine = { .format = KMM_I386_PAE, .nr_cpus = CPUS },
+						     .ram_bytes = 1200ull << 20 };
+	static struct kmm_page *shared[700];
+	struct hammer h[CPUS];
+	pthread_t thread[CPUS];
+	struct tier_b t;
+	unsigned i;
+
+	CALL(tier_b_start(&t, &config));
+	for (i = 0; i < 700; i++)
+		CHECK((shared[i] = kmm_alloc_pages(t.k, KMM_GFP_HIGHUSER, 0)));
+	for (i = 0; i < CPUS; i++) {
+		h[i] = (struct hammer){ &t, i, 0, kmm_test_seed() * 77 + i, shared, 700 };
+		CHECK_EQ(pthread_create(&thread[i], NULL, hammer, &h[i]), 0);
+	}
+	for (i = 0; i < CPUS; i++)
+		CHECK_EQ(pthread_join(thread[i], NULL), 0);
+	hosted_set_cpu(0);
+	for (i = 0; i < CPUS; i++)
+		CHECK_EQ(h[i].faults, 0);
+	CALL(tier_b_audit(&t));
+	CHECK(t.k->kva->kmap.flushes > 2);
+	CHECK(t.k->kva->areas.revivals > 100);
 	tier_b_stop(&t);
 }

@@ -9,6 +9,7 @@ void kmm_clear_page(struct kmm *k, struct kmm_page *page)
 {
 	void *view = kmm_view(k, page);
 
+	KMM_CHECK(k, ((uintptr_t)view & (KMM_PAGE_SIZE - 1)) == 0);
 	if (k->port->zero_frame)
 		k->port->zero_frame(k->port, view);
 	else
@@ -20,6 +21,7 @@ void kmm_copy_page(struct kmm *k, struct kmm_page *to, struct kmm_page *from)
 {
 	void *source = kmm_view(k, from), *target = kmm_view(k, to);
 
+	KMM_ASSERT(k, source != target); /* a copy onto itself is a caller's mistake of pages */
 	if (k->port->copy_frame)
 		k->port->copy_frame(k->port, target, source);
 	else

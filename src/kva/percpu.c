@@ -35,12 +35,15 @@ static unsigned find_run(const struct kmm_percpu_chunk *chunk, unsigned nr, unsi
 	return at + nr <= KMM_PERCPU_GRANULES ? at : KMM_PERCPU_GRANULES;
 }
 
-static void take_run(struct kmm_percpu_chunk *chunk, unsigned at, unsigned nr)
+static void take_run(struct kmm *k, struct kmm_percpu_chunk *chunk, unsigned at, unsigned nr)
 {
 	unsigned i;
 
-	for (i = at; i < at + nr; i++)
+	KMM_ASSERT(k, nr > 0 && at + nr <= KMM_PERCPU_GRANULES && chunk->nr_free >= nr);
+	for (i = at; i < at + nr; i++) {
+		KMM_CHECK(k, !test(chunk->used, i) && !test(chunk->last, i));
 		set(chunk->used, i);
+	}
 	set(chunk->last, at + nr - 1);
 	chunk->nr_free -= nr;
 	while (chunk->hint < KMM_PERCPU_GRANULES && test(chunk->used, chunk->hint))
@@ -48,13 +51,14 @@ static void take_run(struct kmm_percpu_chunk *chunk, unsigned at, unsigned nr)
 }
 
 /* Frees the object that starts at granule `at`. */
-static void give_run(struct kmm_percpu_chunk *chunk, unsigned at)
+static void give_run(struct kmm *k, struct kmm_percpu_chunk *chunk, unsigned at)
 {
 	bool end = false;
 
 	if (at < chunk->hint)
 		chunk->hint = at;
 	for (; !end; at++) {
+		KMM_ASSERT(k, at < KMM_PERCPU_GRANULES && test(chunk->used, at));
 		end = test(chunk->last, at);
 		clear(chunk->used, at);
 		clear(chunk->last, at);
@@ -95,6 +99,7 @@ static void add_chunk(struct kmm *k, struct kmm_percpu_chunk *chunk)
 	struct kmm_percpu *percpu = &k->kva->percpu;
 	unsigned long flags = kmm_spin_lock(k, &percpu->lock, KMM_LOCK_KVA);
 
+	KMM_ASSERT(k, ((uintptr_t)chunk->base & (KMM_PAGE_SIZE - 1)) == 0 && chunk->hint == 0);
 	kmm_list_add_before(&percpu->chunks, &chunk->link);
 	percpu->nr_chunks++;
 	percpu->nr_empty++;
@@ -127,7 +132,8 @@ static uintptr_t take(struct kmm *k, unsigned nr, unsigned align)
 			continue;
 		percpu->nr_empty -= chunk->nr_free == KMM_PERCPU_GRANULES;
 		percpu->nr_objects++;
-		take_run(chunk, at, nr);
+		KMM_ASSERT(k, at % align == 0 && at >= chunk->hint);
+		take_run(k, chunk, at, nr);
 		found = (uintptr_t)chunk->base + at * KMM_PERCPU_GRANULE;
 	}
 	kmm_spin_unlock(k, &percpu->lock, KMM_LOCK_KVA, flags);
@@ -171,7 +177,8 @@ void kmm_percpu_free(struct kmm *k, struct kmm_percpu_handle handle)
 	handle_is_of_an_object = chunk && handle.v % KMM_PERCPU_GRANULE == 0 && test(chunk->used, at) &&
 				 (at == 0 || !test(chunk->used, at - 1) || test(chunk->last, at - 1));
 	if (handle_is_of_an_object) {
-		give_run(chunk, at);
+		KMM_ASSERT(k, percpu->nr_objects > 0 && percpu->nr_empty <= percpu->nr_chunks);
+		give_run(k, chunk, at);
 		percpu->nr_objects--;
 		if (chunk->nr_free == KMM_PERCPU_GRANULES && percpu->nr_empty++) {
 			kmm_list_del(&chunk->link);

@@ -14,6 +14,8 @@
  */
 #include "kva/kva.h"
 
+#include "phys/phys.h"
+
 enum { CHUNK = 32 }; /* pages mapped at once; their numbers lie on the stack */
 
 /* ---- addresses ---- */
@@ -21,11 +23,18 @@ enum { CHUNK = 32 }; /* pages mapped at once; their numbers lie on the stack */
 static bool place(struct kmm *k, struct kmm_area *area, kmm_word bytes, kmm_word align)
 {
 	struct kmm_areas *areas = &k->kva->areas;
-	unsigned long flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
-	bool placed = kmm_areas_place(areas, area, bytes, align);
+	unsigned long flags;
+	bool placed;
+
+	KMM_ASSERT(k, (bytes & (KMM_PAGE_SIZE - 1)) == 0 && bytes > KMM_PAGE_SIZE);
+	KMM_ASSERT(k, align >= KMM_PAGE_SIZE && (align & (align - 1)) == 0);
+	flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
+	placed = kmm_areas_place(areas, area, bytes, align);
 
 	if (!placed && align > KMM_PAGE_SIZE)
 		placed = kmm_areas_place(areas, area, bytes, KMM_PAGE_SIZE);
+	KMM_ASSERT(k, !placed || (area->start >= areas->start && area->end <= areas->end));
+	KMM_CHECK(k, kmm_areas_check(areas, NULL) == 0);
 	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
 	return placed;
 }
@@ -66,11 +75,14 @@ static struct kmm_area *new_area(struct kmm *k, kmm_word nr, enum kmm_area_kind 
 /* Puts an area's own blocks back. */
 static void free_frames(struct kmm *k, struct kmm_area *area)
 {
-	struct kmm_page *page = kmm_page_list_first(k, &area->frames), *next;
+	kmm_word link = area->frames.first;
 
-	for (; page; page = next) {
+	while (link) {
+		struct kmm_page *page = kmm_page_at(k->phys, link - 1);
+
 		KMM_ASSERT(k, kmm_page_kind(page) == KMM_KIND_VMALLOC);
-		next = kmm_page_next(k, page);
+		KMM_CHECK(k, kmm_page_owner(k, page) == area);
+		link = kmm_link_next(k->phys, page);
 		kmm_phys_free(k, page, kmm_page_order(page));
 	}
 	area->frames = (struct kmm_page_list){ 0, 0 };
@@ -81,8 +93,10 @@ void kmm_area_release(struct kmm *k, struct kmm_area *area)
 	struct kmm_areas *areas = &k->kva->areas;
 	unsigned long flags;
 
+	KMM_ASSERT(k, area->kind == KMM_AREA_VMALLOC || area->frames.nr == 0);
 	free_frames(k, area);
 	flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
+	KMM_ASSERT(k, kmm_areas_find(areas, area->start) == area);
 	kmm_areas_remove(areas, area);
 	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
 	kmm_cache_free(k, areas->cache, area);
@@ -93,6 +107,7 @@ static void destroy_area(struct kmm *k, struct kmm_area *area)
 {
 	kmm_word bytes = area->nr_mapped << KMM_PAGE_SHIFT;
 
+	KMM_ASSERT(k, area->state != KMM_AREA_DEAD && bytes < area->end - area->start);
 	if (bytes) {
 		kmm_pt_window_unmap(k, kmm_kva(area->start), area->nr_mapped);
 		kmm_pt_flush_kernel(k, kmm_kva(area->start), kmm_kva(area->start + bytes));
@@ -139,6 +154,7 @@ static kmm_word next_va(const struct kmm_area *area)
 
 static bool map_chunk(struct kmm *k, struct kmm_area *area, const struct kmm_pfn *pfns, unsigned nr, uint32_t flags)
 {
+	KMM_ASSERT(k, nr > 0 && next_va(area) + ((kmm_word)nr << KMM_PAGE_SHIFT) < area->end); /* never the guard */
 	if (kmm_pt_window_map(k, kmm_kva(next_va(area)), pfns, nr, KMM_KVA_FLAGS | flags))
 		return false;
 	area->nr_mapped += nr;
@@ -147,14 +163,17 @@ static bool map_chunk(struct kmm *k, struct kmm_area *area, const struct kmm_pfn
 
 static unsigned chunk_of(kmm_word left) { return left < CHUNK ? (unsigned)left : CHUNK; }
 
-/* A block of the area's own, as the newest of its list. */
+/* A block of the area's own, as the newest of its list. Blocks only ever leave together, or newest first, so links back
+ * are not kept. */
 static struct kmm_page *add_block(struct kmm *k, struct kmm_area *area, kmm_gfp gfp, unsigned order, const char *site)
 {
 	struct kmm_page *page = kmm_phys_alloc(k, gfp | KMM_GFP_HIGHMEM, order, KMM_KIND_VMALLOC, site);
 
 	if (page) {
 		kmm_page_set_owner(k, page, area);
-		kmm_page_list_add(k, &area->frames, page);
+		kmm_set_next(k->phys, page, area->frames.first);
+		area->frames.first = kmm_pfn_of(k->phys, page) + 1;
+		area->frames.nr++;
 	}
 	return page;
 }
@@ -168,6 +187,7 @@ static bool fill_large(struct kmm *k, struct kmm_area *area, kmm_word left)
 
 	if (!order || order >= KMM_NR_ORDERS || !(left >> order) || (va & mask) || !kmm_pt_window_takes_large(k, kmm_kva(va)))
 		return false;
+	KMM_ASSERT(k, va + mask < area->end);
 	page = add_block(k, area, KMM_GFP_NORETRY | KMM_GFP_NOWARN, order, "vmalloc block");
 	if (!page)
 		return false;
@@ -175,7 +195,8 @@ static bool fill_large(struct kmm *k, struct kmm_area *area, kmm_word left)
 		area->nr_mapped += (kmm_word)1 << order;
 		return true;
 	}
-	kmm_page_list_del(k, &area->frames, page);
+	area->frames.first = kmm_link_next(k->phys, page);
+	area->frames.nr--;
 	kmm_phys_free(k, page, order);
 	return false;
 }
@@ -190,7 +211,7 @@ static bool fill_small(struct kmm *k, struct kmm_area *area, unsigned nr)
 
 		if (!page)
 			return false;
-		pfns[i] = kmm_page_to_pfn(k, page);
+		pfns[i] = kmm_pfn(kmm_pfn_of(k->phys, page));
 	}
 	return map_chunk(k, area, pfns, nr, KMM_PTE_WRITE);
 }
@@ -207,21 +228,23 @@ static bool fill_own(struct kmm *k, struct kmm_area *area, kmm_word nr)
 /* Maps a revived area's small blocks again, from the last page down; pfns is filled from its end. */
 static bool remap(struct kmm *k, struct kmm_area *area)
 {
-	struct kmm_page *page = kmm_page_list_first(k, &area->frames);
-	kmm_word left = area->nr_mapped;
+	kmm_word left = area->nr_mapped, link = area->frames.first;
 	struct kmm_pfn pfns[CHUNK];
 
 	KMM_ASSERT(k, area->frames.nr == left);
 	while (left) {
 		unsigned nr = chunk_of(left), i;
 
-		for (i = nr; i-- > 0; page = kmm_page_next(k, page))
-			pfns[i] = kmm_page_to_pfn(k, page);
+		for (i = nr; i-- > 0; link = kmm_link_next(k->phys, kmm_page_at(k->phys, link - 1))) {
+			KMM_ASSERT(k, link != 0);
+			pfns[i] = kmm_pfn(link - 1);
+		}
 		left -= nr;
 		if (kmm_pt_window_map(k, kmm_kva(area->start + (left << KMM_PAGE_SHIFT)), pfns, nr,
 				      KMM_KVA_FLAGS | KMM_PTE_WRITE))
 			return false;
 	}
+	KMM_ASSERT(k, link == 0);
 	return true;
 }
 
@@ -253,6 +276,8 @@ static void *finish(struct kmm *k, struct kmm_area *area, bool filled)
 		destroy_area(k, area);
 		return NULL;
 	}
+	KMM_ASSERT(k, (area->nr_mapped << KMM_PAGE_SHIFT) + k->layout.vmalloc_guard_bytes == area->end - area->start);
+	KMM_ASSERT(k, area->state == KMM_AREA_LIVE);
 	kmm_trace(k, KMM_EV_VMALLOC, area->start, (uint64_t)area->nr_mapped << KMM_PAGE_SHIFT, 0, 0);
 	return kmm_window_ptr(k, area->start);
 }
@@ -327,6 +352,7 @@ void *kmm_ioremap(struct kmm *k, struct kmm_paddr pa, size_t size, const char *c
 	if (!area)
 		return NULL;
 	area->phys = kmm_paddr(pa.v - in_page);
+	KMM_ASSERT(k, kmm_paddr_to_pfn(area->phys).v == source.first.v);
 	view = finish(k, area, fill_given(k, area, &source, nr, KMM_PTE_WRITE | KMM_PTE_NOCACHE));
 	return view ? view + in_page : NULL;
 }
@@ -392,6 +418,8 @@ enum kmm_status kmm_vmalloc_init(struct kmm *k)
 	struct kmm_areas *areas = &k->kva->areas;
 	enum kmm_status status;
 
+	KMM_ASSERT(k, k->layout.vmalloc_start < k->layout.vmalloc_end && k->layout.vmalloc_guard_bytes >= KMM_PAGE_SIZE);
+	KMM_ASSERT(k, ((k->layout.vmalloc_start | k->layout.vmalloc_end) & (KMM_PAGE_SIZE - 1)) == 0);
 	kmm_areas_init(areas, (kmm_word)k->layout.vmalloc_start, (kmm_word)k->layout.vmalloc_end);
 	areas->most_dead_pages = most_dead_pages(k);
 	status = kmm_cache_create(k, "vmap_area", sizeof(struct kmm_area), 0, 0, NULL, &areas->cache);

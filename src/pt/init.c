@@ -58,6 +58,7 @@ static enum kmm_status map_leaf(struct kmm *k, const struct span *s, unsigned le
 	enum kmm_status status = kmm_pt_make_range(k, kernel, (kmm_word)s->va, (kmm_word)s->va, level, KMM_GFP_KERNEL);
 	struct kmm_spot spot;
 
+	KMM_ASSERT(k, ((s->va | s->pa) & (size - 1)) == 0 && size <= s->size && s->pa + size <= k->layout.phys_limit);
 	if (status != KMM_OK)
 		return status;
 	if (level > 0)
@@ -91,6 +92,7 @@ static enum kmm_status map_direct(struct kmm *k, uint64_t start, uint64_t end)
 {
 	struct span s = { k->layout.page_offset + start, start, end - start, DIRECT_FLAGS };
 
+	KMM_ASSERT(k, end <= k->layout.lowmem_end && ((start | end) & (KMM_PAGE_SIZE - 1)) == 0);
 	return start < end ? map_span(k, s) : KMM_OK;
 }
 
@@ -197,6 +199,7 @@ static void init_state(struct kmm *k, struct kmm_pt *pt)
 		pt->kernel_first = kmm_pt_nr_entries(k, root) / 2;
 	else
 		pt->kernel_first = (unsigned)(k->machine.user_end >> fmt->level[root].shift);
+	KMM_ASSERT(k, pt->kernel_first > 0 && pt->kernel_first < kmm_pt_nr_entries(k, root));
 	pt->kernel.is_kernel = true;
 	kmm_list_init(&pt->kernel.link);
 }
@@ -226,6 +229,7 @@ enum kmm_status kmm_pt_init(struct kmm *k)
 	struct kmm_page *root;
 	enum kmm_status status;
 
+	KMM_ASSERT(k, k->phys && !k->pt);
 	k->fmt = kmm_format_get(k->machine.format);
 	if (k->fmt->id != kmm_pt_fmt(k)->id)
 		return KMM_ENOTSUP; /* this build is pinned to another format */

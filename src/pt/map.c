@@ -19,8 +19,11 @@ struct kmm_page *kmm_pt_alloc_table(struct kmm *k, struct kmm_space *space, kmm_
 
 	gfp &= ~(kmm_gfp)(KMM_GFP_HIGHMEM | KMM_GFP_MOVABLE);
 	page = kmm_phys_alloc(k, gfp | KMM_GFP_ZERO, 0, KMM_KIND_PGTABLE, "page table");
-	if (page)
-		kmm_page_set_owner(k, page, space->owner);
+	if (!page)
+		return NULL;
+	KMM_ASSERT(k, !kmm_page_is_high(page) && kmm_page_order(page) == 0);
+	KMM_ASSERT(k, atomic_load_explicit(&page->count, memory_order_relaxed) == 0);
+	kmm_page_set_owner(k, page, space->owner);
 	return page;
 }
 
@@ -68,6 +71,7 @@ void kmm_pt_set_spot(struct kmm *k, struct kmm_space *space, const struct kmm_sp
 {
 	struct kmm_ptref ref = { spot->entry, kmm_pt_table_page(k, spot->table), spot->level };
 
+	KMM_ASSERT(k, ref.table && kmm_page_kind(ref.table) == KMM_KIND_PGTABLE);
 	kmm_pt_write(k, space, &ref, va, raw);
 	if (space->is_kernel && spot->level == kmm_pt_root_level(k))
 		publish(k, spot, raw);
@@ -78,6 +82,8 @@ static void link_table(struct kmm *k, struct kmm_space *space, const struct kmm_
 {
 	struct kmm_pte pte = { kmm_page_to_pfn(k, table), KMM_PTE_PRESENT | KMM_PTE_WRITE | KMM_PTE_EXEC | KMM_PTE_ACCESSED };
 
+	KMM_ASSERT(k, spot->level > 0 && kmm_entry_load(k, spot->entry) == 0);
+	KMM_ASSERT(k, kmm_page_owner(k, table) == space->owner);
 	if (!space->is_kernel)
 		pte.flags |= KMM_PTE_USER;
 	kmm_pt_set_spot(k, space, spot, va, kmm_pt_encode_at(k, pte, spot->level));
@@ -137,6 +143,8 @@ enum kmm_status kmm_pt_make_range(struct kmm *k, struct kmm_space *space, kmm_wo
 	unsigned long flags;
 	bool blocked = false, done;
 
+	KMM_ASSERT(k, va <= last && bottom <= kmm_pt_root_level(k));
+	KMM_ASSERT(k, space->is_kernel == kmm_pt_is_kernel_va(k, va) && space->is_kernel == kmm_pt_is_kernel_va(k, last));
 	for (;;) {
 		kmm_word nr = missing_tables(k, space, va, last, bottom, &blocked);
 
@@ -171,11 +179,13 @@ static bool unlink_empty(struct kmm *k, struct kmm_space *space, kmm_word va, un
 	struct kmm_spot parent;
 	struct kmm_page *table;
 
+	KMM_ASSERT(k, !space->is_kernel && level < k->pt->user_fixed);
 	kmm_pt_descend(k, space->root, va, level + 1, &parent);
 	KMM_ASSERT(k, parent.level == level + 1);
 	table = kmm_pt_table_page(k, kmm_x86_table(kmm_entry_load(k, parent.entry)));
 	if (atomic_load_explicit(&table->count, memory_order_relaxed) != 0)
 		return false;
+	KMM_ASSERT(k, kmm_page_owner(k, table) == space->owner && space->nr_tables > 0);
 	kmm_pt_set_spot(k, space, &parent, va, 0);
 	space->nr_tables--;
 	kmm_page_list_add(k, &tlb->free_tables, table);
@@ -262,6 +272,7 @@ enum kmm_status kmm_pt_space_init(struct kmm *k, struct kmm_space *space, void *
 		kmm_phys_free(k, root, 0);
 		return KMM_ENOMEM;
 	}
+	KMM_ASSERT(k, made.root.v < k->layout.lowmem_end && !made.is_kernel);
 	*space = made;
 	join_kernel(k, space);
 	return KMM_OK;
@@ -289,7 +300,7 @@ void kmm_pt_space_fini(struct kmm *k, struct kmm_space *space)
 	bool counts_root = !kmm_pt_root_is_fixed(k);
 	unsigned long flags;
 
-	KMM_ASSERT(k, !space->is_kernel);
+	KMM_ASSERT(k, !space->is_kernel && space->link.next->prev == &space->link);
 	flags = kmm_spin_lock(k, &pt->kernel.lock, KMM_LOCK_PT);
 	kmm_list_del(&space->link);
 	kmm_spin_unlock(k, &pt->kernel.lock, KMM_LOCK_PT, flags);

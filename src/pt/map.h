@@ -9,6 +9,8 @@
 #include "pt/fmt_x86.h"
 #include "pt/pt.h"
 
+_Static_assert(KMM_PAGE_SHIFT == 12, "all formats");
+
 struct kmm_pt {
 	struct kmm_space kernel;
 	struct kmm_list spaces;  /* user spaces by link; kernel.lock */
@@ -40,6 +42,12 @@ static inline unsigned kmm_pt_index(const struct kmm *k, kmm_word va, unsigned l
 static inline unsigned kmm_pt_nr_entries(const struct kmm *k, unsigned level)
 {
 	return 1u << kmm_pt_fmt(k)->level[level].bits;
+}
+
+/* Which half of the addresses va is in. */
+static inline bool kmm_pt_is_kernel_va(const struct kmm *k, kmm_word va)
+{
+	return kmm_pt_index(k, va, kmm_pt_root_level(k)) >= k->pt->kernel_first;
 }
 
 /* Last byte of what one entry of this level covers around va. */

@@ -40,6 +40,7 @@ void kmm_tlb_note(struct kmm *k, struct kmm_tlb *tlb, kmm_word va, struct kmm_pa
 {
 	kmm_word start = va & ~(kmm_word)(KMM_PAGE_SIZE - 1);
 
+	KMM_CHECK(k, kmm_pt_is_kernel_va(k, va) == tlb->space->is_kernel);
 	if (tlb->start >= tlb->end) {
 		tlb->start = start;
 		tlb->end = start + KMM_PAGE_SIZE;
@@ -63,6 +64,8 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 {
 	struct kmm_flush flush = { { 0 }, tlb->start, tlb->end, tlb->tables };
 
+	KMM_ASSERT(k, KMM_DEBUG < 1 || (k->locks_held[kmm_cpu(k)] >> KMM_LOCK_PT) == 0);
+	KMM_ASSERT(k, tlb->nr_held <= KMM_TLB_HELD && (!tlb->free_tables.nr || tlb->tables));
 	if (!tlb->space->is_kernel)
 		flush.root = tlb->space->root;
 	if (tlb->start < tlb->end || tlb->tables)
@@ -77,5 +80,6 @@ void kmm_pt_flush_kernel(struct kmm *k, struct kmm_kva start, struct kmm_kva end
 {
 	struct kmm_flush flush = { { 0 }, start.v, end.v, false };
 
+	KMM_ASSERT(k, start.v < end.v && ((start.v | end.v) & (KMM_PAGE_SIZE - 1)) == 0);
 	flush_cpus(k, &flush);
 }

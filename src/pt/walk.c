@@ -59,6 +59,7 @@ bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct k
 	kmm_pt_descend(k, space->root, va, 0, &spot);
 	if (spot.level != 0)
 		return false;
+	KMM_CHECK(k, kmm_page_kind(kmm_pt_table_page(k, spot.table)) == KMM_KIND_PGTABLE);
 	out->entry = spot.entry;
 	out->table = kmm_pt_table_page(k, spot.table);
 	out->level = 0;
@@ -95,12 +96,14 @@ static kmm_word visit_at(struct kmm *k, struct kmm_space *space, kmm_word va, km
 	kmm_word run_last;
 
 	kmm_pt_descend(k, space->root, va, 0, &spot);
+	KMM_ASSERT(k, va <= last);
 	if (spot.level == 0) {
 		run_last = kmm_pt_entry_last(k, va, 1);
 		if (run_last > last)
 			run_last = last;
 		ref.entry = spot.entry;
 		ref.table = kmm_pt_table_page(k, spot.table);
+		KMM_CHECK(k, kmm_page_kind(ref.table) == KMM_KIND_PGTABLE);
 		visit->go_on = visit->fn(visit->arg, &ref, va, (unsigned)((run_last - va) >> KMM_PAGE_SHIFT) + 1);
 	} else {
 		run_last = kmm_pt_gap_last(k, &spot, va, last);

@@ -21,6 +21,7 @@ static inline struct run run_at(const struct kmm *k, kmm_word va, kmm_word nr)
 	struct run run = { .va = va };
 	kmm_word left = ((kmm_pt_entry_last(k, va, 1) - va) >> KMM_PAGE_SHIFT) + 1;
 
+	KMM_CHECK(k, nr > 0 && kmm_pt_is_kernel_va(k, va));
 	kmm_pt_descend(k, k->pt->kernel.root, va, 0, &run.spot);
 	run.nr = left < nr ? left : nr;
 	return run;
@@ -143,7 +144,7 @@ enum kmm_status kmm_pt_window_map(struct kmm *k, struct kmm_kva va, const struct
 
 void kmm_pt_window_unmap(struct kmm *k, struct kmm_kva va, kmm_word nr)
 {
-	KMM_ASSERT(k, (va.v & (KMM_PAGE_SIZE - 1)) == 0);
+	KMM_ASSERT(k, nr > 0 && (va.v & (KMM_PAGE_SIZE - 1)) == 0);
 	unmap_slots(k, va.v, nr);
 	/* Taking away cannot fail. */
 	if (k->port->window_changed)
@@ -204,6 +205,7 @@ enum kmm_status kmm_pt_window_map_large(struct kmm *k, struct kmm_kva va, struct
 		return KMM_ENOMEM;
 	irq = kmm_spin_lock(k, &kernel->lock, KMM_LOCK_PT);
 	kmm_pt_descend(k, kernel->root, va.v, 1, &spot);
+	KMM_ASSERT(k, spot.level == 1 && kmm_entry_load(k, spot.entry) == 0);
 	kmm_pt_set_spot(k, kernel, &spot, va.v, kmm_pt_encode_at(k, pte, 1));
 	kmm_spin_unlock(k, &kernel->lock, KMM_LOCK_PT, irq);
 	return KMM_OK;
@@ -224,6 +226,7 @@ kmm_word kmm_pt_window_count(const struct kmm *k, struct kmm_kva start, struct k
 {
 	kmm_word va = start.v, last = end.v - 1, nr = 0, seen;
 
+	KMM_ASSERT(k, va <= last && ((start.v | end.v) & (KMM_PAGE_SIZE - 1)) == 0);
 	for (*nr_large = 0;; va = seen + 1) {
 		struct run run = run_at(k, va, ((last - va) >> KMM_PAGE_SHIFT) + 1);
 
