@@ -42,7 +42,24 @@ void kmm_tlb_begin(struct kmm *k, struct kmm_tlb *tlb, struct kmm_space *space);
 /* Notes a changed translation; frame (may be NULL) is put after the flush. A full gather takes no further frame
  * (asserted): call kmm_tlb_full() between entries and, without locks, kmm_tlb_flush() when it says so. */
 void kmm_tlb_note(struct kmm *k, struct kmm_tlb *tlb, kmm_word va, struct kmm_page *frame);
-bool kmm_tlb_full(const struct kmm_tlb *tlb);
+/* The two halves of it, for loops. [start, end) in whole pages. */
+static inline void kmm_tlb_note_range(struct kmm_tlb *tlb, kmm_word start, kmm_word end)
+{
+	bool none = tlb->start >= tlb->end;
+
+	if (none || start < tlb->start)
+		tlb->start = start;
+	if (none || end > tlb->end)
+		tlb->end = end;
+}
+
+static inline void kmm_tlb_hold(struct kmm *k, struct kmm_tlb *tlb, struct kmm_page *frame)
+{
+	KMM_ASSERT(k, tlb->nr_held < KMM_TLB_HELD);
+	tlb->held[tlb->nr_held++] = frame;
+}
+
+static inline bool kmm_tlb_full(const struct kmm_tlb *tlb) { return tlb->nr_held == KMM_TLB_HELD; }
 /* Flushes what was gathered on all CPUs, drops frames and tables, and is ready for more. Nothing gathered: nothing
  * done. context: no spin lock of class PT or later. */
 void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb);

@@ -40,23 +40,28 @@ void kmm_tlb_note(struct kmm *k, struct kmm_tlb *tlb, kmm_word va, struct kmm_pa
 {
 	kmm_word start = va & ~(kmm_word)(KMM_PAGE_SIZE - 1);
 
-	if (tlb->start >= tlb->end) {
-		tlb->start = start;
-		tlb->end = start + KMM_PAGE_SIZE;
-	} else if (start < tlb->start) {
-		tlb->start = start;
-	} else if (start >= tlb->end) {
-		tlb->end = start + KMM_PAGE_SIZE;
-	}
-	if (frame) {
-		KMM_ASSERT(k, tlb->nr_held < KMM_TLB_HELD);
-		tlb->held[tlb->nr_held++] = frame;
-	}
+	kmm_tlb_note_range(tlb, start, start + KMM_PAGE_SIZE);
+	if (frame)
+		kmm_tlb_hold(k, tlb, frame);
 }
 
-bool kmm_tlb_full(const struct kmm_tlb *tlb)
+/* Gives up one reference. A frame with a single one is nobody else's, so nothing can race with reading that. */
+static bool was_last(struct kmm_page *page)
 {
-	return tlb->nr_held == KMM_TLB_HELD;
+	return atomic_load_explicit(&page->refcount, memory_order_acquire) == 1 ||
+	       atomic_fetch_sub_explicit(&page->refcount, 1, memory_order_acq_rel) == 1;
+}
+
+/* First all references, then all frames that nobody has any more, so these go back together. */
+static void drop_frames(struct kmm *k, struct kmm_page **held, unsigned nr_held)
+{
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < nr_held; i++)
+		if (was_last(held[i]))
+			held[nr++] = held[i];
+	for (unsigned i = 0; i < nr; i++)
+		kmm_phys_free(k, held[i], kmm_page_order(held[i]));
 }
 
 void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
@@ -67,9 +72,10 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 		flush.root = tlb->space->root;
 	if (tlb->start < tlb->end || tlb->tables)
 		flush_cpus(k, &flush);
-	for (unsigned i = 0; i < tlb->nr_held; i++)
-		kmm_put_page(k, tlb->held[i]);
-	kmm_pt_free_list(k, &tlb->free_tables);
+	if (tlb->nr_held)
+		drop_frames(k, tlb->held, tlb->nr_held);
+	if (tlb->tables)
+		kmm_pt_free_list(k, &tlb->free_tables);
 	kmm_tlb_begin(k, tlb, tlb->space);
 }
 
