@@ -149,6 +149,12 @@ struct kmm_pt_hole {
 };
 void kmm_pt_free_around(struct kmm *k, struct kmm_space *space, const struct kmm_pt_hole *hole, struct kmm_tlb *tlb);
 
+/* Do tables above the last level come and go in user spaces of this format? If not, a range without a table of the last
+ * level has nothing to free. */
+bool kmm_pt_frees_upper(const struct kmm *k);
+/* Has the space no tables but those that it keeps till its end? */
+bool kmm_pt_is_bare(const struct kmm *k, const struct kmm_space *space);
+
 /* Kernel windows: maps empty level-0 slots or empties them, and tells the port (window_changed). flags: KMM_PTE_ bits
  * for the leaf; PRESENT and ACCESSED are added. The slots are the caller's, who excludes others from the same ones;
  * no lock is taken for them. Caller flushes after unmap.

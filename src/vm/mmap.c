@@ -180,7 +180,7 @@ static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece
 		return KMM_ENOMEM;
 	if (kmm_reserve(mm, &r, 1u + splits, 1u + splits, piece->end, piece->end) != KMM_OK)
 		return KMM_ENOMEM;
-	kmm_unmap(mm, piece->start, piece->end, &r, false);
+	kmm_unmap(mm, piece->start, piece->end, &r, KMM_UNMAP_ALL);
 	if (!kmm_vma_merge_new(mm, piece))
 		link_new(mm, &r, piece);
 	kmm_reserve_drop(mm, &r);

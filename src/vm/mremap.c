@@ -14,7 +14,7 @@ struct move {
 	struct kmm_mm *mm;
 	kmm_word from, old_len, to, new_len;
 	unsigned flags;
-	struct kmm_reserve reserve; /* two VMAs for cuts, one for the new area, one for a cut at the destination */
+	struct kmm_reserve reserve; /* VMAs for the new area, a cut at the source, a cut at the destination */
 };
 
 /* ---- checks ---- */
@@ -229,7 +229,7 @@ static enum kmm_status move_area(struct move *m)
 		return KMM_OK;
 	}
 	if (m->old_len)
-		kmm_unmap(mm, m->from, m->from + m->old_len, &m->reserve, false);
+		kmm_unmap(mm, m->from, m->from + m->old_len, &m->reserve, KMM_UNMAP_NO_ENTRIES);
 	kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);
 	return KMM_OK;
 }
@@ -240,11 +240,16 @@ static enum kmm_status prepare(struct move *m)
 	struct kmm_mm *mm = m->mm;
 	kmm_word len = m->old_len < m->new_len ? m->old_len : m->new_len;
 	struct kmm_vma *vma = kmm_mm_find(mm, m->from);
+	unsigned nr;
 
 	/* A range that is not one area's will be refused, in its turn; then there is nothing to prepare. */
 	if (vma && vma->start <= m->from && vma->end - m->from < len)
 		len = 0;
-	if (kmm_reserve(mm, &m->reserve, 4, 4, m->to + m->new_len, m->from + m->old_len) != KMM_OK)
+	/* The new area, and the rest of an area that reaches over the end of what is unmapped. The head of a range that
+	 * is cut short is unmapped together with its tail's cut, so the source is cut once. */
+	nr = 1u + kmm_mm_is_inside(mm, m->from + m->old_len) +
+	     ((m->flags & KMM_MREMAP_FIXED) && kmm_mm_is_inside(mm, m->to + m->new_len));
+	if (kmm_reserve(mm, &m->reserve, nr, nr, m->to + m->new_len, m->from + m->old_len) != KMM_OK)
 		return KMM_ENOMEM;
 	if (len && make_tables(mm, m->from, len, m->to) != KMM_OK) {
 		kmm_reserve_drop(mm, &m->reserve);
@@ -291,7 +296,7 @@ static enum kmm_status clear_way(struct move *m)
 	if (m->flags & KMM_MREMAP_FIXED) {
 		if (kmm_unmap_splits(mm, m->to, m->to + m->new_len) && mm->map_count >= mm->limits.max_map_count)
 			return KMM_ENOMEM;
-		kmm_unmap(mm, m->to, m->to + m->new_len, &m->reserve, true);
+		kmm_unmap(mm, m->to, m->to + m->new_len, &m->reserve, KMM_UNMAP_KEEP_TABLES);
 	}
 	if (m->old_len > m->new_len) {
 		kmm_word start = m->from + m->new_len, end = m->from + m->old_len;
@@ -300,7 +305,7 @@ static enum kmm_status clear_way(struct move *m)
 			return KMM_EINVAL;
 		if (kmm_unmap_splits(mm, start, end) && mm->map_count >= mm->limits.max_map_count)
 			return KMM_ENOMEM;
-		kmm_unmap(mm, start, end, &m->reserve, true);
+		kmm_unmap(mm, start, end, &m->reserve, KMM_UNMAP_KEEP_TABLES);
 		m->old_len = m->new_len;
 	}
 	return KMM_OK;

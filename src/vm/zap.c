@@ -36,6 +36,7 @@ struct zap {
 	struct kmm_vma *vma;
 	struct kmm_tlb *tlb;
 	kmm_word next;            /* first address not yet looked at */
+	bool has_tables;          /* some of the range has one */
 	kmm_word nr_anon, nr_other; /* entries of the run by the count they belong to */
 };
 
@@ -89,17 +90,19 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	}
 	kmm_leaf_settle(k, &run, first->table, -(int)run.nr, z->tlb);
 	settle_resident(z);
+	z->has_tables = true;
 	z->next = va;
 	return va == end;
 }
 
-void kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
 {
 	struct kmm *k = vma->mm->k;
-	struct zap z = { vma, tlb, start, 0, 0 };
+	struct zap z = { .vma = vma, .tlb = tlb, .next = start };
 	kmm_word resume;
 
 	KMM_ASSERT(k, tlb->space == &vma->mm->space && vma->start <= start && start < end && end <= vma->end);
 	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, zap_run, &z, &resume))
 		kmm_tlb_flush(k, tlb);
+	return z.has_tables;
 }
