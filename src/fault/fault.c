@@ -58,10 +58,12 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 	flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
 	same = (f->has_table || kmm_pt_lookup(k, &mm->space, f->addr, &f->ref)) &&
 	       kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(source));
-	if (same) {
+	if (same && !old) {
+		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
+		kmm_vma_count_page(f->vma, page, true);
+	} else if (same) {
 		kmm_pt_write(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
-		if (old)
-			kmm_vma_count_page(f->vma, old, false);
+		kmm_vma_count_page(f->vma, old, false);
 		kmm_vma_count_page(f->vma, page, true);
 	}
 	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);

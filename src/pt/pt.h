@@ -120,6 +120,16 @@ static inline void kmm_pt_write(struct kmm *k, struct kmm_space *space, const st
 	kmm_trace(k, KMM_EV_PT_SET, va, raw, ref->level, space->root.v);
 }
 
+/* The same for an entry that is known to be zero. */
+static inline void kmm_pt_fill(struct kmm *k, struct kmm_space *space, const struct kmm_ptref *ref, kmm_word va,
+			       uint64_t raw)
+{
+	KMM_ASSERT(k, raw != 0 && kmm_entry_load_low(ref->entry) == 0);
+	kmm_pt_count(ref->table, 0, raw);
+	kmm_entry_fill(k, ref->entry, raw);
+	kmm_trace(k, KMM_EV_PT_SET, va, raw, ref->level, space->root.v);
+}
+
 /* Clears an entry and returns what it was, with every accessed and dirty bit that another processor set until then:
  * the way to remove or (followed by kmm_pt_write) to restrict a present entry. */
 static inline uint64_t kmm_pt_take(struct kmm *k, struct kmm_space *space, const struct kmm_ptref *ref, kmm_word va)
