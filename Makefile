@@ -93,7 +93,7 @@ path_flags = -Iinclude $(strip \
 	$(if $(filter apps/os/%,$(1)),-Iports/x86 -Iapps/os,\
 	$(if $(filter apps/kmm/%,$(1)),$(HOST_POSIX) -Iapps/kmm,\
 	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench,\
-	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz)))))))))))))
+	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz $(if $(filter $(FUZZ_OS),$(1)),-Iports/x86 -Iapps/os))))))))))))))
 
 # --- sources --------------------------------------------------------------------------------------
 
@@ -113,6 +113,9 @@ BENCH := $(wildcard bench/*.c)
 BENCH_COMMON := $(wildcard bench/common/*.c bench/peers/*.c)
 BENCH_GUEST := $(wildcard bench/guest/*.c)
 FUZZ := $(wildcard fuzz/*.c)
+# Targets that are about files of the reference kernel, and those files.
+FUZZ_OS := fuzz/elf.c fuzz/cpio.c fuzz/os/kernel.c
+FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode.c walk.c) apps/os/lib.c fuzz/os/kernel.c
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
 # running kernel's own memory (tests/bare).
@@ -257,9 +260,10 @@ build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(POR
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
 
+build/fuzz/elf build/fuzz/cpio: $(call objs,fuzz,$(FUZZ_OS_KERNEL))
 build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/fuzz-obj/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
-	$(Q)$(CC_fuzz) $(LINK_fuzz) -o $@ $^ -pthread
+	$(Q)$(CC_fuzz) $(LINK_fuzz) -o $@ $(filter %.o,$^) $(filter %.a,$^) -pthread
 
 # --- linking, bare --------------------------------------------------------------------------------
 
@@ -305,5 +309,5 @@ build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES) $(BARE_TESTS))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ))
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL))
 -include $(wildcard $(ALL_OBJS:.o=.d))

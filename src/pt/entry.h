@@ -72,13 +72,6 @@ static inline void kmm_entry_store64(void *entry, uint64_t raw)
 	__atomic_store_n((uint64_t *)entry, raw, __ATOMIC_RELEASE);
 }
 
-/* The same into an entry that is not present and not being changed. */
-static inline void kmm_entry_fill64(void *entry, uint64_t raw) { kmm_entry_store64(entry, raw); }
-
-static inline uint64_t kmm_entry_take64(void *entry)
-{
-	return __atomic_exchange_n((uint64_t *)entry, 0, __ATOMIC_ACQ_REL);
-}
 #else
 static inline uint64_t kmm_entry_load64(const void *entry) { return kmm_entry_load_halves(entry); }
 /* Those bits are in the low half. */
@@ -87,14 +80,6 @@ static inline uint64_t kmm_entry_load_settled64(const void *entry)
 	const uint32_t *half = entry;
 
 	return (uint64_t)__atomic_load_n(&half[1], __ATOMIC_RELAXED) << 32 | __atomic_load_n(&half[0], __ATOMIC_RELAXED);
-}
-
-static inline void kmm_entry_fill64(void *entry, uint64_t raw)
-{
-	uint32_t *half = entry;
-
-	kmm_entry_poke(&half[1], (uint32_t)(raw >> 32));
-	kmm_entry_poke(&half[0], (uint32_t)raw);
 }
 
 static inline void kmm_entry_store64(void *entry, uint64_t raw) { kmm_entry_store_halves(entry, raw, kmm_entry_poke); }
@@ -122,13 +107,17 @@ static inline void kmm_entry_store(const struct kmm *k, void *entry, uint64_t ra
 		kmm_entry_store64(entry, raw);
 }
 
-/* Into an entry that is not present and that nobody else changes now. */
-static inline void kmm_entry_fill(const struct kmm *k, void *entry, uint64_t raw)
+/* kmm_entry_store() of a present value over 0: no mixture is possible, so there is nothing to look at first. */
+static inline void kmm_entry_set(const struct kmm *k, void *entry, uint64_t raw)
 {
-	if (kmm_pt_fmt(k)->entry_size == 4)
+	if (kmm_pt_fmt(k)->entry_size == 4) {
 		__atomic_store_n((uint32_t *)entry, (uint32_t)raw, __ATOMIC_RELEASE);
-	else
-		kmm_entry_fill64(entry, raw);
+	} else if (UINTPTR_MAX > 0xffffffffu) {
+		kmm_entry_store64(entry, raw);
+	} else {
+		kmm_entry_poke((uint32_t *)entry + 1, (uint32_t)(raw >> 32));
+		kmm_entry_poke((uint32_t *)entry, (uint32_t)raw);
+	}
 }
 
 static inline uint64_t kmm_entry_take(const struct kmm *k, void *entry)

@@ -70,7 +70,7 @@ static inline void kmm_leaf_settle(struct kmm *k, const struct kmm_leaf_run *run
 
 	KMM_ASSERT(k, more >= 0 || count >= (unsigned)-more);
 	atomic_store_explicit(&table->count, count + (unsigned)more, memory_order_relaxed);
-	kmm_event_add(k, KMM_EV_PT_SET, run->nr);
+	kmm_count_events(k, KMM_EV_PT_SET, run->nr);
 	if (tlb && run->nr)
 		kmm_tlb_note_range(tlb, run->start, run->end);
 }

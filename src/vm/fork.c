@@ -99,7 +99,7 @@ static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
 	found = kmm_pt_lookup(k, &child->space, b->base, &first);
 	KMM_ASSERT(k, found);
 	for (unsigned i = 0; i < b->nr; i++) {
-		kmm_entry_fill(k, kmm_ptref_at(k, &first, b->place[i]).entry, b->raw[i]);
+		kmm_entry_set(k, kmm_ptref_at(k, &first, b->place[i]).entry, b->raw[i]);
 		kmm_leaf_tally(k, &run, b->base + ((kmm_word)b->place[i] << KMM_PAGE_SHIFT), b->raw[i]);
 	}
 	kmm_leaf_settle(k, &run, first.table, (int)b->nr, NULL);

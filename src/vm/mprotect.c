@@ -50,7 +50,7 @@ static bool change_run(void *arg, const struct kmm_ptref *first, kmm_word va, un
 		if ((now | (raw & keep)) == raw)
 			continue;
 		now |= kmm_entry_take(k, entry) & keep;
-		kmm_entry_fill(k, entry, now);
+		kmm_entry_set(k, entry, now);
 		kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), now);
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, c->tlb);

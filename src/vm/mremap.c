@@ -130,7 +130,7 @@ static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_wor
 			continue;
 		KMM_ASSERT(k, !kmm_leaf_is_present(target));
 		raw = kmm_entry_take(k, entry);
-		kmm_entry_fill(k, target, raw);
+		kmm_entry_set(k, target, raw);
 		kmm_leaf_tally(k, &gone, va + ((kmm_word)i << KMM_PAGE_SHIFT), 0);
 		kmm_leaf_tally(k, &come, new_va + ((kmm_word)i << KMM_PAGE_SHIFT), raw);
 	}
