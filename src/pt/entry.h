@@ -72,6 +72,10 @@ static inline void kmm_entry_store64(void *entry, uint64_t raw)
 	__atomic_store_n((uint64_t *)entry, raw, __ATOMIC_RELEASE);
 }
 
+static inline uint64_t kmm_entry_take64(void *entry)
+{
+	return __atomic_exchange_n((uint64_t *)entry, 0, __ATOMIC_ACQ_REL);
+}
 #else
 static inline uint64_t kmm_entry_load64(const void *entry) { return kmm_entry_load_halves(entry); }
 /* Those bits are in the low half. */
