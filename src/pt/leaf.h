@@ -51,6 +51,12 @@ static inline void kmm_leaf_forbid_write(void *entry)
 	__atomic_fetch_and((uint32_t *)entry, ~(uint32_t)KMM_X86_RW, __ATOMIC_ACQ_REL);
 }
 
+/* Sets bits of a present entry that mean more rights, or marks; returns what it was. */
+static inline uint32_t kmm_leaf_add(void *entry, uint32_t bits)
+{
+	return __atomic_fetch_or((uint32_t *)entry, bits, __ATOMIC_ACQ_REL);
+}
+
 /* Notes a changed entry; raw: what it is now. */
 static inline void kmm_leaf_tally(struct kmm *k, struct kmm_leaf_run *run, kmm_word va, uint64_t raw)
 {

@@ -64,6 +64,10 @@ static inline bool kmm_tlb_full(const struct kmm_tlb *tlb) { return tlb->nr_held
  * done. context: no spin lock of class PT or later. */
 void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb);
 
+/* After an entry of a user space was given more rights: this CPU forgets the weaker translation. Others may keep it, for
+ * all it can do is to make them fault, see that the entry allows the access, and come here. */
+void kmm_tlb_flush_here(struct kmm *k, const struct kmm_space *space, kmm_word va);
+
 /* tier b start: kernel root, direct map with the largest leaves that fit, tables for windows that must not fail.
  * errors: KMM_ENOMEM; KMM_ENOTSUP the build is pinned to another format. */
 KMM_MUST_CHECK enum kmm_status kmm_pt_init(struct kmm *k);
