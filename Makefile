@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 # One makefile, no recursion. Each build profile compiles the same files into its own folder:
 #
-#   hosted    gcc -O2, 64-bit          build/hosted      the library, the command, the tests
+#   hosted    gcc -O2, 64-bit          build/hosted      the command, the tests, the benchmarks
+#   embed     gcc -O2, 64-bit          build/embed       build/libkmm.a: the library for any port
 #   asan      clang + ASan + UBSan     build/asan        the tests again
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
 #   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
 #   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
+#   x86_64    gcc, freestanding        build/x86_64      the bare kernel, 4-level page tables
+#   x86_64-la57                        build/x86_64-la57 the same, 5-level page tables
 #
 # `make V=1` shows the commands. `make help` lists the targets.
 
@@ -35,47 +38,73 @@ VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted asan clang fuzz
-BARE_PROFILES := i386 i386-pae
+HOSTED_PROFILES := hosted embed asan clang fuzz
+BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
+# The bare profiles that the reference kernel, and the test kernel, are built for.
+KERNEL_PROFILES := i386 i386-pae
+TEST_KERNEL_PROFILES := i386 i386-pae
 PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
 
 WARN := -std=c11 -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-# No host library, no floating point or vector registers, and arguments in registers. -fno-pic because
-# the kernel is linked at a fixed address.
-BARE := -m32 -march=i686 -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -mno-80387 -msoft-float -mregparm=3 \
-	-freg-struct-return -O2 -g
+# No host library, no floating point or vector registers. -fno-pic because the kernel is linked at a fixed address.
+# 32-bit: arguments in registers. 64-bit: interrupts use the stack of the code they interrupt, so no red zone.
+BARE := -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-mno-sse -mno-mmx -mno-80387 -msoft-float -O2 -g -Iports -DKMM_PORT_INLINE='"x86/inline.h"'
+BARE_32 := -m32 -march=i686 $(BARE) -mregparm=3 -freg-struct-return
+BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
+CC_embed := gcc
 CC_asan := clang
 CC_clang := clang
 CC_fuzz := clang
 CC_i386 := gcc
 CC_i386-pae := gcc
+CC_x86_64 := gcc
+CC_x86_64-la57 := gcc
 
-FLAGS_hosted := -O2 -g
+# KMM_PORT_INLINE (docs/porting.md): these two grounds call no hook on the hot paths. The library for embedders and
+# the sanitized build go through the pointers.
+FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
+FLAGS_embed := -O2 -g
 FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 # A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
 # compiler can see, so nothing is paid for the generality of the hosted build; VA32 makes addresses and
 # page numbers 32-bit words.
-FLAGS_i386 := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=kmm_fmt_i386
-FLAGS_i386-pae := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
+FLAGS_i386 := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=kmm_fmt_i386
+FLAGS_i386-pae := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
+FLAGS_x86_64 := $(BARE_64) -DX86_LEVELS=4 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
+FLAGS_x86_64-la57 := $(BARE_64) -DX86_LEVELS=5 -DKMM_PIN_FORMAT=kmm_fmt_x86_64_la57
+
+# What a bare profile is to the port: a folder, and how to link.
+WIDTH_i386 := 32
+WIDTH_i386-pae := 32
+WIDTH_x86_64 := 64
+WIDTH_x86_64-la57 := 64
+BARE_LINK_32 := -m32
+BARE_LINK_64 := -m64 -Wl,-z,max-page-size=4096
+bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+	-T ports/x86/$(WIDTH_$(1))/kernel.ld
 
 LINK_hosted :=
+LINK_embed :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
 LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
+OBJ_embed := build/embed
 OBJ_asan := build/asan
 OBJ_clang := build/clang
 OBJ_fuzz := build/fuzz-obj
 OBJ_i386 := build/i386
 OBJ_i386-pae := build/i386-pae
+OBJ_x86_64 := build/x86_64
+OBJ_x86_64-la57 := build/x86_64-la57
 
 # --- who may include what -------------------------------------------------------------------------
 # Only the library and its tests see src/; everything else lives on the public headers and its own.
@@ -100,7 +129,9 @@ path_flags = -Iinclude $(strip \
 rwildcard = $(foreach f,$(wildcard $(1)/*),$(if $(wildcard $(f)/.),$(call rwildcard,$(f),$(2)),$(filter $(2),$(f))))
 
 PORT_HOSTED := $(filter-out %_test.c,$(wildcard ports/hosted/*.c))
-PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/32/*.c ports/x86/32/*.S)
+PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/32/*.c ports/x86/32/*.S)
+PORT_X86_64 := $(wildcard ports/x86/common/*.c ports/x86/64/*.c ports/x86/64/*.S)
+port_x86 = $(PORT_X86_$(WIDTH_$(1)))
 APP_KMM := $(filter-out %_test.c,$(wildcard apps/kmm/*.c))
 APP_OS := $(wildcard apps/os/*.c apps/os/*/*.c)
 TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
@@ -121,10 +152,10 @@ FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode
 # running kernel's own memory (tests/bare).
 BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
 	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
-TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
+TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
 
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
-BARE_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
+BARE_SOURCES := $(KMM_SOURCES) $(APP_OS)
 
 # The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
@@ -133,8 +164,8 @@ USER_BINS := $(USER:tests/user/%.c=build/user/%)
 BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
-KERNELS := $(BARE_PROFILES:%=build/kernel-%.elf)
-TEST_KERNELS := $(BARE_PROFILES:%=build/kernel-test-%.elf)
+KERNELS := $(KERNEL_PROFILES:%=build/kernel-%.elf)
+TEST_KERNELS := $(TEST_KERNEL_PROFILES:%=build/kernel-test-%.elf)
 GUEST := build/debian-i386
 
 # --- targets for people ---------------------------------------------------------------------------
@@ -234,10 +265,10 @@ $(foreach p,$(PROFILES),$(eval $(call profile_rules,$(p))))
 
 # --- linking, hosted ------------------------------------------------------------------------------
 
-build/libkmm.a: build/hosted/libkmm.a
+build/libkmm.a: build/embed/libkmm.a
 	$(call say,COPY,$@)cp $< $@
 
-build/kmm: $(call objs,hosted,$(APP_KMM) $(PORT_HOSTED)) build/libkmm.a
+build/kmm: $(call objs,hosted,$(APP_KMM) $(PORT_HOSTED)) build/hosted/libkmm.a
 	$(call say,LINK,$@)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -ljansson -pthread
 
@@ -256,7 +287,7 @@ build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^
 
-build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(PORT_HOSTED)) build/libkmm.a
+build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(PORT_HOSTED)) build/hosted/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
 
@@ -268,10 +299,9 @@ build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/f
 # --- linking, bare --------------------------------------------------------------------------------
 
 define kernel_rules
-build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES)) ports/x86/32/kernel.ld
+build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES) $$(call port_x86,$(1))) ports/x86/$$(WIDTH_$(1))/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
-		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
+	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -o $$@ $$(filter %.o,$$^)
 endef
 $(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
 
@@ -279,10 +309,9 @@ $(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
 define test_kernel_rules
 $$(call objs,$(1),$$(BARE_TESTS)): FLAGS_$(1) += -D_FILE_OFFSET_BITS=64 -D_Thread_local=
-build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES)) ports/x86/32/kernel.ld
+build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES) $$(call port_x86,$(1))) ports/x86/$$(WIDTH_$(1))/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot \
-		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
+	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot -o $$@ $$(filter %.o,$$^)
 endef
 $(foreach p,$(BARE_PROFILES),$(eval $(call test_kernel_rules,$(p))))
 
@@ -308,6 +337,6 @@ build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
-	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES) $(BARE_TESTS))) \
+	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES) $(call port_x86,$(p)) $(BARE_TESTS))) \
 	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL))
 -include $(wildcard $(ALL_OBJS:.o=.d))
