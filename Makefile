@@ -121,7 +121,7 @@ path_flags = -Iinclude $(strip \
 	$(if $(filter ports/x86/%,$(1)),-Iports/x86,\
 	$(if $(filter apps/os/%,$(1)),-Iports/x86 -Iapps/os,\
 	$(if $(filter apps/kmm/%,$(1)),$(HOST_POSIX) -Iapps/kmm,\
-	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench,\
+	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench $(if $(filter bench/vma.c,$(1)),-Isrc),\
 	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz $(if $(filter $(FUZZ_OS),$(1)),-Iports/x86 -Iapps/os))))))))))))))
 
 # --- sources --------------------------------------------------------------------------------------

@@ -126,7 +126,13 @@ struct kmm_mm_stats {
 };
 void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out);
 
-/* Every user mapping of a frame, by the reverse map. visit returns false to stop. Returns the number visited. */
+/* Every user mapping of a frame, by the reverse map. visit (may be NULL: only count) returns false to stop. Returns the
+ * number visited.
+ * visit runs with the list of the frame's areas locked, for a private frame with interrupts off: it must not sleep, and
+ * of the functions that take a machine or a space it may call only kmm_mm_get(), kmm_mm_root() and kmm_mm_machine().
+ * The list keeps mm alive during the visit; the mapping itself may be gone when visit is called. To act on what was
+ * found, take references, return, act, and put them afterwards.
+ * context: the frame must not be freed meanwhile: the caller has a reference or the machine stands still. */
 unsigned kmm_rmap_walk(struct kmm *k, struct kmm_page *page,
 		       bool (*visit)(void *arg, struct kmm_mm *mm, struct kmm_uva addr), void *arg);
 

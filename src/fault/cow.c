@@ -8,6 +8,8 @@
  */
 #include "fault/fault.h"
 
+#include "pt/leaf.h"
+
 static bool is_sole(const struct kmm_page *page)
 {
 	return kmm_page_kind(page) == KMM_KIND_ANON &&
@@ -46,12 +48,12 @@ static enum kmm_status copy(struct kmm_fault *f, struct kmm_page *old)
 enum kmm_status kmm_fault_cow(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
-	struct kmm_page *old = kmm_pfn_to_page(mm->k, f->pte.pfn);
+	struct kmm_page *old = kmm_leaf_page(mm->k, f->raw);
 	enum kmm_status status;
 
 	if (!is_sole(old))
 		return copy(f, old);
-	status = kmm_fault_upgrade(f, KMM_PTE_WRITE | KMM_PTE_DIRTY, is_sole);
+	status = kmm_fault_upgrade(f, is_sole);
 	if (status == KMM_OK)
 		mm->cow_reuses++;
 	return status;

@@ -5,6 +5,7 @@
  */
 #include "fault/fault.h"
 
+#include "pt/leaf.h"
 #include "vm/backing.h"
 
 enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t pte_flags, enum kmm_access access)
@@ -48,7 +49,7 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 {
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm *k = mm->k;
-	struct kmm_page *old = f->raw ? kmm_pfn_to_page(k, f->pte.pfn) : NULL;
+	struct kmm_page *old = f->raw ? kmm_leaf_page(k, f->raw) : NULL;
 	struct kmm_pte pte = { kmm_page_to_pfn(k, page), leaf };
 	unsigned long flags;
 	bool same;
@@ -58,10 +59,12 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 	flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
 	same = (f->has_table || kmm_pt_lookup(k, &mm->space, f->addr, &f->ref)) &&
 	       kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(source));
-	if (same) {
+	if (same && !old) {
+		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
+		kmm_vma_count_page(f->vma, page, true);
+	} else if (same) {
 		kmm_pt_write(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
-		if (old)
-			kmm_vma_count_page(f->vma, old, false);
+		kmm_vma_count_page(f->vma, old, false);
 		kmm_vma_count_page(f->vma, page, true);
 	}
 	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
@@ -70,22 +73,24 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 	return same ? KMM_OK : KMM_EAGAIN;
 }
 
-enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, uint32_t add, bool (*may)(const struct kmm_page *page))
+/* Other processors may set marks in the entry between the look and now; those are no change. */
+enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct kmm_page *page))
 {
+	const uint64_t marks = KMM_X86_A | KMM_X86_D;
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm *k = mm->k;
-	struct kmm_pte pte = { f->pte.pfn, f->pte.flags | add };
 	unsigned long flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
-	bool same = f->has_table && kmm_pt_read(k, &f->ref) == f->raw &&
-		    (!may || may(kmm_pfn_to_page(k, f->pte.pfn)));
+	bool same = f->has_table && !((kmm_pt_read(k, &f->ref) ^ f->raw) & ~marks) &&
+		    (!may || may(kmm_leaf_page(k, f->raw)));
 
-	if (same)
-		kmm_pt_write(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
+	if (same) {
+		kmm_leaf_add(f->ref.entry, KMM_X86_RW | KMM_X86_D);
+		kmm_trace(k, KMM_EV_PT_SET, f->addr, f->raw | KMM_X86_RW | KMM_X86_D, 0, mm->space.root.v);
+	}
 	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
 	if (!same)
 		return KMM_EAGAIN;
-	/* Other processors may hold the weaker translation; they fault once more at worst, but ours must not. */
-	drop_old(f, k->vm->zero_page);
+	kmm_tlb_flush_here(k, &mm->space, f->addr);
 	return KMM_OK;
 }
 
@@ -121,7 +126,8 @@ static enum kmm_status dispatch(struct kmm_fault *f)
 		return kmm_fault_cow(f);
 	case KMM_CASE_MAKE_WRITABLE:
 		return kmm_fault_make_writable(f);
-	case KMM_CASE_SPURIOUS:
+	case KMM_CASE_SPURIOUS: /* another processor has made it possible meanwhile */
+		kmm_tlb_flush_here(f->vma->mm->k, &f->vma->mm->space, f->addr);
 		break;
 	}
 	return KMM_OK;

@@ -46,8 +46,9 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 /* Writes an entry for page, whose reference goes to it on success, in place of what was seen; drops what was there.
  * source (may be NULL): the cached page whose content page has. errors: KMM_EAGAIN, KMM_ENOMEM. */
 enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint32_t leaf, const struct kmm_page *source);
-/* Adds flags to the entry that was seen, if it is still so and `may` (may be NULL) agrees under the lock. */
-enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, uint32_t flags, bool (*may)(const struct kmm_page *page));
+/* Makes the present entry that was seen writable (and dirty), if it is still so and `may` (may be NULL) agrees under the
+ * lock. errors: KMM_EAGAIN. */
+enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct kmm_page *page));
 
 /* A page for private content in f's area: kind ANON, owner and index set, content undefined. NULL: no memory. */
 struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);

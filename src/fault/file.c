@@ -97,5 +97,5 @@ enum kmm_status kmm_fault_make_writable(struct kmm_fault *f)
 	struct kmm_page *page = kmm_pfn_to_page(k, f->pte.pfn);
 	enum kmm_status status = announce_write(f, page);
 
-	return status ? status : kmm_fault_upgrade(f, KMM_PTE_WRITE | KMM_PTE_DIRTY, NULL);
+	return status ? status : kmm_fault_upgrade(f, NULL);
 }

@@ -64,6 +64,9 @@ static inline uint64_t kmm_entry_load64(const void *entry)
 	return __atomic_load_n((const uint64_t *)entry, __ATOMIC_ACQUIRE);
 }
 
+/* The same for an entry in which only the processors' bits can change now. */
+static inline uint64_t kmm_entry_load_settled64(const void *entry) { return kmm_entry_load64(entry); }
+
 static inline void kmm_entry_store64(void *entry, uint64_t raw)
 {
 	__atomic_store_n((uint64_t *)entry, raw, __ATOMIC_RELEASE);
@@ -75,6 +78,14 @@ static inline uint64_t kmm_entry_take64(void *entry)
 }
 #else
 static inline uint64_t kmm_entry_load64(const void *entry) { return kmm_entry_load_halves(entry); }
+/* Those bits are in the low half. */
+static inline uint64_t kmm_entry_load_settled64(const void *entry)
+{
+	const uint32_t *half = entry;
+
+	return (uint64_t)__atomic_load_n(&half[1], __ATOMIC_RELAXED) << 32 | __atomic_load_n(&half[0], __ATOMIC_RELAXED);
+}
+
 static inline void kmm_entry_store64(void *entry, uint64_t raw) { kmm_entry_store_halves(entry, raw, kmm_entry_poke); }
 static inline uint64_t kmm_entry_take64(void *entry) { return kmm_entry_take_halves(entry); }
 #endif

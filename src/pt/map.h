@@ -6,6 +6,7 @@
 #ifndef KMM_PT_MAP_H
 #define KMM_PT_MAP_H
 
+#include "phys/phys.h"
 #include "pt/fmt_x86.h"
 #include "pt/pt.h"
 
@@ -63,7 +64,7 @@ static inline void *kmm_pt_slot(const struct kmm *k, struct kmm_paddr table, uns
 
 static inline struct kmm_page *kmm_pt_table_page(struct kmm *k, struct kmm_paddr table)
 {
-	return kmm_pfn_to_page(k, kmm_paddr_to_pfn(table));
+	return kmm_page_at(k->phys, kmm_paddr_to_pfn(table).v); /* in use, so it has a descriptor */
 }
 
 static inline void kmm_pt_descend(const struct kmm *k, struct kmm_paddr root, kmm_word va, unsigned bottom,

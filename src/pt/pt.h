@@ -42,10 +42,31 @@ void kmm_tlb_begin(struct kmm *k, struct kmm_tlb *tlb, struct kmm_space *space);
 /* Notes a changed translation; frame (may be NULL) is put after the flush. A full gather takes no further frame
  * (asserted): call kmm_tlb_full() between entries and, without locks, kmm_tlb_flush() when it says so. */
 void kmm_tlb_note(struct kmm *k, struct kmm_tlb *tlb, kmm_word va, struct kmm_page *frame);
-bool kmm_tlb_full(const struct kmm_tlb *tlb);
+/* The two halves of it, for loops. [start, end) in whole pages. */
+static inline void kmm_tlb_note_range(struct kmm_tlb *tlb, kmm_word start, kmm_word end)
+{
+	bool none = tlb->start >= tlb->end;
+
+	if (none || start < tlb->start)
+		tlb->start = start;
+	if (none || end > tlb->end)
+		tlb->end = end;
+}
+
+static inline void kmm_tlb_hold(struct kmm *k, struct kmm_tlb *tlb, struct kmm_page *frame)
+{
+	KMM_ASSERT(k, tlb->nr_held < KMM_TLB_HELD);
+	tlb->held[tlb->nr_held++] = frame;
+}
+
+static inline bool kmm_tlb_full(const struct kmm_tlb *tlb) { return tlb->nr_held == KMM_TLB_HELD; }
 /* Flushes what was gathered on all CPUs, drops frames and tables, and is ready for more. Nothing gathered: nothing
  * done. context: no spin lock of class PT or later. */
 void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb);
+
+/* After an entry of a user space was given more rights: this CPU forgets the weaker translation. Others may keep it, for
+ * all it can do is to make them fault, see that the entry allows the access, and come here. */
+void kmm_tlb_flush_here(struct kmm *k, const struct kmm_space *space, kmm_word va);
 
 /* tier b start: kernel root, direct map with the largest leaves that fit, tables for windows that must not fail.
  * errors: KMM_ENOMEM; KMM_ENOTSUP the build is pinned to another format. */
@@ -103,6 +124,16 @@ static inline void kmm_pt_write(struct kmm *k, struct kmm_space *space, const st
 	kmm_trace(k, KMM_EV_PT_SET, va, raw, ref->level, space->root.v);
 }
 
+/* The same for an entry that is known to be zero. */
+static inline void kmm_pt_fill(struct kmm *k, struct kmm_space *space, const struct kmm_ptref *ref, kmm_word va,
+			       uint64_t raw)
+{
+	KMM_ASSERT(k, raw != 0 && kmm_entry_load_low(ref->entry) == 0);
+	kmm_pt_count(ref->table, 0, raw);
+	kmm_entry_set(k, ref->entry, raw);
+	kmm_trace(k, KMM_EV_PT_SET, va, raw, ref->level, space->root.v);
+}
+
 /* Clears an entry and returns what it was, with every accessed and dirty bit that another processor set until then:
  * the way to remove or (followed by kmm_pt_write) to restrict a present entry. */
 static inline uint64_t kmm_pt_take(struct kmm *k, struct kmm_space *space, const struct kmm_ptref *ref, kmm_word va)
@@ -131,6 +162,12 @@ struct kmm_pt_hole {
 	kmm_word start, end, floor, ceiling;
 };
 void kmm_pt_free_around(struct kmm *k, struct kmm_space *space, const struct kmm_pt_hole *hole, struct kmm_tlb *tlb);
+
+/* Do tables above the last level come and go in user spaces of this format? If not, a range without a table of the last
+ * level has nothing to free. */
+bool kmm_pt_frees_upper(const struct kmm *k);
+/* Has the space no tables but those that it keeps till its end? */
+bool kmm_pt_is_bare(const struct kmm *k, const struct kmm_space *space);
 
 /* Kernel windows: maps empty level-0 slots or empties them, and tells the port (window_changed). flags: KMM_PTE_ bits
  * for the leaf; PRESENT and ACCESSED are added. The slots are the caller's, who excludes others from the same ones;

@@ -41,23 +41,32 @@ void kmm_tlb_note(struct kmm *k, struct kmm_tlb *tlb, kmm_word va, struct kmm_pa
 	kmm_word start = va & ~(kmm_word)(KMM_PAGE_SIZE - 1);
 
 	KMM_CHECK(k, kmm_pt_is_kernel_va(k, va) == tlb->space->is_kernel);
-	if (tlb->start >= tlb->end) {
-		tlb->start = start;
-		tlb->end = start + KMM_PAGE_SIZE;
-	} else if (start < tlb->start) {
-		tlb->start = start;
-	} else if (start >= tlb->end) {
-		tlb->end = start + KMM_PAGE_SIZE;
-	}
-	if (frame) {
-		KMM_ASSERT(k, tlb->nr_held < KMM_TLB_HELD);
-		tlb->held[tlb->nr_held++] = frame;
-	}
+	kmm_tlb_note_range(tlb, start, start + KMM_PAGE_SIZE);
+	if (frame)
+		kmm_tlb_hold(k, tlb, frame);
 }
 
-bool kmm_tlb_full(const struct kmm_tlb *tlb)
+/* Gives up one reference. A frame with a single one is nobody else's, so nothing can race with reading that. */
+static bool was_last(struct kmm *k, struct kmm_page *page)
 {
-	return tlb->nr_held == KMM_TLB_HELD;
+	unsigned was = atomic_load_explicit(&page->refcount, memory_order_acquire);
+
+	if (was != 1)
+		was = atomic_fetch_sub_explicit(&page->refcount, 1, memory_order_acq_rel);
+	KMM_ASSERT(k, was != 0);
+	return was == 1;
+}
+
+/* First all references, then all frames that nobody has any more, so these go back together. */
+static void drop_frames(struct kmm *k, struct kmm_page **held, unsigned nr_held)
+{
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < nr_held; i++)
+		if (was_last(k, held[i]))
+			held[nr++] = held[i];
+	for (unsigned i = 0; i < nr; i++)
+		kmm_phys_free(k, held[i], kmm_page_order(held[i]));
 }
 
 void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
@@ -70,10 +79,20 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 		flush.root = tlb->space->root;
 	if (tlb->start < tlb->end || tlb->tables)
 		flush_cpus(k, &flush);
-	for (unsigned i = 0; i < tlb->nr_held; i++)
-		kmm_put_page(k, tlb->held[i]);
-	kmm_pt_free_list(k, &tlb->free_tables);
+	if (tlb->nr_held)
+		drop_frames(k, tlb->held, tlb->nr_held);
+	if (tlb->tables)
+		kmm_pt_free_list(k, &tlb->free_tables);
 	kmm_tlb_begin(k, tlb, tlb->space);
+}
+
+void kmm_tlb_flush_here(struct kmm *k, const struct kmm_space *space, kmm_word va)
+{
+	kmm_word start = va & ~(kmm_word)(KMM_PAGE_SIZE - 1);
+	struct kmm_flush flush = { space->root, start, start + KMM_PAGE_SIZE, false };
+
+	kmm_trace(k, KMM_EV_TLB_FLUSH, flush.start, flush.end, false, flush.root.v);
+	k->port->tlb_flush_local(k->port, &flush);
 }
 
 void kmm_pt_flush_kernel(struct kmm *k, struct kmm_kva start, struct kmm_kva end)

@@ -10,6 +10,7 @@
  * Running out of memory undoes the child as its exit would; the parent keeps the write protection, which its next write
  * lifts without a copy.
  */
+#include "pt/leaf.h"
 #include "vm/space.h"
 
 enum { BATCH = 64 };
@@ -18,34 +19,24 @@ struct batch {
 	struct kmm_vma *vma;     /* the parent's */
 	struct kmm_tlb *tlb;     /* the parent's */
 	kmm_word next;           /* first address not looked at */
+	kmm_word base;           /* address of place 0; the batch is entries of one table */
 	unsigned nr;
-	struct {
-		kmm_word va;
-		uint64_t raw;    /* as the child is to have it */
-		struct kmm_page *page;
-	} at[BATCH];
+	kmm_word nr_anon, nr_other; /* of them by resident count; the rest shows the zero page */
+	uint64_t raw[BATCH];     /* as the child is to have them */
+	uint16_t place[BATCH];   /* pages after base */
 };
 
-static void collect_entry(struct batch *b, const struct kmm_ptref *ref, kmm_word va, uint64_t raw)
+/* A reference for the child. Its frame is mapped here, so it cannot go meanwhile. */
+static void share_page(struct batch *b, struct kmm_page *page)
 {
-	struct kmm *k = b->vma->mm->k;
-	struct kmm_pte pte = kmm_pt_decode(k, raw);
-	struct kmm_page *page = kmm_pfn_to_page(k, pte.pfn);
+	enum kmm_kind kind = kmm_page_kind(page);
 
-	if (kmm_vma_is_private(b->vma) && (pte.flags & KMM_PTE_WRITE)) {
-		pte = kmm_pt_decode(k, kmm_pt_take(k, &b->vma->mm->space, ref, va));
-		pte.flags &= ~(uint32_t)KMM_PTE_WRITE;
-		raw = kmm_pt_encode(k, pte);
-		kmm_pt_write(k, &b->vma->mm->space, ref, va, raw);
-		kmm_tlb_note(k, b->tlb, va, NULL);
-	}
-	if (kmm_page_kind(page) != KMM_KIND_ZERO) {
-		kmm_get_page(k, page);
-		atomic_fetch_add_explicit(&page->count, 1, memory_order_relaxed);
-	}
-	b->at[b->nr].va = va;
-	b->at[b->nr].raw = raw;
-	b->at[b->nr++].page = page;
+	if (kind == KMM_KIND_ZERO)
+		return;
+	b->nr_anon += kind == KMM_KIND_ANON;
+	b->nr_other += kind != KMM_KIND_ANON;
+	atomic_fetch_add_explicit(&page->refcount, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&page->count, 1, memory_order_relaxed);
 }
 
 /* A batch is one table's entries: it ends with the run, or when it is full. */
@@ -53,20 +44,29 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 {
 	struct batch *b = arg;
 	struct kmm *k = b->vma->mm->k;
+	struct kmm_leaf_run run = { .space = &b->vma->mm->space };
+	const uint32_t forbid = kmm_vma_is_private(b->vma) ? KMM_X86_RW : 0;
+	void *entry = first->entry;
+	unsigned i;
 
-	for (unsigned i = 0; i < nr; i++) {
-		struct kmm_ptref ref = kmm_ptref_at(k, first, i);
-		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
-		uint64_t raw = kmm_pt_read(k, &ref);
+	b->base = va;
+	for (i = 0; i < nr && b->nr < BATCH; i++, entry = kmm_leaf_next(k, entry)) {
+		uint64_t raw;
 
-		if (raw && b->nr == BATCH) {
-			b->next = at;
-			return false;
+		if (!kmm_leaf_is_present(entry))
+			continue;
+		raw = kmm_leaf_read(k, entry);
+		if (raw & forbid) {
+			kmm_leaf_forbid_write(entry);
+			raw &= ~(uint64_t)KMM_X86_RW;
+			kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), raw);
 		}
-		if (raw)
-			collect_entry(b, &ref, at, raw);
+		share_page(b, kmm_leaf_page(k, raw));
+		b->raw[b->nr] = raw;
+		b->place[b->nr++] = (uint16_t)i;
 	}
-	b->next = va + ((kmm_word)nr << KMM_PAGE_SHIFT);
+	kmm_leaf_settle(k, &run, first->table, 0, b->tlb);
+	b->next = va + ((kmm_word)i << KMM_PAGE_SHIFT);
 	return b->nr == 0;
 }
 
@@ -76,7 +76,7 @@ static void drop_batch(struct batch *b)
 	struct kmm *k = b->vma->mm->k;
 
 	for (unsigned i = 0; i < b->nr; i++) {
-		struct kmm_page *page = b->at[i].page;
+		struct kmm_page *page = kmm_leaf_page(k, b->raw[i]);
 
 		if (kmm_page_kind(page) == KMM_KIND_ZERO)
 			continue;
@@ -85,31 +85,26 @@ static void drop_batch(struct batch *b)
 	}
 }
 
-static void count_resident(struct kmm_mm *child, const struct kmm_vma *vma, const struct kmm_page *page)
-{
-	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		child->rss[KMM_RSS_ANON]++;
-	else if (kmm_page_kind(page) != KMM_KIND_ZERO)
-		child->rss[vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE]++;
-}
-
 static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
 {
 	struct kmm *k = child->k;
-	struct kmm_ptref first, ref;
+	struct kmm_leaf_run run = { .space = &child->space };
+	struct kmm_ptref first;
 	unsigned long flags;
 	bool found;
 
-	if (kmm_pt_make(k, &child->space, b->at[0].va, KMM_GFP_KERNEL) != KMM_OK)
+	if (kmm_pt_make(k, &child->space, b->base, KMM_GFP_KERNEL) != KMM_OK)
 		return KMM_ENOMEM;
 	flags = kmm_spin_lock(k, &child->space.lock, KMM_LOCK_PT);
-	found = kmm_pt_lookup(k, &child->space, b->at[0].va, &first);
+	found = kmm_pt_lookup(k, &child->space, b->base, &first);
 	KMM_ASSERT(k, found);
 	for (unsigned i = 0; i < b->nr; i++) {
-		ref = kmm_ptref_at(k, &first, (unsigned)((b->at[i].va - b->at[0].va) >> KMM_PAGE_SHIFT));
-		kmm_pt_write(k, &child->space, &ref, b->at[i].va, b->at[i].raw);
-		count_resident(child, b->vma, b->at[i].page);
+		kmm_entry_set(k, kmm_ptref_at(k, &first, b->place[i]).entry, b->raw[i]);
+		kmm_leaf_tally(k, &run, b->base + ((kmm_word)b->place[i] << KMM_PAGE_SHIFT), b->raw[i]);
 	}
+	kmm_leaf_settle(k, &run, first.table, (int)b->nr, NULL);
+	child->rss[KMM_RSS_ANON] += b->nr_anon;
+	child->rss[b->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE] += b->nr_other;
 	kmm_spin_unlock(k, &child->space.lock, KMM_LOCK_PT, flags);
 	return KMM_OK;
 }
@@ -117,14 +112,18 @@ static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
 static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, struct kmm_tlb *tlb)
 {
 	struct kmm *k = child->k;
-	struct batch b = { .vma = vma, .tlb = tlb, .next = vma->start };
+	struct batch b;
 	enum kmm_status status = KMM_OK;
 	kmm_word resume;
 	bool done = false;
 
+	b.vma = vma;
+	b.tlb = tlb;
+	b.next = vma->start;
 	kmm_edit_begin(k, vma->backing);
 	while (!done && b.next < vma->end && status == KMM_OK) {
 		b.nr = 0;
+		b.nr_anon = b.nr_other = 0;
 		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, collect_run, &b, &resume);
 		if (b.nr == 0)
 			continue;

@@ -61,6 +61,21 @@ kmm_word kmm_mm_table_end(const struct kmm *k)
 	return (kmm_word)kmm_align_up(k->layout.user_end_max, root_entry);
 }
 
+/* After all entries: area by area, because a search of the whole space costs more than all else in a small process. */
+static void free_tables(struct kmm_mm *mm, struct kmm_tlb *tlb)
+{
+	const kmm_word table = (kmm_word)1 << kmm_fmt(mm->k)->level[1].shift, end = kmm_mm_table_end(mm->k);
+	kmm_word done = 0; /* no table below is left, but such as no area needs */
+
+	for (struct kmm_vma *vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma)) {
+		kmm_word from = vma->start > done ? vma->start : done;
+
+		if (from < vma->end)
+			kmm_pt_free_around(mm->k, &mm->space, &(struct kmm_pt_hole){ from, vma->end, 0, end }, tlb);
+		done = (kmm_word)kmm_align_up(vma->end, table);
+	}
+}
+
 /* Nobody runs the space any more, but a truncation may still find its areas through their backings. */
 static void empty(struct kmm_mm *mm)
 {
@@ -71,7 +86,9 @@ static void empty(struct kmm_mm *mm)
 	kmm_tlb_begin(k, &tlb, &mm->space);
 	for (vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma))
 		kmm_zap(vma, vma->start, vma->end, &tlb);
-	kmm_pt_free_tables(k, &mm->space, 0, kmm_mm_table_end(k), &tlb);
+	free_tables(mm, &tlb);
+	if (!kmm_pt_is_bare(k, &mm->space)) /* a call that failed half-way left some in a hole */
+		kmm_pt_free_tables(k, &mm->space, 0, kmm_mm_table_end(k), &tlb);
 	kmm_tlb_flush(k, &tlb);
 	while ((vma = kmm_mm_first(mm)) != NULL) {
 		kmm_edit_begin(k, vma->backing);

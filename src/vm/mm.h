@@ -73,7 +73,7 @@ struct kmm_mm {
 
 	struct kmm_tree tree;    /* m */
 	struct kmm_list vmas;    /* m: the same VMAs by address */
-	struct kmm_vma *recent;  /* m: last found, or NULL */
+	struct kmm_vma *recent;  /* m: last found, or NULL; linked */
 	uint32_t map_count;      /* m */
 
 	struct kmm_mm_limits limits;
@@ -109,6 +109,9 @@ static inline struct kmm_vma *kmm_mm_first(const struct kmm_mm *mm)
 /* First VMA ending above addr, and the last one that ends at or below addr (NULL where none). */
 struct kmm_vma *kmm_mm_find(struct kmm_mm *mm, kmm_word addr);
 struct kmm_vma *kmm_mm_find_prev(struct kmm_mm *mm, kmm_word addr, struct kmm_vma **prev);
+
+/* Does an area reach over addr, from below it to above? */
+bool kmm_mm_is_inside(struct kmm_mm *mm, kmm_word addr);
 
 /* ---- addresses of this machine ---- */
 
@@ -159,8 +162,8 @@ static inline struct kmm_ptref kmm_ptref_at(const struct kmm *k, const struct km
 void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped);
 
 /* Every present entry in [start, end) of vma goes; frames are dropped through tlb, which may be flushed on the way.
- * Lock held: m, or b of the area's backing. No spin locks. */
-void kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
+ * false: not even a table was there. Lock held: m, or b of the area's backing. No spin locks. */
+bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
 
 /* ---- limits (Linux's rules) ---- */
 
@@ -224,9 +227,14 @@ KMM_MUST_CHECK enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *
 /* What kmm_vma_carve can need for the range. */
 KMM_MUST_CHECK enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, kmm_word start, kmm_word end);
 
-/* Removes all areas and entries of [start, end). r: a VMA if kmm_unmap_splits(). keep_tables: empty tables stay. */
+/* Removes all areas and entries of [start, end). r: a VMA if kmm_unmap_splits(). */
+enum kmm_unmap_how {
+	KMM_UNMAP_ALL,
+	KMM_UNMAP_KEEP_TABLES, /* empty tables stay */
+	KMM_UNMAP_NO_ENTRIES   /* there are none: they were moved away */
+};
 bool kmm_unmap_splits(struct kmm_mm *mm, kmm_word start, kmm_word end);
-void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, bool keep_tables);
+void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, enum kmm_unmap_how how);
 /* munmap(2) with m held. */
 KMM_MUST_CHECK enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t len);
 /* Frees empty tables of a hole, as far as no area around it needs them. */

@@ -136,6 +136,11 @@ static kmm_word mapped_pages(struct kmm_mm *mm, kmm_word start, kmm_word end)
 	return pages;
 }
 
+static kmm_word piece_pages(const struct kmm_piece *piece)
+{
+	return (piece->end - piece->start) >> KMM_PAGE_SHIFT;
+}
+
 static void fill_area(struct kmm_mm *mm, struct kmm_vma *vma, const struct kmm_piece *piece)
 {
 	*vma = (struct kmm_vma){ .start = piece->start, .end = piece->end, .flags = piece->flags, .pgoff = piece->pgoff,
@@ -180,7 +185,7 @@ static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece
 		return KMM_ENOMEM;
 	if (kmm_reserve(mm, &r, 1u + splits, 1u + splits, piece->end, piece->end) != KMM_OK)
 		return KMM_ENOMEM;
-	kmm_unmap(mm, piece->start, piece->end, &r, false);
+	kmm_unmap(mm, piece->start, piece->end, &r, KMM_UNMAP_ALL);
 	if (!kmm_vma_merge_new(mm, piece))
 		link_new(mm, &r, piece);
 	kmm_reserve_drop(mm, &r);
@@ -188,15 +193,28 @@ static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece
 	return KMM_OK;
 }
 
+static bool is_within_limits(struct kmm_mm *mm, const struct kmm_piece *piece)
+{
+	kmm_word pages = piece_pages(piece);
+
+	return kmm_mm_may_expand(mm, piece->flags, pages) ||
+	       kmm_mm_may_expand(mm, piece->flags, pages - mapped_pages(mm, piece->start, piece->end));
+}
+
+/* There is not memory enough for the piece. Linux finds out after it has unmapped what was at a fixed place. */
+static enum kmm_status refuse_area(struct kmm_mm *mm, const struct kmm_piece *piece)
+{
+	enum kmm_status status = kmm_munmap_locked(mm, piece->start, piece->end - piece->start);
+
+	return status == KMM_OK ? KMM_ENOMEM : status;
+}
+
 static enum kmm_status map_area(struct kmm_mm *mm, const struct kmm_piece *piece)
 {
-	kmm_word pages = (piece->end - piece->start) >> KMM_PAGE_SHIFT;
-
-	if (!kmm_mm_may_expand(mm, piece->flags, pages) &&
-	    !kmm_mm_may_expand(mm, piece->flags, pages - mapped_pages(mm, piece->start, piece->end)))
+	if (!is_within_limits(mm, piece))
 		return KMM_ENOMEM;
-	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, pages))
-		return KMM_ENOMEM;
+	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, piece_pages(piece)))
+		return refuse_area(mm, piece);
 	return put_area(mm, piece);
 }
 
@@ -205,8 +223,10 @@ static enum kmm_status map_shared_anonymous(struct kmm_mm *mm, struct kmm_piece 
 {
 	enum kmm_status status;
 
-	if (!(piece->flags & KMM_VM_NORESERVE) && !kmm_vm_enough(mm->k, (piece->end - piece->start) >> KMM_PAGE_SHIFT))
+	if (!is_within_limits(mm, piece))
 		return KMM_ENOMEM;
+	if (!(piece->flags & KMM_VM_NORESERVE) && !kmm_vm_enough(mm->k, piece_pages(piece)))
+		return refuse_area(mm, piece);
 	piece->backing = kmm_shm_create(mm->k, piece->end - piece->start);
 	if (!piece->backing)
 		return KMM_ENOMEM;

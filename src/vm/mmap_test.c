@@ -199,6 +199,16 @@ KMM_TEST(mmap_limits)
 	CHECK_EQ(space_map(&s, AT + 0x100000, 100, SPACE_RW, SPACE_SHARED), 0); /* shared is no data */
 	kmm_mm_limits(s.mm)->data_bytes = UINT64_MAX;
 	CHECK_EQ(map_at(&s, 0, 2ull << 30, SPACE_ANON, &at), ENOMEM);  /* more than RAM: overcommit's rule */
+	CHECK_EQ(space_map(&s, AT, 512 * 1024 + 1, SPACE_RW, SPACE_ANON), ENOMEM); /* the same at a fixed place: */
+	CHECK_EQ(space_areas(&s), 0); /* Linux has unmapped what was there by then, and so do we */
+	CHECK_EQ(space_map(&s, AT, 1, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, AT, 512 * 1024 + 1, SPACE_RW, SPACE_SHARED), ENOMEM);
+	CHECK_EQ(space_areas(&s), 0);
+	kmm_mm_limits(s.mm)->as_bytes = 4096;
+	CHECK_EQ(space_map(&s, AT, 1, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, AT, 512 * 1024 + 1, SPACE_RW, SPACE_ANON), ENOMEM); /* RLIMIT_AS is asked first */
+	CHECK_EQ(space_areas(&s), 1);
+	kmm_mm_limits(s.mm)->as_bytes = UINT64_MAX;
 	CHECK_EQ(map_at(&s, 0, 2ull << 30, SPACE_ANON | KMM_MAP_NORESERVE, &at), 0);
 	CHECK_EQ(map_at(&s, 0, 64ull << 40, SPACE_ANON | KMM_MAP_NORESERVE, &at), 0);
 	CHECK_EQ(map_at(&s, 0, 128ull << 40, SPACE_ANON | KMM_MAP_NORESERVE, &at), ENOMEM);

@@ -6,6 +6,7 @@
  * Entries are rewritten for the new rights. Write permission comes back to an entry only where a write needs no look:
  * a shared page of a backing that does not want to hear of writes, or a private page with one owner.
  */
+#include "pt/leaf.h"
 #include "vm/mm.h"
 
 enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
@@ -15,39 +16,44 @@ struct change {
 	struct kmm_tlb *tlb;
 };
 
-static bool may_be_writable(const struct kmm_vma *vma, const struct kmm_page *page, uint32_t old)
+/* May a write through this present entry go on without a fault? */
+static bool may_be_writable(const struct kmm_vma *vma, uint64_t raw)
 {
+	const struct kmm_page *page;
+
 	if (!(vma->flags & KMM_VM_WRITE))
 		return false;
 	if (!kmm_vma_is_private(vma))
-		return (old & KMM_PTE_WRITE) || !vma->backing->ops->make_writable;
+		return (raw & KMM_X86_RW) || !vma->backing->ops->make_writable;
+	page = kmm_leaf_page(vma->mm->k, raw);
 	return kmm_page_kind(page) == KMM_KIND_ANON && atomic_load_explicit(&page->count, memory_order_relaxed) == 1 &&
 	       atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1;
 }
 
+/* Only rights change. The entry is taken out first, so no mark is lost that a processor sets until then. */
 static bool change_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
+	const uint64_t keep = KMM_X86_ADDR | KMM_X86_A | KMM_X86_D;
 	struct change *c = arg;
 	struct kmm *k = c->vma->mm->k;
-	uint32_t leaf = kmm_vma_leaf(k, c->vma->flags);
+	const uint64_t rights = kmm_pt_encode(k, (struct kmm_pte){ { 0 }, kmm_vma_leaf(k, c->vma->flags) });
+	struct kmm_leaf_run run = { .space = &c->vma->mm->space };
+	void *entry = first->entry;
 
-	for (unsigned i = 0; i < nr; i++) {
-		struct kmm_ptref ref = kmm_ptref_at(k, first, i);
-		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
-		uint64_t raw = kmm_pt_read(k, &ref), changed;
-		struct kmm_pte pte;
+	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry)) {
+		uint64_t raw, now;
 
-		if (!raw)
+		if (!kmm_leaf_is_present(entry))
 			continue;
-		pte = kmm_pt_decode(k, raw);
-		pte.flags = leaf | (pte.flags & (KMM_PTE_ACCESSED | KMM_PTE_DIRTY)) |
-			    (may_be_writable(c->vma, kmm_pfn_to_page(k, pte.pfn), pte.flags) ? KMM_PTE_WRITE : 0);
-		changed = kmm_pt_encode(k, pte);
-		if (changed == raw)
+		raw = kmm_leaf_read(k, entry);
+		now = rights | (may_be_writable(c->vma, raw) ? KMM_X86_RW : 0);
+		if ((now | (raw & keep)) == raw)
 			continue;
-		kmm_pt_write(k, &c->vma->mm->space, &ref, at, changed);
-		kmm_tlb_note(k, c->tlb, at, NULL);
+		now |= kmm_entry_take(k, entry) & keep;
+		kmm_entry_set(k, entry, now);
+		kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), now);
 	}
+	kmm_leaf_settle(k, &run, first->table, 0, c->tlb);
 	return true;
 }
 

@@ -7,13 +7,14 @@
  * of the destination included. But after an error that is not a lack of memory, what MREMAP_FIXED had unmapped at
  * the destination stays unmapped, as in Linux.
  */
+#include "pt/leaf.h"
 #include "vm/mm.h"
 
 struct move {
 	struct kmm_mm *mm;
 	kmm_word from, old_len, to, new_len;
 	unsigned flags;
-	struct kmm_reserve reserve; /* two VMAs for cuts, one for the new area, one for a cut at the destination */
+	struct kmm_reserve reserve; /* VMAs for the new area, a cut at the source, a cut at the destination */
 };
 
 /* ---- checks ---- */
@@ -108,49 +109,54 @@ struct entries {
 	struct kmm_mm *mm;
 	struct kmm_tlb *tlb;
 	kmm_word from, to;
-	struct kmm_ptref target; /* entry of target_va, the first one used in its table */
-	kmm_word target_va;
 };
 
-/* The entry of va at the new place; its table was made before. */
-static struct kmm_ptref target_of(struct entries *e, kmm_word va)
+/* Source entries whose new places lie in one table. That was made before. */
+static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
 	struct kmm *k = e->mm->k;
-	bool found = true;
+	struct kmm_leaf_run gone = { .space = &e->mm->space }, come = gone;
+	kmm_word new_va = e->to + (va - e->from);
+	void *entry = first->entry, *target;
+	struct kmm_ptref to;
+	bool found = kmm_pt_lookup(k, &e->mm->space, new_va, &to);
 
-	if (!e->target.entry || (va ^ e->target_va) >> kmm_fmt(k)->level[1].shift) {
-		found = kmm_pt_lookup(k, &e->mm->space, va, &e->target);
-		e->target_va = va;
-	}
 	KMM_ASSERT(k, found);
-	return kmm_ptref_at(k, &e->target, (unsigned)((va - e->target_va) >> KMM_PAGE_SHIFT));
+	target = to.entry;
+	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
+		uint64_t raw;
+
+		if (!kmm_leaf_is_present(entry))
+			continue;
+		KMM_ASSERT(k, !kmm_leaf_is_present(target));
+		raw = kmm_entry_take(k, entry);
+		kmm_entry_set(k, target, raw);
+		kmm_leaf_tally(k, &gone, va + ((kmm_word)i << KMM_PAGE_SHIFT), 0);
+		kmm_leaf_tally(k, &come, new_va + ((kmm_word)i << KMM_PAGE_SHIFT), raw);
+	}
+	kmm_leaf_settle(k, &gone, first->table, -(int)gone.nr, e->tlb);
+	kmm_leaf_settle(k, &come, to.table, (int)come.nr, NULL);
 }
 
 static bool move_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
 	struct entries *e = arg;
 	struct kmm *k = e->mm->k;
+	const kmm_word table = (kmm_word)1 << kmm_fmt(k)->level[1].shift;
+	kmm_word left = table - ((e->to + (va - e->from)) & (table - 1));
+	unsigned here = left >> KMM_PAGE_SHIFT < nr ? (unsigned)(left >> KMM_PAGE_SHIFT) : nr;
+	struct kmm_ptref second = kmm_ptref_at(k, first, here);
 
-	for (unsigned i = 0; i < nr; i++) {
-		struct kmm_ptref ref = kmm_ptref_at(k, first, i), target;
-		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT), new_at = e->to + (at - e->from);
-		uint64_t raw = kmm_pt_read(k, &ref);
-
-		if (!raw)
-			continue;
-		raw = kmm_pt_take(k, &e->mm->space, &ref, at);
-		target = target_of(e, new_at);
-		KMM_ASSERT(k, kmm_pt_read(k, &target) == 0);
-		kmm_pt_write(k, &e->mm->space, &target, new_at, raw);
-		kmm_tlb_note(k, e->tlb, at, NULL);
-	}
+	move_piece(e, first, va, here);
+	if (here < nr)
+		move_piece(e, &second, va + ((kmm_word)here << KMM_PAGE_SHIFT), nr - here);
 	return true;
 }
 
 static void move_entries(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_word to)
 {
 	struct kmm_tlb tlb;
-	struct entries e = { mm, &tlb, from, to, { .entry = NULL }, 0 };
+	struct entries e = { mm, &tlb, from, to };
 	kmm_word resume;
 
 	if (!len)
@@ -223,7 +229,7 @@ static enum kmm_status move_area(struct move *m)
 		return KMM_OK;
 	}
 	if (m->old_len)
-		kmm_unmap(mm, m->from, m->from + m->old_len, &m->reserve, false);
+		kmm_unmap(mm, m->from, m->from + m->old_len, &m->reserve, KMM_UNMAP_NO_ENTRIES);
 	kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);
 	return KMM_OK;
 }
@@ -234,11 +240,16 @@ static enum kmm_status prepare(struct move *m)
 	struct kmm_mm *mm = m->mm;
 	kmm_word len = m->old_len < m->new_len ? m->old_len : m->new_len;
 	struct kmm_vma *vma = kmm_mm_find(mm, m->from);
+	unsigned nr;
 
 	/* A range that is not one area's will be refused, in its turn; then there is nothing to prepare. */
 	if (vma && vma->start <= m->from && vma->end - m->from < len)
 		len = 0;
-	if (kmm_reserve(mm, &m->reserve, 4, 4, m->to + m->new_len, m->from + m->old_len) != KMM_OK)
+	/* The new area, and the rest of an area that reaches over the end of what is unmapped. The head of a range that
+	 * is cut short is unmapped together with its tail's cut, so the source is cut once. */
+	nr = 1u + kmm_mm_is_inside(mm, m->from + m->old_len) +
+	     ((m->flags & KMM_MREMAP_FIXED) && kmm_mm_is_inside(mm, m->to + m->new_len));
+	if (kmm_reserve(mm, &m->reserve, nr, nr, m->to + m->new_len, m->from + m->old_len) != KMM_OK)
 		return KMM_ENOMEM;
 	if (len && make_tables(mm, m->from, len, m->to) != KMM_OK) {
 		kmm_reserve_drop(mm, &m->reserve);
@@ -285,7 +296,7 @@ static enum kmm_status clear_way(struct move *m)
 	if (m->flags & KMM_MREMAP_FIXED) {
 		if (kmm_unmap_splits(mm, m->to, m->to + m->new_len) && mm->map_count >= mm->limits.max_map_count)
 			return KMM_ENOMEM;
-		kmm_unmap(mm, m->to, m->to + m->new_len, &m->reserve, true);
+		kmm_unmap(mm, m->to, m->to + m->new_len, &m->reserve, KMM_UNMAP_KEEP_TABLES);
 	}
 	if (m->old_len > m->new_len) {
 		kmm_word start = m->from + m->new_len, end = m->from + m->old_len;
@@ -294,7 +305,7 @@ static enum kmm_status clear_way(struct move *m)
 			return KMM_EINVAL;
 		if (kmm_unmap_splits(mm, start, end) && mm->map_count >= mm->limits.max_map_count)
 			return KMM_ENOMEM;
-		kmm_unmap(mm, start, end, &m->reserve, true);
+		kmm_unmap(mm, start, end, &m->reserve, KMM_UNMAP_KEEP_TABLES);
 		m->old_len = m->new_len;
 	}
 	return KMM_OK;

@@ -60,34 +60,38 @@ static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_w
 	return next;
 }
 
-/* Takes the entries of the range out of all areas; true: there are areas. */
-static bool zap_areas(struct kmm_mm *mm, kmm_word start, kmm_word end)
+/* true: there may be tables to free. */
+static bool zap_areas(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
-	struct kmm_vma *vma = kmm_mm_find(mm, start);
+	bool has_tables = kmm_pt_frees_upper(mm->k);
 	struct kmm_tlb tlb;
 
-	if (!vma || vma->start >= end)
-		return false;
 	kmm_tlb_begin(mm->k, &tlb, &mm->space);
 	for (; vma && vma->start < end; vma = kmm_vma_next(vma)) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 
-		kmm_zap(vma, from, to, &tlb);
-		kmm_mm_account(mm, vma->flags, -((to - from) >> KMM_PAGE_SHIFT));
+		has_tables |= kmm_zap(vma, from, to, &tlb);
 	}
 	kmm_tlb_flush(mm->k, &tlb);
-	return true;
+	return has_tables;
 }
 
-void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, bool keep_tables)
+void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, enum kmm_unmap_how how)
 {
-	struct kmm_vma *vma;
+	struct kmm_vma *vma = kmm_mm_find(mm, start);
+	bool has_tables = true;
 
-	if (!zap_areas(mm, start, end))
+	if (!vma || vma->start >= end)
 		return;
-	for (vma = kmm_mm_find(mm, start); vma && vma->start < end;)
+	if (how != KMM_UNMAP_NO_ENTRIES)
+		has_tables = zap_areas(mm, vma, start, end);
+	while (vma && vma->start < end) {
+		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
+
+		kmm_mm_account(mm, vma->flags, -((to - from) >> KMM_PAGE_SHIFT));
 		vma = remove_part(mm, vma, start, end, r);
-	if (!keep_tables)
+	}
+	if (has_tables && how != KMM_UNMAP_KEEP_TABLES)
 		kmm_free_hole_tables(mm, start, end);
 }
 
@@ -107,7 +111,7 @@ enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t le
 		return KMM_ENOMEM;
 	if (kmm_reserve(mm, &r, splits, splits, end, end) != KMM_OK)
 		return KMM_ENOMEM;
-	kmm_unmap(mm, start, end, &r, false);
+	kmm_unmap(mm, start, end, &r, KMM_UNMAP_ALL);
 	kmm_reserve_drop(mm, &r);
 	kmm_trace(mm->k, KMM_EV_MUNMAP, start, end, 0, 0);
 	return KMM_OK;

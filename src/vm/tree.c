@@ -12,6 +12,9 @@
 
 #include "vm/mm.h"
 
+/* Ends above every address: the key of places behind the last item. */
+#define NO_KEY (~(kmm_word)0)
+
 enum { MERGE_AT = KMM_TREE_ITEMS / 3, MERGED_MOST = KMM_TREE_ITEMS - 3 };
 
 struct path {
@@ -24,14 +27,19 @@ struct summary {
 	kmm_word a, b, gap;
 };
 
-/* First item that ends above addr; nr when none does. */
+/* How many of these seven end at or below addr? Sorted or not, all are looked at: no branch depends on them. */
+static unsigned count_below(const kmm_word *b, kmm_word addr)
+{
+	return (unsigned)(b[0] <= addr) + (b[1] <= addr) + (b[2] <= addr) + (b[3] <= addr) + (b[4] <= addr) +
+	       (b[5] <= addr) + (b[6] <= addr);
+}
+
+_Static_assert(KMM_TREE_ITEMS == 15, "key_index() takes them as seven, one, seven");
+
+/* First item that ends above addr; nr when none does, because the places behind hold NO_KEY. */
 static unsigned key_index(const struct kmm_tree_node *node, kmm_word addr)
 {
-	unsigned i = 0;
-
-	while (i < node->nr && node->b[i] <= addr)
-		i++;
-	return i;
+	return node->b[7] <= addr ? 8 + count_below(node->b + 8, addr) : count_below(node->b, addr);
 }
 
 struct kmm_vma *kmm_tree_find(const struct kmm_tree *tree, kmm_word addr)
@@ -59,7 +67,7 @@ static void descend(const struct kmm_tree *tree, kmm_word addr, struct path *pat
 	for (;;) {
 		unsigned i = key_index(node, addr);
 
-		if (node->level > 0 && i == node->nr)
+		if (i == node->nr && node->level > 0)
 			i--;
 		path->node[node->level] = node;
 		path->at[node->level] = i;
@@ -119,6 +127,8 @@ static struct kmm_tree_node *take_spare(struct kmm *k, struct kmm_tree *tree, un
 	tree->nr_spare--;
 	node->nr = 0;
 	node->level = level;
+	for (unsigned i = 0; i < KMM_TREE_ITEMS; i++)
+		node->b[i] = NO_KEY;
 	return node;
 }
 
@@ -177,18 +187,28 @@ static void set_summary(struct kmm_tree_node *node, unsigned i, struct summary s
 	node->gap[i] = sum.gap;
 }
 
+static void copy_item(struct kmm_tree_node *node, unsigned to, unsigned from)
+{
+	node->a[to] = node->a[from];
+	node->b[to] = node->b[from];
+	node->gap[to] = node->gap[from];
+	node->item[to] = node->item[from];
+}
+
+/* Few items move by one place here, most often: less work than four calls of memmove. */
 static void put_item(struct kmm_tree_node *node, unsigned i, struct summary sum, void *item)
 {
-	move_items(node, i + 1, node, i, node->nr - i);
-	node->nr++;
+	for (unsigned n = node->nr++; n > i; n--)
+		copy_item(node, n, n - 1);
 	set_summary(node, i, sum);
 	node->item[i] = item;
 }
 
 static void drop_item(struct kmm_tree_node *node, unsigned i)
 {
-	move_items(node, i, node, i + 1, node->nr - i - 1);
-	node->nr--;
+	for (node->nr--; i < node->nr; i++)
+		copy_item(node, i, i + 1);
+	node->b[node->nr] = NO_KEY;
 }
 
 /* The node at `level` of the path has changed: repairs what lies above. */
@@ -215,6 +235,8 @@ static unsigned split(struct kmm_tree_node *left, struct kmm_tree_node *right, u
 	right->nr = left->nr - stays;
 	move_items(right, 0, left, stays, right->nr);
 	left->nr = stays;
+	for (unsigned n = stays; n < KMM_TREE_ITEMS; n++)
+		left->b[n] = NO_KEY;
 	return stays;
 }
 
@@ -365,6 +387,9 @@ static void check_leaf_item(struct check *c, const struct kmm_tree_node *node, u
 
 static void check_node(struct check *c, const struct kmm_tree_node *node)
 {
+	for (unsigned i = node->nr; i < KMM_TREE_ITEMS; i++)
+		if (node->b[i] != NO_KEY)
+			complain(c, "a place behind the last item has a key", node, i);
 	for (unsigned i = 0; i < node->nr; i++) {
 		if (i > 0 && node->a[i] < node->b[i - 1])
 			complain(c, "items overlap", node, i);

@@ -11,7 +11,7 @@
  * Memory: inserting can need nodes. They come from the tree's spare list, filled beforehand by kmm_tree_fill() with
  * the number that kmm_tree_need() says, so that changes themselves cannot fail. Nodes that fall empty become spare.
  *
- * Invariants (kmm_tree_check): items sorted and disjoint; every node but the root has an item; summaries true;
+ * Invariants (kmm_tree_check): items sorted and disjoint; b behind the last item above every address; every node but the root has an item; summaries true;
  * all leaves at one depth. No locks: the space's.
  */
 #ifndef KMM_VM_TREE_H

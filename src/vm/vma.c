@@ -7,11 +7,25 @@
 
 /* ---- finding ---- */
 
+/* Does addr lie in vma, or in the hole below it? */
+static bool is_first_above(const struct kmm_vma *vma, kmm_word addr)
+{
+	const struct kmm_vma *prev;
+
+	if (addr >= vma->end)
+		return false;
+	if (addr >= vma->start)
+		return true;
+	prev = kmm_vma_prev(vma);
+	return !prev || addr >= prev->end;
+}
+
+/* The area last found answers most questions, for a call asks about one place several times. */
 struct kmm_vma *kmm_mm_find(struct kmm_mm *mm, kmm_word addr)
 {
 	struct kmm_vma *vma = mm->recent;
 
-	if (vma && vma->start <= addr && addr < vma->end)
+	if (vma && is_first_above(vma, addr))
 		return vma;
 	vma = kmm_tree_find(&mm->tree, addr);
 	if (vma)
@@ -135,9 +149,9 @@ void kmm_edit_end(struct kmm *k, struct kmm_backing *backing)
 
 void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 {
-	struct kmm_vma *next = kmm_tree_find(&mm->tree, vma->start);
+	struct kmm_vma *next = kmm_mm_find(mm, vma->start);
 
-	KMM_ASSERT(mm->k, !next || next->start >= vma->end);
+	KMM_ASSERT(mm->k, vma->start < vma->end && (!next || next->start >= vma->end));
 	kmm_tree_insert(mm->k, &mm->tree, vma);
 	kmm_list_add_before(next ? &next->link : &mm->vmas, &vma->link);
 	if (vma->backing)
@@ -151,10 +165,10 @@ void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
 	if (vma->backing)
 		kmm_list_del(&vma->by_backing);
 	kmm_tree_erase(mm->k, &mm->tree, vma);
+	if (mm->recent == vma)
+		mm->recent = kmm_vma_next(vma);
 	kmm_list_del(&vma->link);
 	mm->map_count--;
-	if (mm->recent == vma)
-		mm->recent = NULL;
 }
 
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end)
@@ -209,8 +223,7 @@ struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word a
 	return tail;
 }
 
-/* Does an area reach over addr? */
-static bool is_inside(struct kmm_mm *mm, kmm_word addr)
+bool kmm_mm_is_inside(struct kmm_mm *mm, kmm_word addr)
 {
 	struct kmm_vma *vma = kmm_mm_find(mm, addr);
 
@@ -219,7 +232,7 @@ static bool is_inside(struct kmm_mm *mm, kmm_word addr)
 
 enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, kmm_word start, kmm_word end)
 {
-	unsigned nr = is_inside(mm, start) + is_inside(mm, end);
+	unsigned nr = kmm_mm_is_inside(mm, start) + kmm_mm_is_inside(mm, end);
 
 	return kmm_reserve(mm, r, nr, nr, start, end);
 }

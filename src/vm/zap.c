@@ -5,6 +5,7 @@
  * A present entry holds a reference to its frame and counts in its map count, and the space's resident pages say how
  * many there are of each sort. The zero page has none of these.
  */
+#include "pt/leaf.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 
@@ -34,19 +35,42 @@ void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped)
 struct zap {
 	struct kmm_vma *vma;
 	struct kmm_tlb *tlb;
-	kmm_word next; /* first address not yet looked at */
+	kmm_word next;            /* first address not yet looked at */
+	bool has_tables;          /* some of the range has one */
+	kmm_word nr_anon, nr_other; /* entries of the run by the count they belong to */
 };
 
-static void zap_entry(struct zap *z, const struct kmm_ptref *ref, kmm_word va)
+/* An entry that was taken. Where its reference is the frame's only one, nobody else looks at the frame any more: no
+ * other entry, no cache. Then no mark is worth keeping, and the map count needs no locked instruction. */
+static void drop_entry(struct zap *z, uint64_t raw)
 {
 	struct kmm *k = z->vma->mm->k;
-	struct kmm_pte pte = kmm_pt_decode(k, kmm_pt_take(k, z->tlb->space, ref, va));
-	struct kmm_page *page = kmm_pfn_to_page(k, pte.pfn);
+	struct kmm_page *page = kmm_leaf_page(k, raw);
+	enum kmm_kind kind = kmm_page_kind(page);
 
-	if (pte.flags & KMM_PTE_DIRTY)
-		kmm_page_set_dirty(page);
-	kmm_vma_count_page(z->vma, page, false);
-	kmm_tlb_note(k, z->tlb, va, kmm_page_kind(page) == KMM_KIND_ZERO ? NULL : page);
+	if (kind == KMM_KIND_ZERO)
+		return;
+	z->nr_anon += kind == KMM_KIND_ANON;
+	z->nr_other += kind != KMM_KIND_ANON;
+	if (atomic_load_explicit(&page->refcount, memory_order_acquire) == 1) {
+		KMM_ASSERT(k, atomic_load_explicit(&page->count, memory_order_relaxed) == 1);
+		atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+	} else {
+		if (raw & KMM_X86_D)
+			kmm_page_set_dirty(page);
+		atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
+	}
+	kmm_tlb_hold(k, z->tlb, page);
+}
+
+static void settle_resident(struct zap *z)
+{
+	kmm_word *rss = z->vma->mm->rss, *other = &rss[z->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE];
+
+	KMM_ASSERT(z->vma->mm->k, rss[KMM_RSS_ANON] >= z->nr_anon && *other >= z->nr_other);
+	rss[KMM_RSS_ANON] -= z->nr_anon;
+	*other -= z->nr_other;
+	z->nr_anon = z->nr_other = 0;
 }
 
 /* Stops when the gather is full. */
@@ -54,28 +78,31 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 {
 	struct zap *z = arg;
 	struct kmm *k = z->vma->mm->k;
+	struct kmm_leaf_run run = { .space = z->tlb->space };
+	kmm_word end = va + ((kmm_word)nr << KMM_PAGE_SHIFT);
+	void *entry = first->entry;
 
-	for (unsigned i = 0; i < nr; i++) {
-		struct kmm_ptref ref = kmm_ptref_at(k, first, i);
-		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
-		uint64_t raw = kmm_pt_read(k, &ref);
-
-		z->next = at;
-		if (!raw)
+	for (; va != end && !kmm_tlb_full(z->tlb); va += KMM_PAGE_SIZE, entry = kmm_leaf_next(k, entry)) {
+		if (!kmm_leaf_is_present(entry))
 			continue;
-		if (kmm_tlb_full(z->tlb))
-			return false;
-		zap_entry(z, &ref, at);
+		drop_entry(z, kmm_entry_take(k, entry));
+		kmm_leaf_tally(k, &run, va, 0);
 	}
-	return true;
+	kmm_leaf_settle(k, &run, first->table, -(int)run.nr, z->tlb);
+	settle_resident(z);
+	z->has_tables = true;
+	z->next = va;
+	return va == end;
 }
 
-void kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
 {
 	struct kmm *k = vma->mm->k;
-	struct zap z = { vma, tlb, start };
+	struct zap z = { .vma = vma, .tlb = tlb, .next = start };
 	kmm_word resume;
 
+	KMM_ASSERT(k, tlb->space == &vma->mm->space && vma->start <= start && start < end && end <= vma->end);
 	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, zap_run, &z, &resume))
 		kmm_tlb_flush(k, tlb);
+	return z.has_tables;
 }
