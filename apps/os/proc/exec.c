@@ -55,7 +55,7 @@ int exec_args_add(struct exec_args *args, const char *string, uint32_t len)
 	return 0;
 }
 
-int exec_args_add_user(struct exec_args *args, uint32_t at)
+int exec_args_add_user(struct exec_args *args, uword at)
 {
 	uint32_t more = 1;
 	enum kmm_status status;
@@ -215,7 +215,7 @@ static uint32_t push(struct stack_writer *w, const void *bytes, uint32_t len)
 }
 
 /* Addresses of `count` strings that lie back to back from `at` on; returns the address after them. */
-static uint32_t fill_pointers(uint32_t *to, const char *strings, uint32_t count, uint32_t at)
+static uint32_t fill_pointers(uint32_t *to, const char *strings, uint32_t count, uword at)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t len = str_len(strings) + 1;
@@ -341,9 +341,9 @@ static void reset_signals(struct proc *p)
 	for (int i = 0; i < NSIG; i++) {
 		bool ignored = p->action[i].handler == SIG_IGN;
 
-		p->action[i] = (struct linux_sigaction){ .handler = ignored ? SIG_IGN : SIG_DFL };
+		p->action[i] = (struct sig_action){ .handler = ignored ? SIG_IGN : SIG_DFL };
 	}
-	current->alt_stack = (struct linux_stack){ .flags = SS_DISABLE };
+	current->alt_stack = (struct sig_stack){ .flags = SS_DISABLE };
 }
 
 static void install(struct proc *proc, struct new_program *p, const char *name)

@@ -38,7 +38,7 @@ static int set_up_task(struct task *t, const struct x86_frame *frame, const stru
 	if (args->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = args->child_tid;
 	if (args->flags & CLONE_SETTLS) {
-		struct linux_user_desc desc;
+		struct linux32_user_desc desc;
 
 		if (copy_in(&desc, args->tls, sizeof(desc)) != 0)
 			return -EFAULT;

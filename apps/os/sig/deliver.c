@@ -52,13 +52,13 @@ static void again(struct x86_frame *frame, uint32_t number)
 }
 
 /* The result of an interrupted call: handler NULL if none is going to run. */
-static void settle_restart(struct x86_frame *frame, const struct linux_sigaction *handler)
+static void settle_restart(struct x86_frame *frame, const struct sig_action *handler)
 {
-	int32_t number = current->orig_eax, result = (int32_t)frame->eax;
+	int32_t number = current->call_nr, result = (int32_t)frame->eax;
 
 	if (number < 0)
 		return;
-	current->orig_eax = -1;
+	current->call_nr = -1;
 	if (result != -ERESTARTSYS && result != -ERESTARTNOHAND && result != -ERESTARTBLOCK)
 		return;
 	if (!handler && result == -ERESTARTBLOCK)
@@ -71,7 +71,7 @@ static void settle_restart(struct x86_frame *frame, const struct linux_sigaction
 
 static void run_handler(struct x86_frame *frame, const struct pending_signal *info)
 {
-	struct linux_sigaction *slot = &current->proc->action[info->signo - 1], action = *slot;
+	struct sig_action *slot = &current->proc->action[info->signo - 1], action = *slot;
 	sigset mask = current->restore_blocked ? current->saved_blocked : current->blocked;
 	sigset during = current->blocked | action.mask[0] | (sigset)action.mask[1] << 32;
 

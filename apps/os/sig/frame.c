@@ -34,7 +34,7 @@ struct rt_frame {
 	struct linux_siginfo info;
 	struct {
 		uint32_t flags, link;
-		struct linux_stack stack;
+		struct sig_stack stack;
 		struct sigcontext sc;
 		uint32_t mask[2];
 	} context;
@@ -85,7 +85,7 @@ static int push_fpu(uint32_t *sp, uint32_t *at)
 	return copy_out(*sp, &fp, sizeof(fp));
 }
 
-static int pop_fpu(uint32_t at)
+static int pop_fpu(uword at)
 {
 	uint8_t *fx = x86_fpu_image(&current->fpu);
 	struct fpstate fp;
@@ -123,20 +123,20 @@ static int restore_registers(struct x86_frame *f, const struct sigcontext *sc)
 	f->ebx = sc->ebx, f->edx = sc->edx, f->ecx = sc->ecx, f->eax = sc->eax;
 	f->eip = sc->eip, f->cs = sc->cs & 0xffff, f->eflags = sc->eflags, f->ss = sc->ss & 0xffff;
 	x86_frame_sanitize(f);
-	current->orig_eax = -1;
+	current->call_nr = -1;
 	return pop_fpu(sc->fpstate);
 }
 
 static bool on_alt_stack(uint32_t sp)
 {
-	const struct linux_stack *s = &current->alt_stack;
+	const struct sig_stack *s = &current->alt_stack;
 
 	return !(s->flags & SS_DISABLE) && sp > s->sp && sp - s->sp <= s->size;
 }
 
-static uint32_t frame_stack(const struct x86_frame *f, const struct linux_sigaction *action)
+static uint32_t frame_stack(const struct x86_frame *f, const struct sig_action *action)
 {
-	const struct linux_stack *s = &current->alt_stack;
+	const struct sig_stack *s = &current->alt_stack;
 
 	if ((action->flags & SA_ONSTACK) && !(s->flags & SS_DISABLE) && !on_alt_stack(f->esp))
 		return s->sp + s->size;
@@ -150,7 +150,7 @@ static uint32_t place_frame(uint32_t sp, uint32_t size)
 }
 
 static int push_classic(uint32_t *sp, const struct x86_frame *f, const struct pending_signal *info,
-			const struct linux_sigaction *action, sigset mask, uint32_t fpstate)
+			const struct sig_action *action, sigset mask, uint32_t fpstate)
 {
 	struct classic_frame c = { .sig = (uint32_t)info->signo, .mask_high = (uint32_t)(mask >> 32) };
 
@@ -161,7 +161,7 @@ static int push_classic(uint32_t *sp, const struct x86_frame *f, const struct pe
 }
 
 static int push_rt(uint32_t *sp, const struct x86_frame *f, const struct pending_signal *info,
-		   const struct linux_sigaction *action, sigset mask, uint32_t fpstate)
+		   const struct sig_action *action, sigset mask, uint32_t fpstate)
 {
 	struct rt_frame r = { .sig = (uint32_t)info->signo };
 
@@ -181,7 +181,7 @@ static int push_rt(uint32_t *sp, const struct x86_frame *f, const struct pending
 	return copy_out(*sp, &r, sizeof(r));
 }
 
-int sig_frame_push(struct x86_frame *f, const struct pending_signal *info, const struct linux_sigaction *action,
+int sig_frame_push(struct x86_frame *f, const struct pending_signal *info, const struct sig_action *action,
 		   sigset mask)
 {
 	bool rt = action->flags & SA_SIGINFO;

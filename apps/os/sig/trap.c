@@ -7,7 +7,7 @@
 #include "sig/sig.h"
 #include "sys/sys.h"
 
-static void out_of_memory(uint32_t addr)
+static void out_of_memory(uword addr)
 {
 	struct proc *p = current->proc;
 	struct kmm_mm_stats s;
@@ -55,7 +55,7 @@ static void on_trap(struct x86_frame *f)
 {
 	if (!x86_frame_from_user(f))
 		x86_panic_frame(f, "exception inside the kernel");
-	current->orig_eax = -1;
+	current->call_nr = -1;
 	if (f->trapno == X86_TRAP_PF) {
 		page_fault(f);
 		user_return(f);
@@ -81,7 +81,7 @@ static void on_irq(struct x86_frame *f, int irq)
 	}
 	tty_poll();
 	if (x86_frame_from_user(f)) {
-		current->orig_eax = -1;
+		current->call_nr = -1;
 		user_return(f);
 	}
 }
@@ -90,7 +90,7 @@ static void on_syscall(struct x86_frame *f)
 {
 	int32_t result;
 
-	current->orig_eax = (int32_t)f->eax;
+	current->call_nr = (int32_t)f->eax;
 	result = syscall_run(f);
 	f->eax = (uint32_t)result;
 	if (result == -ERESTARTSYS || result == -ERESTARTNOHAND || result == -ERESTARTBLOCK)

@@ -50,7 +50,7 @@ static uint32_t record32(uint8_t *to, const struct listing *e)
 	return len;
 }
 
-static int32_t list(const uint32_t *a, uint32_t (*record)(uint8_t *, const struct listing *))
+static sword list(const uword *a, uint32_t (*record)(uint8_t *, const struct listing *))
 {
 	struct open_file *file = file_arg(a[0]);
 	uint8_t buf[HEAD64 + NAME_SIZE + 8];
@@ -74,12 +74,12 @@ static int32_t list(const uint32_t *a, uint32_t (*record)(uint8_t *, const struc
 	return (int32_t)done;
 }
 
-int32_t sys_getdents(const uint32_t *a)
+sword sys_getdents(const uword *a)
 {
 	return list(a, record32);
 }
 
-int32_t sys_getdents64(const uint32_t *a)
+sword sys_getdents64(const uword *a)
 {
 	return list(a, record64);
 }

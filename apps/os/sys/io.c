@@ -16,7 +16,7 @@ static bool is_nonblock(const struct open_file *file)
 	return file->flags & O_NONBLOCK;
 }
 
-static int32_t read_to_user(struct open_file *file, uint32_t to, uint32_t len, uint64_t *pos, bool nonblock)
+static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64_t *pos, bool nonblock)
 {
 	uint32_t chunk = min_u32(len, CHUNK), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
@@ -44,7 +44,7 @@ static int32_t read_to_user(struct open_file *file, uint32_t to, uint32_t len, u
 	return done ? (int32_t)done : n;
 }
 
-static int32_t write_from_user(struct open_file *file, uint32_t from, uint32_t len, uint64_t *pos)
+static sword write_from_user(struct open_file *file, uword from, uint32_t len, uint64_t *pos)
 {
 	uint32_t chunk = min_u32(len, CHUNK), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
@@ -72,7 +72,7 @@ static int32_t write_from_user(struct open_file *file, uint32_t from, uint32_t l
 	return done ? (int32_t)done : n;
 }
 
-int32_t sys_read(const uint32_t *a)
+sword sys_read(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 
@@ -81,7 +81,7 @@ int32_t sys_read(const uint32_t *a)
 	return read_to_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos, is_nonblock(file));
 }
 
-int32_t sys_write(const uint32_t *a)
+sword sys_write(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 
@@ -90,7 +90,7 @@ int32_t sys_write(const uint32_t *a)
 	return write_from_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos);
 }
 
-static int32_t at_offset(const uint32_t *a, bool write)
+static sword at_offset(const uword *a, bool write)
 {
 	struct open_file *file = file_arg(a[0]);
 	uint64_t pos = (uint64_t)a[4] << 32 | a[3];
@@ -105,18 +105,18 @@ static int32_t at_offset(const uint32_t *a, bool write)
 		     : read_to_user(file, a[1], min_u32(a[2], MAX_RW), &pos, false);
 }
 
-int32_t sys_pread64(const uint32_t *a)
+sword sys_pread64(const uword *a)
 {
 	return at_offset(a, false);
 }
 
-int32_t sys_pwrite64(const uint32_t *a)
+sword sys_pwrite64(const uword *a)
 {
 	return at_offset(a, true);
 }
 
 /* One piece after the other; the first that is short or fails ends it. */
-static int32_t vector(const uint32_t *a, bool write)
+static sword vector(const uword *a, bool write)
 {
 	struct open_file *file = file_arg(a[0]);
 	uint32_t done = 0;
@@ -146,12 +146,12 @@ static int32_t vector(const uint32_t *a, bool write)
 	return (int32_t)done;
 }
 
-int32_t sys_readv(const uint32_t *a)
+sword sys_readv(const uword *a)
 {
 	return vector(a, false);
 }
 
-int32_t sys_writev(const uint32_t *a)
+sword sys_writev(const uword *a)
 {
 	return vector(a, true);
 }
@@ -174,7 +174,7 @@ static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)
 	return base + offset;
 }
 
-int32_t sys_lseek(const uint32_t *a)
+sword sys_lseek(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 	int64_t pos = file ? seek(file, (int32_t)a[1], a[2]) : -EBADF;
@@ -182,7 +182,7 @@ int32_t sys_lseek(const uint32_t *a)
 	return pos > INT32_MAX ? -EOVERFLOW : (int32_t)pos;
 }
 
-int32_t sys_llseek(const uint32_t *a)
+sword sys_llseek(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 	int64_t pos = file ? seek(file, (int64_t)((uint64_t)a[1] << 32 | a[2]), a[4]) : -EBADF;
@@ -190,7 +190,7 @@ int32_t sys_llseek(const uint32_t *a)
 	return pos < 0 ? (int32_t)pos : copy_out(a[3], &pos, sizeof(pos));
 }
 
-int32_t sys_ioctl(const uint32_t *a)
+sword sys_ioctl(const uword *a)
 {
 	enum { FIONBIO = 0x5421, FIOCLEX = 0x5451, FIONCLEX = 0x5450 };
 	struct open_file *file = file_arg(a[0]);
@@ -213,13 +213,13 @@ int32_t sys_ioctl(const uint32_t *a)
 	}
 }
 
-int32_t sys_fsync(const uint32_t *a)
+sword sys_fsync(const uword *a)
 {
 	return file_arg(a[0]) ? 0 : -EBADF; /* there is no disk: written is stored */
 }
 
 /* Kernel buffer between two files; stops at the first short step. */
-static int32_t transfer(struct open_file *out, struct open_file *in, uint64_t *pos, uint32_t len)
+static sword transfer(struct open_file *out, struct open_file *in, uint64_t *pos, uint32_t len)
 {
 	char *buf = os_alloc(CHUNK);
 	uint32_t done = 0;
@@ -249,7 +249,7 @@ static int32_t transfer(struct open_file *out, struct open_file *in, uint64_t *p
 	return done ? (int32_t)done : n;
 }
 
-static int32_t sendfile(const uint32_t *a, uint32_t offset_size)
+static sword sendfile(const uword *a, uint32_t offset_size)
 {
 	struct open_file *out = file_arg(a[0]), *in = file_arg(a[1]);
 	uint64_t pos = 0;
@@ -269,12 +269,12 @@ static int32_t sendfile(const uint32_t *a, uint32_t offset_size)
 	return n;
 }
 
-int32_t sys_sendfile(const uint32_t *a)
+sword sys_sendfile(const uword *a)
 {
 	return sendfile(a, 4);
 }
 
-int32_t sys_sendfile64(const uint32_t *a)
+sword sys_sendfile64(const uword *a)
 {
 	return sendfile(a, 8);
 }

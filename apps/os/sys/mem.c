@@ -30,7 +30,7 @@ static int backing_of(uint32_t fd, uint32_t prot, uint32_t flags, struct kmm_bac
 	return 0;
 }
 
-static int32_t map(uint32_t addr, uint32_t len, uint32_t prot, uint32_t flags, uint32_t fd, uint32_t page)
+static sword map(uword addr, uint32_t len, uint32_t prot, uint32_t flags, uint32_t fd, uint32_t page)
 {
 	struct kmm_backing *backing = NULL;
 	enum kmm_status status;
@@ -48,13 +48,13 @@ static int32_t map(uint32_t addr, uint32_t len, uint32_t prot, uint32_t flags, u
 	return status == KMM_OK ? (int32_t)at.v : os_errno(status);
 }
 
-int32_t sys_mmap2(const uint32_t *a)
+sword sys_mmap2(const uword *a)
 {
 	return map(a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* The first mmap of i386: the arguments are in memory, the offset in bytes. */
-int32_t sys_old_mmap(const uint32_t *a)
+sword sys_old_mmap(const uword *a)
 {
 	uint32_t args[6];
 
@@ -65,19 +65,19 @@ int32_t sys_old_mmap(const uint32_t *a)
 	return map(args[0], args[1], args[2], args[3], args[4], args[5] >> KMM_PAGE_SHIFT);
 }
 
-int32_t sys_munmap(const uint32_t *a)
+sword sys_munmap(const uword *a)
 {
 	return os_errno(kmm_munmap(mm(), kmm_uva(a[0]), a[1]));
 }
 
-int32_t sys_mprotect(const uint32_t *a)
+sword sys_mprotect(const uword *a)
 {
 	if (a[2] & ~(uint32_t)(7 | PROT_SEM))
 		return -EINVAL;
 	return os_errno(kmm_mprotect(mm(), kmm_uva(a[0]), a[1], a[2] & 7));
 }
 
-int32_t sys_mremap(const uint32_t *a)
+sword sys_mremap(const uword *a)
 {
 	struct kmm_uva at;
 	enum kmm_status status = kmm_mremap(mm(), kmm_uva(a[0]), a[1], a[2], a[3], kmm_uva(a[4]), &at);
@@ -85,18 +85,18 @@ int32_t sys_mremap(const uint32_t *a)
 	return status == KMM_OK ? (int32_t)at.v : os_errno(status);
 }
 
-int32_t sys_madvise(const uint32_t *a)
+sword sys_madvise(const uword *a)
 {
 	return os_errno(kmm_madvise(mm(), kmm_uva(a[0]), a[1], (int)a[2]));
 }
 
-int32_t sys_brk(const uint32_t *a)
+sword sys_brk(const uword *a)
 {
 	return (int32_t)kmm_brk(mm(), kmm_uva(a[0])).v;
 }
 
 /* Files have no disk behind them: what is checked is all there is to do. */
-int32_t sys_msync(const uint32_t *a)
+sword sys_msync(const uword *a)
 {
 	uint32_t at = a[0];
 	uint64_t end = (uint64_t)a[0] + page_up(a[1]);

@@ -2,7 +2,7 @@
 /* table.c - from the number in eax to a handler. */
 #include "sys/sys.h"
 
-typedef int32_t (*handler)(const uint32_t *a);
+typedef int32_t (*handler)(const uword *a);
 
 static const handler table[] = {
 #define SYS(number, name) [number] = sys_##name,
@@ -20,13 +20,13 @@ int32_t syscall_run(struct x86_frame *f)
 	return table[number](args);
 }
 
-int32_t sys_ok(const uint32_t *a)
+sword sys_ok(const uword *a)
 {
 	(void)a;
 	return 0;
 }
 
-int32_t sys_zero(const uint32_t *a)
+sword sys_zero(const uword *a)
 {
 	(void)a;
 	return 0;
