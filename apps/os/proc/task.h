@@ -61,6 +61,7 @@ struct task {
 	bool restore_blocked;    /* saved_blocked comes back when the handler was set up, or none ran */
 	struct pending pending;
 	struct sig_stack alt_stack;
+	bool call_is_64;         /* the convention of that call */
 	sword call_nr;           /* number of the system call that is running, -1: not in one */
 	uint64_t restart_deadline; /* of the sleep that restart_syscall goes on with */
 	uword restart_rem;         /* where it reports what is left */
@@ -192,10 +193,10 @@ struct wait_result {
 int proc_wait(const struct wait_request *request, struct wait_result *out);
 void proc_usage(const struct proc *proc, struct usage *out);
 
-/* Does the running program use 64-bit calls and structures? Known at compile time where it cannot. */
+/* Is the running system call, or outside of one the program, a 64-bit one? Known at compile time where it cannot. */
 static inline bool abi_64(void)
 {
-	return sizeof(uword) == 8 && current->proc->is_64;
+	return sizeof(uword) == 8 && current->call_is_64;
 }
 
 /* ---- user.c: user memory, always of current's space. 0 or -EFAULT ---- */
