@@ -30,6 +30,11 @@
 #define KMM_MAX_RANGES 128
 #endif
 
+/* Pages of freed vmalloc areas that may wait for one flush of all of them, per CPU; never more than 1/64 of memory. */
+#ifndef KMM_VMALLOC_LAZY_PAGES
+#define KMM_VMALLOC_LAZY_PAGES 512
+#endif
+
 /* Assertions: 0 none, 1 cheap ones (default), 2 also whole-structure checks at every change. */
 #ifndef KMM_DEBUG
 #define KMM_DEBUG 1
@@ -46,6 +51,7 @@
 #ifndef __cplusplus
 _Static_assert(KMM_NR_ORDERS >= 1 && KMM_NR_ORDERS <= 15, "KMM_NR_ORDERS: 1 to 15");
 _Static_assert(KMM_MAX_CPUS >= 1 && KMM_MAX_CPUS <= 64, "KMM_MAX_CPUS: 1 to 64");
+_Static_assert(KMM_VMALLOC_LAZY_PAGES >= 1 && KMM_VMALLOC_LAZY_PAGES <= 1 << 20, "KMM_VMALLOC_LAZY_PAGES: 1 to 2^20");
 _Static_assert(KMM_MAX_RANGES >= 8, "KMM_MAX_RANGES: at least 8");
 #endif
 

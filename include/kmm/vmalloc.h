@@ -15,7 +15,12 @@ extern "C" {
 /* size bytes, rounded up to pages. caller: constant text for reports (may be NULL).
  * NULL: no frames or no addresses left (kmm_why_failed for frames). */
 void *kmm_vmalloc(struct kmm *k, size_t size, const char *caller);
+/* The entries are gone when it returns. Frames and addresses wait for a flush that serves many areas; until then the
+ * frames count as VMALLOC, and a vmalloc of the same size may get the area again. */
 void kmm_vfree(struct kmm *k, void *addr);
+/* Flushes and gives back what waits; the core does so by itself when much waits or memory or addresses run short.
+ * Returns pages given back. context: no locks. */
+kmm_word kmm_vmalloc_purge(struct kmm *k);
 
 /* A contiguous view of given frames; they stay the caller's. prot: KMM_PROT_ bits. */
 void *kmm_vmap(struct kmm *k, struct kmm_page *const *pages, kmm_word nr_pages, unsigned prot, const char *caller);

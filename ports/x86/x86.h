@@ -6,18 +6,23 @@
  * serial ports, floating point state, TLB, power off. It owns no memory policy and no processes: page tables are
  * the core's, processes are the kernel's. It allocates nothing; all its data is static or given by the caller.
  *
+ * One header for both widths: what differs (frame, context, selectors, thread-local state) is in 32/arch.h or 64/arch.h,
+ * included below, and reached by shared code through the accessors declared there (x86_frame_ip() and so on).
+ *
  * Boot order (one processor):
- *   1. boot.S: multiboot loader -> protected mode, paging OFF, segments with base 0x40000000, so that a kernel
- *      address 0xC0000000 + pa already reaches physical pa. Pointers are final from the first C instruction on.
+ *   1. boot.S. 32-bit: multiboot loader -> protected mode, paging OFF, segments with base 0x40000000, so that a kernel
+ *      address 0xC0000000 + pa already reaches physical pa. 64-bit: multiboot or PVH loader -> long mode on temporary
+ *      tables that map the image, and all RAM at X86_PAGE_OFFSET. Pointers are final from the first C instruction on.
  *   2. the port: serial console, exception table, processor info, firmware data copied to x86_boot; then
  *      kernel_main() of the kernel, on a 16 KiB boot stack, interrupts off.
  *   3. the kernel: x86_port_init() (kmm hooks), core start up; the core builds its page tables in direct-map memory.
- *   4. the kernel: x86_paging_enable(root): flat segments, paging, task state segment, double fault task.
+ *   4. the kernel: x86_paging_enable(root): the core's tables take over; from here on page rights hold.
  *   5. the kernel: x86_set_ops(), x86_irq_start(), x86_irq_enable().
  *
  * Words: "pa" physical address; "frame" here is always a trap frame (struct x86_frame), never a page.
  * Every handler is entered with interrupts off; the kernel may turn them on.
- * Calls are made with -mregparm=3 -freg-struct-return; the kernel must be compiled with the same flags.
+ * 32-bit calls are made with -mregparm=3 -freg-struct-return, 64-bit ones without a red zone and without SSE; the kernel
+ * must be compiled with the same flags.
  */
 #ifndef KMM_PORTS_X86_X86_H
 #define KMM_PORTS_X86_X86_H
@@ -27,9 +32,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Kernel half. Frame 0 of low memory is visible at X86_PAGE_OFFSET; the image is linked 1 MiB above. */
-#define X86_PAGE_OFFSET 0xC0000000u
 #define X86_PAGE_SIZE 4096u
+
+struct x86_frame;
+
+#ifdef __x86_64__
+#include "64/arch.h"
+#else
+#include "32/arch.h"
+#endif
+
+/*
+ * Addresses. arch.h has X86_PAGE_OFFSET (physical 0 in the direct map) and X86_IMAGE_BASE (physical 0 as the image's
+ * own addresses count; 32-bit: the same). x86_phys_ptr: only for memory that the direct map covers.
+ */
+static inline void *x86_phys_ptr(uint64_t pa)
+{
+	return (void *)((x86_word)pa + X86_PAGE_OFFSET);
+}
+static inline uint64_t x86_image_pa(const void *address)
+{
+	return (x86_word)address - X86_IMAGE_BASE;
+}
 
 /* ---------------------------------------------------------------------------------------------- boot data */
 
@@ -102,7 +126,9 @@ struct x86_cpu_info {
 	uint8_t phys_bits;     /* physical address width: CPUID 80000008h, else 36 with PAE or PSE-36, else 32 */
 	uint32_t features_edx; /* CPUID 1 EDX: also what Linux passes as AT_HWCAP */
 	uint32_t features_ecx; /* CPUID 1 ECX */
+	uint8_t virt_bits;     /* linear address width: 32, 48 or 57 */
 	bool pse, pae, pge, nx, fxsr, sse, sse2, tsc, hypervisor;
+	bool long_mode, la57, gib_pages, smep, smap, umip, pcid, rdrand;
 };
 extern struct x86_cpu_info x86_cpu_info;
 
@@ -140,9 +166,9 @@ static inline void x86_outl(uint16_t port, uint32_t v)
 /* Save EFLAGS and turn interrupts off; give the value back to x86_irq_restore(). Nests. */
 static inline uint32_t x86_irq_save(void)
 {
-	uint32_t flags;
+	x86_word flags;
 	__asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
-	return flags;
+	return (uint32_t)flags;
 }
 static inline void x86_irq_restore(uint32_t flags)
 {
@@ -159,9 +185,9 @@ static inline void x86_irq_disable(void)
 }
 
 /* Faulting linear address (CR2). Read it in the handler before interrupts are turned on. */
-static inline uint32_t x86_fault_address(void)
+static inline x86_word x86_fault_address(void)
 {
-	uint32_t v;
+	x86_word v;
 	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
 	return v;
 }
@@ -192,17 +218,9 @@ static inline unsigned x86_cpu_id(void)
 
 /* ---------------------------------------------------------------------------------------- traps, interrupts */
 
-/*
- * Registers at a trap, lowest address first. esp and ss are there only if the trap came from ring 3
- * (x86_frame_from_user()); a trap inside the kernel ends after eflags. What the handler writes into the frame is what
- * the interrupted code resumes with.
- */
-struct x86_frame {
-	uint32_t gs, fs, es, ds;
-	uint32_t edi, esi, ebp;
-	uint32_t unused_esp; /* kernel stack pointer as pushed by PUSHA; ignored on return */
-	uint32_t ebx, edx, ecx, eax;
-	uint32_t trapno; /* enum x86_trapno; X86_IRQ_BASE + irq; X86_SYSCALL_VECTOR */
+/* struct x86_frame, the registers at a trap: arch.h. What a handler writes there is what the code resumes with. */
+
+enum x86_trapno; X86_IRQ_BASE + irq; X86_SYSCALL_VECTOR */
 	uint32_t err;    /* error code of the processor, 0 if the trap has none */
 	uint32_t eip, cs, eflags;
 	uint32_t esp, ss;
@@ -212,12 +230,12 @@ enum x86_trapno {
 	X86_TRAP_DE = 0,  /* divide error */
 	X86_TRAP_DB = 1,  /* debug: single step, breakpoint registers */
 	X86_TRAP_NMI = 2,
-	X86_TRAP_BP = 3,  /* INT3; eip is after it */
-	X86_TRAP_OF = 4,  /* INTO; eip is after it */
+	X86_TRAP_BP = 3,  /* INT3; the frame's address is after it */
+	X86_TRAP_OF = 4,  /* INTO; the same */
 	X86_TRAP_BR = 5,  /* BOUND */
 	X86_TRAP_UD = 6,  /* invalid opcode */
 	X86_TRAP_NM = 7,  /* no FPU; handled inside the port, see x86_fpu_switch() */
-	X86_TRAP_DF = 8,  /* double fault: own task, prints and stops, never handed out */
+	X86_TRAP_DF = 8,  /* double fault: own stack, prints and stops, never handed out */
 	X86_TRAP_TS = 10,
 	X86_TRAP_NP = 11, /* segment not present */
 	X86_TRAP_SS = 12, /* stack segment */
@@ -228,7 +246,8 @@ enum x86_trapno {
 	X86_TRAP_MC = 18,
 	X86_TRAP_XM = 19, /* SSE error */
 	X86_IRQ_BASE = 32,
-	X86_SYSCALL_VECTOR = 128
+	X86_SYSCALL_VECTOR = 128, /* INT 80h: numbers and arguments of Linux i386 */
+	X86_SYSCALL_INSN = 256    /* SYSCALL of 64-bit code: those of Linux x86_64 */
 };
 
 #define X86_PF_PRESENT 1u  /* rights violated; clear: no entry */
@@ -237,26 +256,13 @@ enum x86_trapno {
 #define X86_PF_RESERVED 8u /* reserved bit set in an entry */
 #define X86_PF_FETCH 16u   /* instruction fetch; reported only with NX on */
 
-/* Selectors as ring 3 sees them on Linux i386; entries X86_TLS_MIN.. +2 are per task. */
-#define X86_KERNEL_CS 0x60u
-#define X86_KERNEL_DS 0x68u
-#define X86_USER_CS 0x73u
-#define X86_USER_DS 0x7bu
-#define X86_TLS_MIN 6u
-#define X86_TLS_COUNT 3u
-
-static inline bool x86_frame_from_user(const struct x86_frame *f)
-{
-	return (f->cs & 3) == 3;
-}
-
 /*
  * The kernel's entry points. All run on the kernel stack of the interrupted task, interrupts off, direction flag
  * clear, kernel data segments loaded; returning resumes the frame. A handler may switch to another context.
  *   trap     exception, from ring 3 or the kernel; a trap in the kernel it cannot explain: x86_panic_frame().
  *   irq      hardware interrupt, already acknowledged at the controller; irq 0 after x86_ticks() was counted,
  *            irq 4 after the received characters were put into the console queue.
- *   syscall  INT 80h.
+ *   syscall  INT 80h, and SYSCALL of 64-bit code; frame->trapno tells which.
  */
 struct x86_ops {
 	void (*trap)(struct x86_frame *frame);
@@ -277,17 +283,21 @@ void x86_irq_mask(int irq);
 void x86_frame_print(const struct x86_frame *frame);
 
 /*
+ * The frame of a new program: ip and sp as given, all other registers zero, selectors and flags as Linux sets them. is_32: a
+ * 32-bit program; always true on a 32-bit kernel. frame is the running task's, whose x86_tls was just zeroed and loaded.
+ */
+void x86_frame_start(struct x86_frame *frame, x86_word ip, x86_word sp, bool is_32);
+
+/*
  * Make a frame that ring 3 filled (signal return) safe to resume: ring 3 selectors, interrupts on, no I/O
- * privilege, no virtual-8086, no nested task. Segment registers may hold anything: a bad one loads as null.
+ * privilege, no virtual-8086, no nested task. Selectors and ip may hold anything: a bad data segment loads as null, a bad
+ * cs, ss or ip becomes a trap of ring 3's own (X86_TRAP_GP and the like) with the frame as it was refused.
  */
 void x86_frame_sanitize(struct x86_frame *frame);
 
 /* -------------------------------------------------------------------------------------- stacks and contexts */
 
-/* A kernel thread that is not running: its callee-saved registers, lying on its own stack. */
-struct x86_context {
-	uint32_t edi, esi, ebx, ebp, eip;
-};
+/* struct x86_context, a kernel thread that is not running: its callee-saved registers, lying on its own stack. */
 
 /*
  * Leave the running thread, go on with another. *from receives the place where this one rests; returns when some
@@ -297,7 +307,7 @@ struct x86_context {
 void x86_context_switch(struct x86_context **from, struct x86_context *to);
 
 /*
- * Prepare a thread that starts as entry(arg) with its stack growing down from top (exclusive, 4-byte aligned; leave
+ * Prepare a thread that starts as entry(arg) with its stack growing down from top (exclusive, 16-byte aligned; leave
  * the room of x86_user_frame() if the thread will own a user frame). entry must not return (that is a panic).
  */
 struct x86_context *x86_context_make(void *top, void (*entry)(void *arg), void *arg);
@@ -311,15 +321,16 @@ static inline struct x86_frame *x86_user_frame(void *stack_top)
 /* Resume a ring 3 frame; frame must be x86_user_frame() of the running stack. Interrupts off. Never returns. */
 __attribute__((noreturn)) void x86_return_to_user(struct x86_frame *frame);
 
-/* Top of the stack used by the next trap from ring 3 (TSS.esp0). Interrupts off. */
+/* Top of the stack (16-byte aligned) used by the next trap from ring 3. Interrupts off. */
 void x86_set_kernel_stack(void *stack_top);
 
 /* ---------------------------------------------------------------------------------------------------- TLS */
 
-/* The per-task descriptors set by set_thread_area; all zero is "none". Plain data, copy freely. */
-struct x86_tls {
-	uint64_t desc[X86_TLS_COUNT];
-};
+/*
+ * struct x86_tls (arch.h): what a task has in its segment registers beyond the frame. Plain data; all zero is the state
+ * of a new program. While a task runs, some of it is in the processor only, so: x86_tls_save() when the task is left,
+ * and before its struct is read, copied (fork) or changed; x86_tls_load() when it is entered, and after a change.
+ */
 
 /* Bits of the flags word of Linux's struct user_desc, in its layout. */
 #define X86_UDESC_32BIT 0x01u
@@ -332,9 +343,9 @@ struct x86_tls {
 /* A ring 3 descriptor from the fields of struct user_desc; always DPL 3 and never a system descriptor. */
 uint64_t x86_tls_descriptor(uint32_t base, uint32_t limit, uint32_t flags);
 
-/* Put the running task's descriptors into this processor's GDT. Interrupts off; segment registers are reloaded when
- * the frame is resumed. */
+/* Processor from memory, memory from processor; see above. Interrupts off. */
 void x86_tls_load(const struct x86_tls *tls);
+void x86_tls_save(struct x86_tls *tls);
 
 /* ---------------------------------------------------------------------------------------------------- FPU */
 
@@ -357,11 +368,12 @@ void *x86_fpu_image(struct x86_fpu *fpu); /* the 512-byte FXSAVE image in memory
 /* -------------------------------------------------------------------------------------------- paging and TLB */
 
 /*
- * Turn paging on with the core's kernel tables. root_pa: page directory (i386) or the 4-entry, 32-byte aligned table
- * (PAE); both below 4 GiB and in the direct map. The tables must map the whole kernel image and the first 4 MiB of
- * memory at X86_PAGE_OFFSET. User entry 0 of the root is used for the instant of the switch and is zero afterwards.
- * Sets PSE/PAE/PGE and NX as far as the processor has them, write protection for ring 0, then flat segments, TSS and
- * double fault task. Once, interrupts off.
+ * Go over to the core's kernel tables; once, interrupts off. Turns on what the processor has of: global pages, no-execute,
+ * write protection for ring 0, and 64-bit SMEP, SMAP and UMIP (the kernel must not touch user addresses).
+ *   32-bit: turns paging on. root_pa: page directory (i386) or the 4-entry, 32-byte aligned table (PAE); both below 4 GiB
+ *   and in the direct map. The tables must map the whole kernel image and the first 4 MiB of memory at X86_PAGE_OFFSET.
+ *   User entry 0 of the root is used for the instant of the switch and is zero afterwards.
+ *   64-bit: root_pa is a table of X86_LEVELS levels that maps the image at its own addresses.
  */
 void x86_paging_enable(uint64_t root_pa);
 
@@ -369,7 +381,7 @@ void x86_paging_enable(uint64_t root_pa);
 void x86_load_root(uint64_t root_pa);
 uint64_t x86_current_root(void);
 
-static inline void x86_tlb_flush_page(uint32_t va)
+static inline void x86_tlb_flush_page(x86_word va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
@@ -395,7 +407,7 @@ int x86_console_getc(void);
 bool x86_report_present(void);
 void x86_report_write(const char *data, size_t size);
 
-/* %d %i %u %x %X %p %s %c %% with h-less widths, '-', '0', a precision for %s, and l, ll, z. To the console. */
+/* %d %i %u %x %X %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
 __attribute__((format(printf, 1, 2))) void x86_printf(const char *fmt, ...);
 void x86_vprintf(const char *fmt, va_list ap);
 /* Same, into a buffer; always terminated, returns the length it would have had. */

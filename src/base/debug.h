@@ -24,9 +24,15 @@
 /* Out of line: an event that nobody listens to must cost its callers no registers and no stack. */
 void kmm_trace_slow(struct kmm *k, enum kmm_event id, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
+/* Counts events that nobody listens to. */
+static inline void kmm_count_events(struct kmm *k, enum kmm_event id, kmm_word nr)
+{
+	__atomic_store_n(&k->events[id], __atomic_load_n(&k->events[id], __ATOMIC_RELAXED) + nr, __ATOMIC_RELAXED);
+}
+
 static inline void kmm_trace(struct kmm *k, enum kmm_event id, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	__atomic_store_n(&k->events[id], __atomic_load_n(&k->events[id], __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+	kmm_count_events(k, id, 1);
 	if (__builtin_expect(k->trace != NULL, 0))
 		kmm_trace_slow(k, id, a, b, c, d);
 }

@@ -106,6 +106,8 @@ void kmm_areas_init(struct kmm_areas *areas, kmm_word start, kmm_word end)
 	areas->root = NULL;
 	areas->start = start;
 	areas->end = end;
+	areas->dead = NULL;
+	areas->nr_dead_pages = 0;
 	kmm_list_init(&areas->order);
 }
 
@@ -135,13 +137,15 @@ static uint32_t priority_of(kmm_word start)
 	return n ^ n >> 16;
 }
 
-bool kmm_areas_place(struct kmm_areas *areas, struct kmm_area *area, kmm_word bytes)
+bool kmm_areas_place(struct kmm_areas *areas, struct kmm_area *area, kmm_word bytes, kmm_word align)
 {
-	struct kmm_area *after = first_fit(areas, bytes);
+	kmm_word room = bytes + align - KMM_PAGE_SIZE; /* wherever the gap begins */
+	struct kmm_area *after = room < bytes ? NULL : first_fit(areas, room);
 	struct kmm_list *pos = after ? &after->order : &areas->order;
-	kmm_word start = pos->prev == &areas->order ? areas->start : at(pos->prev)->end;
+	kmm_word free = pos->prev == &areas->order ? areas->start : at(pos->prev)->end;
+	kmm_word start = (free + align - 1) & ~(align - 1);
 
-	if (!after && areas->end - start < bytes)
+	if (!after && (start < free || start > areas->end || areas->end - start < bytes))
 		return false;
 	area->start = start;
 	area->end = start + bytes;

@@ -41,7 +41,7 @@ static unsigned lowest_fit(const struct bench *b, unsigned nr)
 static void add(struct bench *b, unsigned n, unsigned nr)
 {
 	unsigned expected = lowest_fit(b, nr), i;
-	bool placed = kmm_areas_place(&b->areas, &b->area[n], nr * KMM_PAGE_SIZE);
+	bool placed = kmm_areas_place(&b->areas, &b->area[n], nr * KMM_PAGE_SIZE, KMM_PAGE_SIZE);
 
 	CHECK_EQ(placed, expected < PAGES);
 	if (!placed)
@@ -116,6 +116,29 @@ KMM_TEST(areas_fill_to_the_last_page)
 		drop(&b, i);
 	CHECK(!b.areas.root);
 	CALL(add(&b, 0, PAGES));
+}
+
+/* An aligned place needs a gap that holds it wherever the gap begins; then it gets the lowest aligned start in it. */
+KMM_TEST(areas_align)
+{
+	static struct bench b;
+	const kmm_word big = 16 * KMM_PAGE_SIZE;
+
+	open_bench(&b);
+	CALL(add(&b, 0, 3));
+	CHECK(kmm_areas_place(&b.areas, &b.area[1], 20 * KMM_PAGE_SIZE, big));
+	CHECK_EQ(b.area[1].start, START + big);
+	CHECK(kmm_areas_place(&b.areas, &b.area[2], 5 * KMM_PAGE_SIZE, KMM_PAGE_SIZE)); /* into the gap that alignment left */
+	CHECK_EQ(b.area[2].start, START + 3 * KMM_PAGE_SIZE);
+	CHECK(kmm_areas_place(&b.areas, &b.area[3], big, big));
+	CHECK_EQ(b.area[3].start, START + 3 * big);
+	CHECK_EQ(kmm_areas_check(&b.areas, NULL), 0);
+	CHECK(!kmm_areas_place(&b.areas, &b.area[4], PAGES * KMM_PAGE_SIZE, big));
+	CHECK(!kmm_areas_place(&b.areas, &b.area[4], ~(kmm_word)0 - big, big));
+	kmm_areas_remove(&b.areas, &b.area[1]);
+	CHECK(kmm_areas_place(&b.areas, &b.area[1], 20 * KMM_PAGE_SIZE, big));
+	CHECK_EQ(b.area[1].start, START + big);
+	CHECK_EQ(kmm_areas_check(&b.areas, NULL), 0);
 }
 
 /* A balanced tree: the deepest of n areas is a small multiple of log n, also when they come in order. */

@@ -12,104 +12,125 @@ static unsigned complain(struct kmm_sink *out, const struct kmm_area *area, cons
 	return 1;
 }
 
-/* The frame that page i of the area must show; own frames are listed last page first. */
-static bool shows(struct kmm *k, const struct kmm_area *area, kmm_word i, const struct kmm_page *own)
+/* The frame that page i of the area must show, if it is known here; a dead area shows nothing. */
+static bool shows(struct kmm *k, const struct kmm_area *area, kmm_word i, const struct kmm_pfn *own)
 {
 	struct kmm_walk walk;
 
 	kmm_walk(k, kmm_kernel_root(k), area->start + (i << KMM_PAGE_SHIFT), &walk);
-	if (!walk.mapped)
-		return false;
+	if (!walk.mapped || area->state == KMM_AREA_DEAD)
+		return !walk.mapped && area->state == KMM_AREA_DEAD;
 	if (area->kind == KMM_AREA_IOREMAP)
 		return walk.pa.v == area->phys.v + ((uint64_t)i << KMM_PAGE_SHIFT);
-	return !own || kmm_page_to_pfn(k, own).v == kmm_paddr_to_pfn(walk.pa).v;
+	return !own || own->v == kmm_paddr_to_pfn(walk.pa).v;
 }
 
-static unsigned check_pages(struct kmm *k, const struct kmm_area *area, struct kmm_sink *out)
+/* Pages [start, start + nr) of the area, which show the block `own` if that is not NULL. */
+static unsigned check_run(struct kmm *k, const struct kmm_area *area, kmm_word start, kmm_word nr,
+			  const struct kmm_page *own, struct kmm_sink *out)
 {
-	struct kmm_page *own = kmm_page_list_first(k, &area->frames);
+	struct kmm_pfn pfn = own ? kmm_page_to_pfn(k, own) : kmm_pfn(0);
 	unsigned bad = 0;
 	kmm_word i;
 
-	if (area->frames.nr != (area->kind == KMM_AREA_VMALLOC ? area->nr_mapped : 0))
-		bad += complain(out, area, "does not own as many frames as it maps", area->start);
-	for (i = area->nr_mapped; i-- > 0;) {
-		if (!shows(k, area, i, own))
-			bad += complain(out, area, "does not show its frame", area->start + (i << KMM_PAGE_SHIFT));
-		if (!own)
-			continue;
-		if (kmm_page_kind(own) != KMM_KIND_VMALLOC || kmm_page_owner(k, own) != area)
-			bad += complain(out, area, "has a frame that is not its own", area->start + (i << KMM_PAGE_SHIFT));
-		own = kmm_page_next(k, own);
-	}
+	for (i = 0; i < nr; i++, pfn.v++)
+		if (!shows(k, area, start + i, own ? &pfn : NULL))
+			bad += complain(out, area, "does not show its frame", area->start + ((start + i) << KMM_PAGE_SHIFT));
+	if (own && (kmm_page_kind(own) != KMM_KIND_VMALLOC || kmm_page_owner(k, own) != area))
+		bad += complain(out, area, "has a frame that is not its own", area->start + (start << KMM_PAGE_SHIFT));
 	return bad;
 }
 
-struct census {
-	struct kmm *k;
-	kmm_word entries, frames;
-};
-
-static bool count_entries(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+/* Own blocks are listed last one first. *owned: pages in them. */
+static unsigned check_pages(struct kmm *k, const struct kmm_area *area, kmm_word *owned, struct kmm_sink *out)
 {
-	struct census *census = arg;
-	unsigned i;
+	const struct kmm_page *own = kmm_page_list_first(k, &area->frames);
+	kmm_word left = area->nr_mapped;
+	unsigned bad = 0;
 
-	(void)va;
-	for (i = 0; i < nr; i++) {
-		struct kmm_ptref ref = kmm_pt_ref_at(census->k, first, i);
+	*owned = 0;
+	if (!own)
+		bad += check_run(k, area, 0, left, NULL, out);
+	for (; own; own = kmm_page_next(k, own)) {
+		kmm_word nr = (kmm_word)1 << kmm_page_order(own);
 
-		census->entries += kmm_pt_read(census->k, &ref) != 0;
+		*owned += nr;
+		if (nr > left)
+			break;
+		left -= nr;
+		bad += check_run(k, area, left, nr, own, out);
 	}
-	return true;
+	if (*owned != (area->kind == KMM_AREA_VMALLOC ? area->nr_mapped : 0))
+		bad += complain(out, area, "does not own as many frames as it maps", area->start);
+	return bad;
 }
 
 static void count_frames(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
 {
-	struct census *census = arg;
+	kmm_word *frames = arg;
 
 	(void)pfn;
 	if (kmm_page_kind(page) == KMM_KIND_VMALLOC)
-		census->frames += nr;
+		*frames += nr;
 }
 
-static struct census take_census(struct kmm *k)
+static unsigned check_dead(const struct kmm_areas *areas, kmm_word nr_dead, struct kmm_sink *out)
 {
-	struct census census = { k, 0, 0 };
-	kmm_word resume;
+	const struct kmm_area *area;
+	kmm_word pages = 0, nr = 0;
 
-	kmm_pt_for_each_run(k, kmm_pt_kernel(k), k->kva->areas.start, k->kva->areas.end, count_entries, &census, &resume);
-	kmm_phys_for_each(k, count_frames, &census);
-	return census;
+	for (area = areas->dead; area && nr <= nr_dead; area = area->next_dead, nr++)
+		pages += area->nr_mapped;
+	if (nr == nr_dead && pages == areas->nr_dead_pages)
+		return 0;
+	kmm_printf(out, "vmalloc: %llu areas are dead, %llu are listed; they have %llu pages, %llu are counted\n",
+		   (unsigned long long)nr_dead, (unsigned long long)nr, (unsigned long long)pages,
+		   (unsigned long long)areas->nr_dead_pages);
+	return 1;
 }
 
-/* Every page of an area is mapped to its frame, nothing else in the region is mapped, guards included. */
+/* What the tables and the descriptors hold against the sums over areas. */
+static unsigned check_sums(struct kmm *k, kmm_word mapped, kmm_word owned, struct kmm_sink *out)
+{
+	const struct kmm_areas *areas = &k->kva->areas;
+	kmm_word frames = 0, nr_large, entries;
+
+	entries = kmm_pt_window_count(k, kmm_kva(areas->start), kmm_kva(areas->end), &nr_large);
+	entries += nr_large << kmm_pt_window_large_order(k);
+	kmm_phys_for_each(k, count_frames, &frames);
+	if (entries == mapped && frames == owned)
+		return 0;
+	kmm_printf(out, "vmalloc: areas map %llu pages and own %llu; the tables map %llu, %llu frames are of the kind\n",
+		   (unsigned long long)mapped, (unsigned long long)owned, (unsigned long long)entries,
+		   (unsigned long long)frames);
+	return 1;
+}
+
+/* Every page of an area is mapped to its frame, nothing else in the region is mapped, guards and the dead included. */
 unsigned kmm_vmalloc_audit(struct kmm *k, struct kmm_sink *out)
 {
 	const struct kmm_areas *areas = &k->kva->areas;
 	unsigned bad = kmm_areas_check(areas, out);
-	struct census census = take_census(k);
+	kmm_word mapped = 0, owned = 0, nr_dead = 0;
 	const struct kmm_list *item;
-	kmm_word mapped = 0, owned = 0;
 
 	for (item = areas->order.next; item != &areas->order; item = item->next) {
 		const struct kmm_area *area = kmm_container(item, struct kmm_area, order);
+		kmm_word own;
 
-		bad += check_pages(k, area, out);
-		mapped += area->nr_mapped;
-		owned += area->frames.nr;
+		bad += check_pages(k, area, &own, out);
+		owned += own;
+		if (area->state == KMM_AREA_DEAD)
+			nr_dead++;
+		else
+			mapped += area->nr_mapped;
 		if ((area->nr_mapped << KMM_PAGE_SHIFT) + k->layout.vmalloc_guard_bytes != area->end - area->start)
 			bad += complain(out, area, "is not mapped up to its guard page", area->end);
 	}
-	if (census.entries == mapped && census.frames == owned)
-		return bad;
-	kmm_printf(out, "vmalloc: areas map %llu pages and own %llu; the tables hold %llu entries, %llu frames are of the kind\n",
-		   (unsigned long long)mapped, (unsigned long long)owned, (unsigned long long)census.entries,
-		   (unsigned long long)census.frames);
-	return bad + 1;
+	return bad + check_dead(areas, nr_dead, out) + check_sums(k, mapped, owned, out);
 }
 
 unsigned kmm_kva_audit(struct kmm *k, struct kmm_sink *out)
 {
-	return kmm_vmalloc_audit(k, out) + kmm_kmap_audit(k, out) + kmm_local_audit(k, out);
+	return kmm_vmalloc_audit(k, out) + kmm_kmap_audit(k, out) + kmm_local_audit(k, out) + kmm_percpu_audit(k, out);
 }

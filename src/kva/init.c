@@ -16,6 +16,7 @@ enum kmm_status kmm_kva_init(struct kmm *k)
 		status = kmm_kmap_init(k);
 	if (!status)
 		status = kmm_vmalloc_init(k);
+	kmm_percpu_init(k);
 	if (status)
 		k->kva = NULL;
 	return status;

@@ -10,13 +10,18 @@
  *
  * kunmap is lazy: the entry stays until the search for a clean slot has gone once round the window. Then all unused
  * entries go together and one flush of the window serves them all. The flush tells other CPUs, so it happens without
- * the lock; slots are DIRTY meanwhile, and a slot is CLEAN once any flush has ended that began after it became
- * DIRTY (the epoch says which).
+ * the lock; slots are DIRTY meanwhile. Each flush has a number, its epoch, and a slot is CLEAN once a flush has ended
+ * that began after it became DIRTY: comparing its epoch with `flushed` says so, and nobody has to go round and mark.
+ *
+ * The window is one page table, so a slot's entry is found by its number. The hash is made anew at each flush from
+ * the few slots that stay mapped; between flushes slots are only added.
  *
  * Sleepers: when all slots have users, callers queue. A slot that becomes free is promised to the first of the
  * queue; newcomers may take only what is not promised, so order of arrival holds.
  */
 #include "kva/kva.h"
+
+#include "phys/phys.h"
 
 static unsigned free_slots(const struct kmm_kmap *map) { return map->nr_slots - map->used; }
 
@@ -34,17 +39,15 @@ static void *slot_pointer(const struct kmm *k, const struct kmm_kmap_slot *slot)
 
 /* ---- which slot shows a page ---- */
 
-static uint16_t *bucket(const struct kmm_kmap *map, kmm_word pfn)
+static inline uint16_t *bucket(const struct kmm_kmap *map, kmm_word pfn)
 {
 	return &map->hash[((uint32_t)pfn * 0x9e3779b1u >> 16) & (map->nr_slots - 1)];
 }
 
-static struct kmm_kmap_slot *find(const struct kmm_kmap *map, kmm_word pfn)
+static inline struct kmm_kmap_slot *find(const struct kmm_kmap *map, kmm_word pfn)
 {
 	unsigned number;
 
-	if (!map->nr_slots)
-		return NULL;
 	for (number = *bucket(map, pfn); number; number = map->slot[number - 1].next)
 		if (map->slot[number - 1].pfn == pfn)
 			return &map->slot[number - 1];
@@ -59,32 +62,50 @@ static void hash_add(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
 	*head = (uint16_t)(slot - map->slot + 1);
 }
 
-static void hash_del(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
-{
-	uint16_t *link = bucket(map, slot->pfn);
+/* ---- clean slots ---- */
 
-	while (*link != slot - map->slot + 1)
-		link = &map->slot[*link - 1].next;
-	*link = slot->next;
+static void *entry_of(const struct kmm *k, const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
+{
+	return map->entries + (size_t)(slot - map->slot) * kmm_pt_fmt(k)->entry_size;
 }
 
-/* ---- clean slots ---- */
+/* Both for grounds and listeners that are rarely there. */
+static __attribute__((noinline)) bool show_entry(struct kmm *k, const struct kmm_kmap_slot *slot, bool on)
+{
+	struct kmm_kva va = { slot_va(&k->kva->kmap, slot) };
+	struct kmm_pfn frame = { slot->pfn };
+
+	return !k->port->window_changed ||
+	       !k->port->window_changed(k->port, va, on ? &frame : NULL, 1,
+					on ? KMM_PROT_READ | KMM_PROT_WRITE : KMM_PROT_NONE);
+}
+
+static inline void note_entry(struct kmm *k, const struct kmm_kmap *map, const struct kmm_kmap_slot *slot, uint64_t raw)
+{
+	kmm_trace(k, KMM_EV_PT_SET, slot_va(map, slot), raw, 0, kmm_pt_kernel(k)->root.v);
+}
 
 /* Takes all entries without users away; they become DIRTY. Lock held. */
 static void collect(struct kmm *k, struct kmm_kmap *map)
 {
-	unsigned i;
+	struct kmm_kmap_slot *slot = map->slot, *end = slot + map->nr_slots;
 
 	map->epoch++;
-	for (i = 0; i < map->nr_slots; i++) {
-		struct kmm_kmap_slot *slot = &map->slot[i];
-
-		if (slot->state != KMM_KMAP_MAPPED || slot->users)
+	map->cursor = 0;
+	__builtin_memset(map->hash, 0, map->nr_slots * sizeof(*map->hash));
+	for (; slot < end; slot++) {
+		if (!slot->mapped)
 			continue;
-		hash_del(map, slot);
-		kmm_pt_window_unmap(k, kmm_kva(slot_va(map, slot)), 1);
-		slot->state = KMM_KMAP_DIRTY;
+		if (slot->users) {
+			hash_add(map, slot);
+			continue;
+		}
+		kmm_entry_store(k, entry_of(k, map, slot), 0);
+		slot->mapped = false;
 		slot->epoch = map->epoch;
+		note_entry(k, map, slot, 0);
+		if (k->port->window_changed)
+			(void)show_entry(k, slot, false);
 	}
 }
 
@@ -92,18 +113,20 @@ static void collect(struct kmm *k, struct kmm_kmap *map)
 static void flush_unused(struct kmm *k, struct kmm_kmap *map, unsigned long *flags)
 {
 	uint32_t epoch;
-	unsigned i;
 
 	collect(k, map);
 	epoch = map->epoch;
 	map->flushes++;
-	map->cursor = 0;
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, *flags);
 	kmm_pt_flush_kernel(k, kmm_kva(map->start), kmm_kva(map->start + (kmm_word)map->nr_slots * KMM_PAGE_SIZE));
 	*flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
-	for (i = 0; i < map->nr_slots; i++)
-		if (map->slot[i].state == KMM_KMAP_DIRTY && (int32_t)(epoch - map->slot[i].epoch) >= 0)
-			map->slot[i].state = KMM_KMAP_CLEAN;
+	if ((int32_t)(epoch - map->flushed) > 0) /* flushes of two CPUs may end in any order */
+		map->flushed = epoch;
+}
+
+static bool is_clean(const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
+{
+	return !slot->mapped && (int32_t)(map->flushed - slot->epoch) >= 0;
 }
 
 /* The next clean slot up to the end of the window. */
@@ -112,7 +135,7 @@ static struct kmm_kmap_slot *next_clean(struct kmm_kmap *map)
 	while (map->cursor < map->nr_slots) {
 		struct kmm_kmap_slot *slot = &map->slot[map->cursor++];
 
-		if (slot->state == KMM_KMAP_CLEAN)
+		if (is_clean(map, slot))
 			return slot;
 	}
 	return NULL;
@@ -157,63 +180,73 @@ static void wait_in_line(struct kmm *k, struct kmm_kmap *map, unsigned long *fla
 
 /* ---- the calls ---- */
 
-static void add_user(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
+static inline void add_user(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
 {
 	if (slot->users++ == 0)
 		map->used++;
 }
 
+/* Shows pfn in a clean slot. NULL: the ground refused. */
 static struct kmm_kmap_slot *map_slot(struct kmm *k, struct kmm_kmap *map, struct kmm_kmap_slot *slot, kmm_word pfn)
 {
-	struct kmm_pfn frame = kmm_pfn(pfn);
+	uint64_t raw = kmm_pt_leaf(map->rights, kmm_pfn(pfn));
+	void *entry = entry_of(k, map, slot);
 
-	if (kmm_pt_window_map(k, kmm_kva(slot_va(map, slot)), &frame, 1, KMM_KVA_FLAGS | KMM_PTE_WRITE))
-		return NULL;
-	slot->state = KMM_KMAP_MAPPED;
+	KMM_ASSERT(k, slot->users == 0 && kmm_entry_load_low(entry) == 0);
 	slot->pfn = pfn;
+	if (k->port->window_changed && !show_entry(k, slot, true))
+		return NULL;
+	kmm_entry_set(k, entry, raw);
+	note_entry(k, map, slot, raw);
+	slot->mapped = true;
 	hash_add(map, slot);
 	return slot;
 }
 
-/* A slot that shows pfn, with one more user. NULL: would have to sleep and cannot, or the ground refused. */
-static struct kmm_kmap_slot *get_slot(struct kmm *k, struct kmm_kmap *map, kmm_word pfn, unsigned long *flags)
+/* A slot that shows pfn, without a user more, if that needs no flush and no sleep. NULL: it does, or the ground refused. */
+static inline struct kmm_kmap_slot *get_at_once(struct kmm *k, struct kmm_kmap *map, kmm_word pfn, unsigned promise)
 {
-	struct kmm_kmap_slot *slot;
+	struct kmm_kmap_slot *slot = find(map, pfn);
+
+	if (slot && slot->users)
+		return slot;
+	if (free_slots(map) <= map->promised - promise)
+		return NULL;
+	if (slot) /* still mapped, but free: to be had like any other free one */
+		return slot;
+	slot = next_clean(map);
+	return slot ? map_slot(k, map, slot, pfn) : NULL;
+}
+
+/* The same with flush and sleep. NULL: would have to sleep and cannot, or the ground refused. */
+static __attribute__((noinline)) struct kmm_kmap_slot *get_slowly(struct kmm *k, struct kmm_kmap *map, kmm_word pfn,
+								  unsigned long *flags)
+{
+	struct kmm_kmap_slot *slot = NULL;
 	unsigned promise = 0; /* 1: one of the promised slots is ours */
 
-	for (;;) {
-		slot = find(map, pfn);
-		if (slot && slot->users)
-			break;
+	while (!slot) {
 		if (free_slots(map) > map->promised - promise) {
-			if (slot) /* still mapped, but free: to be had like any other free one */
+			if (map->cursor < map->nr_slots) /* the slot was there and the ground refused */
 				break;
-			slot = next_clean(map);
-			if (slot) {
-				slot = map_slot(k, map, slot, pfn);
-				break;
-			}
 			flush_unused(k, map, flags);
 		} else {
 			KMM_ASSERT(k, promise == 0);
-			slot = NULL;
 			if (!k->port->wait)
 				break;
 			wait_in_line(k, map, flags);
 			promise = 1;
 		}
+		slot = get_at_once(k, map, pfn, promise);
 	}
 	map->promised -= promise;
-	if (slot)
-		add_user(map, slot);
-	grant(k, map); /* if the promised one was not needed */
 	return slot;
 }
 
 void *kmm_kmap(struct kmm *k, struct kmm_page *page)
 {
 	struct kmm_kmap *map = &k->kva->kmap;
-	kmm_word pfn = kmm_page_to_pfn(k, page).v;
+	kmm_word pfn = kmm_pfn_of(k->phys, page);
 	struct kmm_kmap_slot *slot;
 	unsigned long flags;
 	void *view = NULL;
@@ -221,12 +254,17 @@ void *kmm_kmap(struct kmm *k, struct kmm_page *page)
 	if (kmm_view_is_linear(k, page) || !map->nr_slots)
 		return kmm_page_lowmem_ptr(k, page);
 	flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
-	slot = get_slot(k, map, pfn, &flags);
+	slot = get_at_once(k, map, pfn, 0);
+	if (!slot)
+		slot = get_slowly(k, map, pfn, &flags);
 	if (slot) {
+		add_user(map, slot);
 		map->kmaps++;
 		kmm_trace(k, KMM_EV_KMAP, slot_va(map, slot), pfn, 0, 0);
 		view = slot_pointer(k, slot);
 	}
+	if (map->first)
+		grant(k, map); /* if a promised slot was not needed */
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
 	return view;
 }
@@ -234,7 +272,7 @@ void *kmm_kmap(struct kmm *k, struct kmm_page *page)
 void kmm_kunmap(struct kmm *k, struct kmm_page *page)
 {
 	struct kmm_kmap *map = &k->kva->kmap;
-	kmm_word pfn = kmm_page_to_pfn(k, page).v;
+	kmm_word pfn = kmm_pfn_of(k->phys, page);
 	struct kmm_kmap_slot *slot;
 	unsigned long flags;
 	bool kmapped;
@@ -248,7 +286,8 @@ void kmm_kunmap(struct kmm *k, struct kmm_page *page)
 		kmm_trace(k, KMM_EV_KUNMAP, slot_va(map, slot), pfn, 0, 0);
 		if (--slot->users == 0)
 			map->used--;
-		grant(k, map);
+		if (map->first)
+			grant(k, map);
 	}
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
 	KMM_ASSERT(k, kmapped || kmm_view_is_linear(k, page));
@@ -288,6 +327,22 @@ void kmm_kmap_info(const struct kmm *machine, struct kmm_kmap_info *out)
 	}
 }
 
+/* The window's entries in one table, found once: that table exists from boot and is never freed. */
+static bool find_entries(struct kmm *k, struct kmm_kmap *map, unsigned nr)
+{
+	struct kmm_pte none = { { 0 }, KMM_KVA_FLAGS | KMM_PTE_WRITE };
+	kmm_word last_va = map->start + ((kmm_word)(nr - 1) << KMM_PAGE_SHIFT);
+	struct kmm_ptref first, last;
+
+	if (!kmm_pt_lookup(k, kmm_pt_kernel(k), map->start, &first) ||
+	    !kmm_pt_lookup(k, kmm_pt_kernel(k), last_va, &last))
+		return false;
+	KMM_ASSERT(k, first.table == last.table);
+	map->entries = first.entry;
+	map->rights = kmm_pt_encode(k, none);
+	return true;
+}
+
 enum kmm_status kmm_kmap_init(struct kmm *k)
 {
 	struct kmm_kmap *map = &k->kva->kmap;
@@ -299,7 +354,7 @@ enum kmm_status kmm_kmap_init(struct kmm *k)
 		return KMM_OK;
 	KMM_ASSERT(k, (nr & (nr - 1)) == 0 && nr < UINT16_MAX);
 	map->slot = kmm_phys_alloc_state(k, nr * (sizeof(*map->slot) + sizeof(*map->hash)), "kmap state");
-	if (!map->slot)
+	if (!map->slot || !find_entries(k, map, nr))
 		return KMM_ENOMEM;
 	map->hash = (uint16_t *)(map->slot + nr);
 	map->nr_slots = nr;
@@ -314,7 +369,7 @@ static const char *slot_fault(struct kmm *k, const struct kmm_kmap *map, const s
 	struct kmm_walk walk;
 
 	kmm_walk(k, kmm_kernel_root(k), slot_va(map, slot), &walk);
-	if (slot->state != KMM_KMAP_MAPPED)
+	if (!slot->mapped)
 		return walk.mapped ? "is free but mapped" : slot->users ? "is free but has users" : NULL;
 	if (!walk.mapped || kmm_paddr_to_pfn(walk.pa).v != slot->pfn)
 		return "does not map the page it says";

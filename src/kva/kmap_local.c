@@ -3,8 +3,7 @@
  * Views for this CPU and a short time. Each CPU has a stack of fixmap slots; a view takes the next one, and views
  * are undone in reverse order, so an interrupt that makes views of its own leaves the stack as it found it.
  *
- * Nothing is shared but the count of entries in the table, so there is no lock, and only this CPU's translation of
- * the one page is dropped. Depth goes up before the entry is written and down after it is gone: an interrupt in
+ * Nothing is shared, so there is no lock, and only this CPU's translation of the one page is dropped. Depth goes up before the entry is written and down after it is gone: an interrupt in
  * between uses the slots above.
  */
 #include "kva/kva.h"
@@ -46,25 +45,24 @@ static __attribute__((noinline)) void trace_pop(struct kmm *k, kmm_word va, kmm_
 
 /* A view through the next slot, whatever the frame. Inlined with constant flags, so that a build for one format
  * computes the entry with a shift and an or. */
-ALWAYS_INLINE void *push(struct kmm *k, kmm_word pfn, uint32_t flags)
+/* A view through the next slot, whatever the frame. A free slot's entry is 0, so it is set without a look. */
+ALWAYS_INLINE void *push(struct kmm *k, kmm_word pfn, uint64_t rights)
 {
 	struct kmm_local *local = &k->kva->local;
 	struct kmm_local_cpu *cpu = this_cpu(k);
 	struct kmm_local_slot *slot = cpu->next;
-	struct kmm_pte pte = { { pfn }, flags };
-	uint64_t raw = kmm_pt_encode(k, pte);
+	uint64_t raw = kmm_pt_leaf(rights, kmm_pfn(pfn));
 
 	KMM_ASSERT(k, slot < cpu->end); /* views nested too deeply, or not undone */
+	KMM_CHECK(k, kmm_entry_load(k, slot->entry) == 0);
 	cpu->next = slot + 1;
 	cpu->calls++;
 	if (slot >= cpu->highest)
 		cpu->highest = slot + 1;
 	slot->pfn = pfn;
-	slot->view = slot->window;
 	if (local->linear)
 		slot->view = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
-	kmm_entry_store(k, slot->entry, raw);
-	atomic_fetch_add_explicit(&slot->table->count, 1, memory_order_relaxed);
+	kmm_entry_set(k, slot->entry, raw);
 	if (local->mirrored)
 		mirror(k, slot->va, pfn, true);
 	if (k->trace)
@@ -74,13 +72,12 @@ ALWAYS_INLINE void *push(struct kmm *k, kmm_word pfn, uint32_t flags)
 
 ALWAYS_INLINE void pop(struct kmm *k, struct kmm_local_cpu *cpu, struct kmm_local_slot *slot)
 {
-	struct kmm_flush flush = { { 0 }, slot->va, slot->va + KMM_PAGE_SIZE, false };
-
+	KMM_ASSERT(k, slot >= cpu->first);
+	KMM_CHECK(k, kmm_pt_decode(k, kmm_entry_load(k, slot->entry)).pfn.v == slot->pfn);
 	kmm_entry_store(k, slot->entry, 0);
-	atomic_fetch_sub_explicit(&slot->table->count, 1, memory_order_relaxed);
 	if (k->kva->local.mirrored)
 		mirror(k, slot->va, slot->pfn, false);
-	k->port->tlb_flush_local(k->port, &flush);
+	kmm_pt_flush_page_here(k, slot->va);
 	cpu->next = slot;
 	if (k->trace)
 		trace_pop(k, slot->va, slot->pfn);
@@ -112,7 +109,15 @@ void *kmm_kmap_local(struct kmm *k, struct kmm_page *page)
 	/* Forced where there is no window: nothing is high there. */
 	if (kmm_view_is_linear(k, page) || !k->kva->local.usable)
 		return kmm_page_lowmem_ptr(k, page);
-	return push(k, kmm_pfn_of(k->phys, page), KMM_KVA_FLAGS | KMM_PTE_WRITE);
+	return push(k, kmm_pfn_of(k->phys, page), k->kva->local.rights);
+}
+
+/* Of an entry, without the frame. */
+static uint64_t rights(const struct kmm *k, uint32_t more)
+{
+	struct kmm_pte none = { { 0 }, KMM_KVA_FLAGS | KMM_PTE_WRITE | more };
+
+	return kmm_pt_encode(k, none);
 }
 
 /* Device memory is mapped uncached. NULL: not RAM, and this machine has no window. */
@@ -124,7 +129,7 @@ void *kmm_kmap_local_pfn(struct kmm *k, struct kmm_pfn pfn)
 		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(pfn));
 	if (!k->kva->local.usable)
 		return NULL;
-	return push(k, pfn.v, KMM_KVA_FLAGS | KMM_PTE_WRITE | (ram ? 0u : (uint32_t)KMM_PTE_NOCACHE));
+	return push(k, pfn.v, ram ? k->kva->local.rights : rights(k, KMM_PTE_NOCACHE));
 }
 
 /* Toggle it while no views are held: a view must be undone under the rule it was made by. */
@@ -143,9 +148,8 @@ static bool init_slot(struct kmm *k, struct kmm_local_slot *slot, kmm_word va)
 	if (!kmm_pt_lookup(k, kmm_pt_kernel(k), va, &ref))
 		return false;
 	slot->entry = ref.entry;
-	slot->table = ref.table;
 	slot->va = va;
-	slot->window = kmm_window_ptr(k, va);
+	slot->view = kmm_window_ptr(k, va);
 	return true;
 }
 
@@ -177,6 +181,7 @@ enum kmm_status kmm_local_init(struct kmm *k)
 	kmm_word va = (kmm_word)k->layout.kmap_local_start;
 	struct kmm_local_slot *slots;
 
+	local->rights = rights(k, 0);
 	local->usable = has_window(k, (kmm_word)per_cpu * nr_cpus * KMM_PAGE_SIZE);
 	local->linear = k->port->direct_map_all;
 	local->mirrored = k->port->window_changed && !local->linear;

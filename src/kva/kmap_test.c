@@ -395,9 +395,9 @@ KMM_TEST(kmap_audit_sees_damage)
 	map->slot[0].pfn++;
 	CHECK(tier_b_complaints(&t) > 0);
 	map->slot[0].pfn--;
-	map->slot[1].state = KMM_KMAP_MAPPED;
+	map->slot[1].mapped = true;
 	CHECK(tier_b_complaints(&t) > 0);
-	map->slot[1].state = KMM_KMAP_CLEAN;
+	map->slot[1].mapped = false;
 	CALL(tier_b_audit(&t));
 	tier_b_stop(&t);
 }

@@ -8,11 +8,12 @@
  *	areas.c       who has which part of the vmalloc region: an ordered tree that knows its gaps
  *	vmalloc.c     what is mapped there
  *	page.c        clearing and copying frames that may be high
+ *	percpu.c      small objects of which each CPU has its own copy
  *
  * Views of low frames are their linear addresses, unless kmm_force_kmap() asks for windows. Where every frame is
  * visible to C code (port->direct_map_all) a view is a pointer into that, and entries are written all the same.
  *
- * Locks: areas.lock and kmap.lock, both KMM_LOCK_KVA and never held together. Page-table memory is never asked for
+ * Locks: areas.lock, kmap.lock and percpu.lock, all KMM_LOCK_KVA and never held together. Page-table memory is never asked for
  * under them (tables of the kmap window exist from boot), and flushes of other CPUs happen outside of them.
  */
 #ifndef KMM_KVA_KVA_H
@@ -21,6 +22,7 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "kmm/kmap.h"
+#include "kmm/percpu.h"
 #include "kmm/vmalloc.h"
 #include "pt/pt.h"
 #include "slab/slab.h"
@@ -32,6 +34,10 @@
 
 enum kmm_area_kind { KMM_AREA_VMALLOC, KMM_AREA_VMAP, KMM_AREA_IOREMAP };
 
+/* LIVE: its address is somebody's. DYING: being unmapped. DEAD: unmapped, but translations may linger in TLBs, so
+ * that its addresses and frames must wait for a flush. */
+enum kmm_area_state { KMM_AREA_LIVE, KMM_AREA_DYING, KMM_AREA_DEAD };
+
 /* In the tree by start. Fields are the areas' lock's, except those of what is mapped: its owner's. */
 struct kmm_area {
 	struct kmm_area *left, *right, *parent;
@@ -39,10 +45,11 @@ struct kmm_area {
 	kmm_word start, end;         /* bytes; the guard behind it included */
 	kmm_word gap, max_gap;       /* free bytes before it; largest gap in its subtree */
 	uint32_t priority;           /* heap order of the tree */
-	bool dying;                  /* being unmapped: its addresses are not free yet */
 	enum kmm_area_kind kind;
-	kmm_word nr_mapped;          /* pages, from start on */
-	struct kmm_page_list frames; /* VMALLOC: its own, last page first */
+	enum kmm_area_state state;
+	struct kmm_area *next_dead;  /* DEAD: died before it */
+	kmm_word nr_mapped;          /* pages, from start on; DEAD: that were mapped */
+	struct kmm_page_list frames; /* VMALLOC: its own blocks, last one first; large ones under large leaves */
 	struct kmm_paddr phys;       /* IOREMAP */
 	const char *caller;          /* never NULL */
 };
@@ -53,11 +60,16 @@ struct kmm_areas {
 	struct kmm_list order;       /* all, by address */
 	kmm_word start, end;         /* the region; constant */
 	struct kmm_cache *cache;     /* constant */
+	struct kmm_area *dead;       /* newest first */
+	kmm_word nr_dead_pages;      /* theirs */
+	kmm_word most_dead_pages;    /* more are purged; constant */
+	kmm_word purges, revivals;   /* for tests and reports */
 };
 
 void kmm_areas_init(struct kmm_areas *areas, kmm_word start, kmm_word end);
-/* Gives the area the lowest free range of `bytes` and puts it in. false: no such range. Lock held, as below. */
-bool kmm_areas_place(struct kmm_areas *areas, struct kmm_area *area, kmm_word bytes);
+/* Gives the area the lowest free range of `bytes` that starts at a multiple of `align` (a power of two; above a page
+ * not every range that would do is found) and puts it in. false: no such range. Lock held, as below. */
+bool kmm_areas_place(struct kmm_areas *areas, struct kmm_area *area, kmm_word bytes, kmm_word align);
 void kmm_areas_remove(struct kmm_areas *areas, struct kmm_area *area);
 /* The area that covers va, or NULL. */
 struct kmm_area *kmm_areas_find(const struct kmm_areas *areas, kmm_word va);
@@ -66,20 +78,35 @@ struct kmm_area *kmm_areas_next(const struct kmm_areas *areas, kmm_word va);
 /* Order, gaps, heap. Returns violations. */
 unsigned kmm_areas_check(const struct kmm_areas *areas, struct kmm_sink *out);
 
+/* Gives addresses, frames and the area itself back. Nothing of it may be in any TLB. No locks held. */
+void kmm_area_release(struct kmm *k, struct kmm_area *area);
+
+static inline struct kmm_vmalloc_info kmm_area_info(const struct kmm_area *area)
+{
+	return (struct kmm_vmalloc_info){
+		.start = { area->start }, .size_bytes = area->end - area->start, .nr_pages = area->nr_mapped,
+		.caller = area->caller, .is_vmap = area->kind == KMM_AREA_VMAP,
+		.is_ioremap = area->kind == KMM_AREA_IOREMAP, .phys = area->phys,
+	};
+}
+
+/* ---- dead areas (lazy.c); no locks held ---- */
+
+/* Unmaps an area of the caller's and leaves the rest to the next purge. */
+void kmm_area_bury(struct kmm *k, struct kmm_area *area);
+/* A dead area of nr pages that lives again: its frames are where they were, nothing is mapped. NULL: none. */
+struct kmm_area *kmm_area_revive(struct kmm *k, kmm_word nr, const char *caller);
+
 /* ---- the kmap window ---- */
 
-enum kmm_kmap_state {
-	KMM_KMAP_CLEAN,              /* no entry, no translation anywhere */
-	KMM_KMAP_MAPPED,             /* entry present; without users it may be taken away at the next flush */
-	KMM_KMAP_DIRTY               /* entry taken away, translations may linger */
-};
-
+/* MAPPED: its entry is present; without users it may be taken away at the next flush. Otherwise translations may linger
+ * until a flush has ended that began at `epoch` or later: only then it is CLEAN. */
 struct kmm_kmap_slot {
 	uint32_t users;
-	uint16_t next;               /* slot + 1 in the hash chain; 0 ends it */
-	uint8_t state;
-	uint32_t epoch;              /* DIRTY: which flush takes it along */
-	kmm_word pfn;                /* MAPPED */
+	uint32_t epoch;              /* not mapped: the flush that takes it along */
+	kmm_word pfn;                /* mapped */
+	uint16_t next;               /* mapped: slot + 1 in the hash chain; 0 ends it */
+	bool mapped;
 };
 
 struct kmm_kmap_waiter {             /* on the sleeper's stack */
@@ -88,13 +115,16 @@ struct kmm_kmap_waiter {             /* on the sleeper's stack */
 };
 
 struct kmm_kmap {
-	struct kmm_spin lock;        /* of all below but start, nr_slots and the arrays' places */
-	kmm_word start;
+	struct kmm_spin lock;        /* of all below but the constants and the arrays' places */
+	kmm_word start;              /* constant, as the next three */
+	char *entries;               /* of the slots: the window is one table */
+	uint64_t rights;             /* of an entry, see kmm_pt_leaf() */
 	unsigned nr_slots;           /* a power of two, or 0: no window */
 	unsigned cursor;             /* where the search for a clean slot goes on */
 	unsigned used;               /* slots with users */
 	unsigned promised;           /* free slots that woken sleepers will take */
-	uint32_t epoch;
+	uint32_t epoch;              /* the newest flush that was begun */
+	uint32_t flushed;            /* the newest that has ended */
 	struct kmm_kmap_waiter *first, **last; /* sleepers in order of arrival */
 	uint64_t kmaps, flushes, waits;
 	uint16_t *hash;              /* by pfn: slot + 1; nr_slots of them */
@@ -104,11 +134,9 @@ struct kmm_kmap {
 /* ---- kmap_local ---- */
 
 struct kmm_local_slot {
-	void *entry;                 /* constant: where the page-table entry lies, and in which table */
-	struct kmm_page *table;
-	kmm_word va;                 /* constant: its address, and where C code sees that */
-	char *window;
-	char *view;                  /* of a live view: what the caller got */
+	void *entry;                 /* constant: where the page-table entry lies */
+	kmm_word va;                 /* constant: its address */
+	char *view;                  /* what a caller gets; constant where views are not pointers into direct_map */
 	kmm_word pfn;
 };
 
@@ -124,6 +152,7 @@ struct kmm_local {
 	bool usable;                 /* constant: there is a window that C code can use */
 	bool linear;                 /* constant: views are pointers into direct_map, as it shows all frames */
 	bool mirrored;               /* constant: the port must show each view in a window of its own */
+	uint64_t rights;             /* constant: of a view of RAM, see kmm_pt_leaf() */
 	struct kmm_local_cpu cpu[KMM_MAX_CPUS];
 };
 
@@ -132,12 +161,35 @@ static inline unsigned kmm_local_depth(const struct kmm_local_cpu *cpu)
 	return (unsigned)(cpu->next - cpu->first);
 }
 
+/* ---- per-CPU objects ---- */
+
+/* How many granules a unit has, and what one is. */
+enum { KMM_PERCPU_GRANULE = 8, KMM_PERCPU_GRANULES = KMM_PERCPU_UNIT / KMM_PERCPU_GRANULE };
+
+/* A vmalloc area of one unit per CPU, cut in the same way in all of them. Fields are the lock's, but the constants. */
+struct kmm_percpu_chunk {
+	struct kmm_list link;
+	char *base;                  /* constant: CPU 0's unit */
+	unsigned nr_free;            /* granules */
+	unsigned hint;               /* no free granule before it */
+	uint32_t used[KMM_PERCPU_GRANULES / 32];
+	uint32_t last[KMM_PERCPU_GRANULES / 32]; /* of used ones: ends an object */
+};
+
+struct kmm_percpu {
+	struct kmm_spin lock;
+	struct kmm_list chunks;
+	unsigned nr_chunks, nr_empty;
+	kmm_word nr_objects;
+};
+
 /* ---- the layer's state ---- */
 
 struct kmm_kva_state {
 	bool force;                  /* windows also for low frames */
 	struct kmm_areas areas;
 	struct kmm_kmap kmap;
+	struct kmm_percpu percpu;
 	struct kmm_local local;
 };
 
@@ -148,6 +200,8 @@ unsigned kmm_kva_audit(struct kmm *k, struct kmm_sink *out);
 unsigned kmm_kmap_audit(struct kmm *k, struct kmm_sink *out);
 unsigned kmm_local_audit(struct kmm *k, struct kmm_sink *out);
 unsigned kmm_vmalloc_audit(struct kmm *k, struct kmm_sink *out);
+unsigned kmm_percpu_audit(struct kmm *k, struct kmm_sink *out);
+void kmm_percpu_init(struct kmm *k);
 enum kmm_status kmm_local_init(struct kmm *k);
 enum kmm_status kmm_kmap_init(struct kmm *k);
 enum kmm_status kmm_vmalloc_init(struct kmm *k);

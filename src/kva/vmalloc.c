@@ -5,10 +5,12 @@
  *
  * Making: addresses first (areas.lock), then frames and entries without a lock, since both may sleep for memory;
  * nobody else touches an area's addresses. Unmaking: entries, flush, and only then addresses and frames: until
- * the flush a CPU may still reach them.
+ * the flush a CPU may still reach them. For areas with frames of their own one flush serves many (lazy.c); given
+ * frames and registers are the caller's again when the call returns, so those are flushed at once.
  *
- * vmalloc takes frames one by one, high ones first. An area keeps them as a list in their descriptors, so it needs
- * no array that would itself have to be allocated.
+ * vmalloc takes frames one by one, high ones first; on 64-bit machines it takes blocks that fit a large leaf where
+ * such are to be had without effort and the place takes a leaf. An area keeps its blocks as a list in their
+ * descriptors, so it needs no array that would itself have to be allocated.
  */
 #include "kva/kva.h"
 
@@ -16,54 +18,69 @@ enum { CHUNK = 32 }; /* pages mapped at once; their numbers lie on the stack */
 
 /* ---- addresses ---- */
 
+static bool place(struct kmm *k, struct kmm_area *area, kmm_word bytes, kmm_word align)
+{
+	struct kmm_areas *areas = &k->kva->areas;
+	unsigned long flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
+	bool placed = kmm_areas_place(areas, area, bytes, align);
+
+	if (!placed && align > KMM_PAGE_SIZE)
+		placed = kmm_areas_place(areas, area, bytes, KMM_PAGE_SIZE);
+	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
+	return placed;
+}
+
+/* Areas that have room for a large leaf start where one could be. */
+static kmm_word align_for(const struct kmm *k, kmm_word nr, enum kmm_area_kind kind)
+{
+	unsigned order = kmm_pt_window_large_order(k);
+
+	return order && kind == KMM_AREA_VMALLOC && nr >> order ? (kmm_word)KMM_PAGE_SIZE << order : KMM_PAGE_SIZE;
+}
+
 /* An area for nr pages and its guard, nothing mapped. NULL: no memory for it, or no addresses. */
 static struct kmm_area *new_area(struct kmm *k, kmm_word nr, enum kmm_area_kind kind, const char *caller)
 {
 	struct kmm_areas *areas = &k->kva->areas;
-	kmm_word room = (areas->end - areas->start) >> KMM_PAGE_SHIFT, guard = k->layout.vmalloc_guard_bytes;
+	kmm_word room = (areas->end - areas->start) >> KMM_PAGE_SHIFT, align = align_for(k, nr, kind);
+	kmm_word bytes = (nr << KMM_PAGE_SHIFT) + k->layout.vmalloc_guard_bytes;
 	struct kmm_area *area;
-	unsigned long flags;
-	bool placed;
 
 	if (nr == 0 || nr >= room)
 		return NULL;
-	area = kmm_cache_alloc(k, areas->cache, KMM_GFP_KERNEL | KMM_GFP_ZERO);
+	area = kmm_cache_alloc(k, areas->cache, KMM_GFP_KERNEL);
 	if (!area)
 		return NULL;
 	area->kind = kind;
+	area->state = KMM_AREA_LIVE;
+	area->nr_mapped = 0;
+	area->frames = (struct kmm_page_list){ 0, 0 };
+	area->phys = kmm_paddr(0);
 	area->caller = caller ? caller : "unknown";
-	flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
-	placed = kmm_areas_place(areas, area, (nr << KMM_PAGE_SHIFT) + guard);
-	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
-	if (placed)
+	if (place(k, area, bytes, align) || (kmm_vmalloc_purge(k) && place(k, area, bytes, align)))
 		return area;
 	kmm_cache_free(k, areas->cache, area);
 	return NULL;
 }
 
-/* Puts an area's own frames back. */
+/* Puts an area's own blocks back. */
 static void free_frames(struct kmm *k, struct kmm_area *area)
 {
-	struct kmm_page *page;
+	struct kmm_page *page = kmm_page_list_first(k, &area->frames), *next;
 
-	while ((page = kmm_page_list_first(k, &area->frames))) {
-		kmm_page_list_del(k, &area->frames, page);
-		kmm_page_set_owner(k, page, NULL);
-		kmm_phys_free(k, page, 0);
+	for (; page; page = next) {
+		KMM_ASSERT(k, kmm_page_kind(page) == KMM_KIND_VMALLOC);
+		next = kmm_page_next(k, page);
+		kmm_phys_free(k, page, kmm_page_order(page));
 	}
+	area->frames = (struct kmm_page_list){ 0, 0 };
 }
 
-/* Unmaps, flushes, and gives addresses and frames back. The caller has the area to itself. */
-static void destroy_area(struct kmm *k, struct kmm_area *area)
+void kmm_area_release(struct kmm *k, struct kmm_area *area)
 {
 	struct kmm_areas *areas = &k->kva->areas;
-	kmm_word bytes = area->nr_mapped << KMM_PAGE_SHIFT;
 	unsigned long flags;
 
-	if (bytes) {
-		kmm_pt_window_unmap(k, kmm_kva(area->start), area->nr_mapped);
-		kmm_pt_flush_kernel(k, kmm_kva(area->start), kmm_kva(area->start + bytes));
-	}
 	free_frames(k, area);
 	flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
 	kmm_areas_remove(areas, area);
@@ -71,7 +88,20 @@ static void destroy_area(struct kmm *k, struct kmm_area *area)
 	kmm_cache_free(k, areas->cache, area);
 }
 
-static void release(struct kmm *k, void *addr, enum kmm_area_kind kind)
+/* Unmaps, flushes, and gives everything back. The caller has the area to itself. */
+static void destroy_area(struct kmm *k, struct kmm_area *area)
+{
+	kmm_word bytes = area->nr_mapped << KMM_PAGE_SHIFT;
+
+	if (bytes) {
+		kmm_pt_window_unmap(k, kmm_kva(area->start), area->nr_mapped);
+		kmm_pt_flush_kernel(k, kmm_kva(area->start), kmm_kva(area->start + bytes));
+	}
+	kmm_area_release(k, area);
+}
+
+/* Takes the area at an address for unmapping. NULL: addr is. */
+static struct kmm_area *claim(struct kmm *k, void *addr, enum kmm_area_kind kind)
 {
 	struct kmm_areas *areas = &k->kva->areas;
 	kmm_word va = kmm_window_va(k, addr) & ~(kmm_word)(KMM_PAGE_SIZE - 1);
@@ -80,83 +110,150 @@ static void release(struct kmm *k, void *addr, enum kmm_area_kind kind)
 	bool address_is_of_a_live_area;
 
 	if (!addr)
-		return;
+		return NULL;
 	flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
 	area = kmm_areas_find(areas, va);
-	address_is_of_a_live_area = area && area->start == va && area->kind == kind && !area->dying;
+	address_is_of_a_live_area = area && area->start == va && area->kind == kind && area->state == KMM_AREA_LIVE;
 	if (address_is_of_a_live_area)
-		area->dying = true;
+		area->state = KMM_AREA_DYING;
 	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
 	KMM_ASSERT(k, address_is_of_a_live_area); /* freed twice, or by the wrong call */
 	kmm_trace(k, KMM_EV_VFREE, va, area->end - area->start, 0, 0);
-	destroy_area(k, area);
+	return area;
+}
+
+static void release(struct kmm *k, void *addr, enum kmm_area_kind kind)
+{
+	struct kmm_area *area = claim(k, addr, kind);
+
+	if (area)
+		destroy_area(k, area);
 }
 
 /* ---- contents ---- */
 
+static kmm_word next_va(const struct kmm_area *area)
+{
+	return area->start + (area->nr_mapped << KMM_PAGE_SHIFT);
+}
+
 static bool map_chunk(struct kmm *k, struct kmm_area *area, const struct kmm_pfn *pfns, unsigned nr, uint32_t flags)
 {
-	kmm_word va = area->start + (area->nr_mapped << KMM_PAGE_SHIFT);
-
-	if (kmm_pt_window_map(k, kmm_kva(va), pfns, nr, KMM_KVA_FLAGS | flags))
+	if (kmm_pt_window_map(k, kmm_kva(next_va(area)), pfns, nr, KMM_KVA_FLAGS | flags))
 		return false;
 	area->nr_mapped += nr;
 	return true;
 }
 
-/* Where the next page comes from, by kind of area. false: out of memory. */
-struct source {
-	struct kmm_page *const *pages; /* vmap */
-	struct kmm_pfn first;          /* ioremap */
-};
+static unsigned chunk_of(kmm_word left) { return left < CHUNK ? (unsigned)left : CHUNK; }
 
-static bool next_pfn(struct kmm *k, struct kmm_area *area, const struct source *source, kmm_word i, struct kmm_pfn *out)
+/* A block of the area's own, as the newest of its list. */
+static struct kmm_page *add_block(struct kmm *k, struct kmm_area *area, kmm_gfp gfp, unsigned order, const char *site)
 {
-	struct kmm_page *page;
+	struct kmm_page *page = kmm_phys_alloc(k, gfp | KMM_GFP_HIGHMEM, order, KMM_KIND_VMALLOC, site);
 
-	switch (area->kind) {
-	case KMM_AREA_VMAP:
-		*out = kmm_page_to_pfn(k, source->pages[i]);
-		return true;
-	case KMM_AREA_IOREMAP:
-		*out = kmm_pfn(source->first.v + i);
-		return true;
-	default:
-		page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_HIGHMEM, 0, KMM_KIND_VMALLOC, "vmalloc");
-		if (!page)
-			return false;
+	if (page) {
 		kmm_page_set_owner(k, page, area);
 		kmm_page_list_add(k, &area->frames, page);
-		*out = kmm_page_to_pfn(k, page);
-		return true;
 	}
+	return page;
 }
 
-static bool fill(struct kmm *k, struct kmm_area *area, const struct source *source, kmm_word nr, uint32_t flags)
+/* One large leaf over a block that is there for the asking. false: not here, or not now. */
+static bool fill_large(struct kmm *k, struct kmm_area *area, kmm_word left)
+{
+	unsigned order = kmm_pt_window_large_order(k);
+	kmm_word va = next_va(area), mask = ((kmm_word)KMM_PAGE_SIZE << order) - 1;
+	struct kmm_page *page;
+
+	if (!order || order >= KMM_NR_ORDERS || !(left >> order) || (va & mask) || !kmm_pt_window_takes_large(k, kmm_kva(va)))
+		return false;
+	page = add_block(k, area, KMM_GFP_NORETRY | KMM_GFP_NOWARN, order, "vmalloc block");
+	if (!page)
+		return false;
+	if (!kmm_pt_window_map_large(k, kmm_kva(va), kmm_page_to_pfn(k, page), KMM_KVA_FLAGS | KMM_PTE_WRITE)) {
+		area->nr_mapped += (kmm_word)1 << order;
+		return true;
+	}
+	kmm_page_list_del(k, &area->frames, page);
+	kmm_phys_free(k, page, order);
+	return false;
+}
+
+static bool fill_small(struct kmm *k, struct kmm_area *area, unsigned nr)
 {
 	struct kmm_pfn pfns[CHUNK];
-	kmm_word done = 0;
+	unsigned i;
 
-	while (done < nr) {
-		unsigned chunk = nr - done < CHUNK ? (unsigned)(nr - done) : CHUNK, i;
+	for (i = 0; i < nr; i++) {
+		struct kmm_page *page = add_block(k, area, KMM_GFP_KERNEL, 0, "vmalloc");
 
-		for (i = 0; i < chunk; i++)
-			if (!next_pfn(k, area, source, done + i, &pfns[i]))
-				return false;
-		if (!map_chunk(k, area, pfns, chunk, flags))
+		if (!page)
 			return false;
-		done += chunk;
+		pfns[i] = kmm_page_to_pfn(k, page);
+	}
+	return map_chunk(k, area, pfns, nr, KMM_PTE_WRITE);
+}
+
+/* Own frames for nr pages. CHUNK divides what a large leaf covers, so no place for one is stepped over. */
+static bool fill_own(struct kmm *k, struct kmm_area *area, kmm_word nr)
+{
+	while (area->nr_mapped < nr)
+		if (!fill_large(k, area, nr - area->nr_mapped) && !fill_small(k, area, chunk_of(nr - area->nr_mapped)))
+			return false;
+	return true;
+}
+
+/* Maps a revived area's small blocks again, from the last page down; pfns is filled from its end. */
+static bool remap(struct kmm *k, struct kmm_area *area)
+{
+	struct kmm_page *page = kmm_page_list_first(k, &area->frames);
+	kmm_word left = area->nr_mapped;
+	struct kmm_pfn pfns[CHUNK];
+
+	KMM_ASSERT(k, area->frames.nr == left);
+	while (left) {
+		unsigned nr = chunk_of(left), i;
+
+		for (i = nr; i-- > 0; page = kmm_page_next(k, page))
+			pfns[i] = kmm_page_to_pfn(k, page);
+		left -= nr;
+		if (kmm_pt_window_map(k, kmm_kva(area->start + (left << KMM_PAGE_SHIFT)), pfns, nr,
+				      KMM_KVA_FLAGS | KMM_PTE_WRITE))
+			return false;
 	}
 	return true;
 }
 
-static void *finish(struct kmm *k, struct kmm_area *area, const struct source *source, kmm_word nr, uint32_t flags)
+/* What an area shows that is not its own. */
+struct source {
+	struct kmm_page *const *pages; /* vmap; NULL: consecutive frames */
+	struct kmm_pfn first;
+};
+
+static bool fill_given(struct kmm *k, struct kmm_area *area, const struct source *source, kmm_word nr, uint32_t flags)
 {
-	if (!fill(k, area, source, nr, flags)) {
+	struct kmm_pfn pfns[CHUNK];
+
+	while (area->nr_mapped < nr) {
+		unsigned chunk = chunk_of(nr - area->nr_mapped), i;
+
+		for (i = 0; i < chunk; i++)
+			pfns[i] = source->pages ? kmm_page_to_pfn(k, source->pages[area->nr_mapped + i])
+						: kmm_pfn(source->first.v + area->nr_mapped + i);
+		if (!map_chunk(k, area, pfns, chunk, flags))
+			return false;
+	}
+	return true;
+}
+
+static void *finish(struct kmm *k, struct kmm_area *area, bool filled)
+{
+	if (!filled) {
 		destroy_area(k, area);
 		return NULL;
 	}
-	kmm_trace(k, KMM_EV_VMALLOC, area->start, (uint64_t)nr << KMM_PAGE_SHIFT, 0, 0);
+	kmm_trace(k, KMM_EV_VMALLOC, area->start, (uint64_t)area->nr_mapped << KMM_PAGE_SHIFT, 0, 0);
 	return kmm_window_ptr(k, area->start);
 }
 
@@ -169,19 +266,24 @@ static kmm_word pages_for(size_t size)
 
 void *kmm_vmalloc(struct kmm *k, size_t size, const char *caller)
 {
-	struct source source = { NULL, { 0 } };
 	kmm_word nr = pages_for(size);
 	struct kmm_area *area;
 
 	if (nr > kmm_phys_managed_pages(k)) /* hopeless: spare the machine from being emptied first */
 		return NULL;
+	area = kmm_area_revive(k, nr, caller);
+	if (area)
+		return finish(k, area, remap(k, area));
 	area = new_area(k, nr, KMM_AREA_VMALLOC, caller);
-	return area ? finish(k, area, &source, nr, KMM_PTE_WRITE) : NULL;
+	return area ? finish(k, area, fill_own(k, area, nr)) : NULL;
 }
 
 void kmm_vfree(struct kmm *k, void *addr)
 {
-	release(k, addr, KMM_AREA_VMALLOC);
+	struct kmm_area *area = claim(k, addr, KMM_AREA_VMALLOC);
+
+	if (area)
+		kmm_area_bury(k, area);
 }
 
 void *kmm_vmap(struct kmm *k, struct kmm_page *const *pages, kmm_word nr_pages, unsigned prot, const char *caller)
@@ -190,7 +292,7 @@ void *kmm_vmap(struct kmm *k, struct kmm_page *const *pages, kmm_word nr_pages, 
 	uint32_t flags = (prot & KMM_PROT_WRITE ? KMM_PTE_WRITE : 0u) | (prot & KMM_PROT_EXEC ? KMM_PTE_EXEC : 0u);
 	struct kmm_area *area = new_area(k, nr_pages, KMM_AREA_VMAP, caller);
 
-	return area ? finish(k, area, &source, nr_pages, flags) : NULL;
+	return area ? finish(k, area, fill_given(k, area, &source, nr_pages, flags)) : NULL;
 }
 
 void kmm_vunmap(struct kmm *k, void *addr)
@@ -225,7 +327,7 @@ void *kmm_ioremap(struct kmm *k, struct kmm_paddr pa, size_t size, const char *c
 	if (!area)
 		return NULL;
 	area->phys = kmm_paddr(pa.v - in_page);
-	view = finish(k, area, &source, nr, KMM_PTE_WRITE | KMM_PTE_NOCACHE);
+	view = finish(k, area, fill_given(k, area, &source, nr, KMM_PTE_WRITE | KMM_PTE_NOCACHE));
 	return view ? view + in_page : NULL;
 }
 
@@ -246,26 +348,34 @@ struct kmm_page *kmm_vmalloc_to_page(struct kmm *k, const void *addr)
 	return walk.mapped ? kmm_pfn_to_page(k, kmm_paddr_to_pfn(walk.pa)) : NULL;
 }
 
-static struct kmm_vmalloc_info info_of(const struct kmm_area *area)
-{
-	return (struct kmm_vmalloc_info){
-		.start = { area->start }, .size_bytes = area->end - area->start, .nr_pages = area->nr_mapped,
-		.caller = area->caller, .is_vmap = area->kind == KMM_AREA_VMAP,
-		.is_ioremap = area->kind == KMM_AREA_IOREMAP, .phys = area->phys,
-	};
-}
-
 bool kmm_vmalloc_find(const struct kmm *machine, struct kmm_kva va, struct kmm_vmalloc_info *out)
 {
 	struct kmm *k = (struct kmm *)(uintptr_t)machine; /* looking changes nothing but the lock */
 	struct kmm_areas *areas = &k->kva->areas;
 	unsigned long flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
 	const struct kmm_area *area = kmm_areas_find(areas, va.v);
+	bool found = area && area->state != KMM_AREA_DEAD;
 
-	if (area)
-		*out = info_of(area);
+	if (found)
+		*out = kmm_area_info(area);
 	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
-	return area;
+	return found;
+}
+
+/* Enough that the cost of a flush, which grows with the number of CPUs, is shared by many pages; little beside the
+ * machine's memory. */
+static kmm_word most_dead_pages(const struct kmm *k)
+{
+	kmm_word most = (kmm_word)KMM_VMALLOC_LAZY_PAGES * k->machine.nr_cpus, share = kmm_phys_managed_pages(k) / 64;
+
+	return most < share ? most : share;
+}
+
+static kmm_word purge_for(struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	(void)gfp;
+	(void)order;
+	return kmm_vmalloc_purge(k);
 }
 
 enum kmm_status kmm_vmalloc_init(struct kmm *k)
@@ -273,50 +383,7 @@ enum kmm_status kmm_vmalloc_init(struct kmm *k)
 	struct kmm_areas *areas = &k->kva->areas;
 
 	kmm_areas_init(areas, (kmm_word)k->layout.vmalloc_start, (kmm_word)k->layout.vmalloc_end);
+	areas->most_dead_pages = most_dead_pages(k);
+	kmm_pressure_register(k, purge_for);
 	return kmm_cache_create(k, "vmap_area", sizeof(struct kmm_area), 0, 0, NULL, &areas->cache);
-}
-
-/* ---- /proc/vmallocinfo ---- */
-
-/* The area that starts at or above va, as a copy. */
-static bool copy_next(struct kmm *k, kmm_word va, struct kmm_vmalloc_info *out)
-{
-	struct kmm_areas *areas = &k->kva->areas;
-	unsigned long flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
-	const struct kmm_area *area = kmm_areas_next(areas, va);
-
-	if (area)
-		*out = info_of(area);
-	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
-	return area;
-}
-
-/* As Linux 6.1 writes it. The number of pages is that of the area's own frames; 64-bit kernels there are built for
- * NUMA and name the node. */
-static void report_area(const struct kmm *k, const struct kmm_vmalloc_info *info, struct kmm_sink *out)
-{
-	bool wide = kmm_fmt(k)->canonical, pae = kmm_fmt(k)->entry_size == 8, own = !info->is_vmap && !info->is_ioremap;
-	unsigned long long start = info->start.v, end = start + info->size_bytes, nr = info->nr_pages;
-
-	kmm_printf(out, wide ? "0x%016llx-0x%016llx %7llu %s" : "0x%08llx-0x%08llx %7llu %s", start, end, end - start,
-		   info->caller);
-	if (own)
-		kmm_printf(out, " pages=%llu", nr);
-	if (info->is_ioremap)
-		kmm_printf(out, pae ? " phys=0x%016llx" : " phys=0x%08llx", (unsigned long long)info->phys.v);
-	kmm_printf(out, " %s", own ? "vmalloc" : info->is_vmap ? "vmap" : "ioremap");
-	if (own && wide)
-		kmm_printf(out, " N0=%llu", nr);
-	kmm_printf(out, "\n");
-}
-
-void kmm_report_vmallocinfo(struct kmm *k, struct kmm_sink *out)
-{
-	struct kmm_vmalloc_info info;
-	kmm_word va = 0;
-
-	while (copy_next(k, va, &info)) {
-		report_area(k, &info, out);
-		va = info.start.v + 1;
-	}
 }

@@ -100,6 +100,19 @@ static inline void kmm_entry_store(const struct kmm *k, void *entry, uint64_t ra
 		kmm_entry_store64(entry, raw);
 }
 
+/* kmm_entry_store() of a present value over 0: no mixture is possible, so there is nothing to look at first. */
+static inline void kmm_entry_set(const struct kmm *k, void *entry, uint64_t raw)
+{
+	if (kmm_pt_fmt(k)->entry_size == 4) {
+		__atomic_store_n((uint32_t *)entry, (uint32_t)raw, __ATOMIC_RELEASE);
+	} else if (UINTPTR_MAX > 0xffffffffu) {
+		kmm_entry_store64(entry, raw);
+	} else {
+		kmm_entry_poke((uint32_t *)entry + 1, (uint32_t)(raw >> 32));
+		kmm_entry_poke((uint32_t *)entry, (uint32_t)raw);
+	}
+}
+
 static inline uint64_t kmm_entry_take(const struct kmm *k, void *entry)
 {
 	if (kmm_pt_fmt(k)->entry_size == 4)

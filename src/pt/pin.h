@@ -60,4 +60,11 @@ static inline struct kmm_pte kmm_pt_decode_at(const struct kmm *k, uint64_t raw,
 static inline struct kmm_pte kmm_pt_decode(const struct kmm *k, uint64_t raw) { return kmm_pt_decode_at(k, raw, 0); }
 static inline uint64_t kmm_pt_encode(const struct kmm *k, struct kmm_pte pte) { return kmm_pt_encode_at(k, pte, 0); }
 
+/* A present entry of the last level by parts: what kmm_pt_encode() makes of frame 0, and the frame. All formats keep
+ * the frame's address in place (tests/conformance/pt_formats.c compares). */
+static inline uint64_t kmm_pt_leaf(uint64_t rights, struct kmm_pfn pfn)
+{
+	return rights | (uint64_t)pfn.v << KMM_PAGE_SHIFT;
+}
+
 #endif

@@ -143,6 +143,24 @@ KMM_MUST_CHECK enum kmm_status kmm_pt_window_map(struct kmm *k, struct kmm_kva v
 void kmm_pt_window_unmap(struct kmm *k, struct kmm_kva va, kmm_word nr);
 void kmm_pt_flush_kernel(struct kmm *k, struct kmm_kva start, struct kmm_kva end);
 
+/* Drops this CPU's translation of one page of the kernel half. */
+static inline void kmm_pt_flush_page_here(struct kmm *k, kmm_word va)
+{
+	struct kmm_flush flush = { { 0 }, va, va + KMM_PAGE_SIZE, false };
+
+	k->port->tlb_flush_local(k->port, &flush);
+}
+
+/* Large leaves of windows, on 64-bit machines: 2^order pages at once, aligned to that in both addresses; unmapped
+ * as the same number of slots. Order 0: this machine has none. A place that ever had a table of slots takes
+ * no leaf any more, as the table stays. errors: as kmm_pt_window_map. */
+unsigned kmm_pt_window_large_order(const struct kmm *k);
+bool kmm_pt_window_takes_large(const struct kmm *k, struct kmm_kva va);
+KMM_MUST_CHECK enum kmm_status kmm_pt_window_map_large(struct kmm *k, struct kmm_kva va, struct kmm_pfn first,
+						       uint32_t flags);
+/* For checkers: slots in use in [start, end), and large leaves there. */
+kmm_word kmm_pt_window_count(const struct kmm *k, struct kmm_kva start, struct kmm_kva end, kmm_word *nr_large);
+
 /* Checker: entry counts of tables, their kind and owner, table totals, no entry beyond the physical limit or with a
  * reserved bit, user and kernel entries where they belong, kernel halves equal. Returns violations, writes lines. */
 unsigned kmm_pt_audit(struct kmm *k, struct kmm_sink *out);

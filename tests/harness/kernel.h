@@ -80,6 +80,7 @@ static inline unsigned tier_b_complaints(struct tier_b *t)
 /* Free frames when nothing is cached for reuse: comparable before and after. */
 static inline kmm_word tier_b_free_pages(struct tier_b *t)
 {
+	kmm_vmalloc_purge(t->k);
 	kmm_slab_shrink_all(t->k);
 	kmm_phys_drain(t->k);
 	return kmm_phys_free_pages(t->k);

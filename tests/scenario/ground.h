@@ -21,7 +21,8 @@ struct ground {
 	void (*put)(struct ground *g, struct kmm_mm *mm);
 };
 
-/* Free frames when nothing is cached for reuse: comparable before and after. */
+/* Free frames when nothing is cached for reuse, and the kernel's page tables, which stay once they are made: comparable
+ * before and after. */
 kmm_word ground_free_pages(struct ground *g);
 
 #endif

@@ -6,6 +6,7 @@
 #include "harness/test.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
+#include "kmm/percpu.h"
 #include "kmm/slab.h"
 #include "kmm/vmalloc.h"
 
@@ -19,7 +20,8 @@ struct life {
 	const char *wrong;
 	struct kmm_cache *cache;
 	void *object[3], *pages;
-	void *area, *view;
+	void *area, *large, *view;
+	struct kmm_percpu_handle percpu;
 	struct kmm_page *page, *viewed[2];
 	struct kmm_mm *mm, *child;
 	struct kmm_file file;
@@ -49,10 +51,12 @@ static bool kernel_views(struct life *l)
 	char *view;
 
 	l->area = kmm_vmalloc(l->k, 3 * PAGE, "life");
+	l->large = kmm_vmalloc(l->k, 2 << 20, "life"); /* one block where the machine has large leaves */
+	l->percpu = kmm_percpu_alloc(l->k, 100, 8);
 	l->page = kmm_alloc_cleared_page(l->k, KMM_GFP_HIGHUSER);
 	l->viewed[0] = kmm_alloc_pages(l->k, KMM_GFP_HIGHUSER, 0);
 	l->viewed[1] = kmm_alloc_pages(l->k, KMM_GFP_KERNEL, 0);
-	if (!l->area || !l->page || !l->viewed[0] || !l->viewed[1])
+	if (!l->area || !l->large || !l->percpu.v || !l->page || !l->viewed[0] || !l->viewed[1])
 		return false;
 	memset(l->area, 0x11, 3 * PAGE);
 	l->view = kmm_vmap(l->k, l->viewed, 2, PROT_RW, "life");
@@ -146,8 +150,9 @@ static void fini(struct life *l)
 		kmm_backing_put(&l->file.backing);
 	if (l->view)
 		kmm_vunmap(l->k, l->view);
-	if (l->area)
-		kmm_vfree(l->k, l->area);
+	kmm_vfree(l->k, l->area);
+	kmm_vfree(l->k, l->large);
+	kmm_percpu_free(l->k, l->percpu);
 	for (unsigned i = 0; i < 2; i++)
 		if (l->viewed[i])
 			kmm_free_pages(l->k, l->viewed[i], 0);
@@ -179,6 +184,7 @@ const char *life_run(struct ground *g, const char **wrong)
 			check(&l, false, "the audit found a violation while the life was going on");
 	}
 	fini(&l);
+	kmm_vmalloc_purge(l.k); /* so that the next life asks for frames again */
 	*wrong = l.wrong;
 	return failed;
 }
