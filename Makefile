@@ -7,6 +7,7 @@
 #   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
 #   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
+#   x86_64, x86_64-la57                build/x86_64*     the bare kernel, 4 and 5 levels
 #
 # `make V=1` shows the commands. `make help` lists the targets.
 
@@ -36,7 +37,9 @@ VERSION := 0.1.0
 # --- profiles -------------------------------------------------------------------------------------
 
 HOSTED_PROFILES := hosted asan clang fuzz
-BARE_PROFILES := i386 i386-pae
+BARE_32 := i386 i386-pae
+BARE_64 := x86_64 x86_64-la57
+BARE_PROFILES := $(BARE_32) $(BARE_64)
 PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
 
 WARN := -std=c11 -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef
@@ -44,9 +47,10 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 
 # No host library, no floating point or vector registers, and arguments in registers. -fno-pic because
 # the kernel is linked at a fixed address.
-BARE := -m32 -march=i686 -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -mno-80387 -msoft-float -mregparm=3 \
-	-freg-struct-return -O2 -g
+BARE := -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -mno-80387 -msoft-float -O2 -g
+BARE_M32 := $(BARE) -m32 -march=i686 -mregparm=3 -freg-struct-return
+BARE_M64 := $(BARE) -m64 -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
 CC_asan := clang
@@ -54,6 +58,8 @@ CC_clang := clang
 CC_fuzz := clang
 CC_i386 := gcc
 CC_i386-pae := gcc
+CC_x86_64 := gcc
+CC_x86_64-la57 := gcc
 
 FLAGS_hosted := -O2 -g
 FLAGS_asan := -O1 -g $(SANITIZE)
@@ -62,8 +68,10 @@ FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 # A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
 # compiler can see, so nothing is paid for the generality of the hosted build; VA32 makes addresses and
 # page numbers 32-bit words.
-FLAGS_i386 := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=kmm_fmt_i386
-FLAGS_i386-pae := $(BARE) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
+FLAGS_i386 := $(BARE_M32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=kmm_fmt_i386
+FLAGS_i386-pae := $(BARE_M32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
+FLAGS_x86_64 := $(BARE_M64) -DX86_LEVELS=4 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
+FLAGS_x86_64-la57 := $(BARE_M64) -DX86_LEVELS=5 -DKMM_PIN_FORMAT=kmm_fmt_x86_64_la57
 
 LINK_hosted :=
 LINK_asan := $(SANITIZE)
@@ -76,6 +84,8 @@ OBJ_clang := build/clang
 OBJ_fuzz := build/fuzz-obj
 OBJ_i386 := build/i386
 OBJ_i386-pae := build/i386-pae
+OBJ_x86_64 := build/x86_64
+OBJ_x86_64-la57 := build/x86_64-la57
 
 # --- who may include what -------------------------------------------------------------------------
 # Only the library and its tests see src/; everything else lives on the public headers and its own.
@@ -101,8 +111,10 @@ rwildcard = $(foreach f,$(wildcard $(1)/*),$(if $(wildcard $(f)/.),$(call rwildc
 
 PORT_HOSTED := $(filter-out %_test.c,$(wildcard ports/hosted/*.c))
 PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/32/*.c ports/x86/32/*.S)
+PORT_X86_64 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/64/*.c ports/x86/64/*.S)
 APP_KMM := $(filter-out %_test.c,$(wildcard apps/kmm/*.c))
-APP_OS := $(wildcard apps/os/*.c apps/os/*/*.c)
+APP_OS_64 := apps/os/sig/frame64.c apps/os/sys/x64.c
+APP_OS := $(filter-out $(APP_OS_64),$(wildcard apps/os/*.c apps/os/*/*.c))
 TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
@@ -121,7 +133,8 @@ BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-o
 TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
 
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
-BARE_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
+BARE_SOURCES_32 := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
+BARE_SOURCES_64 := $(KMM_SOURCES) $(PORT_X86_64) $(APP_OS) $(APP_OS_64)
 
 # The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
@@ -131,7 +144,7 @@ BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/ben
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(BARE_PROFILES:%=build/kernel-%.elf)
-TEST_KERNELS := $(BARE_PROFILES:%=build/kernel-test-%.elf)
+TEST_KERNELS := $(BARE_32:%=build/kernel-test-%.elf)
 GUEST := build/debian-i386
 
 # --- targets for people ---------------------------------------------------------------------------
@@ -263,13 +276,15 @@ build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/f
 
 # --- linking, bare --------------------------------------------------------------------------------
 
+# $(1): profile, $(2): 32 or 64
 define kernel_rules
-build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES)) ports/x86/32/kernel.ld
+build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES_$(2))) ports/x86/$(2)/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
-		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
+	$$(Q)$$(CC_$(1)) -m$(2) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+		-Wl,-z,max-page-size=4096 -T ports/x86/$(2)/kernel.ld -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
+$(foreach p,$(BARE_32),$(eval $(call kernel_rules,$(p),32)))
+$(foreach p,$(BARE_64),$(eval $(call kernel_rules,$(p),64)))
 
 # The test kernels. The host's C headers serve them: with 64-bit file positions, and without thread-local variables,
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
@@ -280,7 +295,7 @@ build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES)) ports/x86
 	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot \
 		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(BARE_PROFILES),$(eval $(call test_kernel_rules,$(p))))
+$(foreach p,$(BARE_32),$(eval $(call test_kernel_rules,$(p))))
 
 # --- ring-3 programs for the reference kernel ----------------------------------------------------
 # Static Linux i386 programs, built with the ordinary C library, or (NAME_raw.c) with none at all.
@@ -304,6 +319,7 @@ build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
-	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES) $(BARE_TESTS))) \
+	$(foreach p,$(BARE_32),$(call objs,$(p),$(BARE_SOURCES_32) $(BARE_TESTS))) \
+	$(foreach p,$(BARE_64),$(call objs,$(p),$(BARE_SOURCES_64))) \
 	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ))
 -include $(wildcard $(ALL_OBJS:.o=.d))

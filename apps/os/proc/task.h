@@ -199,6 +199,15 @@ static inline bool abi_64(void)
 	return sizeof(uword) == 8 && current->call_is_64;
 }
 
+/* The same of the program itself, which decides about its signal frames. */
+static inline bool proc_64(const struct proc *proc)
+{
+	return sizeof(uword) == 8 && proc->is_64;
+}
+
+/* Where the addresses of a 64-bit or 32-bit program end; the stack lies below. */
+uint64_t user_end_of(bool is_64);
+
 /* ---- user.c: user memory, always of current's space. 0 or -EFAULT ---- */
 int copy_in(void *to, uword from, size_t len);
 int copy_out(uword to, const void *from, size_t len);

@@ -2,6 +2,14 @@
 /* user.c - user memory, touched only by the core's copy calls. */
 #include "proc/task.h"
 
+/* 32-bit programs have all but the last two pages on a 64-bit kernel, as on Linux. */
+uint64_t user_end_of(bool is_64)
+{
+	const uint64_t end_32_on_64 = 0xffffe000u;
+
+	return is_64 || sizeof(uword) == 4 ? kmm_layout_of(os.k)->user_end : end_32_on_64;
+}
+
 int copy_in(void *to, uword from, size_t len)
 {
 	enum kmm_status status = kmm_copy_in(current->proc->mm, to, kmm_uva(from), len, NULL);

@@ -76,7 +76,7 @@ static void run_handler(struct x86_frame *frame, const struct pending_signal *in
 	sigset during = current->blocked | action.mask;
 
 	settle_restart(frame, &action);
-	if ((abi_64() ? sig_frame_push64 : sig_frame_push32)(frame, info, &action, mask) != 0)
+	if ((proc_64(current->proc) ? sig_frame_push64 : sig_frame_push32)(frame, info, &action, mask) != 0)
 		proc_exit(SIGSEGV); /* no stack to tell it on */
 	current->restore_blocked = false;
 	if (action.flags & (uint32_t)SA_RESETHAND)

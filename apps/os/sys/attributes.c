@@ -152,13 +152,13 @@ sword sys_utimensat(const uword *a)
 sword sys_utimes(const uword *a)
 {
 	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
-	struct linux_timespec32 tv[2]; /* microseconds here */
+	uword tv[4]; /* seconds and microseconds, twice */
 
 	if (a[1]) {
-		if (copy_in(tv, a[1], sizeof(tv)) != 0)
+		if (get_words(tv, a[1], 4) != 0)
 			return -EFAULT;
-		t.atime = (int64_t)tv[0].sec * 1000000000 + tv[0].nsec * 1000ll;
-		t.mtime = (int64_t)tv[1].sec * 1000000000 + tv[1].nsec * 1000ll;
+		t.atime = (int64_t)signed_word(tv[0]) * 1000000000 + (int64_t)signed_word(tv[1]) * 1000;
+		t.mtime = (int64_t)signed_word(tv[2]) * 1000000000 + (int64_t)signed_word(tv[3]) * 1000;
 	}
 	return times_at(AT_FDCWD, a[0], 0, &t);
 }
@@ -166,12 +166,12 @@ sword sys_utimes(const uword *a)
 sword sys_utime(const uword *a)
 {
 	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
-	int32_t sec[2];
+	uword sec[2];
 
 	if (a[1]) {
-		if (copy_in(sec, a[1], sizeof(sec)) != 0)
+		if (get_words(sec, a[1], 2) != 0)
 			return -EFAULT;
-		t = (struct times){ sec[0] * 1000000000ll, sec[1] * 1000000000ll };
+		t = (struct times){ signed_word(sec[0]) * 1000000000ll, signed_word(sec[1]) * 1000000000ll };
 	}
 	return times_at(AT_FDCWD, a[0], 0, &t);
 }
@@ -210,7 +210,7 @@ static sword truncate_fd(uint32_t fd, uint64_t size)
 
 sword sys_truncate(const uword *a)
 {
-	return truncate_path(a[0], (uint64_t)(int32_t)a[1]);
+	return truncate_path(a[0], (uint64_t)signed_word(a[1]));
 }
 
 sword sys_truncate64(const uword *a)
@@ -220,7 +220,7 @@ sword sys_truncate64(const uword *a)
 
 sword sys_ftruncate(const uword *a)
 {
-	return truncate_fd(a[0], (uint64_t)(int32_t)a[1]);
+	return truncate_fd(a[0], (uint64_t)signed_word(a[1]));
 }
 
 sword sys_ftruncate64(const uword *a)

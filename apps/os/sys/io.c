@@ -7,10 +7,6 @@
 
 enum { CHUNK = 16384, MAX_IOV = 1024 };
 
-struct iovec32 {
-	uint32_t base, len;
-};
-
 static bool is_nonblock(const struct open_file *file)
 {
 	return file->flags & O_NONBLOCK;
@@ -78,7 +74,7 @@ sword sys_read(const uword *a)
 
 	if (!file)
 		return -EBADF;
-	return read_to_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos, is_nonblock(file));
+	return read_to_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos, is_nonblock(file));
 }
 
 sword sys_write(const uword *a)
@@ -87,13 +83,13 @@ sword sys_write(const uword *a)
 
 	if (!file)
 		return -EBADF;
-	return write_from_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos);
+	return write_from_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos);
 }
 
 static sword at_offset(const uword *a, bool write)
 {
 	struct open_file *file = file_arg(a[0]);
-	uint64_t pos = (uint64_t)a[4] << 32 | a[3];
+	uint64_t pos = abi_64() ? a[3] : (uint64_t)a[4] << 32 | a[3];
 
 	if (!file)
 		return -EBADF;
@@ -101,8 +97,8 @@ static sword at_offset(const uword *a, bool write)
 		return -EINVAL;
 	if (!file->ops->seekable)
 		return -ESPIPE;
-	return write ? write_from_user(file, a[1], min_u32(a[2], MAX_RW), &pos)
-		     : read_to_user(file, a[1], min_u32(a[2], MAX_RW), &pos, false);
+	return write ? write_from_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &pos)
+		     : read_to_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &pos, false);
 }
 
 sword sys_pread64(const uword *a)
@@ -126,21 +122,22 @@ static sword vector(const uword *a, bool write)
 	if (a[2] > MAX_IOV)
 		return -EINVAL;
 	for (uint32_t i = 0; i < a[2]; i++) {
-		struct iovec32 v;
-		int32_t n;
+		uword v[2]; /* address and length */
+		sword n;
 
-		if (copy_in(&v, a[1] + i * sizeof(v), sizeof(v)) != 0)
-			return done ? (int32_t)done : -EFAULT;
-		if ((int32_t)v.len < 0 || v.len > MAX_RW - done)
-			return done ? (int32_t)done : -EINVAL;
-		if (!v.len)
+		if (get_words(v, a[1] + i * (abi_64() ? 16 : 8), 2) != 0)
+			return done ? (sword)done : -EFAULT;
+		if (signed_word(v[1]) < 0)
+			return done ? (sword)done : -EINVAL;
+		v[1] = min_word(v[1], MAX_RW - done);
+		if (!v[1])
 			continue;
-		n = write ? write_from_user(file, v.base, v.len, &file->pos)
-			  : read_to_user(file, v.base, v.len, &file->pos, is_nonblock(file) || done);
+		n = write ? write_from_user(file, v[0], (uint32_t)v[1], &file->pos)
+			  : read_to_user(file, v[0], (uint32_t)v[1], &file->pos, is_nonblock(file) || done);
 		if (n < 0)
-			return done ? (int32_t)done : n;
+			return done ? (sword)done : n;
 		done += (uint32_t)n;
-		if ((uint32_t)n < v.len)
+		if ((uword)n < v[1])
 			break;
 	}
 	return (int32_t)done;
@@ -177,15 +174,15 @@ static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)
 sword sys_lseek(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
-	int64_t pos = file ? seek(file, (int32_t)a[1], a[2]) : -EBADF;
+	int64_t pos = file ? seek(file, signed_word(a[1]), a[2]) : -EBADF;
 
-	return pos > INT32_MAX ? -EOVERFLOW : (int32_t)pos;
+	return !abi_64() && pos > INT32_MAX ? -EOVERFLOW : (sword)pos;
 }
 
 sword sys_llseek(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
-	int64_t pos = file ? seek(file, (int64_t)((uint64_t)a[1] << 32 | a[2]), a[4]) : -EBADF;
+	int64_t pos = file ? seek(file, (int64_t)((uint64_t)a[1] << 32 | (uint32_t)a[2]), a[4]) : -EBADF;
 
 	return pos < 0 ? (int32_t)pos : copy_out(a[3], &pos, sizeof(pos));
 }
@@ -198,7 +195,7 @@ sword sys_ioctl(const uword *a)
 
 	if (!file)
 		return -EBADF;
-	switch (a[1]) {
+	switch ((uint32_t)a[1]) {
 	case FIOCLEX:
 	case FIONCLEX:
 		current->proc->fds.slot[a[0]].cloexec = a[1] == FIOCLEX;
@@ -260,10 +257,10 @@ static sword sendfile(const uword *a, uint32_t offset_size)
 	if (!in->ops->seekable) /* as on Linux: the source must be a file */
 		return -EINVAL;
 	if (!a[2])
-		return transfer(out, in, &in->pos, min_u32(a[3], MAX_RW));
+		return transfer(out, in, &in->pos, (uint32_t)min_word(a[3], MAX_RW));
 	if (copy_in(&pos, a[2], offset_size) != 0)
 		return -EFAULT;
-	n = transfer(out, in, &pos, min_u32(a[3], MAX_RW));
+	n = transfer(out, in, &pos, (uint32_t)min_word(a[3], MAX_RW));
 	if (n >= 0 && copy_out(a[2], &pos, offset_size) != 0)
 		return -EFAULT;
 	return n;

@@ -242,6 +242,7 @@ sword sys_set_thread_area(const uword *a)
 
 	if (copy_in(&d, a[0], sizeof(d)) != 0)
 		return -EFAULT;
+	x86_tls_save(&current->tls);
 	if (d.entry == 0xffffffffu) {
 		uint32_t i = 0;
 

@@ -168,9 +168,9 @@ static sword select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
 	}
 }
 
-static sword select_user(uint32_t n, const uint32_t sets[3], uint64_t deadline)
+static sword select_user(uint32_t n, const uword sets[3], uint64_t deadline)
 {
-	uint32_t bytes = (n + 31) / 32 * 4;
+	uint32_t bytes = abi_64() ? (n + 63) / 64 * 8 : (n + 31) / 32 * 4;
 	struct fd_sets *s;
 	int32_t ready = 0;
 
@@ -193,33 +193,33 @@ static sword select_user(uint32_t n, const uint32_t sets[3], uint64_t deadline)
 sword sys_select(const uword *a)
 {
 	uint64_t deadline = 0;
-	int32_t tv[2];
+	uword tv[2];
 
 	if (a[4]) {
-		if (copy_in(tv, a[4], sizeof(tv)) != 0)
+		if (get_words(tv, a[4], 2) != 0)
 			return -EFAULT;
-		if (tv[0] < 0 || tv[1] < 0)
+		if (signed_word(tv[0]) < 0 || signed_word(tv[1]) < 0)
 			return -EINVAL;
-		deadline = os_now() + (uint64_t)tv[0] * 1000000000 + (uint64_t)tv[1] * 1000;
+		deadline = os_now() + (uint64_t)(uint32_t)tv[0] * 1000000000 + (uint64_t)tv[1] * 1000;
 	}
 	return select_user(a[0], a + 1, deadline);
 }
 
 sword sys_old_select(const uword *a)
 {
-	uint32_t args[5];
+	uword args[5];
 
-	return copy_in(args, a[0], sizeof(args)) != 0 ? -EFAULT : sys_select(args);
+	return get_words(args, a[0], 5) != 0 ? -EFAULT : sys_select(args);
 }
 
 static sword pselect(const uword *a, bool is64)
 {
-	uint32_t mask[2] = { 0, 0 }; /* pointer and size */
+	uword mask[2] = { 0, 0 }; /* pointer and size */
 	uint64_t deadline;
 	int32_t err = user_deadline(a[4], is64, &deadline);
 
 	if (err == 0 && a[5])
-		err = copy_in(mask, a[5], sizeof(mask));
+		err = get_words(mask, a[5], 2);
 	if (err == 0)
 		err = set_temporary_mask(mask[0]);
 	return err ? err : finish_mask(select_user(a[0], a + 1, deadline));

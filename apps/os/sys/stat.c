@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stat.c - looking at names and files: the stat family, access, readlink, directory listings. */
+#include "abi32.h"
+#include "abi64.h"
 #include "sys/sys.h"
 
 enum { DEVICE = 1, PROC_MAGIC = 0x9fa0 };
@@ -37,12 +39,29 @@ static sword put_stat64(const struct inode *inode, uword to)
 	return copy_out(to, &s, sizeof(s));
 }
 
-/* The older structure, with 32-bit sizes. */
+static sword put_native_stat64(const struct inode *inode, uword to)
+{
+	struct linux64_stat s;
+	uint32_t rest[3];
+
+	s = (struct linux64_stat){
+		.dev = DEVICE, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink, .uid = inode->uid,
+		.gid = inode->gid, .rdev = inode->rdev, .size = (int64_t)size_of(inode), .blksize = KMM_PAGE_SIZE,
+		.blocks = (int64_t)((size_of(inode) + 511) >> 9), .atime = seconds(inode->atime, &rest[0]),
+		.mtime = seconds(inode->mtime, &rest[1]), .ctime = seconds(inode->ctime, &rest[2]),
+	};
+	s.atime_ns = rest[0], s.mtime_ns = rest[1], s.ctime_ns = rest[2];
+	return copy_out(to, &s, sizeof(s));
+}
+
+/* struct stat of the program's size: on i386 the older structure, with 32-bit sizes. */
 static sword put_stat(const struct inode *inode, uword to)
 {
 	struct linux32_stat64 s;
 	struct linux32_stat old;
 
+	if (abi_64())
+		return put_native_stat64(inode, to);
 	fill_stat64(inode, &s);
 	if (s.size > INT32_MAX)
 		return -EOVERFLOW;
@@ -72,7 +91,7 @@ static sword put_statx(const struct inode *inode, uword to)
 	return copy_out(to, &x, sizeof(x));
 }
 
-typedef int32_t (*put_fn)(const struct inode *inode, uword to);
+typedef sword (*put_fn)(const struct inode *inode, uword to);
 
 static sword stat_path(int32_t dirfd, uword path, uint32_t flags, uword to, put_fn put)
 {
@@ -138,6 +157,12 @@ sword sys_fstatat64(const uword *a)
 	return stat_path((int32_t)a[0], a[1], a[3], a[2], put_stat64);
 }
 
+/* newfstatat of x86-64. */
+sword sys_fstatat(const uword *a)
+{
+	return stat_path((int32_t)a[0], a[1], a[3], a[2], put_stat);
+}
+
 sword sys_statx(const uword *a)
 {
 	return stat_path((int32_t)a[0], a[1], a[2], a[4], put_statx);
@@ -166,11 +191,23 @@ static sword put_statfs64(const struct inode *inode, uword to)
 	return copy_out(to, &s, sizeof(s));
 }
 
+static sword put_native_statfs64(const struct linux32_statfs64 *s, uword to)
+{
+	const struct linux64_statfs native = {
+		.type = s->type, .bsize = s->bsize, .blocks = s->blocks, .bfree = s->bfree, .bavail = s->bavail,
+		.namelen = s->namelen, .frsize = s->frsize,
+	};
+
+	return copy_out(to, &native, sizeof(native));
+}
+
 static sword put_statfs(const struct inode *inode, uword to)
 {
 	struct linux32_statfs64 s;
 
 	fill_statfs(inode, &s);
+	if (abi_64())
+		return put_native_statfs64(&s, to);
 	const uint32_t old[16] = { s.type, s.bsize, (uint32_t)s.blocks, (uint32_t)s.bfree, (uint32_t)s.bavail, 0, 0, 0, 0,
 				   s.namelen, s.frsize };
 
@@ -272,7 +309,7 @@ sword sys_getcwd(const uword *a)
 	char *buf = os_alloc(PATH_SIZE);
 	int len = buf ? tree_path(current->proc->cwd, buf, PATH_SIZE) : -ENOMEM;
 
-	if (len >= 0 && (uint32_t)len + 1 > a[1])
+	if (len >= 0 && (uword)len + 1 > a[1])
 		len = -ERANGE;
 	if (len >= 0)
 		len = copy_out(a[0], buf, (uint32_t)len + 1) != 0 ? -EFAULT : len + 1;
