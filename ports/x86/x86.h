@@ -220,12 +220,6 @@ static inline unsigned x86_cpu_id(void)
 
 /* struct x86_frame, the registers at a trap: arch.h. What a handler writes there is what the code resumes with. */
 
-enum x86_trapno; X86_IRQ_BASE + irq; X86_SYSCALL_VECTOR */
-	uint32_t err;    /* error code of the processor, 0 if the trap has none */
-	uint32_t eip, cs, eflags;
-	uint32_t esp, ss;
-};
-
 enum x86_trapno {
 	X86_TRAP_DE = 0,  /* divide error */
 	X86_TRAP_DB = 1,  /* debug: single step, breakpoint registers */

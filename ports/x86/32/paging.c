@@ -16,17 +16,10 @@ typedef uint32_t top_entry;
 #define KERNEL_SLOT (X86_PAGE_OFFSET >> 22)
 #endif
 
-#define MSR_EFER 0xC0000080u
-#define EFER_NXE 0x800u
-
 static void enable_no_execute(void)
 {
-	uint32_t lo, hi;
-
-	if (!KMM_X86_PAE || !x86_cpu_info.nx)
-		return;
-	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(MSR_EFER));
-	__asm__ volatile("wrmsr" : : "a"(lo | EFER_NXE), "d"(hi), "c"(MSR_EFER));
+	if (KMM_X86_PAE && x86_cpu_info.nx)
+		x86_write_msr(X86_MSR_EFER, x86_read_msr(X86_MSR_EFER) | X86_EFER_NXE);
 }
 
 static uint32_t cr4_for_switch(void)
@@ -66,29 +59,7 @@ void x86_paging_enable(uint64_t root_pa)
 	x86_tss_start(cpu, (uint32_t)root_pa);
 }
 
-void x86_load_root(uint64_t root_pa)
+/* boot.S leaves no memory unreachable: the segments reach all of it. */
+void x86_boot_map(void)
 {
-	x86_write_cr3((uint32_t)root_pa);
-}
-
-uint64_t x86_current_root(void)
-{
-	return x86_read_cr3();
-}
-
-void x86_tlb_flush_local(void)
-{
-	x86_write_cr3(x86_read_cr3());
-}
-
-void x86_tlb_flush_all(void)
-{
-	uint32_t cr4 = x86_read_cr4();
-
-	if (!(cr4 & X86_CR4_PGE)) {
-		x86_tlb_flush_local();
-		return;
-	}
-	x86_write_cr4(cr4 & ~X86_CR4_PGE);
-	x86_write_cr4(cr4);
 }

@@ -28,16 +28,7 @@ static uint8_t df_stack[4096] __attribute__((aligned(16)));
 
 enum { TYPE_TSS = 0x89, TYPE_CODE = 0x9a, TYPE_DATA = 0x92, DPL3 = 0x60 };
 enum { GATE_TASK = 0x85, GATE_INTERRUPT = 0x8e };
-enum { GRANULAR_32BIT = 0xc, FLAG_32BIT = 0x4 };
-
-/* Segment descriptor (SDM vol. 3, 3.4.5). type: access byte; flags: G, D/B, L, AVL. */
-static uint64_t descriptor(uint32_t base, uint32_t limit, uint32_t type, uint32_t flags)
-{
-	uint32_t lo = (limit & 0xffff) | base << 16;
-	uint32_t hi = (base >> 16 & 0xff) | type << 8 | (limit & 0xf0000) | flags << 20 | (base & 0xff000000);
-
-	return (uint64_t)hi << 32 | lo;
-}
+enum { GRANULAR_32BIT = 0xc };
 
 static uint64_t gate(uint32_t selector, uint32_t offset, uint32_t type)
 {
@@ -49,12 +40,12 @@ static uint64_t gate(uint32_t selector, uint32_t offset, uint32_t type)
 
 struct x86_table_reg *x86_gdt_build(struct x86_cpu *cpu)
 {
-	cpu->gdt[X86_KERNEL_CS / 8] = descriptor(0, 0xfffff, TYPE_CODE, GRANULAR_32BIT);
-	cpu->gdt[X86_KERNEL_DS / 8] = descriptor(0, 0xfffff, TYPE_DATA, GRANULAR_32BIT);
-	cpu->gdt[X86_USER_CS / 8] = descriptor(0, 0xfffff, TYPE_CODE | DPL3, GRANULAR_32BIT);
-	cpu->gdt[X86_USER_DS / 8] = descriptor(0, 0xfffff, TYPE_DATA | DPL3, GRANULAR_32BIT);
-	cpu->gdt[X86_GDT_TSS] = descriptor((uint32_t)&cpu->tss, sizeof(cpu->tss) - 1, TYPE_TSS, 0);
-	cpu->gdt[X86_GDT_DF_TSS] = descriptor((uint32_t)&cpu->df_tss, sizeof(cpu->df_tss) - 1, TYPE_TSS, 0);
+	cpu->gdt[X86_KERNEL_CS / 8] = x86_descriptor(0, 0xfffff, TYPE_CODE, GRANULAR_32BIT);
+	cpu->gdt[X86_KERNEL_DS / 8] = x86_descriptor(0, 0xfffff, TYPE_DATA, GRANULAR_32BIT);
+	cpu->gdt[X86_USER_CS / 8] = x86_descriptor(0, 0xfffff, TYPE_CODE | DPL3, GRANULAR_32BIT);
+	cpu->gdt[X86_USER_DS / 8] = x86_descriptor(0, 0xfffff, TYPE_DATA | DPL3, GRANULAR_32BIT);
+	cpu->gdt[X86_GDT_TSS] = x86_descriptor((uint32_t)&cpu->tss, sizeof(cpu->tss) - 1, TYPE_TSS, 0);
+	cpu->gdt[X86_GDT_DF_TSS] = x86_descriptor((uint32_t)&cpu->df_tss, sizeof(cpu->df_tss) - 1, TYPE_TSS, 0);
 	gdt_reg.limit = sizeof(cpu->gdt) - 1;
 	gdt_reg.base = (uint32_t)cpu->gdt;
 	return &gdt_reg;
@@ -85,7 +76,7 @@ void x86_tss_start(struct x86_cpu *cpu, uint32_t root_pa)
 	idt[X86_TRAP_DF] = gate(X86_GDT_DF_TSS * 8, 0, GATE_TASK);
 }
 
-void x86_idt_build(void)
+static void idt_build(void)
 {
 	for (unsigned i = 0; i < X86_NR_STUBS_ASM; i++)
 		idt[i] = gate(X86_KERNEL_CS, x86_stubs[i], GATE_INTERRUPT);
@@ -101,6 +92,12 @@ void x86_idt_load(void)
 	__asm__ volatile("lidt %0" : : "m"(reg));
 }
 
+void x86_tables_start(void)
+{
+	idt_build();
+	x86_idt_load();
+}
+
 void x86_set_kernel_stack(void *stack_top)
 {
 	x86_this_cpu()->tss.esp0 = (uint32_t)stack_top;
@@ -114,24 +111,10 @@ void x86_tls_load(const struct x86_tls *tls)
 		gdt[X86_TLS_MIN + i] = tls->desc[i];
 }
 
-uint64_t x86_tls_descriptor(uint32_t base, uint32_t limit, uint32_t flags)
+/* Nothing of a task's segments is in the processor only. */
+void x86_tls_save(struct x86_tls *tls)
 {
-	uint32_t type = 0x70; /* code or data segment, DPL 3, not marked present yet */
-	uint32_t attr = 0;
-
-	if (!(flags & X86_UDESC_READ_EXEC_ONLY))
-		type |= 2;
-	type |= (flags & X86_UDESC_CONTENTS) << 1;
-	type |= 1; /* accessed, so that the processor need not write the table */
-	if (!(flags & X86_UDESC_NOT_PRESENT))
-		type |= 0x80;
-	if (flags & X86_UDESC_32BIT)
-		attr |= FLAG_32BIT;
-	if (flags & X86_UDESC_LIMIT_IN_PAGES)
-		attr |= 8;
-	if (flags & X86_UDESC_USEABLE)
-		attr |= 1;
-	return descriptor(base, limit, type, attr);
+	(void)tls;
 }
 
 /* Runs in the double fault task: the interrupted registers are in the TSS of the task that broke. */

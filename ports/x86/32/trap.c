@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trap.c - the part of trap handling that is not the kernel's: faults on the way back to ring 3, interrupts
- * acknowledged and counted, panics with registers, and threads.
+ * trap.c - the part of trap handling that is particular to this width: faults on the way back to ring 3, frames, and new
+ * threads.
  *
  * A trap from ring 3 never passes here; entry.S calls the kernel's handler at once. A trap inside the kernel does:
  * the way out may fault on values that ring 3 supplied, and that must become ring 3's fault, not a panic.
  */
 #include "32/cpu.h"
-
-static void ops_missing(struct x86_frame *frame)
-{
-	x86_panic_frame(frame, "trap before the kernel registered its handlers");
-}
-
-static void irq_missing(struct x86_frame *frame, int irq)
-{
-	(void)irq;
-	ops_missing(frame);
-}
-
-struct x86_ops x86_active_ops = { ops_missing, irq_missing, ops_missing };
-
-void x86_set_ops(const struct x86_ops *ops)
-{
-	x86_active_ops = *ops;
-}
 
 static bool is_segment_pop(uint32_t eip)
 {
@@ -59,17 +41,13 @@ void x86_kernel_trap(struct x86_frame *frame)
 	x86_active_ops.trap(frame);
 }
 
-void x86_irq_entry(struct x86_frame *frame)
+void x86_frame_start(struct x86_frame *frame, x86_word ip, x86_word sp, bool is_32)
 {
-	int irq = (int)frame->trapno - X86_IRQ_BASE;
-
-	if (!x86_pic_ack(irq))
-		return;
-	if (irq == 0)
-		x86_clock_tick();
-	if (irq == 4)
-		x86_serial_poll();
-	x86_active_ops.irq(frame, irq);
+	(void)is_32;
+	*frame = (struct x86_frame){
+		.ds = X86_USER_DS, .es = X86_USER_DS, .cs = X86_USER_CS, .ss = X86_USER_DS, .eflags = 0x202,
+		.eip = ip, .esp = sp,
+	};
 }
 
 void x86_frame_sanitize(struct x86_frame *frame)
@@ -101,14 +79,4 @@ struct x86_context *x86_context_make(void *top, void (*entry)(void *arg), void *
 
 	*c = (struct x86_context){ .esi = (uint32_t)arg, .ebx = (uint32_t)entry, .eip = (uint32_t)x86_context_start };
 	return c;
-}
-
-void x86_context_returned(void)
-{
-	x86_panic("a kernel thread returned from its entry function");
-}
-
-void x86_idle(void)
-{
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
 }

@@ -6,7 +6,7 @@
  * The counter's rate is measured once at boot against PIT channel 2. A host that takes the processor away during a
  * measurement makes it too long, never too short, so the shortest of a few is right. ns = cycles * mult / 2^SHIFT.
  */
-#include "32/cpu.h"
+#include "common/cpu.h"
 
 enum { PIT_CH0 = 0x40, PIT_CH2 = 0x42, PIT_MODE = 0x43, PORT_B = 0x61 };
 enum { PORT_B_GATE2 = 0x01, PORT_B_SPEAKER = 0x02, PORT_B_OUT2 = 0x20 };

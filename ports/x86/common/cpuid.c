@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cpuid.c - what this processor is and can do (Intel SDM vol. 2, CPUID; AMD vol. 3, appendix E). */
-#include "32/cpu.h"
+#include "common/cpu.h"
 
 struct x86_cpu_info x86_cpu_info;
 
@@ -40,6 +40,34 @@ static void read_brand(struct x86_cpu_info *info)
 	info->brand[48] = 0;
 }
 
+static void read_structured(struct x86_cpu_info *info, uint32_t max_basic)
+{
+	struct regs r;
+
+	if (max_basic < 7)
+		return;
+	r = cpuid(7);
+	info->smep = r.ebx >> 7 & 1;
+	info->smap = r.ebx >> 20 & 1;
+	info->umip = r.ecx >> 2 & 1;
+	info->la57 = r.ecx >> 16 & 1;
+}
+
+static void read_extended(struct x86_cpu_info *info, uint32_t max_extended)
+{
+	struct regs r;
+
+	info->virt_bits = 32;
+	if (max_extended >= 0x80000001u) {
+		r = cpuid(0x80000001u);
+		info->nx = r.edx >> 20 & 1;
+		info->gib_pages = r.edx >> 26 & 1;
+		info->long_mode = r.edx >> 29 & 1;
+	}
+	if (max_extended >= 0x80000008u && info->long_mode)
+		info->virt_bits = cpuid(0x80000008u).eax >> 8 & 0xff;
+}
+
 /* CPUID 80000008h, else what the paging modes imply. */
 static uint8_t physical_width(const struct x86_cpu_info *info, uint32_t max_extended)
 {
@@ -54,7 +82,7 @@ void x86_cpu_detect(void)
 {
 	struct x86_cpu_info *info = &x86_cpu_info;
 	struct regs r = cpuid(0);
-	uint32_t max_extended = cpuid(0x80000000u).eax;
+	uint32_t max_basic = r.eax, max_extended = cpuid(0x80000000u).eax;
 
 	memcpy(info->vendor, &r.ebx, 4);
 	memcpy(info->vendor + 4, &r.edx, 4);
@@ -70,11 +98,13 @@ void x86_cpu_detect(void)
 	info->fxsr = r.edx >> 24 & 1;
 	info->sse = r.edx >> 25 & 1;
 	info->sse2 = r.edx >> 26 & 1;
+	info->pcid = r.ecx >> 17 & 1;
+	info->rdrand = r.ecx >> 30 & 1;
 	info->hypervisor = r.ecx >> 31;
 	if (max_extended < 0x80000000u || max_extended > 0x800000ffu)
 		max_extended = 0;
-	if (max_extended >= 0x80000001u)
-		info->nx = cpuid(0x80000001u).edx >> 20 & 1;
+	read_structured(info, max_basic);
+	read_extended(info, max_extended);
 	if (max_extended >= 0x80000004u)
 		read_brand(info);
 	info->phys_bits = physical_width(info, max_extended);

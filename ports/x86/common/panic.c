@@ -4,7 +4,7 @@
  *
  * A panic inside a panic goes straight to the exit, so a broken console cannot hang the machine.
  */
-#include "32/cpu.h"
+#include "common/cpu.h"
 
 enum { DEBUG_EXIT_PORT = 0x501 };
 

@@ -3,7 +3,7 @@
  * pic.c - the two 8259 interrupt controllers, remapped to vectors 32..47. Lines start masked. An interrupt is
  * acknowledged before its handler runs, since a handler may switch to another thread and come back much later.
  */
-#include "32/cpu.h"
+#include "common/cpu.h"
 
 enum { MASTER = 0x20, SLAVE = 0xa0, COMMAND = 0, DATA = 1, CASCADE_LINE = 2 };
 enum { EOI_SPECIFIC = 0x60, READ_IN_SERVICE = 0x0b };

@@ -5,7 +5,7 @@
  * One processor: there are never others to flush. wait and wake belong to the scheduler of the kernel on top, which
  * fills them in before it starts the core; log may be replaced as well.
  */
-#include "32/cpu.h"
+#include "common/cpu.h"
 #include "kmm/port.h"
 
 /* Above this many pages one full flush is cheaper than single ones. */
@@ -91,16 +91,16 @@ static void hook_activate_space(struct kmm_port *port, struct kmm_paddr root)
 }
 
 /* The registers may be a program's: see frame.S. Only a set TS must be cleared, and set again. */
-static uint32_t sse_begin(void)
+static x86_word sse_begin(void)
 {
-	uint32_t cr0 = x86_read_cr0();
+	x86_word cr0 = x86_read_cr0();
 
 	if (cr0 & X86_CR0_TS)
 		__asm__ volatile("clts" : : : "memory");
 	return cr0;
 }
 
-static void sse_end(uint32_t cr0)
+static void sse_end(x86_word cr0)
 {
 	if (cr0 & X86_CR0_TS)
 		x86_write_cr0(cr0);
@@ -109,7 +109,7 @@ static void sse_end(uint32_t cr0)
 static void hook_zero_frame(struct kmm_port *port, void *ptr)
 {
 	uint32_t flags = x86_irq_save();
-	uint32_t cr0 = sse_begin();
+	x86_word cr0 = sse_begin();
 
 	(void)port;
 	x86_zero_frame_sse(ptr);
@@ -120,7 +120,7 @@ static void hook_zero_frame(struct kmm_port *port, void *ptr)
 static void hook_copy_frame(struct kmm_port *port, void *to, const void *from)
 {
 	uint32_t flags = x86_irq_save();
-	uint32_t cr0 = sse_begin();
+	x86_word cr0 = sse_begin();
 
 	(void)port;
 	x86_copy_frame_sse(to, from);

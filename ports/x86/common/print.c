@@ -15,7 +15,7 @@ struct spec {
 	unsigned width;
 	char pad;
 	bool left;
-	unsigned longs; /* number of l; 2 is a 64-bit argument */
+	unsigned longs; /* number of l or z; 2 is a long long */
 	size_t most;    /* characters of a string */
 };
 
@@ -112,7 +112,7 @@ static const char *parse_spec(const char *p, struct spec *s, va_list *ap)
 	if (*p == '.')
 		p = parse_precision(p + 1, s, ap);
 	for (; *p == 'l' || *p == 'z'; p++)
-		s->longs += *p == 'l';
+		s->longs++;
 	if (s->left)
 		s->pad = ' ';
 	return p;
@@ -133,13 +133,15 @@ static void format(struct out *o, const char *p, va_list *ap)
 		switch (*p) {
 		case 'd':
 		case 'i':
-			d = s.longs == 2 ? va_arg(*ap, long long) : va_arg(*ap, long);
+			d = s.longs == 2 ? va_arg(*ap, long long) : s.longs ? va_arg(*ap, long) : va_arg(*ap, int);
 			put_number(o, d < 0 ? 0 - (uint64_t)d : (uint64_t)d, d < 0, 10, 'a', &s);
 			break;
 		case 'u':
 		case 'x':
 		case 'X':
-			u = s.longs == 2 ? va_arg(*ap, unsigned long long) : va_arg(*ap, unsigned long);
+			u = s.longs == 2 ? va_arg(*ap, unsigned long long)
+			    : s.longs   ? va_arg(*ap, unsigned long)
+					: va_arg(*ap, unsigned int);
 			put_number(o, u, false, *p == 'u' ? 10 : 16, *p == 'X' ? 'A' : 'a', &s);
 			break;
 		case 'p':
@@ -160,7 +162,7 @@ static void format(struct out *o, const char *p, va_list *ap)
 	}
 }
 
-_Static_assert(sizeof(long) == sizeof(int) && sizeof(long) == sizeof(size_t), "%d and %ld read the same argument");
+_Static_assert(sizeof(long) == sizeof(size_t), "%zu and %lu read the same argument");
 
 int x86_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 {

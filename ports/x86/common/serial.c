@@ -6,7 +6,7 @@
  * console goes into a ring by interrupt 4; the reader polls the device as well, so that it works with interrupts off.
  * A port that does not exist reads as all ones and keeps no scratch value; writes to it are dropped.
  */
-#include "32/cpu.h"
+#include "common/cpu.h"
 
 enum { COM1 = 0x3f8, COM2 = 0x2f8 };
 enum { REG_DATA = 0, REG_IER = 1, REG_FCR = 2, REG_LCR = 3, REG_MCR = 4, REG_LSR = 5, REG_SCRATCH = 7 };

@@ -5,13 +5,21 @@
  */
 #include "x86.h"
 
+#ifdef __x86_64__
+#define MOVS_WORD "rep movsq"
+#define STOS_WORD "rep stosq"
+#else
+#define MOVS_WORD "rep movsl"
+#define STOS_WORD "rep stosl"
+#endif
+
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
 	void *d = to;
-	size_t words = n / 4;
+	size_t words = n / sizeof(x86_word);
 
-	__asm__ volatile("rep movsl" : "+D"(d), "+S"(from), "+c"(words) : : "memory");
-	n &= 3;
+	__asm__ volatile(MOVS_WORD : "+D"(d), "+S"(from), "+c"(words) : : "memory");
+	n %= sizeof(x86_word);
 	__asm__ volatile("rep movsb" : "+D"(d), "+S"(from), "+c"(n) : : "memory");
 	return to;
 }
@@ -39,11 +47,11 @@ void *memmove(void *to, const void *from, size_t n)
 void *memset(void *to, int byte, size_t n)
 {
 	void *d = to;
-	uint32_t pattern = (uint8_t)byte * 0x01010101u;
-	size_t words = n / 4;
+	x86_word pattern = (uint8_t)byte * ((x86_word)-1 / 255);
+	size_t words = n / sizeof(x86_word);
 
-	__asm__ volatile("rep stosl" : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
-	n &= 3;
+	__asm__ volatile(STOS_WORD : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
+	n %= sizeof(x86_word);
 	__asm__ volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(pattern) : "memory");
 	return to;
 }

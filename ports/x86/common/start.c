@@ -3,12 +3,12 @@
  * start.c - first C code: bring up what the port owns in the order in which each part can report trouble about the
  * next, then hand over to the kernel.
  */
-#include "32/cpu.h"
+#include "common/cpu.h"
 
 /* FPU state is kept only in the form that FXSAVE writes (x86.h); every processor since 1999 has it. */
 static void fpu_start(void)
 {
-	uint32_t cr0 = x86_read_cr0() & ~X86_CR0_EM;
+	x86_word cr0 = x86_read_cr0() & ~X86_CR0_EM;
 
 	if (!x86_cpu_info.fxsr)
 		x86_panic("the processor lacks FXSAVE");
@@ -21,13 +21,13 @@ static void fpu_start(void)
 void x86_boot_main(uint32_t magic, uint32_t info_pa)
 {
 	x86_serial_init();
-	x86_idt_build();
-	x86_idt_load();
+	x86_tables_start();
 	x86_cpu_detect();
 	fpu_start();
 	x86_pic_init();
 	x86_clock_init();
-	x86_multiboot_read(magic, info_pa);
+	x86_boot_read(magic, info_pa);
+	x86_boot_map();
 	kernel_main();
 	x86_panic("kernel_main() returned");
 }

@@ -2,25 +2,41 @@
 /*
  * fpu.c - x87 and SSE state of ring 3 programs, switched lazily.
  *
- * Invariant: CR0.TS is clear exactly when the registers belong to the running task (fpu_owner == fpu_current, not
+ * Invariant: CR0.TS is clear exactly when the registers belong to the running task (owner == current, not
  * NULL). Otherwise the first use traps with #NM, and x86_fpu_trap() swaps the states. The kernel itself uses no FPU
- * registers but in the frame helpers of common/frame.S, which put back what they touch.
+ * registers but in the frame helpers of frame.S, which put back what they touch.
  */
-#include "32/cpu.h"
+#include "common/cpu.h"
+
+#ifdef __x86_64__
+#define FXSAVE "fxsave64"
+#define FXRSTOR "fxrstor64"
+#else
+#define FXSAVE "fxsave"
+#define FXRSTOR "fxrstor"
+#endif
+
+/* Used by its own processor only, with interrupts off. */
+struct fpu_cpu {
+	struct x86_fpu *owner;   /* whose state the registers hold; NULL: nobody's */
+	struct x86_fpu *current; /* whose state the running task wants; NULL: it has none */
+};
+
+static struct fpu_cpu fpu_cpus[X86_NR_CPUS];
 
 void *x86_fpu_image(struct x86_fpu *fpu)
 {
-	return (void *)(((uint32_t)fpu->raw + 15) & ~15u);
+	return (void *)(((uintptr_t)fpu->raw + 15) & ~(uintptr_t)15);
 }
 
 static void registers_to(struct x86_fpu *fpu)
 {
-	__asm__ volatile("fxsave (%0)" : : "r"(x86_fpu_image(fpu)) : "memory");
+	__asm__ volatile(FXSAVE " (%0)" : : "r"(x86_fpu_image(fpu)) : "memory");
 }
 
 static void registers_from(struct x86_fpu *fpu)
 {
-	__asm__ volatile("fxrstor (%0)" : : "r"(x86_fpu_image(fpu)) : "memory");
+	__asm__ volatile(FXRSTOR " (%0)" : : "r"(x86_fpu_image(fpu)) : "memory");
 }
 
 static void set_ts(void)
@@ -47,11 +63,11 @@ void x86_fpu_init(struct x86_fpu *fpu)
 
 void x86_fpu_switch(struct x86_fpu *fpu)
 {
-	struct x86_cpu *cpu = x86_this_cpu();
-	bool had = cpu->fpu_current && cpu->fpu_current == cpu->fpu_owner;
-	bool has = fpu && fpu == cpu->fpu_owner;
+	struct fpu_cpu *cpu = &fpu_cpus[x86_cpu_id()];
+	bool had = cpu->current && cpu->current == cpu->owner;
+	bool has = fpu && fpu == cpu->owner;
 
-	cpu->fpu_current = fpu;
+	cpu->current = fpu;
 	if (has && !had)
 		clear_ts();
 	else if (had && !has)
@@ -60,10 +76,10 @@ void x86_fpu_switch(struct x86_fpu *fpu)
 
 void x86_fpu_sync(struct x86_fpu *fpu)
 {
-	struct x86_cpu *cpu = x86_this_cpu();
-	bool live = cpu->fpu_current == fpu;
+	struct fpu_cpu *cpu = &fpu_cpus[x86_cpu_id()];
+	bool live = cpu->current == fpu;
 
-	if (cpu->fpu_owner != fpu)
+	if (cpu->owner != fpu)
 		return;
 	if (!live)
 		clear_ts();
@@ -74,11 +90,11 @@ void x86_fpu_sync(struct x86_fpu *fpu)
 
 void x86_fpu_forget(struct x86_fpu *fpu)
 {
-	struct x86_cpu *cpu = x86_this_cpu();
+	struct fpu_cpu *cpu = &fpu_cpus[x86_cpu_id()];
 
-	if (cpu->fpu_owner != fpu)
+	if (cpu->owner != fpu)
 		return;
-	cpu->fpu_owner = NULL;
+	cpu->owner = NULL;
 	set_ts();
 }
 
@@ -91,15 +107,15 @@ void x86_fpu_copy(struct x86_fpu *to, struct x86_fpu *from)
 
 void x86_fpu_trap(struct x86_frame *frame)
 {
-	struct x86_cpu *cpu = x86_this_cpu();
+	struct fpu_cpu *cpu = &fpu_cpus[x86_cpu_id()];
 
-	if (!cpu->fpu_current)
+	if (!cpu->current)
 		x86_panic_frame(frame, "floating point used by a task without floating point state");
 	clear_ts();
-	if (cpu->fpu_owner == cpu->fpu_current)
+	if (cpu->owner == cpu->current)
 		return;
-	if (cpu->fpu_owner)
-		registers_to(cpu->fpu_owner);
-	registers_from(cpu->fpu_current);
-	cpu->fpu_owner = cpu->fpu_current;
+	if (cpu->owner)
+		registers_to(cpu->owner);
+	registers_from(cpu->current);
+	cpu->owner = cpu->current;
 }

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* cpu.h - the calls between the port's own files, and the control registers, in both widths. Not for the kernel on top. */
+#ifndef KMM_PORTS_X86_COMMON_CPU_H
+#define KMM_PORTS_X86_COMMON_CPU_H
+
+#include "x86.h"
+
+#define X86_NR_CPUS 1
+
+extern struct x86_ops x86_active_ops;
+extern bool x86_paging_on;
+
+/* 32/ or 64/: descriptor tables as far as they can be loaded at once; memory that boot.S left unmapped. */
+void x86_tables_start(void);
+void x86_boot_map(void);
+
+/* from entry.S and boot.S */
+void x86_boot_main(uint32_t magic, uint32_t info_pa);
+void x86_kernel_trap(struct x86_frame *frame);
+void x86_irq_entry(struct x86_frame *frame);
+void x86_fpu_trap(struct x86_frame *frame);
+void x86_context_returned(void);
+extern const x86_word x86_stubs[];
+void x86_context_start(void);
+
+/* common/ */
+void x86_cpu_detect(void);
+void x86_serial_init(void);
+void x86_serial_poll(void);
+void x86_serial_drain(void);
+void x86_clock_init(void);
+void x86_clock_tick(void);
+void x86_pic_init(void);
+bool x86_pic_ack(int irq);
+uint64_t x86_descriptor(uint32_t base, uint32_t limit, uint32_t type, uint32_t flags);
+
+/* Boot data. Fill x86_boot from what the loader left at info_pa; multiboot and pvh are told apart by magic. */
+#define X86_MULTIBOOT_MAGIC 0x2BADB002u
+#define X86_PVH_MAGIC 0x336ec578u
+void x86_boot_read(uint32_t magic, uint32_t info_pa);
+void x86_multiboot_read(uint32_t info_pa);
+void x86_pvh_read(uint32_t info_pa);
+void x86_boot_add_range(uint64_t base, uint64_t size, uint32_t type);
+void x86_boot_add_module(uint64_t start, uint64_t end);
+void x86_boot_set_cmdline(const char *text);
+/* Frames that the port itself took out of RAM: [start, end), at most once. */
+void x86_boot_took(uint64_t start, uint64_t end);
+
+static inline x86_word x86_read_cr0(void)
+{
+	x86_word v;
+	__asm__ volatile("mov %%cr0, %0" : "=r"(v));
+	return v;
+}
+static inline void x86_write_cr0(x86_word v)
+{
+	__asm__ volatile("mov %0, %%cr0" : : "r"(v) : "memory");
+}
+static inline x86_word x86_read_cr3(void)
+{
+	x86_word v;
+	__asm__ volatile("mov %%cr3, %0" : "=r"(v));
+	return v;
+}
+static inline void x86_write_cr3(x86_word v)
+{
+	__asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
+}
+static inline x86_word x86_read_cr4(void)
+{
+	x86_word v;
+	__asm__ volatile("mov %%cr4, %0" : "=r"(v));
+	return v;
+}
+static inline void x86_write_cr4(x86_word v)
+{
+	__asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory");
+}
+static inline uint64_t x86_read_msr(uint32_t msr)
+{
+	uint32_t lo, hi;
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return (uint64_t)hi << 32 | lo;
+}
+static inline void x86_write_msr(uint32_t msr, uint64_t v)
+{
+	__asm__ volatile("wrmsr" : : "a"((uint32_t)v), "d"((uint32_t)(v >> 32)), "c"(msr) : "memory");
+}
+
+#define X86_CR0_MP 0x00000002u
+#define X86_CR0_EM 0x00000004u
+#define X86_CR0_TS 0x00000008u
+#define X86_CR0_NE 0x00000020u
+#define X86_CR0_WP 0x00010000u
+#define X86_CR0_AM 0x00040000u
+#define X86_CR0_NW 0x20000000u
+#define X86_CR0_CD 0x40000000u
+#define X86_CR0_PG 0x80000000u
+#define X86_CR4_PSE 0x010u
+#define X86_CR4_PAE 0x020u
+#define X86_CR4_PGE 0x080u
+#define X86_CR4_OSFXSR 0x200u
+#define X86_CR4_OSXMMEXCPT 0x400u
+#define X86_CR4_UMIP 0x800u
+#define X86_CR4_SMEP 0x100000u
+#define X86_CR4_SMAP 0x200000u
+#define X86_MSR_EFER 0xC0000080u
+#define X86_EFER_NXE 0x800u
+
+#endif

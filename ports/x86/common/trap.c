@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* trap.c - the kernel's handlers, interrupts acknowledged and counted on their way to them, and idling. */
+#include "common/cpu.h"
+
+static void ops_missing(struct x86_frame *frame)
+{
+	x86_panic_frame(frame, "trap before the kernel registered its handlers");
+}
+
+static void irq_missing(struct x86_frame *frame, int irq)
+{
+	(void)irq;
+	ops_missing(frame);
+}
+
+struct x86_ops x86_active_ops = { ops_missing, irq_missing, ops_missing };
+
+void x86_set_ops(const struct x86_ops *ops)
+{
+	x86_active_ops = *ops;
+}
+
+void x86_irq_entry(struct x86_frame *frame)
+{
+	int irq = (int)frame->trapno - X86_IRQ_BASE;
+
+	if (!x86_pic_ack(irq))
+		return;
+	if (irq == 0)
+		x86_clock_tick();
+	if (irq == 4)
+		x86_serial_poll();
+	x86_active_ops.irq(frame, irq);
+}
+
+void x86_context_returned(void)
+{
+	x86_panic("a kernel thread returned from its entry function");
+}
+
+void x86_idle(void)
+{
+	__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
