@@ -7,7 +7,8 @@
 #   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
 #   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
-#   x86_64, x86_64-la57                build/x86_64*     the bare kernel, 4 and 5 levels
+#   x86_64    gcc, freestanding        build/x86_64      the bare kernel, 4-level page tables
+#   x86_64-la57                        build/x86_64-la57 the same, 5-level page tables
 #
 # `make V=1` shows the commands. `make help` lists the targets.
 
@@ -37,20 +38,21 @@ VERSION := 0.1.0
 # --- profiles -------------------------------------------------------------------------------------
 
 HOSTED_PROFILES := hosted asan clang fuzz
-BARE_32 := i386 i386-pae
-BARE_64 := x86_64 x86_64-la57
-BARE_PROFILES := $(BARE_32) $(BARE_64)
+BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
+# The bare profiles that the reference kernel, and the test kernel, are built for.
+KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
+TEST_KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
 PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
 
 WARN := -std=c11 -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-# No host library, no floating point or vector registers, and arguments in registers. -fno-pic because
-# the kernel is linked at a fixed address.
-BARE := -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -mno-sse -mno-mmx -mno-80387 -msoft-float -O2 -g
-BARE_M32 := $(BARE) -m32 -march=i686 -mregparm=3 -freg-struct-return
-BARE_M64 := $(BARE) -m64 -mcmodel=kernel -mno-red-zone
+# No host library, no floating point or vector registers. -fno-pic because the kernel is linked at a fixed address.
+# 32-bit: arguments in registers. 64-bit: interrupts use the stack of the code they interrupt, so no red zone.
+BARE := -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-mno-sse -mno-mmx -mno-80387 -msoft-float -O2 -g
+BARE_32 := -m32 -march=i686 $(BARE) -mregparm=3 -freg-struct-return
+BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
 CC_asan := clang
@@ -68,10 +70,20 @@ FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 # A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
 # compiler can see, so nothing is paid for the generality of the hosted build; VA32 makes addresses and
 # page numbers 32-bit words.
-FLAGS_i386 := $(BARE_M32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=kmm_fmt_i386
-FLAGS_i386-pae := $(BARE_M32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
-FLAGS_x86_64 := $(BARE_M64) -DX86_LEVELS=4 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
-FLAGS_x86_64-la57 := $(BARE_M64) -DX86_LEVELS=5 -DKMM_PIN_FORMAT=kmm_fmt_x86_64_la57
+FLAGS_i386 := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=kmm_fmt_i386
+FLAGS_i386-pae := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
+FLAGS_x86_64 := $(BARE_64) -DX86_LEVELS=4 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
+FLAGS_x86_64-la57 := $(BARE_64) -DX86_LEVELS=5 -DKMM_PIN_FORMAT=kmm_fmt_x86_64_la57
+
+# What a bare profile is to the port: a folder, and how to link.
+WIDTH_i386 := 32
+WIDTH_i386-pae := 32
+WIDTH_x86_64 := 64
+WIDTH_x86_64-la57 := 64
+BARE_LINK_32 := -m32
+BARE_LINK_64 := -m64 -Wl,-z,max-page-size=4096
+bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
+	-T ports/x86/$(WIDTH_$(1))/kernel.ld
 
 LINK_hosted :=
 LINK_asan := $(SANITIZE)
@@ -103,18 +115,21 @@ path_flags = -Iinclude $(strip \
 	$(if $(filter apps/os/%,$(1)),-Iports/x86 -Iapps/os,\
 	$(if $(filter apps/kmm/%,$(1)),$(HOST_POSIX) -Iapps/kmm,\
 	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench,\
-	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz)))))))))))))
+	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz $(if $(filter $(FUZZ_OS),$(1)),-Iports/x86 -Iapps/os))))))))))))))
 
 # --- sources --------------------------------------------------------------------------------------
 
 rwildcard = $(foreach f,$(wildcard $(1)/*),$(if $(wildcard $(f)/.),$(call rwildcard,$(f),$(2)),$(filter $(2),$(f))))
 
 PORT_HOSTED := $(filter-out %_test.c,$(wildcard ports/hosted/*.c))
-PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/32/*.c ports/x86/32/*.S)
-PORT_X86_64 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/64/*.c ports/x86/64/*.S)
+PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/32/*.c ports/x86/32/*.S)
+PORT_X86_64 := $(wildcard ports/x86/common/*.c ports/x86/64/*.c ports/x86/64/*.S)
+port_x86 = $(PORT_X86_$(WIDTH_$(1)))
 APP_KMM := $(filter-out %_test.c,$(wildcard apps/kmm/*.c))
+# Parts of the reference kernel that only 64-bit builds have.
 APP_OS_64 := apps/os/sig/frame64.c apps/os/sys/x64.c
 APP_OS := $(filter-out $(APP_OS_64),$(wildcard apps/os/*.c apps/os/*/*.c))
+app_os = $(APP_OS) $(APP_OS_$(WIDTH_$(1)))
 TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
@@ -125,16 +140,17 @@ BENCH := $(wildcard bench/*.c)
 BENCH_COMMON := $(wildcard bench/common/*.c bench/peers/*.c)
 BENCH_GUEST := $(wildcard bench/guest/*.c)
 FUZZ := $(wildcard fuzz/*.c)
+# Targets that are about files of the reference kernel, and those files.
+FUZZ_OS := fuzz/elf.c fuzz/cpio.c fuzz/os/kernel.c
+FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode.c walk.c) apps/os/lib.c fuzz/os/kernel.c
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
 # running kernel's own memory (tests/bare).
 BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
 	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
-TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(PORT_X86_32) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
+TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
 
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
-BARE_SOURCES_32 := $(KMM_SOURCES) $(PORT_X86_32) $(APP_OS)
-BARE_SOURCES_64 := $(KMM_SOURCES) $(PORT_X86_64) $(APP_OS) $(APP_OS_64)
 
 # The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
@@ -143,8 +159,8 @@ USER_BINS := $(USER:tests/user/%.c=build/user/%)
 BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
-KERNELS := $(BARE_PROFILES:%=build/kernel-%.elf)
-TEST_KERNELS := $(BARE_32:%=build/kernel-test-%.elf)
+KERNELS := $(KERNEL_PROFILES:%=build/kernel-%.elf)
+TEST_KERNELS := $(TEST_KERNEL_PROFILES:%=build/kernel-test-%.elf)
 GUEST := build/debian-i386
 
 # --- targets for people ---------------------------------------------------------------------------
@@ -270,32 +286,29 @@ build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(POR
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
 
+build/fuzz/elf build/fuzz/cpio: $(call objs,fuzz,$(FUZZ_OS_KERNEL))
 build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/fuzz-obj/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
-	$(Q)$(CC_fuzz) $(LINK_fuzz) -o $@ $^ -pthread
+	$(Q)$(CC_fuzz) $(LINK_fuzz) -o $@ $(filter %.o,$^) $(filter %.a,$^) -pthread
 
 # --- linking, bare --------------------------------------------------------------------------------
 
-# $(1): profile, $(2): 32 or 64
 define kernel_rules
-build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES_$(2))) ports/x86/$(2)/kernel.ld
+build/kernel-$(1).elf: $$(call objs,$(1),$$(KMM_SOURCES) $$(call app_os,$(1)) $$(call port_x86,$(1))) ports/x86/$$(WIDTH_$(1))/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) -m$(2) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
-		-Wl,-z,max-page-size=4096 -T ports/x86/$(2)/kernel.ld -o $$@ $$(filter %.o,$$^)
+	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(BARE_32),$(eval $(call kernel_rules,$(p),32)))
-$(foreach p,$(BARE_64),$(eval $(call kernel_rules,$(p),64)))
+$(foreach p,$(KERNEL_PROFILES),$(eval $(call kernel_rules,$(p))))
 
 # The test kernels. The host's C headers serve them: with 64-bit file positions, and without thread-local variables,
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
 define test_kernel_rules
 $$(call objs,$(1),$$(BARE_TESTS)): FLAGS_$(1) += -D_FILE_OFFSET_BITS=64 -D_Thread_local=
-build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES)) ports/x86/32/kernel.ld
+build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES) $$(call port_x86,$(1))) ports/x86/$$(WIDTH_$(1))/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot \
-		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
+	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(BARE_32),$(eval $(call test_kernel_rules,$(p))))
+$(foreach p,$(TEST_KERNEL_PROFILES),$(eval $(call test_kernel_rules,$(p))))
 
 # --- ring-3 programs for the reference kernel ----------------------------------------------------
 # Static Linux i386 programs, built with the ordinary C library, or (NAME_raw.c) with none at all.
@@ -319,7 +332,6 @@ build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
-	$(foreach p,$(BARE_32),$(call objs,$(p),$(BARE_SOURCES_32) $(BARE_TESTS))) \
-	$(foreach p,$(BARE_64),$(call objs,$(p),$(BARE_SOURCES_64))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ))
+	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL))
 -include $(wildcard $(ALL_OBJS:.o=.d))

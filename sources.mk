@@ -99,6 +99,7 @@ KMM_TIER_C += src/observe/explain.c
 KMM_TIER_C += src/observe/explain_print.c
 KMM_TIER_C += src/observe/audit.c
 KMM_TIER_C += src/observe/meminfo.c
+KMM_TIER_C += src/observe/pageflags.c
 KMM_TIER_C += src/kmm.c
 
 KMM_SOURCES := $(KMM_TIER_A) $(KMM_TIER_B) $(KMM_TIER_C)

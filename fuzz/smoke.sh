@@ -1,11 +1,35 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A fixed number of runs of each fuzz target, from a fixed seed. For longer ones: build/fuzz/NAME -max_total_time=600
+# For each fuzz target: what it once found (fuzz/found/NAME), then a fixed number of runs from a fixed seed, starting from
+# fuzz/seeds.py where that makes any. For longer ones: build/fuzz/NAME -max_total_time=600 NEW build/fuzz/seeds/NAME
 set -eu
 cd "$(dirname "$0")/.."
-make --no-print-directory fuzz-bins
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# run COMMAND...: shows the end of what it says, more when it fails
+run() {
+	if "$@" >"$tmp/log" 2>&1; then
+		grep -E '^(Executed|Done)' "$tmp/log"
+	else
+		echo "FAIL $*"
+		tail -n 40 "$tmp/log"
+		exit 1
+	fi
+}
+
+make --no-print-directory fuzz-bins build/user/hello_raw
+fuzz/seeds.py build/fuzz/seeds
 for target in fuzz/*.c; do
 	name=$(basename "$target" .c)
 	echo "$name"
-	"build/fuzz/$name" -seed=1 -runs="${RUNS:-3000}" -max_len=512 -timeout=20 -print_final_stats=0 2>&1 | tail -3
+	for found in fuzz/found/"$name"/*; do
+		[ ! -f "$found" ] || run "build/fuzz/$name" "$found"
+	done
+	set -- "build/fuzz/$name" -seed=1 -runs="${RUNS:-3000}" -timeout=20 -artifact_prefix=build/fuzz/ -max_len=512
+	if [ -d "build/fuzz/seeds/$name" ]; then
+		mkdir "$tmp/$name"
+		set -- "$@" -max_len=4096 "$tmp/$name" "build/fuzz/seeds/$name"
+	fi
+	run "$@"
 done

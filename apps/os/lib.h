@@ -11,6 +11,7 @@
 #include "x86.h"
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define LL(v) ((unsigned long long)(v)) /* a number of any width for %llu and %llx */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 static inline uword min_word(uword a, uword b)

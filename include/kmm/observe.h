@@ -87,6 +87,9 @@ void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_slabinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_vmallocinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out);
+/* Binary: one uint64_t for each of nr frames from `first` on, fewer at the end of memory. Return how many. */
+kmm_word kmm_report_kpageflags(struct kmm *k, struct kmm_pfn first, kmm_word nr, struct kmm_sink *out);
+kmm_word kmm_report_kpagecount(struct kmm *k, struct kmm_pfn first, kmm_word nr, struct kmm_sink *out);
 void kmm_report_maps(struct kmm_mm *mm, struct kmm_sink *out);
 void kmm_report_smaps(struct kmm_mm *mm, struct kmm_sink *out);
 /* The memory lines (Vm..., Rss...) of /proc/PID/status, and /proc/PID/statm. */

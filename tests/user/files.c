@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -211,6 +212,29 @@ static void check_descriptors(void)
 	close(zero);
 }
 
+/* One 64-bit word a frame, read by position. */
+static void check_frames(void)
+{
+	int flags = open("/proc/kpageflags", O_RDONLY), counts = open("/proc/kpagecount", O_RDONLY);
+	uint64_t word[512], count = 0, anon = 0, mapped = 0, nr = 0;
+	ssize_t got;
+
+	CHECK("whole words", pread(flags, word, 7, 0) == -1 && errno == EINVAL);
+	CHECK("at whole words", pread(flags, word, 8, 4) == -1 && errno == EINVAL);
+	CHECK("firmware", pread(flags, word, 8, 0xf0 * 8) == 8 && word[0] & (1ull << 20 | 1ull << 32));
+	while ((got = read(flags, word, sizeof(word))) > 0)
+		for (ssize_t i = 0; i < got / 8; i++, nr++) {
+			if (!(word[i] & 1 << 12) || !(word[i] & 1 << 11))
+				continue;
+			anon++;
+			mapped += pread(counts, &count, 8, (off_t)nr * 8) == 8 && count > 0;
+		}
+	CHECK("to the end", got == 0 && nr > 1000 && pread(counts, word, 8, (off_t)nr * 8) == 0);
+	CHECK("anonymous frames", anon > 5 && mapped == anon);
+	close(flags);
+	close(counts);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/files.XXXXXX";
@@ -224,5 +248,6 @@ int main(void)
 	check_pipes();
 	check_reopened();
 	check_descriptors();
+	check_frames();
 	return sum();
 }

@@ -62,10 +62,27 @@ static const char *parse_entry(const char *archive, uint32_t size, uint32_t *pos
 	return NULL;
 }
 
+/* The entry's content becomes the inode's. false: out of memory. */
+static bool set_content(struct inode *inode, const struct entry *e)
+{
+	uint32_t size = e->field[FIELD_SIZE];
+
+	if (is_kind(inode, S_IFREG)) {
+		inode->source = e->data;
+		inode->source_size = size;
+		inode->file.size = size;
+	} else if (is_kind(inode, S_IFLNK)) {
+		inode->target = os_zalloc(size + 1);
+		if (!inode->target)
+			return false;
+		memcpy(inode->target, e->data, size);
+	}
+	return true;
+}
+
 static struct inode *make_inode(const struct entry *e)
 {
-	uint32_t mode = e->field[FIELD_MODE], size = e->field[FIELD_SIZE];
-	struct inode *inode = inode_new(mode & 0177777);
+	struct inode *inode = inode_new(e->field[FIELD_MODE] & 0177777);
 
 	if (!inode)
 		return NULL;
@@ -73,16 +90,10 @@ static struct inode *make_inode(const struct entry *e)
 	inode->gid = e->field[FIELD_GID];
 	inode->atime = inode->mtime = inode->ctime = (int64_t)e->field[FIELD_MTIME] * 1000000000;
 	inode->rdev = e->field[FIELD_RDEV_MAJOR] << 8 | (e->field[FIELD_RDEV_MINOR] & 0xff);
-	if (is_kind(inode, S_IFREG)) {
-		inode->source = e->data;
-		inode->source_size = size;
-		inode->file.size = size;
-	} else if (is_kind(inode, S_IFLNK)) {
-		inode->target = os_zalloc(size + 1);
-		if (inode->target)
-			memcpy(inode->target, e->data, size);
-	}
-	return inode;
+	if (set_content(inode, e))
+		return inode;
+	inode_put(inode);
+	return NULL;
 }
 
 /* Maps show the name a file was unpacked under. */
@@ -113,7 +124,7 @@ static const char *add_entry(const struct entry *e)
 	if (!known_kind(e->field[FIELD_MODE]))
 		return "the initrd has an entry of a kind this kernel does not know";
 	if (is_kind(&(struct inode){ .mode = e->field[FIELD_MODE] }, S_IFLNK) &&
-	    (e->field[FIELD_SIZE] == 0 || e->field[FIELD_SIZE] >= PATH_SIZE))
+	    (e->field[FIELD_SIZE] == 0 || e->field[FIELD_SIZE] >= PATH_SIZE || e->data[0] == 0))
 		return "the initrd has a symbolic link of impossible length";
 	if (walk(fs_root, e->name, WALK_PARENT | WALK_NOFOLLOW, &where) != 0)
 		return "the initrd has an entry before its directory";

@@ -160,6 +160,8 @@ const struct proc_entry proc_system_entries[] = {
 	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(slabinfo), TEXT(vmallocinfo), TEXT(vmstat),
 	TEXT(version), TEXT(uptime), TEXT(stat), TEXT(loadavg), TEXT(filesystems), TEXT(mounts), TEXT(cpuinfo),
 	TEXT(cmdline),
+	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },
+	{ .name = "kpagecount", .mode = S_IFREG | 0400, .words = kmm_report_kpagecount },
 	{ .name = "sys", .mode = S_IFDIR | 0555, .children = sys_entries },
 	{ .name = "kmm", .mode = S_IFDIR | 0555, .children = proc_kmm_entries },
 	{ .name = NULL },

@@ -265,6 +265,28 @@ static const struct file_ops text_file_ops = {
 	.read = text_read, .write = text_write, .release = text_release, .seekable = true,
 };
 
+/* ---- words by frame number ---- */
+
+/* As Linux: positions and lengths are whole words; what lies beyond memory is the end of the file. */
+static int words_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
+{
+	const uint64_t most = 0xffffffffu / sizeof(uint64_t);
+	uint64_t first = *pos / sizeof(uint64_t);
+	struct text t;
+
+	(void)nonblock;
+	if ((*pos | len) % sizeof(uint64_t))
+		return -EINVAL;
+	if (first > most)
+		return 0;
+	text_init(&t, to, len);
+	entry_of(file->inode)->words(os.k, kmm_pfn((kmm_word)first), len / sizeof(uint64_t), &t.sink);
+	*pos += t.len;
+	return (int)t.len;
+}
+
+static const struct file_ops words_file_ops = { .read = words_read, .seekable = true };
+
 /* The first pass only counts; making room in between may change a number's width, hence the slack. */
 static int text_open(struct inode *inode, struct open_file *file)
 {
@@ -275,7 +297,7 @@ static int text_open(struct inode *inode, struct open_file *file)
 
 	if (!p)
 		return -ESRCH;
-	file->ops = &text_file_ops;
+	file->ops = e->words ? &words_file_ops : &text_file_ops;
 	if (!file_can_read(file) || !e->text)
 		return 0;
 	text_init(&t, NULL, 0);

@@ -13,6 +13,8 @@ struct proc_entry {
 	uint32_t mode;
 	void (*text)(struct proc *proc, struct kmm_sink *out); /* proc: whose entry; the reader's outside PID */
 	int (*write)(const char *text);                        /* zero-terminated, at most 255 bytes */
+	/* Binary, one uint64_t a frame: writes nr of them from frame `first` on, returns how many there were. */
+	kmm_word (*words)(struct kmm *k, struct kmm_pfn first, kmm_word nr, struct kmm_sink *out);
 	const struct proc_entry *children;
 	int (*readlink)(struct proc *proc, char *buf, size_t size);
 	int (*follow)(struct proc *proc, struct inode **out);

@@ -134,13 +134,15 @@ static bool ends_within(uint64_t start, uint64_t size, uint64_t end)
 
 static const char *check_segment(const struct elf_file *f, const struct elf_phdr *p, uint64_t *end)
 {
+	uint64_t limit = f->user_end - KMM_PAGE_SIZE;
+
 	if (p->filesz > p->memsz)
 		return "a segment is larger in the file than in memory";
 	if ((p->offset ^ p->vaddr) & (KMM_PAGE_SIZE - 1))
 		return "a segment's place in the file does not fit its address";
 	if (!ends_within(p->offset, p->filesz, f->inode->file.size))
 		return "truncated: a segment is beyond the end of the file";
-	if (!ends_within(p->vaddr, p->memsz, f->user_end - KMM_PAGE_SIZE - f->bias))
+	if (f->bias > limit || !ends_within(p->vaddr, p->memsz, limit - f->bias))
 		return "a segment reaches into the kernel's addresses";
 	if (p->vaddr + f->bias < *end)
 		return "segments overlap or are out of order";
