@@ -30,7 +30,7 @@ struct linux64_siginfo {
 	union {
 		struct {
 			uint32_t pid, uid;
-			uint32_t status, pad;
+			uint32_t status, unused;
 			uint64_t utime, stime;
 		};
 		uint64_t addr;

@@ -72,7 +72,7 @@ int exec_args_add_user(struct exec_args *args, uword at)
 	} while (status == KMM_EOVERFLOW);
 	if (status != KMM_OK)
 		return -EFAULT;
-	args->used += (uint32_t)len + 1;
+	args->used += (uint32_t)str_len(args->data + args->used) + 1;
 	return 0;
 }
 

@@ -9,7 +9,7 @@ enum { NEW_UTS_LEN = 65 };
 
 sword sys_uname(const uword *a)
 {
-	static const char *const field[6] = { OS_SYSNAME, OS_NODENAME, OS_RELEASE, OS_VERSION, X86_UTS_MACHINE, "(none)" };
+	static const char *const field[6] = { OS_SYSNAME, OS_NODENAME, OS_RELEASE, OS_VERSION, OS_MACHINE, "(none)" };
 	char buf[6][NEW_UTS_LEN];
 
 	memset(buf, 0, sizeof(buf));

@@ -12,6 +12,7 @@
 #define OS_SYSNAME "Linux" /* what programs look for; the release says what it really is */
 #define OS_NODENAME "kmm"
 #define OS_RELEASE "6.1.0-kmm"
+#define OS_MACHINE (sizeof(uword) == 8 ? "x86_64" : "i686")
 #define OS_VERSION "#1 libkmm reference kernel"
 
 enum { MAX_RW = 0x7ffff000 };
