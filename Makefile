@@ -41,7 +41,7 @@ HOSTED_PROFILES := hosted asan clang fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
-TEST_KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
+TEST_KERNEL_PROFILES := i386 i386-pae
 PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
 
 WARN := -std=c11 -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef

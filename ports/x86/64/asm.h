@@ -30,7 +30,7 @@
 #define X86_SYSCALL_VECTOR_ASM 128
 #define X86_SYSCALL_INSN_ASM 256
 #define X86_NR_STUBS_ASM 48 /* exceptions and interrupts with an entry stub */
-#define X86_USER_BITS_ASM (X86_LEVELS == 5 ? 56 : 47)
+#define X86_USER_BITS_ASM (9 * X86_LEVELS + 11) /* of an address in the lower half */
 #define X86_PVH_MAGIC_ASM 0x336ec578
 
 #endif

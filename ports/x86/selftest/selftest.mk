@@ -3,7 +3,8 @@
 #   make -f ports/x86/selftest/selftest.mk x86-selftest        build and run them
 include Makefile
 
-SELFTEST_SOURCES := $(PORT_X86_32) ports/x86/selftest/selftest.c
+SELFTEST_SOURCES_32 := $(PORT_X86_32) ports/x86/selftest/selftest.c
+SELFTEST_SOURCES_64 := $(PORT_X86_64) ports/x86/selftest/selftest64.c
 SELFTESTS := $(BARE_PROFILES:%=build/%/x86-selftest.elf)
 
 .PHONY: x86-selftest
@@ -11,9 +12,8 @@ x86-selftest: $(SELFTESTS)
 	@ports/x86/selftest/run.sh build
 
 define selftest_rules
-build/$(1)/x86-selftest.elf: $$(call objs,$(1),$$(SELFTEST_SOURCES)) ports/x86/32/kernel.ld
+build/$(1)/x86-selftest.elf: $$(call objs,$(1),$$(SELFTEST_SOURCES_$$(WIDTH_$(1)))) ports/x86/$$(WIDTH_$(1))/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
-	$$(Q)$$(CC_$(1)) -m32 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
-		-T ports/x86/32/kernel.ld -o $$@ $$(filter %.o,$$^)
+	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -o $$@ $$(filter %.o,$$^)
 endef
 $(foreach p,$(BARE_PROFILES),$(eval $(call selftest_rules,$(p))))
