@@ -155,7 +155,9 @@ HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
 # The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
 
-USER_BINS := $(USER:tests/user/%.c=build/user/%)
+USER_32_ONLY := tests/user/fuzz_calls_raw.c
+USER_BINS := $(USER:tests/user/%.c=build/user/%) \
+	$(patsubst tests/user/%.c,build/user64/%,$(filter-out $(USER_32_ONLY),$(USER)))
 BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
@@ -216,7 +218,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/bench build/fuzz build/check \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/user64 build/bench build/fuzz build/check \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
@@ -311,17 +313,22 @@ endef
 $(foreach p,$(TEST_KERNEL_PROFILES),$(eval $(call test_kernel_rules,$(p))))
 
 # --- ring-3 programs for the reference kernel ----------------------------------------------------
-# Static Linux i386 programs, built with the ordinary C library, or (NAME_raw.c) with none at all.
+# Static Linux programs, i386 in build/user and x86-64 in build/user64, built with the ordinary C library, or (NAME_raw.c) with none at all.
 
-USER_FLAGS := -std=gnu11 -m32 -static -O1 -Wall -Wextra -Werror -D_GNU_SOURCE
+USER_FLAGS := -std=gnu11 -static -O1 -Wall -Wextra -Werror -D_GNU_SOURCE
 
-build/user/%_raw: tests/user/%_raw.c $(wildcard tests/user/*.h) Makefile | build/.tools
-	$(call say,USER,$@)mkdir -p $(@D)
-	$(Q)gcc $(USER_FLAGS) -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector -o $@ $<
+# $(1): folder, $(2): the width as an option of the compiler
+define user_rules
+build/$(1)/%_raw: tests/user/%_raw.c $$(wildcard tests/user/*.h) Makefile | build/.tools
+	$$(call say,USER,$$@)mkdir -p $$(@D)
+	$$(Q)gcc $$(USER_FLAGS) $(2) -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector -o $$@ $$<
 
-build/user/%: tests/user/%.c $(wildcard tests/user/*.h) Makefile | build/.tools
-	$(call say,USER,$@)mkdir -p $(@D)
-	$(Q)gcc $(USER_FLAGS) -pthread -o $@ $<
+build/$(1)/%: tests/user/%.c $$(wildcard tests/user/*.h) Makefile | build/.tools
+	$$(call say,USER,$$@)mkdir -p $$(@D)
+	$$(Q)gcc $$(USER_FLAGS) $(2) -pthread -o $$@ $$<
+endef
+$(eval $(call user_rules,user,-m32))
+$(eval $(call user_rules,user64,-m64))
 
 # The benchmark's ring-3 program: as a distribution would build it.
 build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
