@@ -319,6 +319,8 @@ static int build_space(struct new_program *p, const struct exec_args *args)
 	if (err)
 		return err;
 	set_limits(p->mm, current->proc);
+	if (sizeof(uword) == 8 && !p->elf.is_64)
+		kmm_mm_limits(p->mm)->user_end = p->elf.user_end;
 	err = elf_map(&p->elf, p->mm, &p->image);
 	if (err)
 		return err;
