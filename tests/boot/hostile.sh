@@ -49,8 +49,8 @@ write("bad-type", patched(16, "<H", 1))
 write("bad-phoff", patched(28, "<I", 0xfffffff0))
 write("bad-phnum", patched(44, "<H", 0xffff))
 write("bad-phentsize", patched(42, "<H", 8))
-write("bad-entry", patched(24, "<I", 0xc0100000))
-write("bad-kernel", patched(load + 8, "<I", 0xc0100000))
+write("bad-entry", patched(24, "<I", 0xfffff000))
+write("bad-kernel", patched(load + 8, "<I", 0xfffff000))
 write("bad-wrap", patched(load + 20, "<I", 0xfffff000))
 write("bad-filesz", patched(load + 16, "<I", 0x7fffffff))
 write("bad-offset", patched(load + 4, "<I", 0xfffff000))
@@ -80,7 +80,7 @@ for machine in i386 i386-pae x86_64 x86_64-la57; do
 	if [ "$(grep -c '^/bad-[a-z0-9]* \(2\|126\|127\)$' "$dir/out")" = 16 ]; then ok; else bad "$machine: one was not refused"; fi
 	message "$machine: a sentence" 'bad-64: a \(64-bit program\|program for another kind\)'
 	message "$machine: a sentence" 'bad-overlap: segments overlap'
-	message "$machine: a sentence" 'bad-wrap: a segment reaches into the kernel'
+	message "$machine: a sentence" 'bad-kernel: a segment reaches into the kernel'
 	true_of 'd["audit"]["violations"] == 0' "$machine: audit"
 done
 
