@@ -48,6 +48,8 @@ static void start_frames(void)
 
 	if (kmm_state_size() > STATE_SIZE)
 		x86_panic("the library's state is %u bytes, %u are set aside", (unsigned)kmm_state_size(), STATE_SIZE);
+	m.image_text = (uint64_t)(x86_rodata_start - x86_image_start);
+	m.image_rodata = (uint64_t)(x86_data_start - x86_rodata_start);
 	describe_map(&m);
 	describe_reserved(&m);
 	os.port = x86_port_init();

@@ -15,16 +15,17 @@
 /* More pages than this are dropped wholesale. */
 enum { FLUSH_PAGES = 32 };
 
-static _Thread_local unsigned this_cpu;
+_Thread_local unsigned hosted_this_cpu;
+_Thread_local unsigned long hosted_irq_off;
 
 void hosted_set_cpu(unsigned cpu)
 {
-	this_cpu = cpu;
+	hosted_this_cpu = cpu;
 }
 
 unsigned hosted_cpu(void)
 {
-	return this_cpu;
+	return hosted_this_cpu;
 }
 
 struct softmmu *hosted_mmu(struct hosted_machine *m, unsigned cpu)
@@ -34,23 +35,19 @@ struct softmmu *hosted_mmu(struct hosted_machine *m, unsigned cpu)
 
 /* ---- tier a ---- */
 
-static unsigned long irq_save(struct kmm_port *port)
+unsigned long hosted_irq_save(struct kmm_port *port)
 {
-	unsigned long *off = &hosted_of_port(port)->cpu[this_cpu].irq_off, before = *off;
-
-	*off = 1;
-	return before;
+	return kmm_port_irq_save(port);
 }
 
 static void irq_restore(struct kmm_port *port, unsigned long flags)
 {
-	hosted_of_port(port)->cpu[this_cpu].irq_off = flags;
+	kmm_port_irq_restore(port, flags);
 }
 
 static unsigned cpu_id(struct kmm_port *port)
 {
-	(void)port;
-	return this_cpu;
+	return kmm_port_cpu(port);
 }
 
 static void fatal(struct kmm_port *port, const char *file, int line, const char *what)
@@ -75,6 +72,7 @@ bool hosted_catch_fatal(struct hosted_machine *m, void (*fn)(void *arg), void *a
 		return false;
 	}
 	m->catcher = NULL;
+	hosted_irq_off = 0; /* whoever held them off is gone */
 	if (what)
 		*what = m->fatal_text;
 	return true;
@@ -145,7 +143,7 @@ static void flush_cpu(struct hosted_machine *m, struct hosted_processor *cpu, co
 static void tlb_flush_local(struct kmm_port *port, const struct kmm_flush *flush)
 {
 	struct hosted_machine *m = hosted_of_port(port);
-	struct hosted_processor *cpu = &m->cpu[this_cpu];
+	struct hosted_processor *cpu = &m->cpu[hosted_this_cpu];
 
 	pthread_mutex_lock(&cpu->lock);
 	flush_cpu(m, cpu, flush);
@@ -178,7 +176,7 @@ void hosted_load_root(struct hosted_machine *m, unsigned cpu, uint64_t root)
 
 static void activate_space(struct kmm_port *port, struct kmm_paddr root)
 {
-	hosted_load_root(hosted_of_port(port), this_cpu, root.v);
+	hosted_load_root(hosted_of_port(port), hosted_this_cpu, root.v);
 }
 
 /* ---- tier c: sleeping ---- */
@@ -189,6 +187,8 @@ static void wait(struct kmm_port *port, const void *key, bool (*done)(void *arg)
 	struct hosted_machine *m = hosted_of_port(port);
 
 	(void)key;
+	if (hosted_irq_off)
+		fatal(port, __FILE__, __LINE__, "a sleep while interrupts are off");
 	pthread_mutex_lock(&m->sleep_lock);
 	while (!done(arg))
 		pthread_cond_wait(&m->woken, &m->sleep_lock);
@@ -227,7 +227,7 @@ void hosted_hooks_init(struct hosted_machine *m)
 {
 	struct kmm_port *port = &m->port;
 
-	port->irq_save = irq_save;
+	port->irq_save = hosted_irq_save;
 	port->irq_restore = irq_restore;
 	port->cpu_id = cpu_id;
 	port->fatal = fatal;

@@ -9,12 +9,12 @@
 #include <setjmp.h>
 
 #include "hosted.h"
+#include "inline.h"
 
 struct hosted_processor {
 	pthread_mutex_t lock;   /* mmu, against flushes asked for by other CPUs */
 	struct softmmu mmu;
 	bool paging;            /* CR3 was loaded */
-	unsigned long irq_off;  /* only the thread that plays this CPU */
 };
 
 struct hosted_machine {

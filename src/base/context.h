@@ -9,6 +9,7 @@
 #ifndef KMM_BASE_CONTEXT_H
 #define KMM_BASE_CONTEXT_H
 
+#include "base/hooks.h"
 #include "kmm/layout.h"
 #include "kmm/machine.h"
 #include "kmm/observe.h"
@@ -28,11 +29,19 @@ struct kmm_faults {          /* fault injection; not locked: tests run one threa
 	const char *site;    /* the one that was failed, constant text */
 };
 
+#define KMM_STRAIGHT_SIZES 1025u /* kmalloc serves 0 .. 1024 bytes by one look into a table */
+
 struct kmm {
 	struct kmm_machine machine; /* map and reserve pointers are cleared after init */
 	struct kmm_layout layout;
 	const struct kmm_format *fmt;
 	struct kmm_port *port;
+	bool native;                /* i: the port is the one that base/hooks.h was built for */
+	/* Native, no trace, no failure to inject: nothing keeps a call from its fast path. The other two say the same to
+	 * those who compare anyway: end of low memory, and of the sizes that kmalloc looks up; 0 when not. */
+	bool straight;
+	uint32_t straight_size;
+	uintptr_t straight_end;
 	char *direct_map;           /* port->direct_map, hot copy */
 	struct kmm_phys *phys;      /* tier a */
 	struct kmm_pt *pt;          /* tier b: NULL before kmm_init_kernel() */
@@ -53,10 +62,40 @@ static inline const struct kmm_format *kmm_fmt(const struct kmm *k) { (void)k; r
 static inline const struct kmm_format *kmm_fmt(const struct kmm *k) { return k->fmt; }
 #endif
 
+/* Interrupts off on this CPU, and as they were before. Nests. */
+static inline unsigned long kmm_irq_save(const struct kmm *k)
+{
+	return k->native ? kmm_port_irq_save(k->port) : k->port->irq_save(k->port);
+}
+
+static inline void kmm_irq_restore(const struct kmm *k, unsigned long flags)
+{
+	if (k->native)
+		kmm_port_irq_restore(k->port, flags);
+	else
+		k->port->irq_restore(k->port, flags);
+}
+
 /* The running CPU; a machine of one need not ask the port. */
 static inline unsigned kmm_cpu(const struct kmm *k)
 {
-	return k->machine.nr_cpus == 1 ? 0 : k->port->cpu_id(k->port);
+	if (k->machine.nr_cpus == 1)
+		return 0;
+	return k->native ? kmm_port_cpu(k->port) : k->port->cpu_id(k->port);
+}
+
+/* To be called when one of the things that `straight` sums up has changed. */
+static inline void kmm_set_straight(struct kmm *k)
+{
+	k->straight = k->native && !k->trace && !k->faults.armed;
+	k->straight_size = k->straight ? KMM_STRAIGHT_SIZES : 0;
+	k->straight_end = k->straight ? (uintptr_t)k->layout.lowmem_end : 0;
+}
+
+static inline void kmm_hooks_init(struct kmm *k)
+{
+	k->native = kmm_port_is_native(k->port);
+	kmm_set_straight(k);
 }
 
 /* Low memory as C sees it. The caller knows that pa is low (or that the port shows all frames). */

@@ -58,6 +58,7 @@ bool kmm_inject_slow(struct kmm *k, const char *site)
 void kmm_fail_nth(struct kmm *k, uint64_t nth)
 {
 	k->faults = (struct kmm_faults){ .nth = nth, .armed = nth != 0 };
+	kmm_set_straight(k);
 }
 
 uint64_t kmm_fail_count(const struct kmm *k, const char **failed_site)
@@ -71,4 +72,5 @@ void kmm_set_trace(struct kmm *k, void (*fn)(void *arg, const struct kmm_trace_e
 {
 	k->trace_arg = arg;
 	k->trace = fn;
+	kmm_set_straight(k);
 }

@@ -52,7 +52,7 @@ static inline void kmm_lock_forget(struct kmm *k, enum kmm_lock_class cls)
 /* Returns the interrupt state to hand to kmm_spin_unlock. */
 static inline unsigned long kmm_spin_lock(struct kmm *k, struct kmm_spin *lock, enum kmm_lock_class cls)
 {
-	unsigned long flags = k->port->irq_save(k->port);
+	unsigned long flags = kmm_irq_save(k);
 
 	kmm_lock_note(k, cls, false);
 	while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire))
@@ -65,7 +65,7 @@ static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum km
 {
 	atomic_store_explicit(&lock->held, 0, memory_order_release);
 	kmm_lock_forget(k, cls);
-	k->port->irq_restore(k->port, flags);
+	kmm_irq_restore(k, flags);
 }
 
 /* Sleeping locks: order is by contract (docs/locking.md); a sleeper may move between CPUs, so the per-CPU

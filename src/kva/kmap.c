@@ -315,7 +315,7 @@ void kmm_kmap_info(const struct kmm *machine, struct kmm_kmap_info *out)
 	*out = (struct kmm_kmap_info){ .slots = map->nr_slots, .used = map->used, .kmaps = map->kmaps,
 				       .flushes = map->flushes, .waits = map->waits };
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
-	out->local_depth = kmm_local_depth(&k->kva->local.cpu[kmm_slab_cpu(k)]);
+	out->local_depth = kmm_local_depth(&k->kva->local.cpu[kmm_cpu(k)]);
 	for (i = 0; i < k->machine.nr_cpus; i++) {
 		const struct kmm_local_cpu *cpu = &k->kva->local.cpu[i];
 

@@ -14,7 +14,7 @@
 
 ALWAYS_INLINE struct kmm_local_cpu *this_cpu(struct kmm *k)
 {
-	return &k->kva->local.cpu[kmm_slab_cpu(k)];
+	return &k->kva->local.cpu[kmm_cpu(k)];
 }
 
 /* ---- what few grounds need ---- */

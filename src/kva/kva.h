@@ -64,6 +64,7 @@ struct kmm_areas {
 	kmm_word nr_dead_pages;      /* theirs */
 	kmm_word most_dead_pages;    /* more are purged; constant */
 	kmm_word purges, revivals;   /* for tests and reports */
+	struct kmm_shrinker shrinker; /* gives dead areas back when memory is out */
 };
 
 void kmm_areas_init(struct kmm_areas *areas, kmm_word start, kmm_word end);

@@ -12,7 +12,7 @@
  * translation is right.
  *
  * Purged: when more than most_dead_pages wait, when addresses run out, when an allocation that may block finds no
- * memory (the pressure hook), and by kmm_vmalloc_purge(). Requests that may not block cannot have the dead frames;
+ * memory (a shrinker), and by kmm_vmalloc_purge(). Requests that may not block cannot have the dead frames;
  * most_dead_pages bounds what they miss.
  */
 #include "kva/kva.h"

@@ -371,19 +371,33 @@ static kmm_word most_dead_pages(const struct kmm *k)
 	return most < share ? most : share;
 }
 
-static kmm_word purge_for(struct kmm *k, kmm_gfp gfp, unsigned order)
+static kmm_word count_dead(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp)
 {
+	(void)self;
 	(void)gfp;
-	(void)order;
+	return __atomic_load_n(&k->kva->areas.nr_dead_pages, __ATOMIC_RELAXED);
+}
+
+/* All of them: the flush costs the same for one. */
+static kmm_word purge_for(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp, kmm_word nr)
+{
+	(void)self;
+	(void)gfp;
+	(void)nr;
 	return kmm_vmalloc_purge(k);
 }
 
 enum kmm_status kmm_vmalloc_init(struct kmm *k)
 {
 	struct kmm_areas *areas = &k->kva->areas;
+	enum kmm_status status;
 
 	kmm_areas_init(areas, (kmm_word)k->layout.vmalloc_start, (kmm_word)k->layout.vmalloc_end);
 	areas->most_dead_pages = most_dead_pages(k);
-	kmm_pressure_register(k, purge_for);
-	return kmm_cache_create(k, "vmap_area", sizeof(struct kmm_area), 0, 0, NULL, &areas->cache);
+	status = kmm_cache_create(k, "vmap_area", sizeof(struct kmm_area), 0, 0, NULL, &areas->cache);
+	if (status)
+		return status;
+	areas->shrinker = (struct kmm_shrinker){ .name = "vmalloc", .count = count_dead, .scan = purge_for };
+	kmm_shrinker_register(k, &areas->shrinker);
+	return KMM_OK;
 }

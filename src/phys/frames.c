@@ -170,6 +170,7 @@ enum kmm_status kmm_init_frames(void *state, const struct kmm_machine *machine, 
 	memset(state, 0, kmm_state_size());
 	k->machine = *machine;
 	k->port = port;
+	kmm_hooks_init(k);
 	k->direct_map = port->direct_map;
 	k->phys = (struct kmm_phys *)(void *)((char *)state + aligned_size(sizeof(struct kmm)));
 	status = start(k, why);

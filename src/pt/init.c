@@ -7,7 +7,7 @@
  *                1 GiB. A 64 TiB machine is some 65,000 leaves of 1 GiB.
  *   vmemmap      64-bit: the descriptors, seen as an array by page number. Large leaves where the array's physical
  *                and virtual addresses agree in their low bits.
- *   image        64-bit: its own window. 32-bit kernels run in the direct map, so there every leaf that overlaps
+ *   image        64-bit: its own window, with the rights that the machine's description gives its parts. 32-bit kernels run in the direct map, so there every leaf that overlaps
  *                the image is executable. Nothing else is.
  *   windows      tables, without entries, for those that are used in contexts that cannot allocate: kmap, fixmap.
  *
@@ -133,14 +133,35 @@ static enum kmm_status map_vmemmap(struct kmm *k)
 	return map_span(k, s);
 }
 
+/* Maps the first `size` bytes of *rest with these flags and takes them off it. */
+static enum kmm_status map_part(struct kmm *k, struct span *rest, uint64_t size, uint32_t flags)
+{
+	struct span part = *rest;
+
+	part.size = kmm_min_u64(kmm_align_up(size, KMM_PAGE_SIZE), rest->size);
+	part.flags = flags;
+	rest->va += part.size;
+	rest->pa += part.size;
+	rest->size -= part.size;
+	return map_span(k, part);
+}
+
 static enum kmm_status map_image(struct kmm *k)
 {
 	const struct kmm_machine *m = &k->machine;
 	uint64_t start = kmm_align_down(m->image_pa, KMM_PAGE_SIZE);
 	struct span s = { kmm_align_down(m->image_va, KMM_PAGE_SIZE), start,
-			  kmm_align_up(m->image_pa + m->image_size, KMM_PAGE_SIZE) - start, DIRECT_FLAGS | KMM_PTE_EXEC };
+			  kmm_align_up(m->image_pa + m->image_size, KMM_PAGE_SIZE) - start, 0 };
+	enum kmm_status status;
 
-	return m->image_size && kmm_pt_fmt(k)->canonical ? map_span(k, s) : KMM_OK;
+	if (!m->image_size || !kmm_pt_fmt(k)->canonical)
+		return KMM_OK;
+	if (!m->image_text)
+		return map_part(k, &s, s.size, DIRECT_FLAGS | KMM_PTE_EXEC);
+	status = map_part(k, &s, m->image_pa - start + m->image_text, (DIRECT_FLAGS & ~KMM_PTE_WRITE) | KMM_PTE_EXEC);
+	if (status == KMM_OK)
+		status = map_part(k, &s, m->image_rodata, DIRECT_FLAGS & ~KMM_PTE_WRITE);
+	return status == KMM_OK ? map_part(k, &s, s.size, DIRECT_FLAGS) : status;
 }
 
 static enum kmm_status make_tables(struct kmm *k, uint64_t start, uint64_t end, unsigned bottom)

@@ -1,159 +1,225 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checker of the slab layer. Proves for every cache that its slabs are what the descriptors say, that free
- * lists end and name each slot once, and that in use + free = all; for every magazine that its objects are in use
- * from the slab's point of view and named once; and for all frames of kind SLAB that a cache owns them.
+ * The checker of the slab layer. One walk over all frames proves of each slab that a pool owns it, that its free list
+ * ends and names each slot once, that in use + free = all, and that free slots bear their mark; then each pool's lists
+ * and counts must be what the walk has found; then each object in a magazine or the depot must be in use from its
+ * slab's point of view, bear its mark, and be there once.
+ *
+ * "Once" is found out by changing the mark to MARK_SEEN while the pool is looked at; all marks are put back.
+ * context: nothing else runs on k.
  */
 #include "slab/slab.h"
 
 #include "slab/fast.h"
 
+#define MARK_SEEN 0x5eed5eedu
+
 struct audit {
 	struct kmm *k;
 	struct kmm_sink *out;
-	struct kmm_cache *cache;
 	unsigned bad;
-	kmm_word inuse;          /* of this cache's slabs */
-	kmm_word pages;          /* of all caches */
-	kmm_word slab_frames;    /* by the descriptors */
+	kmm_word cached;         /* objects in magazines and depot of the pool at hand */
 };
 
-static void complain(struct audit *a, const char *what, uint64_t number)
+static void complain(struct audit *a, const struct kmm_pool *pool, const char *what, uint64_t number)
 {
-	kmm_printf(a->out, "slab: %s: %s (0x%llx)\n", a->cache->name, what, (unsigned long long)number);
+	kmm_printf(a->out, "slab: %s: %s (0x%llx)\n", pool->name, what, (unsigned long long)number);
 	a->bad++;
 }
 
-static void check_slots(struct audit *a, struct kmm_page *page, const uint32_t *bits)
+/* ---- slabs ---- */
+
+static void check_slots(struct audit *a, const struct kmm_pool *pool, struct kmm_page *page, const uint32_t *bits)
 {
 	char *base = kmm_slab_base(a->k, page);
 	unsigned i;
 
-	if (!(a->cache->flags & KMM_CACHE_DEBUG))
-		return;
-	for (i = 0; i < a->cache->nr_objects; i++)
-		a->bad += kmm_debug_check_slot(a->k, a->cache, base + i * a->cache->slot, bits[i / 32] >> i % 32 & 1,
-					       a->out);
+	for (i = 0; i < pool->nr_objects; i++) {
+		bool free = bits[i / 32] >> i % 32 & 1;
+		char *slot = base + i * pool->slot;
+
+		if (free && kmm_slot_free(pool, slot)->mark != KMM_FREE_MARK)
+			complain(a, pool, "a free object was written to, pa", kmm_lowmem_pa(a->k, slot).v);
+		if (pool->flags & KMM_CACHE_DEBUG)
+			a->bad += kmm_debug_check_slot(a->k, pool, slot, free, a->out);
+	}
 }
 
-static void check_tails(struct audit *a, struct kmm_page *page)
+static void check_tails(struct audit *a, const struct kmm_pool *pool, struct kmm_page *page)
 {
 	unsigned stride = kmm_page_stride(a->k), i;
 
-	for (i = 1; i < 1u << a->cache->order; i++) {
+	for (i = 1; i < 1u << pool->order; i++) {
 		const struct kmm_page *tail = (const struct kmm_page *)(void *)((char *)page + i * stride);
 
 		if (tail->a != i || kmm_page_kind(tail) != KMM_KIND_NONE)
-			complain(a, "a tail descriptor does not lead to its head, pfn", kmm_page_to_pfn(a->k, tail).v);
+			complain(a, pool, "a tail descriptor does not lead to its head, pfn", kmm_page_to_pfn(a->k, tail).v);
 	}
 }
 
-static void check_slab(struct audit *a, struct kmm_page *page, const struct kmm_page_list *list)
+static bool is_pool(struct kmm *k, const struct kmm_pool *pool)
 {
-	struct kmm_cache *cache = a->cache;
-	kmm_word pfn = kmm_page_to_pfn(a->k, page).v;
-	unsigned inuse = atomic_load_explicit(&page->count, memory_order_relaxed) & 0xffff, nr_free;
-	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 };
+	struct kmm_list *item;
 
-	if (kmm_page_kind(page) != KMM_KIND_SLAB || kmm_page_owner(a->k, page) != cache ||
-	    kmm_page_order(page) != cache->order) {
-		complain(a, "a frame in its lists is not its slab, pfn", pfn);
+	for (item = k->slab->pools.next; item != &k->slab->pools; item = item->next)
+		if (kmm_container(item, struct kmm_pool, entry.list) == pool)
+			return true;
+	return false;
+}
+
+static void check_slab(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
+{
+	struct audit *a = arg;
+	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 };
+	struct kmm_pool *pool = kmm_fast_pool(a->k, page);
+	unsigned inuse = kmm_slab_inuse(page), nr_free;
+
+	if (kmm_page_kind(page) != KMM_KIND_SLAB)
+		return;
+	if (!is_pool(a->k, pool) || nr != (kmm_word)1 << pool->order) {
+		kmm_printf(a->out, "slab: the slab at pfn 0x%llx belongs to no pool\n", (unsigned long long)pfn.v);
+		a->bad++;
 		return;
 	}
-	if (!kmm_slab_free_bits(a->k, cache, page, bits, &nr_free))
-		complain(a, "broken free list in the slab at pfn", pfn);
-	else if (inuse + nr_free != cache->nr_objects)
-		complain(a, "in use + free is not all in the slab at pfn", pfn);
+	if (!kmm_slab_free_bits(a->k, pool, page, bits, &nr_free))
+		complain(a, pool, "broken free list in the slab at pfn", pfn.v);
+	else if (inuse + nr_free != pool->nr_objects)
+		complain(a, pool, "in use + free is not all in the slab at pfn", pfn.v);
 	else
-		check_slots(a, page, bits);
-	if (list != (inuse == 0 ? &cache->empty : inuse == cache->nr_objects ? &cache->full : &cache->partial))
-		complain(a, "in the wrong list: slab at pfn", pfn);
-	check_tails(a, page);
-	a->inuse += inuse;
-	a->pages += (kmm_word)1 << cache->order;
+		check_slots(a, pool, page, bits);
+	check_tails(a, pool, page);
+	pool->seen.inuse += inuse;
+	pool->seen.slabs++;
+	pool->seen.empty += inuse == 0;
+	pool->seen.partial += inuse != 0 && inuse < pool->nr_objects;
 }
 
-static void check_list(struct audit *a, const struct kmm_page_list *list)
+/* ---- lists ---- */
+
+/* The list holds slabs of this pool that belong there, as many as it says. */
+static void check_list(struct audit *a, const struct kmm_pool *pool, const struct kmm_page_list *list, kmm_word seen)
 {
 	struct kmm_page *page = kmm_page_list_first(a->k, list);
 	kmm_word nr;
 
 	for (nr = 0; page && nr < list->nr; nr++) {
-		check_slab(a, page, list);
+		unsigned inuse = kmm_slab_inuse(page);
+		bool right = list == &pool->empty ? inuse == 0 : inuse != 0 && inuse < pool->nr_objects;
+
+		if (kmm_page_kind(page) != KMM_KIND_SLAB || kmm_fast_pool(a->k, page) != pool || !right)
+			complain(a, pool, "a frame in its lists does not belong there, pfn", kmm_page_to_pfn(a->k, page).v);
 		page = kmm_page_next(a->k, page);
 	}
 	if (page || nr != list->nr)
-		complain(a, "a list of slabs does not have the length it says", list->nr);
+		complain(a, pool, "a list of slabs does not have the length it says", list->nr);
+	else if (nr != seen)
+		complain(a, pool, "slabs are missing in a list, which holds", nr);
 }
 
-/* An object in a magazine: in use by its slab's count, so not in the slab's free list. */
-static void check_cached(struct audit *a, void *object)
+/* ---- objects in magazines and depot ---- */
+
+static bool is_kept_rightly(struct audit *a, const struct kmm_pool *pool, void *object)
 {
-	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 };
+	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 }, offset = kmm_slab_offset(a->k, pool, object);
 	struct kmm_page *page = kmm_fast_head(a->k, object);
 	uint64_t pa = kmm_lowmem_pa(a->k, object).v;
-	unsigned number, nr_free;
+	uint32_t number = kmm_slot_number(pool, offset);
+	unsigned nr_free;
 
-	if (!page || kmm_fast_cache(a->k, page) != a->cache || !kmm_object_starts_slot(a->k, a->cache, object)) {
-		complain(a, "a magazine holds what is no object of it, pa", pa);
-		return;
+	if (!page || kmm_fast_pool(a->k, page) != pool || !kmm_slot_starts_at(pool, offset)) {
+		complain(a, pool, "a magazine holds what is no object of it, pa", pa);
+		return false;
 	}
-	number = kmm_slot_number(a->cache, (uint32_t)pa & a->cache->offset_mask);
-	if (kmm_slab_free_bits(a->k, a->cache, page, bits, &nr_free) && bits[number / 32] & 1u << number % 32)
-		complain(a, "an object is in a magazine and in its slab's free list, pa", pa);
+	if (kmm_slab_free_bits(a->k, pool, page, bits, &nr_free) && bits[number / 32] & 1u << number % 32)
+		complain(a, pool, "an object is in a magazine and in its slab's free list, pa", pa);
+	return true;
 }
 
-/* The chain ends after as many objects as it says, so no object is in it twice: a cycle would not end. */
-static void check_magazine(struct audit *a, const struct kmm_magazine *magazine)
+static void check_kept(struct audit *a, const struct kmm_pool *pool, void *const *slot, uint32_t nr)
 {
-	kmm_word next = magazine->head;
-	uint32_t nr;
+	uint32_t i;
 
-	for (nr = 0; next && nr < magazine->nr; nr++) {
-		char *object = a->k->direct_map + (uintptr_t)(next - 1);
+	for (i = 0; i < nr; i++) {
+		struct kmm_free *free;
 
-		check_cached(a, object);
-		next = *kmm_object_link(a->cache, object);
+		if (!is_kept_rightly(a, pool, slot[i]))
+			continue;
+		free = kmm_slot_free(pool, slot[i]);
+		if (free->mark == MARK_SEEN)
+			complain(a, pool, "an object is in two magazines, pa", kmm_lowmem_pa(a->k, slot[i]).v);
+		else if (free->mark != KMM_FREE_MARK)
+			complain(a, pool, "a free object was written to, pa", kmm_lowmem_pa(a->k, slot[i]).v);
+		else
+			free->mark = MARK_SEEN;
 	}
-	if (next || nr != magazine->nr || nr > a->cache->limit)
-		complain(a, "a magazine does not have the length it says", magazine->nr);
+	a->cached += nr;
 }
 
-static void check_cache(struct audit *a)
+static void restore_marks(struct audit *a, const struct kmm_pool *pool, void *const *slot, uint32_t nr)
 {
-	struct kmm_cache *cache = a->cache;
+	uint32_t i;
+
+	for (i = 0; i < nr; i++) {
+		struct kmm_page *page = kmm_fast_head(a->k, slot[i]);
+
+		if (page && kmm_fast_pool(a->k, page) == pool && kmm_slot_free(pool, slot[i])->mark == MARK_SEEN)
+			kmm_slot_free(pool, slot[i])->mark = KMM_FREE_MARK;
+	}
+}
+
+static void for_kept(struct audit *a, struct kmm_pool *pool,
+		     void (*visit)(struct audit *a, const struct kmm_pool *pool, void *const *slot, uint32_t nr))
+{
 	unsigned cpu;
 
-	a->inuse = 0;
-	check_list(a, &cache->partial);
-	check_list(a, &cache->full);
-	check_list(a, &cache->empty);
-	if (a->inuse != cache->inuse)
-		complain(a, "its count of objects in use is wrong", cache->inuse);
-	for (cpu = 0; cpu < a->k->machine.nr_cpus; cpu++)
-		check_magazine(a, &cache->cpu[cpu]);
+	for (cpu = 0; cpu < a->k->machine.nr_cpus && pool->limit; cpu++) {
+		struct kmm_magazine *magazine = kmm_magazine(pool, cpu);
+
+		visit(a, pool, magazine->slot, magazine->nr <= pool->limit ? magazine->nr : 0);
+	}
+	visit(a, pool, pool->depot, pool->depot_nr <= pool->depot_max ? pool->depot_nr : 0);
 }
 
-static void count_frames(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
-{
-	struct audit *a = arg;
+/* ---- pools ---- */
 
-	(void)pfn;
-	if (kmm_page_kind(page) == KMM_KIND_SLAB)
-		a->slab_frames += nr;
+static void check_lengths(struct audit *a, struct kmm_pool *pool)
+{
+	unsigned cpu;
+
+	for (cpu = 0; cpu < a->k->machine.nr_cpus && pool->limit; cpu++)
+		if (kmm_magazine(pool, cpu)->nr > pool->limit)
+			complain(a, pool, "a magazine holds more than it can, CPU", cpu);
+	if (pool->depot_nr > pool->depot_max)
+		complain(a, pool, "the depot holds more than it can", pool->depot_nr);
+}
+
+static void check_pool(struct audit *a, struct kmm_pool *pool)
+{
+	check_list(a, pool, &pool->partial, pool->seen.partial);
+	check_list(a, pool, &pool->empty, pool->seen.empty);
+	if (pool->seen.slabs != pool->nr_slabs)
+		complain(a, pool, "its count of slabs is wrong", pool->nr_slabs);
+	if (pool->seen.inuse != pool->inuse)
+		complain(a, pool, "its count of objects in use is wrong", pool->inuse);
+	check_lengths(a, pool);
+	a->cached = 0;
+	for_kept(a, pool, check_kept);
+	for_kept(a, pool, restore_marks);
+	if (a->cached > pool->inuse)
+		complain(a, pool, "more objects are kept for reuse than are out of their slabs", a->cached);
+	if (pool->users == 0)
+		complain(a, pool, "no cache uses it, yet it exists; objects in use", pool->inuse);
 }
 
 unsigned kmm_slab_audit(struct kmm *k, struct kmm_sink *out)
 {
 	struct audit a = { .k = k, .out = out };
+	struct kmm_pool *pool = NULL;
 
-	while ((a.cache = kmm_cache_next(k, a.cache)))
-		check_cache(&a);
-	kmm_phys_for_each(k, count_frames, &a);
-	if (a.slab_frames != a.pages) {
-		kmm_printf(out, "slab: %llu frames are of kind slab, the caches own %llu\n",
-			   (unsigned long long)a.slab_frames, (unsigned long long)a.pages);
-		a.bad++;
-	}
+	while ((pool = kmm_pool_next(k, pool)))
+		__builtin_memset(&pool->seen, 0, sizeof(pool->seen));
+	kmm_phys_for_each(k, check_slab, &a);
+	while ((pool = kmm_pool_next(k, pool)))
+		check_pool(&a, pool);
 	return a.bad;
 }

@@ -1,277 +1,281 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Caches as objects: geometry, creation, destruction, shrinking, the list of all of them, and the start of the
- * layer. The structs of caches come from a cache themselves; that first one lies in the layer's state.
+ * Caches: names for pools. Creation, switching of checks, destruction that names leaks, and the start of the layer.
+ *
+ * A cache whose checks change gets another pool for the new ones and keeps the old pool until it dies, since a CPU may
+ * be about to allocate from it and objects of it are out. Every set of checks is made once, so that a cache has
+ * KMM_NR_CHECKS pools at most, however often it is switched.
  */
 #include "slab/slab.h"
 
 #include "base/math.h"
+#include "base/mem.h"
+#include "slab/fast.h"
 
-enum { WORD = 8 }; /* unit of slot sizes and of offsets in free lists, on every ground */
+/* ---- creation ---- */
 
-/* Four objects at least, and at most an eighth wasted. */
-static bool order_suits(uint32_t slot, unsigned order)
+/* The pool of a cache for a set of checks; users counts it. */
+static enum kmm_status get_pool(struct kmm *k, const struct kmm_cache *cache, unsigned checks, struct kmm_pool **out)
 {
-	uint32_t bytes = KMM_PAGE_SIZE << order;
+	const struct kmm_pool_spec spec = { .name = cache->name, .size = cache->size, .align = cache->align,
+					    .flags = cache->flags | checks, .ctor = cache->ctor };
 
-	return bytes / slot >= 4 && bytes % slot * 8 <= bytes;
+	return kmm_pool_get(k, &spec, out);
 }
 
-/* The smallest that suits, else the largest. */
-static unsigned choose_order(uint32_t slot)
+/* Fills a cache that its caller provides, and lists it. errors: KMM_EINVAL, KMM_ENOMEM. */
+enum kmm_status kmm_cache_open(struct kmm *k, struct kmm_cache *cache, const char *name, size_t size, size_t align,
+			       unsigned flags, void (*ctor)(void *object))
 {
-	unsigned order = 0;
+	unsigned checks = flags & KMM_CACHE_DEBUG;
+	enum kmm_status status;
 
-	while (order != KMM_SLAB_MAX_ORDER && !order_suits(slot, order))
-		order++;
-	return order;
-}
-
-/* Objects a CPU keeps at most: about two pages of them, within bounds. */
-static uint32_t choose_limit(uint32_t slot)
-{
-	uint32_t nr = 2 * KMM_PAGE_SIZE / slot;
-
-	if (nr > 64)
-		return 64;
-	return nr < 4 ? 4 : nr & ~1u;
-}
-
-/* Slot of an ordinary cache: the link at its start, or behind a constructed object. */
-static uint32_t plain_layout(struct kmm_cache *cache, size_t size, size_t align)
-{
-	uint32_t slot = (uint32_t)kmm_align_up(size, WORD);
-	uint32_t room = slot;
-
-	cache->link = 0;
-	if (cache->ctor) {
-		cache->link = slot;
-		slot += WORD;
-		room = WORD;
-	}
-	cache->has_mark = 2 * sizeof(kmm_link_word) <= room;
-	return (uint32_t)kmm_align_up(slot, align);
-}
-
-static bool set_geometry(struct kmm_cache *cache, size_t size, size_t align)
-{
-	bool debug = cache->flags & KMM_CACHE_DEBUG;
-
-	cache->size = (uint32_t)size;
-	cache->slot = debug ? kmm_debug_layout(cache, size, align) : plain_layout(cache, size, align);
-	if (cache->slot > KMM_PAGE_SIZE << KMM_SLAB_MAX_ORDER)
-		return false;
-	cache->order = (uint8_t)choose_order(cache->slot);
-	cache->offset_mask = (KMM_PAGE_SIZE << cache->order) - 1;
-	cache->nr_objects = (uint16_t)((KMM_PAGE_SIZE << cache->order) / cache->slot);
-	cache->reciprocal = UINT32_MAX / cache->slot + 1;
-	cache->limit = debug ? 0 : choose_limit(cache->slot);
-	cache->batch = debug ? 1 : cache->limit / 2;
-	return true;
-}
-
-static void set_name(struct kmm_cache *cache, const char *name)
-{
-	size_t i;
-
-	for (i = 0; name[i] && i < sizeof(cache->name) - 1; i++)
-		cache->name[i] = name[i];
-	cache->name[i] = '\0';
-}
-
-size_t kmm_cache_struct_size(const struct kmm *k)
-{
-	return sizeof(struct kmm_cache) + k->machine.nr_cpus * sizeof(struct kmm_magazine);
-}
-
-/* Fills a struct of kmm_cache_struct_size() bytes; not yet in the list. errors: KMM_EINVAL. */
-enum kmm_status kmm_cache_setup(struct kmm *k, struct kmm_cache *cache, const char *name, size_t size, size_t align,
-				unsigned flags, void (*ctor)(void *object))
-{
-	align = align < WORD ? WORD : align;
 	if (size == 0 || size > KMM_KMALLOC_MAX_CLASS || align > KMM_PAGE_SIZE || (align & (align - 1)))
 		return KMM_EINVAL;
-	if (flags & ~(unsigned)(KMM_CACHE_DEBUG | KMM_CACHE_DMA))
+	if (flags & ~(unsigned)(KMM_CACHE_DEBUG | KMM_CACHE_NO_MERGE | KMM_CACHE_DMA))
 		return KMM_EINVAL;
-	__builtin_memset(cache, 0, kmm_cache_struct_size(k));
-	cache->flags = flags;
+	memset(cache, 0, sizeof(*cache));
+	cache->size = (uint32_t)size;
+	cache->align = (uint32_t)align;
+	cache->flags = flags & ~(unsigned)KMM_CACHE_DEBUG;
 	cache->ctor = ctor;
-	set_name(cache, name);
-	return set_geometry(cache, size, align) ? KMM_OK : KMM_EINVAL;
-}
-
-void kmm_cache_register(struct kmm *k, struct kmm_cache *cache)
-{
-	struct kmm_slab *slab = k->slab;
-	unsigned long flags = kmm_spin_lock(k, &slab->lock, KMM_LOCK_SLAB);
-
-	kmm_list_add_before(&slab->caches, &cache->list);
-	kmm_spin_unlock(k, &slab->lock, KMM_LOCK_SLAB, flags);
-}
-
-struct kmm_cache *kmm_cache_next(struct kmm *k, struct kmm_cache *cache)
-{
-	struct kmm_slab *slab = k->slab;
-	unsigned long flags = kmm_spin_lock(k, &slab->lock, KMM_LOCK_SLAB);
-	struct kmm_list *item = cache ? cache->list.prev : slab->caches.prev;
-	struct kmm_cache *next = NULL;
-
-	if (cache)
-		cache->pins--;
-	if (item != &slab->caches) {
-		next = kmm_container(item, struct kmm_cache, list);
-		next->pins++;
-	}
-	kmm_spin_unlock(k, &slab->lock, KMM_LOCK_SLAB, flags);
-	return next;
-}
-
-/* Out of the list, as soon as nobody who walks it stands at this cache. */
-static void unregister(struct kmm *k, struct kmm_cache *cache)
-{
-	struct kmm_slab *slab = k->slab;
-	bool pinned = true;
-
-	while (pinned) {
-		unsigned long flags = kmm_spin_lock(k, &slab->lock, KMM_LOCK_SLAB);
-
-		pinned = cache->pins != 0;
-		if (!pinned)
-			kmm_list_del(&cache->list);
-		kmm_spin_unlock(k, &slab->lock, KMM_LOCK_SLAB, flags);
-		if (pinned && k->port->relax)
-			k->port->relax(k->port);
-	}
+	kmm_slab_set_name(cache->name, name);
+	status = get_pool(k, cache, checks, &cache->pools[checks]);
+	if (status)
+		return status;
+	cache->pool = cache->pools[checks];
+	kmm_entry_add(k, &k->slab->caches, &cache->entry);
+	return KMM_OK;
 }
 
 enum kmm_status kmm_cache_create(struct kmm *k, const char *name, size_t size, size_t align, unsigned flags,
 				 void (*ctor)(void *object), struct kmm_cache **out)
 {
-	struct kmm_cache *cache = kmm_cache_alloc(k, k->slab->cache_cache, KMM_GFP_KERNEL);
+	struct kmm_cache *cache;
 	enum kmm_status status;
 
+	if (flags & KMM_CACHE_DMA) /* kmalloc's own */
+		return KMM_EINVAL;
+	cache = kmm_cache_alloc(k, &k->slab->cache_cache, KMM_GFP_KERNEL);
 	if (!cache)
 		return KMM_ENOMEM;
-	status = kmm_cache_setup(k, cache, name, size, align, flags, ctor);
-	if (status) {
-		kmm_cache_free(k, k->slab->cache_cache, cache);
+	status = kmm_cache_open(k, cache, name, size, align, flags, ctor);
+	if (status)
+		kmm_cache_free(k, &k->slab->cache_cache, cache);
+	else
+		*out = cache;
+	return status;
+}
+
+/* ---- switching ---- */
+
+/* Uses the pool for these checks, or one that another CPU has just made; returns the one not used, or NULL. */
+static struct kmm_pool *install(struct kmm *k, struct kmm_cache *cache, unsigned checks, struct kmm_pool *made)
+{
+	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
+	struct kmm_pool *surplus = cache->pools[checks] ? made : NULL;
+
+	if (!cache->pools[checks])
+		__atomic_store_n(&cache->pools[checks], made, __ATOMIC_RELEASE);
+	__atomic_store_n(&cache->pool, cache->pools[checks], __ATOMIC_RELEASE);
+	if (cache->mirror)
+		kmm_kmalloc_update(k, cache);
+	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
+	return surplus;
+}
+
+enum kmm_status kmm_cache_set_debug(struct kmm *k, struct kmm_cache *cache, unsigned flags)
+{
+	struct kmm_pool *made = NULL, *surplus;
+	enum kmm_status status = KMM_OK;
+
+	if (flags & ~(unsigned)KMM_CACHE_DEBUG)
+		return KMM_EINVAL;
+	if (!__atomic_load_n(&cache->pools[flags], __ATOMIC_ACQUIRE))
+		status = get_pool(k, cache, flags, &made);
+	if (status)
 		return status;
-	}
-	kmm_cache_register(k, cache);
-	*out = cache;
+	surplus = install(k, cache, flags, made);
+	if (surplus)
+		kmm_pool_put(k, surplus);
 	return KMM_OK;
 }
 
-/* Names every object of a slab that is not free. The cache is quiet: its user is destroying it. */
-static void name_leaks(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page)
-{
-	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 };
-	char *base = kmm_slab_base(k, page);
-	unsigned i, nr_free;
-	bool whole = kmm_slab_free_bits(k, cache, page, bits, &nr_free);
+/* ---- destruction ---- */
 
-	KMM_ASSERT(k, whole);
-	for (i = 0; i < cache->nr_objects; i++) {
-		char *slot = base + i * cache->slot;
-		uint64_t caller = kmm_debug_caller(cache, slot);
+struct leak_walk {
+	struct kmm *k;
+	struct kmm_cache *cache;
+	struct kmm_pool *pool;
+};
+
+/* Names every object of a slab that is not free. The cache is quiet: its user is destroying it. */
+static void name_leaks(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
+{
+	struct leak_walk *w = arg;
+	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 };
+	unsigned i, nr_free;
+	bool whole;
+	char *base;
+
+	(void)pfn;
+	(void)nr;
+	if (kmm_page_kind(page) != KMM_KIND_SLAB || kmm_fast_pool(w->k, page) != w->pool)
+		return;
+	whole = kmm_slab_free_bits(w->k, w->pool, page, bits, &nr_free);
+	KMM_ASSERT(w->k, whole);
+	base = kmm_slab_base(w->k, page);
+	for (i = 0; i < w->pool->nr_objects; i++) {
+		char *slot = base + i * w->pool->slot;
+		uint64_t caller = kmm_debug_caller(w->pool, slot);
+		unsigned long long va = kmm_ptr_to_kva(w->k, slot + w->pool->front).v;
 
 		if (bits[i / 32] & 1u << i % 32)
 			continue;
 		if (caller)
-			kmm_warn(k, "slab: %s: object 0x%llx is still allocated, from 0x%llx", cache->name,
-				 (unsigned long long)kmm_ptr_to_kva(k, slot + cache->front).v, (unsigned long long)caller);
+			kmm_warn(w->k, "slab: %s: object 0x%llx is still allocated, from 0x%llx", w->cache->name, va,
+				 (unsigned long long)caller);
 		else
-			kmm_warn(k, "slab: %s: object 0x%llx is still allocated", cache->name,
-				 (unsigned long long)kmm_ptr_to_kva(k, slot + cache->front).v);
+			kmm_warn(w->k, "slab: %s: object 0x%llx is still allocated", w->cache->name, va);
 	}
 }
 
-static void name_leaks_in(struct kmm *k, struct kmm_cache *cache, const struct kmm_page_list *list)
+/* Are objects of this pool out, and certainly this cache's? They are named then. */
+static bool leaks(struct kmm *k, struct kmm_cache *cache, struct kmm_pool *pool)
 {
-	struct kmm_page *page;
+	struct leak_walk w = { k, cache, pool };
+	unsigned cpu;
 
-	for (page = kmm_page_list_first(k, list); page; page = kmm_page_next(k, page))
-		name_leaks(k, cache, page);
+	if (pool->users > 1)
+		return false;
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		kmm_pool_drain(k, pool, cpu);
+	kmm_pool_trim(k, pool);
+	if (pool->inuse == 0)
+		return false;
+	kmm_phys_for_each(k, name_leaks, &w);
+	return true;
 }
 
-/* Deletes the empty slabs; returns the pages. */
-static kmm_word drop_empty(struct kmm *k, struct kmm_cache *cache)
+/* The name in reports is that of a cache that still exists. Lock slab held. */
+static void rename_pool(struct kmm_slab *slab, struct kmm_pool *pool)
 {
-	unsigned long flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
-	struct kmm_page_list dead = cache->empty;
-	kmm_word pages = dead.nr << cache->order;
+	struct kmm_list *item;
+	unsigned i;
 
-	cache->empty = (struct kmm_page_list){ 0, 0 };
-	kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
-	kmm_slab_delete_list(k, cache, &dead);
-	return pages;
+	for (item = slab->caches.next; item != &slab->caches; item = item->next) {
+		struct kmm_cache *cache = kmm_container(item, struct kmm_cache, entry.list);
+
+		for (i = 0; i < KMM_NR_CHECKS; i++) {
+			if (cache->pools[i] == pool) {
+				kmm_slab_set_name(pool->name, cache->name);
+				return;
+			}
+		}
+	}
+}
+
+static void drop_pool(struct kmm *k, struct kmm_pool *pool)
+{
+	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
+
+	rename_pool(k->slab, pool);
+	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
+	kmm_pool_put(k, pool);
+}
+
+/* Takes down what kmm_cache_open() made. errors: KMM_EBUSY leaks, named. */
+enum kmm_status kmm_cache_close(struct kmm *k, struct kmm_cache *cache)
+{
+	bool busy = false;
+	unsigned i;
+
+	for (i = 0; i < KMM_NR_CHECKS; i++)
+		busy |= cache->pools[i] && leaks(k, cache, cache->pools[i]);
+	if (busy)
+		return KMM_EBUSY;
+	kmm_entry_remove(k, &cache->entry);
+	for (i = 0; i < KMM_NR_CHECKS; i++)
+		if (cache->pools[i])
+			drop_pool(k, cache->pools[i]);
+	return KMM_OK;
 }
 
 enum kmm_status kmm_cache_destroy(struct kmm *k, struct kmm_cache *cache)
 {
-	unsigned cpu;
+	enum kmm_status status;
 
-	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++)
-		kmm_object_drain(k, cache, cpu, UINT32_MAX);
-	if (cache->inuse) {
-		name_leaks_in(k, cache, &cache->full);
-		name_leaks_in(k, cache, &cache->partial);
-		return KMM_EBUSY;
+	if (cache->mirror || cache == &k->slab->cache_cache)
+		return KMM_EINVAL;
+	status = kmm_cache_close(k, cache);
+	if (!status)
+		kmm_cache_free(k, &k->slab->cache_cache, cache);
+	return status;
+}
+
+/* ---- names ---- */
+
+static bool is_named(const char *name, const char *wanted)
+{
+	while (*name && *name == *wanted) {
+		name++;
+		wanted++;
 	}
-	unregister(k, cache);
-	drop_empty(k, cache);
-	kmm_cache_free(k, k->slab->cache_cache, cache);
-	return KMM_OK;
+	return *name == *wanted;
 }
 
-/* This CPU's magazine too; other CPUs' stay, since only they may touch them. */
-kmm_word kmm_cache_shrink(struct kmm *k, struct kmm_cache *cache)
+struct kmm_cache *kmm_cache_find(struct kmm *k, const char *name)
 {
-	unsigned long flags = k->port->irq_save(k->port);
-	kmm_word pages = kmm_object_drain(k, cache, kmm_slab_cpu(k), UINT32_MAX);
+	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
+	struct kmm_list *item;
+	struct kmm_cache *found = NULL;
 
-	k->port->irq_restore(k->port, flags);
-	return pages + drop_empty(k, cache);
+	for (item = k->slab->caches.next; item != &k->slab->caches && !found; item = item->next) {
+		struct kmm_cache *cache = kmm_container(item, struct kmm_cache, entry.list);
+
+		if (is_named(cache->name, name))
+			found = cache;
+	}
+	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
+	return found;
 }
 
-kmm_word kmm_slab_shrink_all(struct kmm *k)
+/* ---- start ---- */
+
+/* 64 KiB from 256 MiB of low memory on, 4 KiB below 16 MiB. */
+static uint32_t choose_budget(const struct kmm *k)
 {
-	struct kmm_cache *cache = NULL;
-	kmm_word pages = 0;
+	uint64_t share = (uint64_t)k->layout.lowmem_end >> 12;
 
-	while ((cache = kmm_cache_next(k, cache)))
-		pages += kmm_cache_shrink(k, cache);
-	return pages;
-}
-
-const char *kmm_slab_owner(struct kmm *k, struct kmm_page *page)
-{
-	struct kmm_page *head = kmm_slab_head(k, page);
-	const struct kmm_cache *cache = head ? kmm_page_owner(k, head) : NULL;
-
-	return cache ? cache->name : "";
+	return (uint32_t)kmm_max_u64(4096, kmm_min_u64(65536, share));
 }
 
 enum kmm_status kmm_slab_init(struct kmm *k)
 {
-	size_t size = kmm_cache_struct_size(k);
-	struct kmm_slab *slab = kmm_phys_alloc_state(k, sizeof(*slab) + KMM_SLAB_CACHE_LINE + size, "slab state");
+	struct kmm_slab *slab = kmm_phys_alloc_state(k, sizeof(*slab), "slab state");
 	enum kmm_status status;
 
 	if (!slab)
 		return KMM_ENOMEM;
 	k->slab = slab;
+	kmm_list_init(&slab->pools);
 	kmm_list_init(&slab->caches);
-	slab->cache_cache = (struct kmm_cache *)(uintptr_t)kmm_align_up((uintptr_t)(slab + 1), KMM_SLAB_CACHE_LINE);
-	status = kmm_cache_setup(k, slab->cache_cache, "kmem_cache", size, KMM_SLAB_CACHE_LINE, 0, NULL);
+	slab->budget = choose_budget(k);
+	status = kmm_cache_open(k, &slab->cache_cache, "kmem_cache", sizeof(struct kmm_cache), 0, KMM_CACHE_NO_MERGE, NULL);
 	if (!status) {
-		kmm_cache_register(k, slab->cache_cache);
 		status = kmm_kmalloc_init(k);
+		if (status) {
+			kmm_kmalloc_fini(k);
+			if (kmm_cache_close(k, &slab->cache_cache))
+				KMM_ASSERT(k, status == KMM_OK);
+		}
 	}
 	if (status) {
-		kmm_kmalloc_fini(k);
-		kmm_cache_shrink(k, slab->cache_cache);
 		k->slab = NULL;
+		return status;
 	}
-	return status;
+	slab->started = true;
+	kmm_set_straight(k); /* the layout is known by now */
+	kmm_shrinkers_init(k);
+	return KMM_OK;
 }

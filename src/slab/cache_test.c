@@ -3,6 +3,7 @@
  * Named caches: geometry, constructors, leaks, shrinking, reports, memory that runs out at every place, several CPUs.
  */
 #include "harness/kernel.h"
+#include "slab/fast.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ KMM_TEST(cache_constructs_once_per_object)
 	object = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL);
 	CHECK(object);
 	after_first = constructed;
-	CHECK_EQ(after_first, cache->nr_objects);
+	CHECK_EQ(after_first, cache->pool->nr_objects);
 	CHECK_EQ(object[0], 0x77);
 	CHECK_EQ(object[23], 0x77);
 	object[3] = 0x33; /* state the user keeps while the object is free */
@@ -182,9 +183,9 @@ KMM_TEST(cache_shrink_gives_empty_slabs_back)
 		kmm_cache_free(t.k, cache, object[i]);
 	kmm_cache_shrink(t.k, cache);
 	kmm_phys_drain(t.k);
-	CHECK_EQ(before - kmm_phys_free_pages(t.k), 1u << cache->order); /* one object keeps its slab */
+	CHECK_EQ(before - kmm_phys_free_pages(t.k), 1u << cache->pool->order); /* one object keeps its slab */
 	kmm_cache_free(t.k, cache, object[0]);
-	CHECK_EQ(kmm_cache_shrink(t.k, cache), 1u << cache->order);
+	CHECK_EQ(kmm_cache_shrink(t.k, cache), 1u << cache->pool->order);
 	CHECK_EQ(kmm_cache_shrink(t.k, cache), 0);
 	tier_b_stop(&t);
 }
@@ -412,33 +413,54 @@ KMM_TEST(cache_serves_several_cpus)
 
 /* ---- the audit itself ---- */
 
+static void check_complaint(struct tier_b *t, const char *what)
+{
+	struct hosted_text text;
+
+	CHECK(tier_b_audit_into(t->k, hosted_text_init(&text)) > 0);
+	CHECK(strstr(text.text, what));
+	hosted_text_free(&text);
+}
+
 KMM_TEST(slab_audit_sees_damage)
 {
+	struct kmm_magazine *magazine;
 	struct kmm_cache *cache;
 	struct kmm_page *page;
 	struct tier_b t;
-	kmm_word *object;
-	kmm_word was;
+	uint32_t *object;
+	void *was;
 
 	CALL(tier_b_start(&t, &wide));
-	CHECK_OK(kmm_cache_create(t.k, "damaged", 64, 0, 0, NULL, &cache));
+	CHECK_OK(kmm_cache_create(t.k, "damaged", 72, 0, 0, NULL, &cache));
 	object = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL);
 	kmm_cache_free(t.k, cache, object);
 	CHECK_EQ(tier_b_complaints(&t), 0);
-	was = object[0];
-	object[0] = kmm_lowmem_pa(t.k, object).v + 1; /* the magazine's chain runs in a circle */
-	CHECK(tier_b_complaints(&t) > 0);
-	object[0] = was;
-	cache->inuse++;
-	CHECK(tier_b_complaints(&t) > 0);
-	cache->inuse--;
+	magazine = kmm_magazine(cache->pool, 0);
+	was = magazine->slot[0];
+	magazine->slot[0] = object; /* it is the last one, too */
+	CALL(check_complaint(&t, "in two magazines"));
+	magazine->slot[0] = (char *)was + 8;
+	CALL(check_complaint(&t, "no object of it"));
+	magazine->slot[0] = was;
+	object[1] = 0;
+	CALL(check_complaint(&t, "was written to"));
+	object[1] = KMM_FREE_MARK;
+	cache->pool->inuse++;
+	CALL(check_complaint(&t, "objects in use is wrong"));
+	cache->pool->inuse--;
+	cache->pool->nr_slabs++;
+	CALL(check_complaint(&t, "count of slabs is wrong"));
+	cache->pool->nr_slabs--;
 	page = kmm_virt_to_page(t.k, object);
 	atomic_fetch_sub(&page->count, 1);
-	CHECK(tier_b_complaints(&t) > 0);
+	CALL(check_complaint(&t, "is not all"));
 	atomic_fetch_add(&page->count, 1);
-	kmm_page_set_owner(t.k, page, t.k->slab->cache_cache);
+	kmm_set_pool(t.k, page, t.k->slab->cache_cache.pool);
 	CHECK(tier_b_complaints(&t) > 0);
-	kmm_page_set_owner(t.k, page, cache);
+	kmm_set_pool(t.k, page, (void *)((char *)cache->pool + 64));
+	CALL(check_complaint(&t, "belongs to no pool"));
+	kmm_set_pool(t.k, page, cache->pool);
 	CALL(tier_b_audit(&t));
 	tier_b_stop(&t);
 }

@@ -104,7 +104,7 @@ KMM_TEST(debug_cache_reports_foreign_pointers)
 	CALL(open_bench(&b, NULL));
 	kmm_cache_free(b.t.k, b.cache, b.object + 4);
 	CHECK_EQ(tier_b_logged(&b.t, "is not the start of an object"), 1);
-	CHECK_OK(kmm_cache_create(b.t.k, "other", 20, 0, 0, NULL, &other));
+	CHECK_OK(kmm_cache_create(b.t.k, "other", 20, 0, KMM_CACHE_NO_MERGE, NULL, &other));
 	stranger = kmm_cache_alloc(b.t.k, other, KMM_GFP_KERNEL);
 	kmm_cache_free(b.t.k, b.cache, stranger);
 	CHECK_EQ(tier_b_logged(&b.t, "belongs to other"), 1);

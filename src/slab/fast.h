@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fast paths of allocation and free, inlined into kmalloc and the cache calls: pop from and push to this
- * CPU's magazine with interrupts off. Everything rare is a call into object.c.
+ * CPU's magazine with interrupts off, while k->straight says that nothing wants to look at the call. All else goes
+ * to object.c, by calls in tail position, so that the fast paths need neither stack nor saved registers.
  *
- * A free object bears a mark behind its link, to notice when it is freed again. The mark is no proof: the user of an
- * object may happen to write the same word, so a hit is verified by looking for the object in the free lists.
- * (An 8-byte object of a 64-bit build has no room for one.)
+ * A free passes three tests before the object is kept: its frame is a slab's, it starts a slot, and it does not bear the
+ * mark of a free object. So whatever reaches a magazine can be handed out again.
  */
 #ifndef KMM_SLAB_FAST_H
 #define KMM_SLAB_FAST_H
@@ -15,120 +15,114 @@
 
 #define KMM_RARE(cond) __builtin_expect(!!(cond), 0)
 #define KMM_ALWAYS_INLINE static inline __attribute__((always_inline))
-#define KMM_FREE_MARK ((kmm_link_word)0x5eedf4eeu)
+#define KMM_NOINLINE static __attribute__((noinline))
 
-/* The link word of a free object; the mark follows it. */
-KMM_ALWAYS_INLINE kmm_link_word *kmm_object_link(const struct kmm_cache *cache, void *object)
-{
-	return (kmm_link_word *)(void *)((char *)object + cache->link);
-}
+/* In a KMM_NOINLINE function that public calls end with: the public call's caller. That is so because the compiler makes
+ * a jump of such a call; where it does not optimise, the address is one inside the public call. To hand it down as
+ * an argument would cost the fast paths a stack frame. */
+#define KMM_CALLER __builtin_return_address(0)
 
-KMM_ALWAYS_INLINE bool kmm_object_has_mark(const struct kmm_cache *cache)
-{
-	return KMM_DEBUG >= 1 && (KMM_CONFIG_VA32 || cache->has_mark);
-}
-
-/* Interrupts off, this CPU's magazine. */
-KMM_ALWAYS_INLINE void *kmm_magazine_pop(const struct kmm *k, const struct kmm_cache *cache,
-					 struct kmm_magazine *magazine)
-{
-	kmm_link_word *link;
-	char *object;
-
-	if (KMM_RARE(!magazine->head))
-		return NULL;
-	object = k->direct_map + (uintptr_t)(magazine->head - 1);
-	link = kmm_object_link(cache, object);
-	magazine->head = link[0];
-	magazine->nr--;
-	if (kmm_object_has_mark(cache))
-		link[1] = 0;
-	return object;
-}
-
-KMM_ALWAYS_INLINE void kmm_magazine_push(const struct kmm *k, const struct kmm_cache *cache,
-					 struct kmm_magazine *magazine, void *object)
-{
-	kmm_link_word *link = kmm_object_link(cache, object);
-
-	link[0] = magazine->head;
-	if (kmm_object_has_mark(cache))
-		link[1] = KMM_FREE_MARK;
-	magazine->head = (kmm_word)((char *)object - k->direct_map) + 1;
-	magazine->nr++;
-}
-
-KMM_ALWAYS_INLINE bool kmm_object_is_marked(const struct kmm_cache *cache, void *object)
-{
-	return kmm_object_has_mark(cache) && kmm_object_link(cache, object)[1] == KMM_FREE_MARK;
-}
-
-/* Head of the slab that holds a pointer, from its number alone: for pointers that were handed out. A wrong pointer reads
+/* Descriptor of the frame that holds a pointer, from its number alone; false outside of low memory. A wrong pointer reads
  * some descriptor, perhaps one that was never made; it is told apart by not being a slab's. */
-KMM_ALWAYS_INLINE struct kmm_page *kmm_fast_head(const struct kmm *k, const void *object)
+KMM_ALWAYS_INLINE bool kmm_fast_page(const struct kmm *k, const void *object, struct kmm_page **out)
 {
 	uintptr_t pa = (uintptr_t)object - (uintptr_t)k->direct_map;
-	struct kmm_page *page;
 
 	if (KMM_RARE(pa >= (uintptr_t)k->layout.lowmem_end))
-		return NULL;
-	page = kmm_page_at(k->phys, (kmm_word)(pa >> KMM_PAGE_SHIFT));
-	if (KMM_RARE(kmm_page_kind(page) != KMM_KIND_SLAB))
-		return kmm_slab_head(k, page);
-	return page;
+		return false;
+	*out = kmm_page_at(k->phys, (kmm_word)(pa >> KMM_PAGE_SHIFT));
+	return true;
 }
 
-/* kmm_page_owner() of a slab's head. */
-KMM_ALWAYS_INLINE struct kmm_cache *kmm_fast_cache(const struct kmm *k, const struct kmm_page *head)
+/* Is this pointer in the first frame of a slab, and the way straight? Then *out is the slab's head. */
+KMM_ALWAYS_INLINE bool kmm_fast_first(const struct kmm *k, const void *object, struct kmm_page **out)
 {
-	uintptr_t pa = head->obj;
+	uintptr_t pa = (uintptr_t)object - (uintptr_t)k->direct_map;
 
-	if (!KMM_CONFIG_VA32 && kmm_is_wide(k->phys))
-		pa |= (uintptr_t)((uint64_t)((const struct kmm_page_wide *)head)->obj_hi << 32);
-	return (struct kmm_cache *)(void *)(k->direct_map + pa);
+	if (KMM_RARE(pa >= k->straight_end))
+		return false;
+	*out = kmm_page_at(k->phys, (kmm_word)(pa >> KMM_PAGE_SHIFT));
+	return kmm_page_kind(*out) == KMM_KIND_SLAB;
+}
+
+/* Head of the slab that holds a pointer, NULL when none does. */
+KMM_ALWAYS_INLINE struct kmm_page *kmm_fast_head(const struct kmm *k, const void *object)
+{
+	struct kmm_page *page;
+
+	if (!kmm_fast_page(k, object, &page))
+		return NULL;
+	return kmm_page_kind(page) == KMM_KIND_SLAB ? page : kmm_slab_head(k, page);
+}
+
+/* The pool of a slab's head. Where addresses are longer than 32 bits, pools lie below 256 GiB and their addresses are kept
+ * in units of the 64 bytes that they are aligned to. */
+#define KMM_POOL_SHIFT (KMM_CONFIG_VA32 ? 0 : 6)
+
+KMM_ALWAYS_INLINE struct kmm_pool *kmm_fast_pool(const struct kmm *k, const struct kmm_page *head)
+{
+	return (struct kmm_pool *)(void *)(k->direct_map + ((uintptr_t)head->obj << KMM_POOL_SHIFT));
+}
+
+KMM_ALWAYS_INLINE void kmm_set_pool(const struct kmm *k, struct kmm_page *head, const struct kmm_pool *pool)
+{
+	head->obj = (uint32_t)(((uintptr_t)pool - (uintptr_t)k->direct_map) >> KMM_POOL_SHIFT);
 }
 
 /* Slabs are aligned to their size, so an address alone gives the offset. */
-static inline bool kmm_object_starts_slot(const struct kmm *k, const struct kmm_cache *cache, const void *object)
+KMM_ALWAYS_INLINE uint32_t kmm_slab_offset(const struct kmm *k, const struct kmm_pool *pool, const void *object)
 {
-	return kmm_slot_starts_at(cache, (uint32_t)((const char *)object - k->direct_map) & cache->offset_mask);
+	return (uint32_t)((uintptr_t)object - (uintptr_t)k->direct_map) & pool->offset_mask;
 }
 
-/* gfp: already without the modifiers slab cannot honour. To be inlined into the public call, whose return address
- * names the caller. */
-KMM_ALWAYS_INLINE void *kmm_object_alloc(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp)
+/* An object of a plain pool that may go into a magazine without another look. */
+KMM_ALWAYS_INLINE bool kmm_object_is_sound(const struct kmm *k, const struct kmm_pool *pool, void *object)
 {
-	struct kmm_port *port = k->port;
-	unsigned long flags = port->irq_save(port);
-	void *object = kmm_magazine_pop(k, cache, &cache->cpu[kmm_slab_cpu(k)]);
-
-	port->irq_restore(port, flags);
-	if (KMM_RARE(!object)) {
-		object = kmm_object_alloc_slow(k, cache, gfp, __builtin_return_address(0));
-		if (!object)
-			return NULL;
-	}
-	if (gfp & KMM_GFP_ZERO)
-		__builtin_memset(object, 0, cache->size);
-	return object;
+	return kmm_slot_starts_at(pool, kmm_slab_offset(k, pool, object)) &&
+	       kmm_slot_free(pool, object)->mark != KMM_FREE_MARK;
 }
 
-/* page: head of the object's slab, whose owner is cache. A pointer into the middle of an object is noticed here only at
- * KMM_DEBUG 2; at 1, when it gets back to its slab. */
-KMM_ALWAYS_INLINE void kmm_object_free(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object)
+/* An object from this CPU's magazine; false: that is empty. k->straight. */
+KMM_ALWAYS_INLINE bool kmm_fast_pop(struct kmm *k, struct kmm_pool *pool, void **out)
 {
-	struct kmm_port *port = k->port;
-	unsigned long flags = port->irq_save(port);
-	struct kmm_magazine *magazine = &cache->cpu[kmm_slab_cpu(k)];
+	unsigned long flags = kmm_port_irq_save(k->port);
+	struct kmm_magazine *magazine = kmm_magazine(pool, kmm_port_cpu(k->port));
+	uint32_t nr = magazine->nr;
+	void *object;
 
-	if (KMM_RARE(magazine->nr >= cache->limit || kmm_object_is_marked(cache, object))) {
-		port->irq_restore(port, flags);
-		kmm_object_free_slow(k, cache, page, object);
-		return;
+	if (KMM_RARE(nr == 0)) {
+		kmm_port_irq_restore(k->port, flags);
+		return false;
 	}
-	KMM_CHECK(k, kmm_object_starts_slot(k, cache, object));
-	kmm_magazine_push(k, cache, magazine, object);
-	port->irq_restore(port, flags);
+	object = __atomic_load_n(&magazine->slot[nr - 1], __ATOMIC_RELAXED);
+	kmm_magazine_set_nr(magazine, nr - 1);
+	kmm_port_irq_restore(k->port, flags);
+	kmm_slot_free(pool, object)->mark = 0;
+	*out = object;
+	return true;
+}
+
+/* Puts an object of the pool into this CPU's magazine; false: that takes more. k->straight. */
+KMM_ALWAYS_INLINE bool kmm_fast_push(struct kmm *k, struct kmm_pool *pool, void *object)
+{
+	struct kmm_magazine *magazine;
+	unsigned long flags;
+	uint32_t nr;
+
+	if (KMM_RARE(!kmm_object_is_sound(k, pool, object)))
+		return false;
+	flags = kmm_port_irq_save(k->port);
+	magazine = kmm_magazine(pool, kmm_port_cpu(k->port));
+	nr = magazine->nr;
+	if (KMM_RARE(nr >= pool->limit)) {
+		kmm_port_irq_restore(k->port, flags);
+		return false;
+	}
+	kmm_slot_free(pool, object)->mark = KMM_FREE_MARK;
+	__atomic_store_n(&magazine->slot[nr], object, __ATOMIC_RELAXED);
+	kmm_magazine_set_nr(magazine, nr + 1);
+	kmm_port_irq_restore(k->port, flags);
+	return true;
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kmalloc: a cache per size class, and whole frames for what is larger than the largest class.
+ * kmalloc: a pool per size class, and whole frames for what is larger than the largest class.
  *
  * Classes: multiples of 8 up to 64, then four per doubling (80, 96, 112, 128, 160, ...), so that at most a fifth
  * of an object is slack. Objects start at multiples of their size from an aligned slab: a power of two is aligned
@@ -52,46 +52,59 @@ static void *alloc_large(struct kmm *k, size_t size, kmm_gfp gfp)
 	return object;
 }
 
-KMM_ALWAYS_INLINE void *alloc_class(struct kmm *k, unsigned row, size_t size, kmm_gfp gfp)
+/* Any request that is not the common one. */
+KMM_NOINLINE void *alloc_any(struct kmm *k, size_t size, kmm_gfp gfp)
 {
-	struct kmm_cache *cache = k->slab->kmalloc[row][kmm_kmalloc_class(size)];
-	void *object;
+	const void *caller = KMM_CALLER;
+	unsigned row = (gfp & KMM_GFP_DMA) != 0;
+	kmm_gfp other = gfp & ~(kmm_gfp)KMM_GFP_DMA;
+	struct kmm_pool *pool;
 
+	if (KMM_RARE(other & KMM_SLAB_BAD_GFP))
+		other = kmm_object_fix_gfp(k, "kmalloc", other, caller);
+	if (KMM_RARE(size > LARGEST_CLASS))
+		return alloc_large(k, size, other | (gfp & KMM_GFP_DMA));
 	if (KMM_RARE(kmm_inject(k, "kmalloc")) && !(gfp & KMM_GFP_NOFAIL))
 		return NULL;
-	object = kmm_object_alloc(k, cache, gfp);
-	if (KMM_RARE(k->trace != NULL) && object)
-		kmm_object_trace(k, KMM_EV_KMALLOC, object, size, gfp);
+	pool = __atomic_load_n(&k->slab->kmalloc[row][kmm_kmalloc_class(size)], __ATOMIC_ACQUIRE);
+	return kmm_object_alloc(k, pool, other, caller);
+}
+
+KMM_NOINLINE void *alloc_slow(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp)
+{
+	return kmm_object_alloc_slow(k, pool, gfp, KMM_CALLER);
+}
+
+/* Larger than the small classes, or odd in some way. */
+KMM_NOINLINE void *alloc_larger(struct kmm *k, size_t size, kmm_gfp gfp)
+{
+	struct kmm_pool *pool;
+	void *object;
+
+	if (KMM_RARE((gfp & (KMM_SLAB_BAD_GFP | KMM_GFP_ZERO)) || !k->straight || size > LARGEST_CLASS))
+		return alloc_any(k, size, gfp);
+	pool = __atomic_load_n(&k->slab->large[(size + 255) >> 8], __ATOMIC_ACQUIRE);
+	if (KMM_RARE(!kmm_fast_pop(k, pool, &object)))
+		return alloc_slow(k, pool, gfp);
 	return object;
-}
-
-/* Whole frames, ZONE_DMA, and modifiers that slab cannot honour. */
-static void *alloc_odd(struct kmm *k, size_t size, kmm_gfp gfp, const void *caller)
-{
-	kmm_gfp dma = gfp & KMM_GFP_DMA, other = gfp & ~(kmm_gfp)KMM_GFP_DMA;
-
-	if (other & KMM_SLAB_BAD_GFP)
-		other = kmm_object_fix_gfp(k, "kmalloc", other, caller);
-	if (size > LARGEST_CLASS)
-		return alloc_large(k, size, other | dma);
-	return alloc_class(k, dma != 0, size, other);
-}
-
-KMM_ALWAYS_INLINE void *alloc(struct kmm *k, size_t size, kmm_gfp gfp)
-{
-	if (KMM_RARE(size > LARGEST_CLASS || gfp & KMM_SLAB_BAD_GFP))
-		return alloc_odd(k, size, gfp, __builtin_return_address(0));
-	return alloc_class(k, 0, size, gfp);
 }
 
 void *kmm_kmalloc(struct kmm *k, size_t size, kmm_gfp gfp)
 {
-	return alloc(k, size, gfp);
+	struct kmm_pool *pool;
+	void *object;
+
+	if (KMM_RARE(gfp & (KMM_SLAB_BAD_GFP | KMM_GFP_ZERO)) || size >= k->straight_size)
+		return alloc_larger(k, size, gfp);
+	pool = __atomic_load_n(&k->slab->small[(size + 7) >> 3], __ATOMIC_ACQUIRE);
+	if (KMM_RARE(!kmm_fast_pop(k, pool, &object)))
+		return alloc_slow(k, pool, gfp);
+	return object;
 }
 
 void *kmm_kzalloc(struct kmm *k, size_t size, kmm_gfp gfp)
 {
-	return alloc(k, size, gfp | KMM_GFP_ZERO);
+	return alloc_any(k, size, gfp | KMM_GFP_ZERO);
 }
 
 /* The block that starts at object, or NULL: not from alloc_large(). */
@@ -104,34 +117,59 @@ static struct kmm_page *large_block(struct kmm *k, const void *object)
 	return kmm_lowmem_pa(k, object).v & (KMM_PAGE_SIZE - 1) ? NULL : page;
 }
 
-static __attribute__((noinline)) void free_large(struct kmm *k, void *object)
+static void free_large(struct kmm *k, void *object)
 {
 	struct kmm_page *page = large_block(k, object);
 	bool object_was_allocated = page != NULL;
 
-	KMM_ASSERT(k, object_was_allocated); /* neither a slab's object nor a block's start, or freed already */
+	if (!page)
+		kmm_warn(k, "kfree: 0x%llx is neither an object nor the start of a block, or was freed already; not freed",
+			 (unsigned long long)kmm_ptr_to_kva(k, object).v);
+	KMM_ASSERT(k, object_was_allocated);
+	if (!page)
+		return;
 	if (k->trace)
 		kmm_object_trace(k, KMM_EV_KFREE, object, (uint64_t)KMM_PAGE_SIZE << kmm_page_order(page), 0);
 	page->a = 0;
 	kmm_phys_free(k, page, kmm_page_order(page));
 }
 
+/* Something wants to see it, or it does not fit the magazine. */
+KMM_NOINLINE void free_slow(struct kmm *k, struct kmm_pool *pool, void *object)
+{
+	if (k->trace)
+		kmm_object_trace(k, KMM_EV_KFREE, object, pool->size, 0);
+	kmm_object_free_slow(k, pool, object, KMM_CALLER);
+}
+
+KMM_ALWAYS_INLINE void free_to(struct kmm *k, struct kmm_pool *pool, void *object)
+{
+	if (KMM_RARE(!kmm_fast_push(k, pool, object)))
+		free_slow(k, pool, object);
+}
+
+/* An object that does not begin in the first frame of its slab, whole frames, nothing, or a mistake. */
+KMM_NOINLINE void free_other(struct kmm *k, void *object)
+{
+	struct kmm_page *head = object ? kmm_fast_head(k, object) : NULL;
+
+	if (head && k->straight)
+		free_to(k, kmm_fast_pool(k, head), object);
+	else if (head)
+		free_slow(k, kmm_fast_pool(k, head), object);
+	else if (object)
+		free_large(k, object);
+}
+
+/* NULL lies outside of the direct map, or in its frame 0, which is no slab's: it needs no test of its own here. */
 void kmm_kfree(struct kmm *k, void *object)
 {
-	struct kmm_cache *cache;
-	struct kmm_page *page;
+	struct kmm_page *head;
 
-	if (!object)
-		return;
-	page = kmm_fast_head(k, object);
-	if (KMM_RARE(!page)) {
-		free_large(k, object);
-		return;
-	}
-	cache = kmm_fast_cache(k, page);
-	if (KMM_RARE(k->trace != NULL))
-		kmm_object_trace(k, KMM_EV_KFREE, object, cache->size, 0);
-	kmm_object_free(k, cache, page, object);
+	if (kmm_fast_first(k, object, &head))
+		free_to(k, kmm_fast_pool(k, head), object);
+	else
+		free_other(k, object);
 }
 
 size_t kmm_ksize(struct kmm *k, const void *object)
@@ -139,7 +177,7 @@ size_t kmm_ksize(struct kmm *k, const void *object)
 	struct kmm_page *page = kmm_fast_head(k, object);
 
 	if (page)
-		return kmm_fast_cache(k, page)->size;
+		return kmm_fast_pool(k, page)->size;
 	page = large_block(k, object);
 	KMM_ASSERT(k, page);
 	return (size_t)KMM_PAGE_SIZE << kmm_page_order(page);
@@ -163,41 +201,72 @@ static void class_name(char name[24], size_t size, bool dma)
 	*name = '\0';
 }
 
-/* Largest classes first: reports list the newest cache first. */
-enum kmm_status kmm_kmalloc_init(struct kmm *k)
+void kmm_kmalloc_update(struct kmm *k, const struct kmm_cache *cache)
 {
-	unsigned dma, i;
+	struct kmm_slab *slab = k->slab;
+	size_t size;
+
+	__atomic_store_n(cache->mirror, cache->pool, __ATOMIC_RELEASE);
+	if (cache->flags & KMM_CACHE_DMA)
+		return;
+	for (size = 0; size <= KMM_KMALLOC_SMALL; size += 8)
+		if (&slab->kmalloc[0][kmm_kmalloc_class(size)] == cache->mirror)
+			__atomic_store_n(&slab->small[size >> 3], cache->pool, __ATOMIC_RELEASE);
+	for (size = KMM_KMALLOC_SMALL + 256; size <= LARGEST_CLASS; size += 256)
+		if (&slab->kmalloc[0][kmm_kmalloc_class(size)] == cache->mirror)
+			__atomic_store_n(&slab->large[size >> 8], cache->pool, __ATOMIC_RELEASE);
+}
+
+/* Objects of a power of two are aligned to themselves, checked ones too. */
+static size_t class_align(size_t size)
+{
+	return size & (0 - size);
+}
+
+static enum kmm_status open_class(struct kmm *k, unsigned dma, unsigned i)
+{
+	struct kmm_cache *cache = kmm_cache_alloc(k, &k->slab->cache_cache, KMM_GFP_KERNEL);
+	size_t size = kmm_kmalloc_class_size(i), align = class_align(size);
+	enum kmm_status status;
 	char name[24];
 
-	for (i = KMM_KMALLOC_CLASSES; i-- > 0;) {
-		for (dma = 0; dma < 2; dma++) {
-			size_t size = kmm_kmalloc_class_size(i);
-			enum kmm_status status;
-
-			if (size > LARGEST_CLASS)
-				continue;
-			class_name(name, size, dma);
-			status = kmm_cache_create(k, name, size, 0, dma ? KMM_CACHE_DMA : 0, NULL,
-						  &k->slab->kmalloc[dma][i]);
-			if (status)
-				return status;
-		}
+	if (!cache)
+		return KMM_ENOMEM;
+	class_name(name, size, dma);
+	status = kmm_cache_open(k, cache, name, size, align < KMM_PAGE_SIZE ? align : KMM_PAGE_SIZE,
+				dma ? KMM_CACHE_DMA : 0, NULL);
+	if (status) {
+		kmm_cache_free(k, &k->slab->cache_cache, cache);
+		return status;
 	}
+	cache->mirror = &k->slab->kmalloc[dma][i];
+	kmm_kmalloc_update(k, cache);
 	return KMM_OK;
 }
 
-/* Takes the caches down again when the start fails. */
-void kmm_kmalloc_fini(struct kmm *k)
+/* Largest classes first: reports list the newest cache first. */
+enum kmm_status kmm_kmalloc_init(struct kmm *k)
 {
+	enum kmm_status status = KMM_OK;
 	unsigned dma, i;
 
-	for (dma = 0; dma < 2; dma++) {
-		for (i = 0; i < KMM_KMALLOC_CLASSES; i++) {
-			struct kmm_cache *cache = k->slab->kmalloc[dma][i];
-			enum kmm_status status = cache ? kmm_cache_destroy(k, cache) : KMM_OK;
+	for (i = KMM_KMALLOC_CLASSES; i-- > 0 && !status;)
+		for (dma = 0; dma < 2 && !status; dma++)
+			if (kmm_kmalloc_class_size(i) <= LARGEST_CLASS)
+				status = open_class(k, dma, i);
+	return status;
+}
 
-			KMM_ASSERT(k, status == KMM_OK); /* nobody has allocated yet */
-			k->slab->kmalloc[dma][i] = NULL;
-		}
+/* Takes the caches down again when the start fails: all but the first, which the others come from. */
+void kmm_kmalloc_fini(struct kmm *k)
+{
+	struct kmm_slab *slab = k->slab;
+
+	while (slab->caches.prev != &slab->cache_cache.entry.list) {
+		struct kmm_cache *cache = kmm_container(slab->caches.prev, struct kmm_cache, entry.list);
+		enum kmm_status status = kmm_cache_close(k, cache);
+
+		KMM_ASSERT(k, status == KMM_OK); /* nobody has allocated yet */
+		kmm_cache_free(k, &slab->cache_cache, cache);
 	}
 }

@@ -2,143 +2,183 @@
 /*
  * Objects of a named cache: the public calls, and what lies behind the fast paths of fast.h.
  *
- * An empty magazine is filled with a batch from the slabs, a full one gives a batch back, so the cache's lock is
- * taken once per batch. A debug cache has limit 0: its magazines stay empty and every call comes here.
+ * An empty magazine is filled with a batch from the depot, else from the slabs; a full one gives its oldest batch to the
+ * depot, else to the slabs. So the pool's lock is taken once per batch, whichever CPU the objects come from. A
+ * debug pool has limit 0: its magazines stay empty and every call comes here.
  */
 #include "slab/slab.h"
 
+#include "base/mem.h"
 #include "slab/fast.h"
 
-/* A slot taken straight from its slab becomes an object. */
-static void *hand_out(struct kmm *k, struct kmm_cache *cache, void *slot, const void *caller)
+bool kmm_magazine_refill(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine)
 {
-	if (cache->flags & KMM_CACHE_DEBUG)
-		return kmm_debug_alloc(k, cache, slot, caller);
-	if (kmm_object_has_mark(cache))
-		kmm_object_link(cache, slot)[1] = 0;
-	return slot;
+	uint32_t nr = pool->batch;
+
+	if (pool->depot_nr) {
+		nr = nr < pool->depot_nr ? nr : pool->depot_nr;
+		pool->depot_nr -= nr;
+		memcpy(magazine->slot, pool->depot + pool->depot_nr, nr * sizeof(void *));
+	} else {
+		nr = kmm_slab_take(k, pool, magazine->slot, nr);
+	}
+	kmm_magazine_set_nr(magazine, nr);
+	return nr != 0;
 }
 
-/* One object, and a batch of others into this CPU's magazine as far as there is room. Lock held. */
-static void *take_batch(struct kmm *k, struct kmm_cache *cache)
+void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine,
+			   struct kmm_page_list *dead)
 {
-	struct kmm_magazine *magazine = &cache->cpu[kmm_slab_cpu(k)];
-	unsigned room = cache->limit - magazine->nr;
+	uint32_t batch = pool->batch, rest = magazine->nr - batch;
 
-	return kmm_slab_take(k, cache, magazine, cache->batch <= room ? cache->batch : room + 1);
+	if (pool->depot_nr + batch <= pool->depot_max) {
+		memcpy(pool->depot + pool->depot_nr, magazine->slot, batch * sizeof(void *));
+		pool->depot_nr += batch;
+	} else {
+		kmm_slab_give(k, pool, magazine->slot, batch, dead);
+	}
+	memmove(magazine->slot, magazine->slot + batch, rest * sizeof(void *));
+	kmm_magazine_set_nr(magazine, rest);
+}
+
+/* ---- allocation ---- */
+
+/* One object, and others into this CPU's magazine. Lock held; NULL: all slabs are full. */
+static void *take(struct kmm *k, struct kmm_pool *pool)
+{
+	struct kmm_magazine *magazine = kmm_magazine(pool, kmm_cpu(k));
+	void *object = NULL;
+
+	if (pool->limit == 0) {
+		kmm_slab_take(k, pool, &object, 1);
+	} else if (magazine->nr || kmm_magazine_refill(k, pool, magazine)) {
+		object = magazine->slot[magazine->nr - 1];
+		kmm_magazine_set_nr(magazine, magazine->nr - 1);
+	}
+	return object;
 }
 
 /* Twice around at most, but for other CPUs that empty the new slab before we get the lock. */
-void *kmm_object_alloc_slow(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp, const void *caller)
+void *kmm_object_alloc_slow(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp, const void *caller)
 {
 	struct kmm_page *fresh = NULL;
 	unsigned long flags;
 	void *slot;
 
 	do {
-		flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
+		flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
 		if (fresh)
-			kmm_page_list_add(k, &cache->empty, fresh);
-		slot = take_batch(k, cache);
-		kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
-		if (slot)
-			return hand_out(k, cache, slot, caller);
-		fresh = kmm_slab_new(k, cache, gfp);
+			kmm_slab_add(k, pool, fresh);
+		slot = take(k, pool);
+		kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+		if (slot) {
+			kmm_slot_free(pool, slot)->mark = 0;
+			return pool->flags & KMM_CACHE_DEBUG ? kmm_debug_alloc(k, pool, slot, caller) : slot;
+		}
+		fresh = kmm_slab_new(k, pool, gfp);
 	} while (fresh);
 	return NULL;
 }
 
-/* Moves up to nr objects from a CPU's magazine to their slabs. Lock held. */
-static void drain_locked(struct kmm *k, struct kmm_cache *cache, struct kmm_magazine *magazine, unsigned nr,
-			 struct kmm_page_list *dead)
+void *kmm_object_alloc(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp, const void *caller)
 {
-	while (nr-- && magazine->head) {
-		void *object = kmm_magazine_pop(k, cache, magazine);
-		struct kmm_page *page = kmm_fast_head(k, object);
+	void *object;
 
-		KMM_ASSERT(k, page && kmm_fast_cache(k, page) == cache);
-		kmm_slab_give(k, cache, page, object, dead);
-	}
+	if (!k->straight || !kmm_fast_pop(k, pool, &object))
+		object = kmm_object_alloc_slow(k, pool, gfp, caller);
+	if (object && (gfp & KMM_GFP_ZERO))
+		memset(object, 0, pool->size);
+	if (object && k->trace)
+		kmm_object_trace(k, KMM_EV_KMALLOC, object, pool->size, gfp);
+	return object;
 }
 
-/* Empties a magazine; returns pages freed. cpu: this one, or one that does not use the cache now. */
-kmm_word kmm_object_drain(struct kmm *k, struct kmm_cache *cache, unsigned cpu, unsigned nr)
-{
-	struct kmm_page_list dead = { 0, 0 };
-	unsigned long flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
-	kmm_word slabs;
+/* ---- free ---- */
 
-	drain_locked(k, cache, &cache->cpu[cpu], nr, &dead);
-	kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
-	slabs = dead.nr;
-	kmm_slab_delete_list(k, cache, &dead);
-	return slabs << cache->order;
+static bool among(void *const *slot, uint32_t nr, const void *object)
+{
+	while (nr--)
+		if (__atomic_load_n(&slot[nr], __ATOMIC_RELAXED) == object)
+			return true;
+	return false;
 }
 
-static bool in_magazine(struct kmm *k, struct kmm_cache *cache, const void *object)
-{
-	unsigned long flags = k->port->irq_save(k->port);
-	kmm_word next = cache->cpu[kmm_slab_cpu(k)].head;
-	bool found = false;
-
-	while (next && !found) {
-		char *other = k->direct_map + (uintptr_t)(next - 1);
-
-		found = other == object;
-		next = *kmm_object_link(cache, other);
-	}
-	k->port->irq_restore(k->port, flags);
-	return found;
-}
-
-static bool in_slab(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, const void *object)
+/* Is the object free? Exact for one that the caller holds: no other CPU can put that anywhere meanwhile. Lock held. */
+static bool is_free(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page, const void *object)
 {
 	uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32] = { 0 };
-	uint32_t number = kmm_slot_number(cache, (uint32_t)((const char *)object - (char *)kmm_slab_base(k, page)));
-	unsigned long flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
-	unsigned nr_free;
-	bool whole = kmm_slab_free_bits(k, cache, page, bits, &nr_free);
+	uint32_t number = kmm_slot_number(pool, kmm_slab_offset(k, pool, object));
+	unsigned cpu, nr_free;
 
-	kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
-	return !whole || (number < cache->nr_objects && bits[number / 32] & 1u << number % 32);
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
+		struct kmm_magazine *magazine = kmm_magazine(pool, cpu);
+
+		if (among(magazine->slot, kmm_magazine_nr(magazine), object))
+			return true;
+	}
+	if (among(pool->depot, pool->depot_nr, object))
+		return true;
+	return !kmm_slab_free_bits(k, pool, page, bits, &nr_free) || bits[number / 32] & 1u << number % 32;
 }
 
-/* An object that bears the mark of a free one is being freed. */
-static void check_marked(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object)
+/* What the fast path did not take without another look. false: no object to free, and that was said. */
+static bool is_freeable(struct kmm *k, struct kmm_pool *pool, void *object)
 {
-	bool object_is_free = in_magazine(k, cache, object) || in_slab(k, cache, page, object);
+	bool object_starts_slot = kmm_slot_starts_at(pool, kmm_slab_offset(k, pool, object)), object_is_free = false;
+	unsigned long flags;
 
-	if (object_is_free)
-		kmm_warn(k, "slab: %s: object 0x%llx is freed twice", cache->name,
+	if (object_starts_slot && kmm_slot_free(pool, object)->mark == KMM_FREE_MARK) {
+		flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+		object_is_free = is_free(k, pool, kmm_fast_head(k, object), object);
+		kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+	}
+	if (!object_starts_slot)
+		kmm_warn(k, "slab: %s: 0x%llx is not the start of an object; not freed", pool->name,
 			 (unsigned long long)kmm_ptr_to_kva(k, object).v);
+	if (object_is_free)
+		kmm_warn(k, "slab: %s: object 0x%llx is freed twice", pool->name,
+			 (unsigned long long)kmm_ptr_to_kva(k, object).v);
+	KMM_ASSERT(k, object_starts_slot);
 	KMM_ASSERT(k, !object_is_free);
+	return object_starts_slot && !object_is_free;
 }
 
-void kmm_object_free_slow(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object)
+static void free_to_slab(struct kmm *k, struct kmm_pool *pool, void *slot)
+{
+	struct kmm_page_list dead = { 0, 0 };
+	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+
+	kmm_slab_give(k, pool, &slot, 1, &dead);
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+	kmm_slab_delete_list(k, pool, &dead);
+}
+
+void kmm_object_free_slow(struct kmm *k, struct kmm_pool *pool, void *object, const void *caller)
 {
 	struct kmm_page_list dead = { 0, 0 };
 	struct kmm_magazine *magazine;
 	unsigned long flags;
 
-	if (cache->flags & KMM_CACHE_DEBUG) {
-		object = kmm_debug_free(k, cache, page, object);
-		if (!object)
-			return;
-	} else if (kmm_object_is_marked(cache, object)) {
-		check_marked(k, cache, page, object);
+	if (pool->flags & KMM_CACHE_DEBUG) {
+		object = kmm_debug_free(k, pool, kmm_fast_head(k, object), object, caller);
+		if (object)
+			free_to_slab(k, pool, object);
+		return;
 	}
-	flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
-	magazine = &cache->cpu[kmm_slab_cpu(k)];
-	if (magazine->nr >= cache->limit)
-		drain_locked(k, cache, magazine, cache->batch, &dead);
-	if (cache->limit && kmm_object_starts_slot(k, cache, object)) {
-		kmm_magazine_push(k, cache, magazine, object);
-	} else {
-		kmm_slab_give(k, cache, page, object, &dead);
-	}
-	kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
-	kmm_slab_delete_list(k, cache, &dead);
+	if (!kmm_object_is_sound(k, pool, object) && !is_freeable(k, pool, object))
+		return;
+	flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+	magazine = kmm_magazine(pool, kmm_cpu(k));
+	if (magazine->nr >= pool->limit)
+		kmm_magazine_overflow(k, pool, magazine, &dead);
+	kmm_slot_free(pool, object)->mark = KMM_FREE_MARK;
+	__atomic_store_n(&magazine->slot[magazine->nr], object, __ATOMIC_RELAXED);
+	kmm_magazine_set_nr(magazine, magazine->nr + 1);
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+	kmm_slab_delete_list(k, pool, &dead);
 }
+
+/* ---- said about a call ---- */
 
 /* Reports modifiers that slab memory cannot honour, with the place that asked; returns the mask without them. */
 kmm_gfp kmm_object_fix_gfp(struct kmm *k, const char *what, kmm_gfp gfp, const void *caller)
@@ -159,41 +199,98 @@ void kmm_object_trace(struct kmm *k, enum kmm_event event, const void *object, u
 	kmm_trace(k, event, kmm_ptr_to_kva(k, object).v, size, gfp, 0);
 }
 
+/* ---- named caches ---- */
+
+KMM_NOINLINE void *alloc_odd(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp)
+{
+	const void *caller = KMM_CALLER;
+
+	if (gfp & KMM_SLAB_BAD_GFP)
+		gfp = kmm_object_fix_gfp(k, cache->name, gfp, caller);
+	if (kmm_inject(k, "cache object") && !(gfp & KMM_GFP_NOFAIL))
+		return NULL;
+	return kmm_object_alloc(k, kmm_cache_pool(cache), gfp, caller);
+}
+
+KMM_NOINLINE void *alloc_slow(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp)
+{
+	return kmm_object_alloc_slow(k, pool, gfp, KMM_CALLER);
+}
+
 void *kmm_cache_alloc(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp)
 {
+	struct kmm_pool *pool = kmm_cache_pool(cache);
 	void *object;
 
-	if (KMM_RARE(gfp & KMM_SLAB_BAD_GFP))
-		gfp = kmm_object_fix_gfp(k, cache->name, gfp, __builtin_return_address(0));
-	if (KMM_RARE(kmm_inject(k, "cache object")) && !(gfp & KMM_GFP_NOFAIL))
-		return NULL;
-	object = kmm_object_alloc(k, cache, gfp);
-	if (KMM_RARE(k->trace != NULL) && object)
-		kmm_object_trace(k, KMM_EV_KMALLOC, object, cache->size, gfp);
+	if (KMM_RARE((gfp & (KMM_SLAB_BAD_GFP | KMM_GFP_ZERO)) || !k->straight))
+		return alloc_odd(k, cache, gfp);
+	if (KMM_RARE(!kmm_fast_pop(k, pool, &object)))
+		return alloc_slow(k, pool, gfp);
 	return object;
 }
 
-/* Freed to the wrong cache, or no slab object at all. A debug cache reports it, others do not go on. */
-static void foreign(struct kmm *k, struct kmm_cache *cache, const struct kmm_page *page, const void *object)
+/* Neither this cache's nor any slab's. A debug cache reports it, others do not go on. */
+static void foreign(struct kmm *k, const struct kmm_cache *cache, const struct kmm_page *page, const void *object)
 {
 	bool pointer_is_of_this_cache = false;
-	const struct kmm_cache *owner = page ? kmm_page_owner(k, page) : NULL;
 
-	kmm_warn(k, "slab: %s: object 0x%llx belongs to %s", cache->name,
-		 (unsigned long long)kmm_ptr_to_kva(k, object).v, owner ? owner->name : "no cache");
-	if (!(cache->flags & KMM_CACHE_DEBUG))
+	kmm_warn(k, "slab: %s: object 0x%llx belongs to %s; not freed", cache->name,
+		 (unsigned long long)kmm_ptr_to_kva(k, object).v, page ? kmm_fast_pool(k, page)->name : "no cache");
+	if (!(kmm_cache_pool(cache)->flags & KMM_CACHE_DEBUG))
 		KMM_ASSERT(k, pointer_is_of_this_cache);
+}
+
+/* With trace, or where the object's slab is not of the pool that serves the cache now: perhaps of one that did. */
+KMM_NOINLINE void free_odd(struct kmm *k, struct kmm_cache *cache, void *object)
+{
+	const void *caller = KMM_CALLER;
+	struct kmm_page *page = kmm_fast_head(k, object);
+	struct kmm_pool *pool = page ? kmm_fast_pool(k, page) : NULL;
+	unsigned i;
+
+	for (i = 0; pool && i < KMM_NR_CHECKS; i++) {
+		if (__atomic_load_n(&cache->pools[i], __ATOMIC_ACQUIRE) == pool) {
+			if (k->trace)
+				kmm_object_trace(k, KMM_EV_KFREE, object, pool->size, 0);
+			kmm_object_free_slow(k, pool, object, caller);
+			return;
+		}
+	}
+	foreign(k, cache, page, object);
+}
+
+KMM_NOINLINE void free_slow(struct kmm *k, struct kmm_pool *pool, void *object)
+{
+	kmm_object_free_slow(k, pool, object, KMM_CALLER);
+}
+
+KMM_ALWAYS_INLINE void free_to(struct kmm *k, struct kmm_cache *cache, const struct kmm_page *head, void *object)
+{
+	struct kmm_pool *pool = kmm_fast_pool(k, head);
+
+	if (KMM_RARE(pool != kmm_cache_pool(cache)))
+		free_odd(k, cache, object);
+	else if (KMM_RARE(!kmm_fast_push(k, pool, object)))
+		free_slow(k, pool, object);
+}
+
+/* An object that does not begin in the first frame of its slab, or a mistake. */
+KMM_NOINLINE void free_tail(struct kmm *k, struct kmm_cache *cache, void *object)
+{
+	struct kmm_page *head = kmm_fast_head(k, object);
+
+	if (head && k->straight)
+		free_to(k, cache, head, object);
+	else
+		free_odd(k, cache, object);
 }
 
 void kmm_cache_free(struct kmm *k, struct kmm_cache *cache, void *object)
 {
-	struct kmm_page *page = kmm_fast_head(k, object);
+	struct kmm_page *head;
 
-	if (KMM_RARE(!page || kmm_fast_cache(k, page) != cache)) {
-		foreign(k, cache, page, object);
-		return;
-	}
-	if (KMM_RARE(k->trace != NULL))
-		kmm_object_trace(k, KMM_EV_KFREE, object, cache->size, 0);
-	kmm_object_free(k, cache, page, object);
+	if (kmm_fast_first(k, object, &head))
+		free_to(k, cache, head, object);
+	else
+		free_tail(k, cache, object);
 }

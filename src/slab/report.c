@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/slabinfo as Linux 6.1 writes it, newest cache first. Objects in magazines count as free: a row names what
- * callers hold. Figures of other CPUs' magazines are read as they stand; they are exact when those CPUs are idle.
+ * /proc/slabinfo as Linux 6.1 writes it, newest cache first; caches that share slabs have one row, under the oldest name.
+ * Objects in magazines and depots count as free: a row names what callers hold. Figures of other CPUs' magazines are read as they stand; they are exact when those CPUs are idle.
  */
 #include "slab/slab.h"
 
@@ -11,35 +11,60 @@ struct row {
 	uint32_t slot, nr_objects, pages;
 };
 
-static struct row row_of(struct kmm *k, struct kmm_cache *cache)
+static struct row row_of(struct kmm *k, struct kmm_pool *pool)
 {
-	unsigned long flags = kmm_spin_lock(k, &cache->lock, KMM_LOCK_SLAB);
-	struct row row = { .active = cache->inuse, .slot = cache->slot, .nr_objects = cache->nr_objects,
-			   .pages = 1u << cache->order, .active_slabs = cache->partial.nr + cache->full.nr };
+	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+	struct row row = { .active = pool->inuse - pool->depot_nr, .slot = pool->slot, .nr_objects = pool->nr_objects,
+			   .pages = 1u << pool->order, .slabs = pool->nr_slabs,
+			   .active_slabs = pool->nr_slabs - pool->empty.nr };
 	unsigned cpu;
 
-	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++)
-		row.active -= cache->cpu[cpu].nr;
-	row.slabs = row.active_slabs + cache->empty.nr;
-	kmm_spin_unlock(k, &cache->lock, KMM_LOCK_SLAB, flags);
-	__builtin_memcpy(row.name, cache->name, sizeof(row.name));
+	for (cpu = 0; cpu < k->machine.nr_cpus && pool->limit; cpu++)
+		row.active -= kmm_magazine_nr(kmm_magazine(pool, cpu));
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+	__builtin_memcpy(row.name, pool->name, sizeof(row.name));
 	return row;
 }
 
 void kmm_report_slabinfo(struct kmm *k, struct kmm_sink *out)
 {
-	struct kmm_cache *cache = NULL;
+	struct kmm_pool *pool = NULL;
 
 	kmm_printf(out, "slabinfo - version: 2.1\n");
 	kmm_printf(out, "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>");
 	kmm_printf(out, " : tunables <limit> <batchcount> <sharedfactor>");
 	kmm_printf(out, " : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
-	while ((cache = kmm_cache_next(k, cache))) {
-		struct row row = row_of(k, cache);
+	while ((pool = kmm_pool_next(k, pool))) {
+		struct row row = row_of(k, pool);
 
 		kmm_printf(out, "%-17s %6llu %6llu %6u %4u %4u : tunables %4u %4u %4u : slabdata %6llu %6llu %6u\n",
 			   row.name, (unsigned long long)row.active, (unsigned long long)row.slabs * row.nr_objects,
 			   row.slot, row.nr_objects, row.pages, 0u, 0u, 0u, (unsigned long long)row.active_slabs,
 			   (unsigned long long)row.slabs, 0u);
+	}
+}
+
+/* A name and the name of the pool that serves it. false: that is its own. */
+static bool alias_of(struct kmm *k, const struct kmm_cache *cache, char name[24])
+{
+	const struct kmm_pool *pool = kmm_cache_pool(cache);
+	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
+	bool shared = pool->users > 1;
+
+	__builtin_memcpy(name, pool->name, sizeof(pool->name));
+	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
+	return shared && __builtin_memcmp(name, cache->name, sizeof(cache->name)) != 0;
+}
+
+void kmm_report_slab_aliases(struct kmm *k, struct kmm_sink *out)
+{
+	struct kmm_entry *entry = NULL;
+
+	while ((entry = kmm_entry_next(k, &k->slab->caches, entry))) {
+		struct kmm_cache *cache = kmm_container(entry, struct kmm_cache, entry);
+		char name[24];
+
+		if (alias_of(k, cache, name))
+			kmm_printf(out, "%s -> %s\n", cache->name, name);
 	}
 }

@@ -3,14 +3,14 @@
  * One slab: made from frames, objects taken out and given back, frames returned. Knows nothing of callers: to a
  * slab an object is free or not.
  *
- * A slab is in the list that its count says: empty (nothing in use), full (nothing free), partial. Objects
- * come from partial slabs first, so that empty ones stay empty and can be given back.
+ * A slab is in the list that its count says: empty (nothing in use), partial, or in none (nothing free). Objects come from
+ * partial slabs first, so that empty ones stay empty and can be given back. A slab that fills up or that gets
+ * its first object back costs no look at its neighbours' descriptors.
  */
 #include "slab/slab.h"
 
+#include "base/mem.h"
 #include "slab/fast.h"
-
-enum { KEEP_EMPTY = 1 }; /* empty slabs a cache keeps, so that one object going back and forth costs no frames */
 
 static unsigned count_inuse(uint32_t count) { return count & 0xffff; }
 static unsigned count_free(uint32_t count) { return count >> 16; }
@@ -25,149 +25,189 @@ static void store_count(struct kmm_page *page, unsigned inuse, unsigned free)
 	atomic_store_explicit(&page->count, inuse | (uint32_t)free << 16, memory_order_relaxed);
 }
 
+unsigned kmm_slab_inuse(const struct kmm_page *page)
+{
+	return count_inuse(load_count(page));
+}
+
 static struct kmm_page *page_at(struct kmm *k, struct kmm_page *head, unsigned distance)
 {
 	return (struct kmm_page *)(void *)((char *)head + distance * kmm_page_stride(k));
 }
 
-static struct kmm_page_list *list_for(struct kmm_cache *cache, uint32_t count)
-{
-	if (count_inuse(count) == 0)
-		return &cache->empty;
-	return count_free(count) == 0 ? &cache->full : &cache->partial;
-}
-
 /* Constructs the objects and links all slots in ascending order. */
-static void fill(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page)
+static void fill(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page)
 {
 	char *base = kmm_slab_base(k, page);
 	unsigned i;
 
-	for (i = 0; i < cache->nr_objects; i++) {
-		char *slot = base + i * cache->slot;
+	for (i = 0; i < pool->nr_objects; i++) {
+		char *slot = base + i * pool->slot;
+		struct kmm_free *free = kmm_slot_free(pool, slot);
 
-		if (cache->flags & KMM_CACHE_DEBUG)
-			kmm_debug_init_slot(cache, slot);
-		if (cache->ctor)
-			cache->ctor(slot + cache->front);
-		*kmm_object_link(cache, slot) = i + 1 < cache->nr_objects ? ((i + 1) * cache->slot >> 3) + 1 : 0;
+		if (pool->flags & KMM_CACHE_DEBUG)
+			kmm_debug_init_slot(pool, slot);
+		if (pool->ctor)
+			pool->ctor(slot + pool->front);
+		free->next = i + 1u < pool->nr_objects ? ((i + 1) * pool->slot >> 3) + 1 : 0;
+		free->mark = KMM_FREE_MARK;
 	}
 	store_count(page, 0, 1);
 }
 
 /* A slab with all objects free, in no list yet. NULL: out of memory. context: as gfp says; no locks. */
-struct kmm_page *kmm_slab_new(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp)
+struct kmm_page *kmm_slab_new(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp)
 {
 	struct kmm_page *page;
 	unsigned i;
 
 	gfp &= ~(kmm_gfp)(KMM_SLAB_BAD_GFP | KMM_GFP_ZERO);
-	gfp |= KMM_GFP_COMP | (cache->flags & KMM_CACHE_DMA ? KMM_GFP_DMA : 0);
-	page = kmm_phys_alloc(k, gfp, cache->order, KMM_KIND_SLAB, "slab");
+	gfp |= KMM_GFP_COMP | (pool->flags & KMM_CACHE_DMA ? KMM_GFP_DMA : 0);
+	page = kmm_phys_alloc(k, gfp, pool->order, KMM_KIND_SLAB, "slab");
 	if (!page)
 		return NULL;
-	kmm_page_set_owner(k, page, cache);
-	for (i = 1; i < 1u << cache->order; i++)
+	kmm_set_pool(k, page, pool);
+	for (i = 1; i < 1u << pool->order; i++)
 		page_at(k, page, i)->a = i;
-	fill(k, cache, page);
+	fill(k, pool, page);
 	return page;
 }
 
-/* Gives an empty slab's frames back. It must be in no list. */
-void kmm_slab_delete(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page)
+/* Lock held. */
+void kmm_slab_add(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page)
+{
+	kmm_page_list_add(k, &pool->empty, page);
+	pool->nr_slabs++;
+}
+
+/* Gives an empty slab's frames back. It is in no list. */
+static void delete(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page)
 {
 	unsigned i;
 
 	KMM_ASSERT(k, count_inuse(load_count(page)) == 0);
-	for (i = 1; i < 1u << cache->order; i++)
+	for (i = 1; i < 1u << pool->order; i++)
 		page_at(k, page, i)->a = 0;
-	kmm_phys_free(k, page, cache->order);
+	kmm_phys_free(k, page, pool->order);
 }
 
-void kmm_slab_delete_list(struct kmm *k, struct kmm_cache *cache, struct kmm_page_list *dead)
+void kmm_slab_delete_list(struct kmm *k, struct kmm_pool *pool, struct kmm_page_list *dead)
 {
 	struct kmm_page *page;
 
 	while ((page = kmm_page_list_first(k, dead))) {
 		kmm_page_list_del(k, dead, page);
-		kmm_slab_delete(k, cache, page);
+		delete(k, pool, page);
 	}
 }
 
-static void move_list(struct kmm *k, struct kmm_page *page, struct kmm_page_list *from, struct kmm_page_list *to)
+/* Takes nr slots, fewer than or as many as are free, and writes them below `end`, the first one last. */
+static void take_from(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page, void **end, unsigned nr)
 {
-	if (from == to)
-		return;
-	kmm_page_list_del(k, from, page);
-	kmm_page_list_add(k, to, page);
-}
+	char *base = kmm_slab_base(k, page);
+	uint32_t before = load_count(page), next = count_free(before);
+	unsigned i;
 
-/* Moves free slots of the cache's slabs to a magazine, up to `max` of them and all from one slab; the first is returned
- * instead. NULL: all slabs are full. Lock held. */
-void *kmm_slab_take(struct kmm *k, struct kmm_cache *cache, struct kmm_magazine *magazine, unsigned max)
-{
-	struct kmm_page *page = kmm_page_list_first(k, cache->partial.nr ? &cache->partial : &cache->empty);
-	char *base, *slot, *first = NULL;
-	unsigned nr, next;
-	uint32_t before;
+	for (i = 0; i < nr; i++) {
+		uint32_t offset = (next - 1) << 3;
 
-	if (!page)
-		return NULL;
-	base = kmm_slab_base(k, page);
-	before = load_count(page);
-	next = count_free(before);
-	for (nr = 0; nr < max && next; nr++) {
-		slot = base + ((next - 1) << 3);
-		KMM_ASSERT(k, kmm_slot_starts_at(cache, (next - 1) << 3));
-		next = (unsigned)*kmm_object_link(cache, slot);
-		if (first)
-			kmm_magazine_push(k, cache, magazine, slot);
-		else
-			first = slot;
+		KMM_ASSERT(k, kmm_slot_starts_at(pool, offset)); /* else somebody wrote into a free object */
+		*--end = base + offset;
+		next = kmm_slot_free(pool, base + offset)->next;
 	}
-	KMM_ASSERT(k, first);
 	store_count(page, count_inuse(before) + nr, next);
-	move_list(k, page, list_for(cache, before), list_for(cache, load_count(page)));
-	cache->inuse += nr;
-	return first;
 }
 
-/* Puts a slot back into its slab. A slab that this makes empty, beyond those worth keeping, goes to `dead`:
- * the caller deletes it when it has dropped the lock. Lock held. */
-void kmm_slab_give(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *slot,
+unsigned kmm_slab_take(struct kmm *k, struct kmm_pool *pool, void **out, unsigned max)
+{
+	unsigned left = max;
+
+	while (left) {
+		struct kmm_page_list *from = pool->partial.nr ? &pool->partial : &pool->empty;
+		struct kmm_page *page = kmm_page_list_first(k, from);
+		unsigned inuse, nr;
+
+		if (!page)
+			break;
+		inuse = count_inuse(load_count(page));
+		nr = pool->nr_objects - inuse < left ? pool->nr_objects - inuse : left;
+		take_from(k, pool, page, out + left, nr);
+		left -= nr;
+		if (inuse + nr == pool->nr_objects) {
+			kmm_page_list_del(k, from, page);
+		} else if (from == &pool->empty) {
+			kmm_page_list_del(k, from, page);
+			kmm_page_list_add(k, &pool->partial, page);
+		}
+	}
+	if (left && left < max)
+		memmove(out, out + left, (max - left) * sizeof(*out));
+	pool->inuse += max - left;
+	return max - left;
+}
+
+/* Puts a slab that has got an object back where its count says. Lock held. */
+static void relist(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page, unsigned inuse_before,
 		   struct kmm_page_list *dead)
 {
-	uint32_t before = load_count(page);
-	uint32_t offset = (uint32_t)((char *)slot - k->direct_map) & cache->offset_mask;
+	bool was_full = inuse_before == pool->nr_objects;
 
-	KMM_ASSERT(k, count_inuse(before) > 0);
-	KMM_ASSERT(k, kmm_slot_starts_at(cache, offset));
-	*kmm_object_link(cache, slot) = count_free(before);
-	store_count(page, count_inuse(before) - 1, (offset >> 3) + 1);
-	cache->inuse--;
-	if (count_free(before) && count_inuse(before) > 1)
+	if (!was_full && inuse_before > 1)
 		return; /* was partial, is partial */
-	move_list(k, page, list_for(cache, before), list_for(cache, load_count(page)));
-	if (count_inuse(before) == 1 && cache->empty.nr > KEEP_EMPTY)
-		move_list(k, page, &cache->empty, dead);
+	if (!was_full)
+		kmm_page_list_del(k, &pool->partial, page);
+	if (inuse_before > 1) {
+		kmm_page_list_add(k, &pool->partial, page);
+	} else if (pool->empty.nr < pool->keep_empty) {
+		kmm_page_list_add(k, &pool->empty, page);
+	} else {
+		kmm_page_list_add(k, dead, page);
+		pool->nr_slabs--;
+	}
 }
 
-bool kmm_slab_free_bits(struct kmm *k, const struct kmm_cache *cache, struct kmm_page *page,
+static void give_one(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page, void *slot,
+		     struct kmm_page_list *dead)
+{
+	uint32_t before = load_count(page), offset = kmm_slab_offset(k, pool, slot);
+	struct kmm_free *free = kmm_slot_free(pool, slot);
+
+	KMM_ASSERT(k, count_inuse(before) > 0);
+	KMM_CHECK(k, kmm_slot_starts_at(pool, offset));
+	free->next = count_free(before);
+	free->mark = KMM_FREE_MARK;
+	store_count(page, count_inuse(before) - 1, (offset >> 3) + 1);
+	relist(k, pool, page, count_inuse(before), dead);
+}
+
+void kmm_slab_give(struct kmm *k, struct kmm_pool *pool, void *const *slot, unsigned nr, struct kmm_page_list *dead)
+{
+	unsigned i;
+
+	for (i = 0; i < nr; i++) {
+		struct kmm_page *page = kmm_fast_head(k, slot[i]);
+
+		KMM_ASSERT(k, page && kmm_fast_pool(k, page) == pool);
+		give_one(k, pool, page, slot[i], dead);
+	}
+	pool->inuse -= nr;
+}
+
+bool kmm_slab_free_bits(struct kmm *k, const struct kmm_pool *pool, struct kmm_page *page,
 			uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32], unsigned *nr_free)
 {
 	char *base = kmm_slab_base(k, page);
-	kmm_word next = count_free(load_count(page));
+	uint32_t next = count_free(load_count(page));
 
 	*nr_free = 0;
 	while (next) {
-		uint32_t offset = (uint32_t)(next - 1) << 3;
-		uint32_t number = kmm_slot_number(cache, offset);
+		uint32_t offset = (next - 1) << 3, number = kmm_slot_number(pool, offset);
 
-		if (next > 0xffff || !kmm_slot_starts_at(cache, offset) || bits[number / 32] & 1u << number % 32)
+		if (next > 0xffff || !kmm_slot_starts_at(pool, offset) || bits[number / 32] & 1u << number % 32)
 			return false;
 		bits[number / 32] |= 1u << number % 32;
 		++*nr_free;
-		next = *kmm_object_link(cache, base + offset);
+		next = kmm_slot_free(pool, base + offset)->next;
 	}
 	return true;
 }

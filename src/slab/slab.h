@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Caches of equal objects, in slabs: blocks of 2^order low frames of kind SLAB.
+ * Pools of equal objects, in slabs: blocks of 2^order low frames of kind SLAB; and the caches that name them.
  *
- *	cache ---> partial, full, empty: lists of slabs by their head descriptors
- *	  |
- *	  +------> one magazine per CPU: a chain of free objects, the fast path
+ *	cache "a" --+--> pool ----> partial, empty: lists of slabs by their head descriptors (full slabs are in none)
+ *	cache "b" --+     |
+ *	                  +------> depot: free objects for any CPU, moved in batches
+ *	                  +------> one magazine per CPU: free objects, the fast path
  *
- * An object is in exactly one of three places: in its slab's free list, in a magazine, or with the caller. A
- * slab counts the last two as in use, so moving objects between callers and magazines touches no slab.
+ * A cache is a name and a pointer to the pool that serves it now. Caches of equal geometry share one (pool.c); a
+ * cache whose checks were switched has several, one per set of checks that it ever had, and allocates from one.
  *
- * What is kept where (nothing of it holds a host pointer, so a slab looks the same on every ground):
- *	head descriptor   count = in use | first free << 16, a and b = list links, owner = the cache
+ * An object is in exactly one of four places: in its slab's free list, in the depot, in a magazine, or with the caller.
+ * A slab counts the last three as in use, so moving objects between CPUs and callers touches no slab. An object that is
+ * freed on another CPU than it came from stays there until a whole batch goes to the depot, under one exchange
+ * of the lock; the other CPU takes it from there the same way.
+ *
+ * What is kept where (nothing in a descriptor or a slab is a host pointer, so a slab looks the same on every ground):
+ *	head descriptor   count = in use | first free << 16, a and b = list links, obj = where the pool is
  *	tail descriptors  kind NONE, a = distance to the head in pages
- *	free object       link word at cache->link: in a slab the next free slot, in a magazine the next object
- * A slab's free list names slots by their offset in 8-byte units, plus 1. A magazine names objects by their
- * physical address, plus 1. 0 ends both.
+ *	free object       struct kmm_free at pool->word: next (in its slab only), mark
+ * A slab's free list names slots by their offset in 8-byte units, plus 1; 0 ends it.
  *
- * Slots: an ordinary object fills its slot. With a constructor the link lies behind the object, whose content
- * must survive. In a debug cache there are red zones on both sides and a struct kmm_slot_tail behind them
- * (debug.c); such caches have no magazines, so every call passes the checks.
+ * The mark tells that an object is free, wherever it is; allocation wipes it. A free that meets it looks for the object
+ * in all places where free ones are, since callers may write the same 4 bytes: so a double free never corrupts.
  *
- * Locks: cache->lock (KMM_LOCK_SLAB) for the lists, the slabs' free lists and `inuse`; slab->lock (same class,
- * so never both) for the list of caches. Magazines: interrupts off on their CPU.
+ * Slots: an ordinary object fills its slot. With a constructor struct kmm_free lies behind the object, whose content
+ * must survive. For a debug pool see debug.c; it has no magazines, so every call passes the checks.
+ *
+ * Locks: pool->lock (KMM_LOCK_SLAB) for the lists, the slabs' free lists, the depot and `inuse`; slab->lock (same
+ * class, so never both) for the lists of pools and caches. Magazines: interrupts off on their CPU.
  */
 #ifndef KMM_SLAB_SLAB_H
 #define KMM_SLAB_SLAB_H
@@ -34,121 +41,218 @@
 #define KMM_SLAB_MAX_OBJECTS 512u /* per slab: a page of 8-byte objects */
 #define KMM_SLAB_MAX_ORDER (KMM_NR_ORDERS > 3 ? 3u : KMM_NR_ORDERS - 1u)
 #define KMM_KMALLOC_CLASSES 36u
+#define KMM_KMALLOC_SMALL (KMM_STRAIGHT_SIZES - 1u)
 #define KMM_SLAB_CACHE_LINE 64
+#define KMM_MAGAZINE_MAX 128u
+#define KMM_DEPOT_MAX 1024u
+#define KMM_NR_CHECKS 8u /* combinations of KMM_CACHE_RED_ZONE .. OWNER */
 
 /* Modifiers that slab memory can never honour: it is low, and it does not move. */
 #define KMM_SLAB_BAD_GFP (KMM_GFP_HIGHMEM | KMM_GFP_DMA32 | KMM_GFP_DMA | KMM_GFP_MOVABLE)
 
 enum { KMM_CACHE_DMA = 1 << 8 }; /* beside the public KMM_CACHE_ flags: slabs from ZONE_DMA */
 
-typedef kmm_word __attribute__((may_alias)) kmm_link_word; /* lies in memory that callers give other types */
+typedef uint32_t __attribute__((may_alias)) kmm_free_word; /* lies in memory that callers give other types */
 
+struct kmm_free {
+	kmm_free_word next, mark;
+};
+#define KMM_FREE_MARK 0x5eedf4eeu
+
+/* One CPU's free objects; the last is taken first. pool->limit slots. */
 struct kmm_magazine {
-	kmm_word head;               /* physical address + 1 of the first object */
 	uint32_t nr;
+	void *slot[];
+};
+
+/* Something in a list that is walked with no lock held in between. */
+struct kmm_entry {
+	struct kmm_list list;        /* slab->lock */
+	uint32_t pins;               /* slab->lock: walkers that stand here */
+};
+
+struct kmm_pool {
+	/* constant */
+	uint32_t offset_mask;        /* bytes of a slab - 1 */
+	uint32_t reciprocal;         /* 2^32 / slot, rounded up */
+	uint32_t slots_end;          /* bytes of a slab that are slots */
+	uint32_t word;               /* offset of struct kmm_free in a slot */
+	uint32_t limit;              /* objects a magazine holds at most; 0: no magazines */
+	uint32_t stride;             /* bytes from one CPU's magazine to the next */
+	uint32_t size;               /* usable bytes of an object */
+	uint32_t slot;               /* bytes from one object to the next */
+	uint32_t batch;              /* objects that move at once */
+	uint32_t depot_max;          /* a multiple of batch */
+	void **depot;                /* lock; behind the magazines */
+	void (*ctor)(void *object);
+	uint32_t front;              /* debug: bytes before the object */
+	uint32_t flags;
+	uint32_t keep_empty;         /* empty slabs worth keeping */
+	uint16_t nr_objects;         /* per slab */
+	uint8_t order;               /* of a slab */
+	bool boot;                   /* its memory is part of the layer's state */
+
+	struct kmm_entry entry;      /* slab->pools, oldest first */
+	unsigned users;              /* slab->lock: caches that have it */
+	char name[24];               /* slab->lock: that of its oldest cache */
+
+	struct kmm_spin lock;
+	struct kmm_page_list partial, empty; /* lock */
+	kmm_word nr_slabs;           /* lock: all, full ones too */
+	kmm_word inuse;              /* lock: objects outside the slabs' free lists */
+	uint32_t depot_nr;           /* lock */
+	struct { kmm_word inuse, slabs, partial, empty; } seen; /* scratch of the audit */
 } __attribute__((aligned(KMM_SLAB_CACHE_LINE)));
 
 struct kmm_cache {
-	/* constant */
-	uint32_t slot;               /* bytes from one object to the next */
-	uint32_t reciprocal;         /* 2^32 / slot, rounded up */
-	uint32_t offset_mask;        /* bytes of a slab - 1 */
-	uint32_t link;               /* offset of the link word in a slot */
-	uint32_t limit, batch;       /* magazine: most objects; how many move at once. limit 0: no magazine */
-	uint32_t size;               /* bytes of an object */
-	uint32_t front;              /* debug: bytes of red zone before the object */
-	uint32_t flags;
-	uint16_t nr_objects;         /* per slab */
-	uint8_t order;               /* of a slab */
-	bool has_mark;               /* free objects have room for a mark behind their link */
+	struct kmm_pool *pool;       /* atomic: where objects come from; one of pools[] */
+	struct kmm_pool *pools[KMM_NR_CHECKS]; /* slab->lock: by checks, as needed so far; all live until the cache dies */
+	struct kmm_pool **mirror;    /* its entry in kmalloc's tables, kept equal; NULL: not kmalloc's */
+	uint32_t size, align, flags; /* as asked for, without the checks */
 	void (*ctor)(void *object);
+	struct kmm_entry entry;      /* slab->caches, oldest first */
 	char name[24];
-
-	struct kmm_list list;        /* slab->lock: all caches, oldest first */
-	uint32_t pins;               /* slab->lock: walkers that stand here */
-	struct kmm_spin lock;
-	struct kmm_page_list partial, full, empty; /* lock */
-	kmm_word inuse;              /* lock: objects outside the slabs' free lists */
-	struct kmm_magazine cpu[];   /* nr_cpus */
 };
 
 struct kmm_slab {
+	/* atomic: kmalloc[0] by size, in steps of 8 and of 256, which is where all larger classes end */
+	struct kmm_pool *small[KMM_KMALLOC_SMALL / 8 + 1];
+	struct kmm_pool *large[KMM_KMALLOC_MAX_CLASS / 256 + 1];
 	struct kmm_spin lock;
-	struct kmm_list caches;      /* lock */
-	struct kmm_cache *kmalloc[2][KMM_KMALLOC_CLASSES]; /* constant; [1]: ZONE_DMA. NULL: larger than a slab */
-	struct kmm_cache *cache_cache; /* constant: where struct kmm_cache come from */
+	struct kmm_list pools, caches, shrinkers; /* lock */
+	atomic_uint shrinking;       /* somebody runs the shrinkers */
+	struct kmm_shrinker own;     /* gives empty slabs back */
+	struct kmm_cache cache_cache; /* where struct kmm_cache come from */
+	uint32_t budget;             /* i: bytes of objects that a magazine is worth on this machine */
+	bool started;                /* i: kmalloc works */
+	char *boot;                  /* while starting: room for pools */
+	size_t boot_bytes;
+	struct kmm_pool *kmalloc[2][KMM_KMALLOC_CLASSES]; /* atomic; [1]: ZONE_DMA. NULL: larger than a slab */
 };
 
 /* ---- for the layers above ---- */
 
 /* tier b start, after page tables. errors: KMM_ENOMEM. context: boot. */
 KMM_MUST_CHECK enum kmm_status kmm_slab_init(struct kmm *k);
-/* Every slab belongs to one cache, free lists end, counts are true, red zones whole. Returns violations. */
+/* Every slab belongs to one pool, free lists end, counts are true, red zones whole. Returns violations. */
 unsigned kmm_slab_audit(struct kmm *k, struct kmm_sink *out);
 /* Name of the cache whose slab `page` is part of (any page of it); "" when it is no slab. */
 const char *kmm_slab_owner(struct kmm *k, struct kmm_page *page);
-/* Gives all empty slabs and this CPU's magazines back; returns pages freed. For the pressure hook. */
+/* Gives all empty slabs, depots and this CPU's magazines back; returns pages freed. */
 kmm_word kmm_slab_shrink_all(struct kmm *k);
 
 /* ---- between the files of this folder ---- */
 
-/* slab.c: one slab. take and give are called with cache->lock held. */
-struct kmm_page *kmm_slab_new(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp);
-void kmm_slab_delete(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page);
-void *kmm_slab_take(struct kmm *k, struct kmm_cache *cache, struct kmm_magazine *magazine, unsigned max);
-void kmm_slab_give(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *slot,
-		   struct kmm_page_list *dead);
-void kmm_slab_delete_list(struct kmm *k, struct kmm_cache *cache, struct kmm_page_list *dead);
+/* slab.c: one slab. take and give are called with pool->lock held. */
+struct kmm_page *kmm_slab_new(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp);
+void kmm_slab_add(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page);
+/* Up to max free slots into out, those with low addresses last; returns how many there were. */
+unsigned kmm_slab_take(struct kmm *k, struct kmm_pool *pool, void **out, unsigned max);
+/* Puts slots back into their slabs. Slabs that become empty, beyond those worth keeping, go to `dead`: the caller
+ * deletes them when it has dropped the lock. */
+void kmm_slab_give(struct kmm *k, struct kmm_pool *pool, void *const *slot, unsigned nr, struct kmm_page_list *dead);
+void kmm_slab_delete_list(struct kmm *k, struct kmm_pool *pool, struct kmm_page_list *dead);
 /* Marks the free slots of a slab in bits (zeroed by the caller). false: the free list is broken. */
-bool kmm_slab_free_bits(struct kmm *k, const struct kmm_cache *cache, struct kmm_page *page,
+bool kmm_slab_free_bits(struct kmm *k, const struct kmm_pool *pool, struct kmm_page *page,
 			uint32_t bits[KMM_SLAB_MAX_OBJECTS / 32], unsigned *nr_free);
+unsigned kmm_slab_inuse(const struct kmm_page *page);
 /* Head of the slab that a descriptor is part of, NULL when it is none's. */
 struct kmm_page *kmm_slab_head(const struct kmm *k, struct kmm_page *page);
 
 /* object.c: behind the fast paths. */
-void *kmm_object_alloc_slow(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp, const void *caller);
-void kmm_object_free_slow(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object);
+void *kmm_object_alloc_slow(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp, const void *caller);
+/* The same with all that may be wanted: failure injection by the caller, clearing, trace. */
+void *kmm_object_alloc(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp, const void *caller);
+/* object: in a slab of the pool, but perhaps none of its objects. */
+void kmm_object_free_slow(struct kmm *k, struct kmm_pool *pool, void *object, const void *caller);
+/* Lock held, which also keeps this CPU's magazine. false: nothing free anywhere. */
+bool kmm_magazine_refill(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine);
+/* Lock held. Moves the oldest batch to the depot, or to the slabs. */
+void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine,
+			   struct kmm_page_list *dead);
 /* Trace events, out of the way. */
 void kmm_object_trace(struct kmm *k, enum kmm_event event, const void *object, uint64_t size, kmm_gfp gfp);
 kmm_gfp kmm_object_fix_gfp(struct kmm *k, const char *what, kmm_gfp gfp, const void *caller);
-kmm_word kmm_object_drain(struct kmm *k, struct kmm_cache *cache, unsigned cpu, unsigned nr);
+
+/* pool.c */
+struct kmm_pool_spec {
+	const char *name;
+	size_t size, align;
+	unsigned flags;
+	void (*ctor)(void *object);
+};
+/* A pool for such objects, shared when that may be. errors: KMM_EINVAL, KMM_ENOMEM. context: may sleep. */
+enum kmm_status kmm_pool_get(struct kmm *k, const struct kmm_pool_spec *spec, struct kmm_pool **out);
+/* Its last user's put deletes it: nothing of it may be in use then. */
+void kmm_pool_put(struct kmm *k, struct kmm_pool *pool);
+/* Empties a CPU's magazine into the slabs. cpu: this one, or one that does not use the pool now. */
+void kmm_pool_drain(struct kmm *k, struct kmm_pool *pool, unsigned cpu);
+/* Gives depot and empty slabs back; returns pages freed. */
+kmm_word kmm_pool_trim(struct kmm *k, struct kmm_pool *pool);
+/* Walks, newest first, with no lock held in between: NULL gives the first, the last gives NULL. The entry handed out
+ * cannot be removed until it is handed back in, so a walk must go to its end. */
+struct kmm_entry *kmm_entry_next(struct kmm *k, struct kmm_list *head, struct kmm_entry *at);
+void kmm_entry_add(struct kmm *k, struct kmm_list *head, struct kmm_entry *entry);
+/* Out of its list, as soon as nobody who walks it stands there. */
+void kmm_entry_remove(struct kmm *k, struct kmm_entry *entry);
+struct kmm_pool *kmm_pool_next(struct kmm *k, struct kmm_pool *at);
+void kmm_slab_set_name(char to[24], const char *name);
 
 /* cache.c */
-enum kmm_status kmm_cache_setup(struct kmm *k, struct kmm_cache *cache, const char *name, size_t size, size_t align,
-				unsigned flags, void (*ctor)(void *object));
-size_t kmm_cache_struct_size(const struct kmm *k);
-void kmm_cache_register(struct kmm *k, struct kmm_cache *cache);
-/* Walks all caches, newest first, with no lock held in between: NULL gives the first, the last gives NULL. The cache
- * handed out cannot be destroyed until it is handed back in, so a walk must go to its end. */
-struct kmm_cache *kmm_cache_next(struct kmm *k, struct kmm_cache *cache);
+enum kmm_status kmm_cache_open(struct kmm *k, struct kmm_cache *cache, const char *name, size_t size, size_t align,
+			       unsigned flags, void (*ctor)(void *object));
+enum kmm_status kmm_cache_close(struct kmm *k, struct kmm_cache *cache);
 
 /* kmalloc.c */
 enum kmm_status kmm_kmalloc_init(struct kmm *k);
 void kmm_kmalloc_fini(struct kmm *k);
+/* Makes kmalloc's tables say what the cache says. Lock slab held, or start. */
+void kmm_kmalloc_update(struct kmm *k, const struct kmm_cache *cache);
 size_t kmm_kmalloc_class_size(unsigned index);
 unsigned kmm_kmalloc_class(size_t size);
 
-/* debug.c: slots of debug caches. */
+/* shrink.c */
+void kmm_shrinkers_init(struct kmm *k);
+
+/* debug.c: slots of debug pools. */
 struct kmm_slot_tail {
-	uint64_t link;               /* used as kmm_link_word */
+	struct kmm_free free;
 	uint32_t state;
 	uint32_t spare;
-	uint64_t caller;             /* who allocated it */
+	uint64_t alloc_caller, free_caller; /* KMM_CACHE_OWNER */
 };
-uint32_t kmm_debug_layout(struct kmm_cache *cache, size_t size, size_t align);
-void kmm_debug_init_slot(struct kmm_cache *cache, void *slot);
-void *kmm_debug_alloc(struct kmm *k, struct kmm_cache *cache, void *slot, const void *caller);
+uint32_t kmm_debug_layout(struct kmm_pool *pool, size_t size, size_t align);
+void kmm_debug_init_slot(struct kmm_pool *pool, void *slot);
+void *kmm_debug_alloc(struct kmm *k, struct kmm_pool *pool, void *slot, const void *caller);
 /* The slot to free, or NULL after a report: the object stays as it is. */
-void *kmm_debug_free(struct kmm *k, struct kmm_cache *cache, struct kmm_page *page, void *object);
-unsigned kmm_debug_check_slot(struct kmm *k, const struct kmm_cache *cache, const void *slot, bool free,
+void *kmm_debug_free(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page, void *object, const void *caller);
+unsigned kmm_debug_check_slot(struct kmm *k, const struct kmm_pool *pool, const void *slot, bool free,
 			      struct kmm_sink *out);
-uint64_t kmm_debug_caller(const struct kmm_cache *cache, const void *slot);
+/* Who allocated it; 0: not known. */
+uint64_t kmm_debug_caller(const struct kmm_pool *pool, const void *slot);
 
 /* ---- small helpers ---- */
 
-static inline unsigned kmm_slab_cpu(const struct kmm *k)
+/* The magazines follow the struct. The stride of a machine with one CPU is 0, so that its number need not be asked. */
+static inline struct kmm_magazine *kmm_magazine(struct kmm_pool *pool, unsigned cpu)
 {
-	return k->machine.nr_cpus == 1 ? 0 : k->port->cpu_id(k->port);
+	return (struct kmm_magazine *)(void *)((char *)(pool + 1) + cpu * pool->stride);
+}
+
+/* Other CPUs read it, for reports; only its own writes it. */
+static inline uint32_t kmm_magazine_nr(const struct kmm_magazine *magazine)
+{
+	return __atomic_load_n(&magazine->nr, __ATOMIC_RELAXED);
+}
+
+static inline void kmm_magazine_set_nr(struct kmm_magazine *magazine, uint32_t nr)
+{
+	__atomic_store_n(&magazine->nr, nr, __ATOMIC_RELAXED);
+}
+
+static inline struct kmm_pool *kmm_cache_pool(const struct kmm_cache *cache)
+{
+	return __atomic_load_n(&cache->pool, __ATOMIC_ACQUIRE);
 }
 
 static inline void *kmm_slab_base(const struct kmm *k, const struct kmm_page *page)
@@ -156,17 +260,22 @@ static inline void *kmm_slab_base(const struct kmm *k, const struct kmm_page *pa
 	return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_page_to_pfn(k, page)));
 }
 
-/* Number of the slot at byte `offset` of a slab (offset < 32 KiB): exact for every slot size, no division. */
-static inline uint32_t kmm_slot_number(const struct kmm_cache *cache, uint32_t offset)
+/* The free word of a slot. */
+static inline struct kmm_free *kmm_slot_free(const struct kmm_pool *pool, void *slot)
 {
-	return (uint32_t)((uint64_t)offset * cache->reciprocal >> 32);
+	return (struct kmm_free *)(void *)((char *)slot + pool->word);
 }
 
-static inline bool kmm_slot_starts_at(const struct kmm_cache *cache, uint32_t offset)
+/* Number of the slot at byte `offset` of a slab (offset < 32 KiB): exact for every slot size, no division. */
+static inline uint32_t kmm_slot_number(const struct kmm_pool *pool, uint32_t offset)
 {
-	uint32_t number = kmm_slot_number(cache, offset);
+	return (uint32_t)((uint64_t)offset * pool->reciprocal >> 32);
+}
 
-	return number * cache->slot == offset && number < cache->nr_objects;
+/* The fraction of offset / slot is below 1 / slot only where it is 0. */
+static inline bool kmm_slot_starts_at(const struct kmm_pool *pool, uint32_t offset)
+{
+	return offset < pool->slots_end && offset * pool->reciprocal < pool->reciprocal;
 }
 
 #endif

@@ -145,6 +145,38 @@ KMM_TEST(pt_image_window_takes_any_alignment)
 	}
 }
 
+/* 5 MiB from 16 MiB: code for 2 MiB and a bit, read-only data for a page and a bit, data. */
+KMM_TEST(pt_parts_of_the_image_have_their_rights)
+{
+	const uint64_t text = 2 * MIB + 100, rodata = 4097, window = 0xffffffff80000000;
+	const struct hosted_config config = {
+		.ram_bytes = 64 * MIB,
+		.machine = { .image_va = window + 16 * MIB, .image_pa = 16 * MIB, .image_size = 5 * MIB,
+			     .image_text = text, .image_rodata = rodata },
+	};
+
+	for (unsigned i = 0; i < PT_NR_CASES; i++) {
+		struct pt_bench b;
+
+		if (!is_wide(&pt_cases[i]))
+			continue;
+		CALL(pt_bench_open_config(&b, &pt_cases[i], &config));
+		for (uint64_t at = 0; at < 5 * MIB; at += 4096) {
+			bool is_text = at < 2 * MIB + 4096, is_data = at >= 2 * MIB + 3 * 4096;
+			struct kmm_walk walk;
+			uint32_t flags;
+
+			kmm_walk(b.k, kmm_pt_kernel(b.k)->root, (kmm_word)(window + 16 * MIB + at), &walk);
+			flags = walk.step[walk.nr_steps - 1].pte.flags;
+			CHECK_EQ(walk.pa.v, 16 * MIB + at);
+			CHECK_EQ(!!(flags & KMM_PTE_EXEC), is_text);
+			CHECK_EQ(!!(flags & KMM_PTE_WRITE), is_data);
+		}
+		CALL(pt_bench_audit(b.k));
+		pt_bench_close(&b);
+	}
+}
+
 KMM_TEST(pt_no_nx_machines_never_set_bit_63)
 {
 	const struct hosted_config config = { .ram_bytes = 64 * MIB, .machine = { .no_nx = true } };

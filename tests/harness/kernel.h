@@ -86,6 +86,17 @@ static inline kmm_word tier_b_free_pages(struct tier_b *t)
 	return kmm_phys_free_pages(t->k);
 }
 
+/* fn(arg) makes a mistake that must not pass: fatal with assertions; without (KMM_DEBUG 0) the call is refused, and all is
+ * as it was. */
+static inline void tier_b_refuses(struct tier_b *t, void (*fn)(void *arg), void *arg, const char **what)
+{
+	bool fatal = hosted_catch_fatal(t->m, fn, arg, what);
+
+	CHECK_EQ(fatal, KMM_DEBUG >= 1);
+	if (!fatal)
+		CALL(tier_b_audit(t));
+}
+
 /* Lines of the kept log that contain `text`. */
 static inline unsigned tier_b_logged(const struct tier_b *t, const char *text)
 {

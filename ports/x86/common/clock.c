@@ -4,7 +4,7 @@
  * clock says what day it is.
  *
  * The counter's rate is measured once at boot against PIT channel 2. A host that takes the processor away during a
- * measurement makes it too long, never too short, so the shortest of a few is right. ns = cycles * mult / 2^SHIFT.
+ * measurement makes it too long, never too short: the shortest is right, once a second one agrees with it. ns = cycles * mult / 2^SHIFT.
  */
 #include "common/cpu.h"
 
@@ -15,7 +15,7 @@ enum { PORT_B_GATE2 = 0x01, PORT_B_SPEAKER = 0x02, PORT_B_OUT2 = 0x20 };
 #define SHIFT 22
 #define CALIBRATION_COUNT 2386u /* PIT periods: 2 ms */
 #define CALIBRATION_NS ((uint32_t)(CALIBRATION_COUNT * 1000000000ull / PIT_HZ))
-#define CALIBRATION_RUNS 3
+#define CALIBRATION_RUNS 25
 
 static uint32_t ticks;
 static uint32_t mult;
@@ -50,11 +50,12 @@ static uint32_t cycles_once(void)
 
 static void calibrate(void)
 {
-	uint32_t best = UINT32_MAX;
+	uint32_t best = cycles_once(), other = UINT32_MAX;
 
-	for (int i = 0; i < CALIBRATION_RUNS; i++) {
+	for (int i = 1; i < CALIBRATION_RUNS && other - best > best / 256; i++) {
 		uint32_t cycles = cycles_once();
 
+		other = cycles < best ? best : cycles < other ? cycles : other;
 		best = cycles < best ? cycles : best;
 	}
 	if (best < CALIBRATION_NS / 1000) /* under 1 MHz: not a counter, and mult would not fit */

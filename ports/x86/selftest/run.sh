@@ -25,45 +25,58 @@ run() {
 	return 1
 }
 
+# Console input once the kernel waits for it.
+type_hello() {
+	tries=0
+	until grep -q 'type a line' "$out" || [ $tries -gt 300 ]; do
+		sleep 0.2
+		tries=$((tries + 1))
+	done
+	sleep 0.2
+	echo hello
+}
+
 # A 64-bit kernel; CPU is one that has what it needs.
 run_64() {
-	kernel=$1 cpu=$2
-	run '32 MiB' 1 '^0 failures' $kernel -cpu $cpu -m 32M </dev/null
-	grep -q report "$report" || { echo "FAIL $kernel: report channel"; failed=1; }
-	run '8 GiB' 1 '^0 failures' $kernel -cpu $cpu -m 8G -append 'a=b' -initrd "$0" </dev/null
-	run '64 GiB' 1 '^0 failures' $kernel -cpu $cpu -m 64G -object memory-backend-ram,id=ram,size=64G,reserve=off \
+	k=$1 cpu=$2
+	run '32 MiB' 1 '^0 failures' $k -cpu $cpu -m 32M </dev/null
+	grep -q report "$report" || { echo "FAIL $k: report channel"; failed=1; }
+	run '8 GiB' 1 '^0 failures' $k -cpu $cpu -m 8G -append 'a=b' -initrd "$0" </dev/null
+	run '64 GiB' 1 '^0 failures' $k -cpu $cpu -m 64G -object memory-backend-ram,id=ram,size=64G,reserve=off \
 		-machine memory-backend=ram -initrd "$0" </dev/null
-	run '64 GiB, large leaves' 1 '^0 failures' $kernel -cpu $cpu,+pdpe1gb -m 64G \
+	run '64 GiB, large leaves' 1 '^0 failures' $k -cpu $cpu,+pdpe1gb -m 64G \
 		-object memory-backend-ram,id=ram,size=64G,reserve=off -machine memory-backend=ram </dev/null
-	run 'instruction count' 1 '^0 failures' $kernel -cpu $cpu -m 64M -icount shift=0,align=off,sleep=off </dev/null
-	run 'every feature' 1 '^0 failures' $kernel -cpu max -m 64M </dev/null
-	run 'no features' 1 '^0 failures' $kernel -cpu $cpu,-nx,-pdpe1gb,-smep,-smap,-umip,-pge -m 64M </dev/null
-	run 'q35' 1 '^0 failures' $kernel -M q35 -cpu $cpu -m 64M </dev/null
-	(sleep 2; echo hello) | run 'console input' 1 '^hello' $kernel -cpu $cpu -m 64M -append echo || failed=1
-	run 'double fault' 127 'double fault' $kernel -cpu $cpu -m 64M -append doublefault </dev/null
-	run 'early trap' 127 'trap 6 ' $kernel -cpu $cpu -m 64M -append trap </dev/null
-	run '32-bit processor' 127 'has no long mode' $kernel -cpu qemu32 -m 64M </dev/null
+	run 'instruction count' 1 '^0 failures' $k -cpu $cpu -m 64M -icount shift=0,align=off,sleep=off </dev/null
+	run 'every feature' 1 '^0 failures' $k -cpu max -m 64M </dev/null
+	run 'no features' 1 '^0 failures' $k -cpu $cpu,-nx,-pdpe1gb,-smep,-smap,-umip,-pge -m 64M </dev/null
+	run 'q35' 1 '^0 failures' $k -M q35 -cpu $cpu -m 64M </dev/null
+	: >"$out"
+	type_hello | run 'console input' 1 '^hello' $k -cpu $cpu -m 64M -append echo || failed=1
+	run 'double fault' 127 'double fault' $k -cpu $cpu -m 64M -append doublefault </dev/null
+	run 'early trap' 127 'trap 6 ' $k -cpu $cpu -m 64M -append trap </dev/null
+	run '32-bit processor' 127 'has no long mode' $k -cpu qemu32 -m 64M </dev/null
 	# The multiboot header stands first in the image; without it, QEMU takes the other way in.
-	mkdir -p "$dir/$kernel-pvh" && cp "$dir/$kernel/x86-selftest.elf" "$dir/$kernel-pvh/" &&
-		dd if=/dev/zero of="$dir/$kernel-pvh/x86-selftest.elf" bs=1 seek=4096 count=4 conv=notrunc status=none
-	run 'started by PVH' 1 '^0 failures' $kernel-pvh -cpu $cpu -m 5G -append 'a=b' -initrd "$0" </dev/null
-	grep -q 'cmdline "a=b"' "$out" || { echo "FAIL $kernel: command line from PVH"; failed=1; }
-	rm -r "$dir/$kernel-pvh"
+	mkdir -p "$dir/$k-pvh" && cp "$dir/$k/x86-selftest.elf" "$dir/$k-pvh/" &&
+		dd if=/dev/zero of="$dir/$k-pvh/x86-selftest.elf" bs=1 seek=4096 count=4 conv=notrunc status=none
+	run 'started by PVH' 1 '^0 failures' $k-pvh -cpu $cpu -m 5G -append 'a=b' -initrd "$0" </dev/null
+	grep -q 'cmdline "a=b"' "$out" || { echo "FAIL $k: command line from PVH"; failed=1; }
+	rm -r "$dir/$k-pvh"
 }
 
 run_64 x86_64 qemu64
 run_64 x86_64-la57 max
 run '4 levels only' 127 'no LA57' x86_64-la57 -cpu qemu64 -m 64M </dev/null
 
-for kernel in i386 i386-pae; do
-	run '16 MiB' 1 '^0 failures' $kernel -cpu qemu64 -m 16M </dev/null
-	grep -q report "$report" || { echo "FAIL $kernel: report channel"; failed=1; }
-	run '8 GiB' 1 '^0 failures' $kernel -cpu qemu64 -m 8G -append 'a=b' -initrd "$0" </dev/null
-	run 'instruction count' 1 '^0 failures' $kernel -cpu qemu64 -m 64M -icount shift=0,align=off,sleep=off </dev/null
-	run 'every feature' 1 '^0 failures' $kernel -cpu max -m 64M </dev/null
-	run 'q35' 1 '^0 failures' $kernel -M q35 -m 64M </dev/null
-	(sleep 2; echo hello) | run 'console input' 1 '^hello' $kernel -m 64M -append echo || failed=1
-	run 'double fault' 127 'double fault' $kernel -m 64M -append doublefault </dev/null
-	run 'early trap' 127 'trap 6 ' $kernel -m 64M -append trap </dev/null
+for k in i386 i386-pae; do
+	run '16 MiB' 1 '^0 failures' $k -cpu qemu64 -m 16M </dev/null
+	grep -q report "$report" || { echo "FAIL $k: report channel"; failed=1; }
+	run '8 GiB' 1 '^0 failures' $k -cpu qemu64 -m 8G -append 'a=b' -initrd "$0" </dev/null
+	run 'instruction count' 1 '^0 failures' $k -cpu qemu64 -m 64M -icount shift=0,align=off,sleep=off </dev/null
+	run 'every feature' 1 '^0 failures' $k -cpu max -m 64M </dev/null
+	run 'q35' 1 '^0 failures' $k -M q35 -m 64M </dev/null
+	: >"$out"
+	type_hello | run 'console input' 1 '^hello' $k -m 64M -append echo || failed=1
+	run 'double fault' 127 'double fault' $k -m 64M -append doublefault </dev/null
+	run 'early trap' 127 'trap 6 ' $k -m 64M -append trap </dev/null
 done
 exit $failed

@@ -315,13 +315,13 @@ static void test_tlb(void)
 	check("flush of everything", va[0] == 1);
 }
 
-static void test_time(void)
+/* A host that is busy delivers late ticks in a bunch, so one good measurement is enough. */
+static bool ticks_agree(void)
 {
-	uint64_t start = x86_time_ns(), ns;
-	uint32_t first;
+	uint32_t first = x86_ticks();
+	uint64_t start, ns;
 
-	x86_irq_start();
-	while (x86_ticks() < 1)
+	while (x86_ticks() == first)
 		x86_idle();
 	first = x86_ticks();
 	start = x86_time_ns();
@@ -329,18 +329,32 @@ static void test_time(void)
 		x86_idle();
 	ns = x86_time_ns() - start;
 	x86_printf("     5 ticks took %llu ns\n", ns);
-	check("ticks and time agree", timer_irqs >= 6 && ns > 30000000 && ns < 200000000);
+	return ns > 40000000 && ns < 60000000;
 }
 
-/* A loop in ring 3 is taken off the processor by the timer, resumed, and taken off again further on. */
+static void test_time(void)
+{
+	bool good = false;
+
+	x86_irq_start();
+	for (int i = 0; i < 20 && !good; i++)
+		good = ticks_agree();
+	check("ticks and time agree", good && timer_irqs >= 6);
+}
+
+/* A loop in ring 3 is taken off the processor by the timer and resumed, until it got somewhere twice. A tick may be due at
+ * once, on a slow host many times. */
 static void test_preemption(void)
 {
 	struct x86_frame f = user_frame(user_loop);
 	uint32_t count;
 
 	run_frame(&f);
+	for (int i = 0; i < 100 && seen.ecx == 0; i++)
+		x86_context_switch(&main_context, loop_context);
 	count = seen.ecx;
-	x86_context_switch(&main_context, loop_context);
+	for (int i = 0; i < 100 && seen.ecx == count; i++)
+		x86_context_switch(&main_context, loop_context);
 	check("preemption of ring 3", count && seen.ecx > count && seen.trapno == X86_IRQ_BASE);
 }
 
