@@ -10,8 +10,13 @@
 
 #include "kmm/port.h"
 
-/* This port is linked into programs, never into a shared object: no table need be asked where these lie. */
+/* This port is linked into programs, never into a shared object: no table need be asked where these lie. Where there is
+ * but one thread (the kernels of tests define _Thread_local away) they are plain variables. */
+#ifdef _Thread_local
+#define HOSTED_TLS
+#else
 #define HOSTED_TLS __attribute__((tls_model("local-exec")))
+#endif
 extern _Thread_local unsigned hosted_this_cpu HOSTED_TLS;
 extern _Thread_local unsigned long hosted_irq_off HOSTED_TLS;
 
