@@ -163,7 +163,8 @@ HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
 
 USER_32_ONLY := tests/user/fuzz_calls_raw.c
-USER_BINS := $(USER:tests/user/%.c=build/user/%) \
+USER_64_ONLY := tests/user/wide.c
+USER_BINS := $(patsubst tests/user/%.c,build/user/%,$(filter-out $(USER_64_ONLY),$(USER))) \
 	$(patsubst tests/user/%.c,build/user64/%,$(filter-out $(USER_32_ONLY),$(USER)))
 BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
