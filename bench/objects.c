@@ -7,18 +7,25 @@
  *   repeat    alloc and free at once, 64 B
  *   live      100,000 objects of 8..4096 B; one random one is freed and replaced at a time
  *   scatter   500,000 objects of 192 B (cache), freed in random order
+ *   bulk      200 objects of 192 B by one call, freed by one call, again and again; kmm only
+ *   cross     64 B: one thread allocates, another frees, over a ring of 1024 slots; the time that either waits for the
+ *             other is not counted: only the calls of a batch of 64 are timed
  *
- * Figures are ns per call. The machine is x86_64 with 8 GiB; its RAM is touched once before, as RAM is.
+ * Figures are ns per call. The machine is x86_64 with 8 GiB and two CPUs; its RAM is touched once before, as RAM is.
  * With --malloc-name NAME only malloc is measured, under that name: for a preloaded allocator.
  */
 #include "common/bench.h"
 #include "common/machine.h"
 #include "kmm/slab.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 1000, LIVE = 100000, SCATTER = 500000, LIVE_MIN = 8, LIVE_SPREAD = 4089 };
+enum { BATCH = 1000, LIVE = 100000, SCATTER = 500000, LIVE_MIN = 8, LIVE_SPREAD = 4089, BULK = 200 };
+enum { RING = 1024, HANDFUL = 64 };
 
 /* An allocator: size is what the caller wants; the cache ignores it. */
 struct heap {
@@ -73,7 +80,7 @@ static void to_malloc(void *object)
 
 static void start_machine(const struct bench_options *options)
 {
-	machine = bench_machine((uint64_t)8 << 30);
+	machine = bench_machine_smp((uint64_t)8 << 30, 2);
 	k = hosted_kmm(machine);
 	bench_touch_ram(k, bench_scale(options, 200000, 1000));
 	if (kmm_cache_create(k, "bench-192", 192, 0, 0, NULL, &cache) != KMM_OK)
@@ -167,6 +174,97 @@ static double scatter(struct run *run)
 	return ns;
 }
 
+static double bulk(struct run *run)
+{
+	uint64_t rounds = bench_scale(run->options, 20000, 10);
+	uint64_t t = bench_now_ns();
+
+	for (uint64_t r = 0; r < rounds; r++) {
+		if (!kmm_cache_alloc_bulk(k, cache, KMM_GFP_KERNEL, BULK, run->object))
+			bench_die("out of memory");
+		kmm_cache_free_bulk(k, cache, BULK, run->object);
+	}
+	return (double)(bench_now_ns() - t) / (double)(rounds * BULK * 2);
+}
+
+/* ---- two threads ---- */
+
+/* A ring: `filled` and `emptied` count objects ever; each is written by one thread. */
+static struct {
+	struct run *run;
+	uint64_t nr; /* objects to hand over, a multiple of HANDFUL */
+	uint64_t alloc_ns, free_ns;
+	_Alignas(64) atomic_ullong filled;
+	_Alignas(64) atomic_ullong emptied;
+	_Alignas(64) void *slot[RING];
+} ring;
+
+static void *free_other_side(void *unused)
+{
+	uint64_t nr = 0;
+
+	(void)unused;
+	hosted_set_cpu(1);
+	while (nr < ring.nr) {
+		while (atomic_load_explicit(&ring.filled, memory_order_acquire) < nr + HANDFUL)
+			sched_yield();
+		uint64_t t = bench_now_ns();
+
+		for (int i = 0; i < HANDFUL; i++)
+			ring.run->heap->free(ring.slot[(nr + (uint64_t)i) % RING]);
+		ring.free_ns += bench_now_ns() - t;
+		nr += HANDFUL;
+		atomic_store_explicit(&ring.emptied, nr, memory_order_release);
+	}
+	return NULL;
+}
+
+static void alloc_this_side(void)
+{
+	for (uint64_t nr = 0; nr < ring.nr; nr += HANDFUL) {
+		while (atomic_load_explicit(&ring.emptied, memory_order_acquire) + RING < nr + HANDFUL)
+			sched_yield();
+		uint64_t t = bench_now_ns();
+
+		for (int i = 0; i < HANDFUL; i++)
+			ring.slot[(nr + (uint64_t)i) % RING] = take(ring.run, ring.run->size);
+		ring.alloc_ns += bench_now_ns() - t;
+		atomic_store_explicit(&ring.filled, nr + HANDFUL, memory_order_release);
+	}
+}
+
+/* What reading the clock costs a handful, ns. */
+static double clock_cost(void)
+{
+	uint64_t t = bench_now_ns();
+
+	for (int i = 0; i < 1000; i++)
+		(void)bench_now_ns();
+	return (double)(bench_now_ns() - t) / 1000;
+}
+
+static double cross_free_ns; /* of the last cross() */
+
+static double cross(struct run *run)
+{
+	double cost = clock_cost();
+	pthread_t other;
+
+	ring.run = run;
+	ring.nr = bench_scale(run->options, 4096000, 4096);
+	ring.alloc_ns = ring.free_ns = 0;
+	atomic_store(&ring.filled, 0);
+	atomic_store(&ring.emptied, 0);
+	if (pthread_create(&other, NULL, free_other_side, NULL) != 0)
+		bench_die("cannot make a thread");
+	alloc_this_side();
+	pthread_join(other, NULL);
+	cross_free_ns = (double)ring.free_ns / (double)ring.nr - cost / HANDFUL;
+	return (double)ring.alloc_ns / (double)ring.nr - cost / HANDFUL;
+}
+
+/* ---- rows ---- */
+
 static void measure(struct run *run, const char *name, double (*once)(struct run *run))
 {
 	struct bench_samples samples = { .nr = 0 };
@@ -194,6 +292,21 @@ static void measure_scatter(struct run *run)
 	bench_print("objects.scatter-192-free", "ns", run->heap->name, &frees);
 }
 
+static void measure_cross(struct run *run)
+{
+	struct bench_samples allocs = { .nr = 0 }, frees = { .nr = 0 };
+
+	if (!bench_wants(run->options, "objects.cross-64"))
+		return;
+	cross(run);
+	for (unsigned i = 0; i < run->options->repeats; i++) {
+		bench_add(&allocs, cross(run));
+		bench_add(&frees, cross_free_ns);
+	}
+	bench_print("objects.cross-64-alloc", "ns", run->heap->name, &allocs);
+	bench_print("objects.cross-64-free", "ns", run->heap->name, &frees);
+}
+
 /* sized serves any size, fixed the 192-byte objects. */
 static void run_heap(struct run *run, const struct heap *sized, const struct heap *fixed)
 {
@@ -202,6 +315,7 @@ static void run_heap(struct run *run, const struct heap *sized, const struct hea
 	measure(run, "objects.lifo-64", lifo);
 	measure(run, "objects.repeat-64", repeat);
 	measure(run, "objects.live-8..4096", live);
+	measure_cross(run);
 	run->heap = fixed;
 	run->size = 192;
 	measure(run, "objects.lifo-192-cache", lifo);
@@ -227,6 +341,7 @@ int main(int argc, char **argv)
 	if (options.malloc_name == NULL) {
 		start_machine(&options);
 		run_heap(&run, &kmalloc_heap, &cache_heap);
+		measure(&run, "objects.bulk-192-cache", bulk);
 		if (kmm_cache_destroy(k, cache) != KMM_OK)
 			bench_die("objects were lost");
 		hosted_shutdown(machine);

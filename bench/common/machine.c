@@ -8,7 +8,13 @@
 
 struct hosted_machine *bench_machine(uint64_t ram_bytes)
 {
-	struct hosted_config config = { .machine = { .format = KMM_X86_64 }, .ram_bytes = ram_bytes };
+	return bench_machine_smp(ram_bytes, 1);
+}
+
+struct hosted_machine *bench_machine_smp(uint64_t ram_bytes, unsigned nr_cpus)
+{
+	struct hosted_config config = { .machine = { .format = KMM_X86_64, .nr_cpus = nr_cpus }, .ram_bytes = ram_bytes,
+					.threads = nr_cpus > 1 };
 	struct hosted_machine *machine;
 	const char *why = NULL;
 	enum kmm_status status = hosted_boot(&config, &machine, &why);

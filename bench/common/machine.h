@@ -9,6 +9,8 @@
 #include "hosted.h"
 
 struct hosted_machine *bench_machine(uint64_t ram_bytes);
+/* With several CPUs, each to be played by a thread. */
+struct hosted_machine *bench_machine_smp(uint64_t ram_bytes, unsigned nr_cpus);
 
 /* Takes nr_pages frames, clears them, gives them back: from then on the host holds memory for them, as a real machine
  * does for its RAM. Without it the first use of each frame would be a fault of the host inside the measurement. */

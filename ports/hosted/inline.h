@@ -2,8 +2,9 @@
 /*
  * The hosted port's hot hooks as inline functions, for a library built to run on it (KMM_PORT_INLINE).
  *
- * The state of the CPU that a thread plays is the thread's: its number and whether it holds off interrupts. There are no
- * interrupts here; the flag is kept so that the port can tell a core that sleeps while it holds them off.
+ * The state of the CPU that a thread plays is the thread's. There are no interrupts here, so holding them off is nothing;
+ * the hooks behind the port's pointers keep a flag all the same (hooks.c), by which a core that goes to sleep with
+ * interrupts off is found out: in builds that call them, such as the sanitized one.
  */
 #ifndef KMM_HOSTED_INLINE_H
 #define KMM_HOSTED_INLINE_H
@@ -18,7 +19,6 @@
 #define HOSTED_TLS __attribute__((tls_model("local-exec")))
 #endif
 extern _Thread_local unsigned hosted_this_cpu HOSTED_TLS;
-extern _Thread_local unsigned long hosted_irq_off HOSTED_TLS;
 
 /* The hooks themselves (hooks.c). */
 unsigned long hosted_irq_save(struct kmm_port *port);
@@ -31,23 +31,27 @@ static inline bool kmm_port_is_native(const struct kmm_port *port)
 
 static inline unsigned long kmm_port_irq_save(struct kmm_port *port)
 {
-	unsigned long before = hosted_irq_off;
-
 	(void)port;
-	hosted_irq_off = 1;
-	return before;
+	return 0;
 }
 
 static inline void kmm_port_irq_restore(struct kmm_port *port, unsigned long flags)
 {
 	(void)port;
-	hosted_irq_off = flags;
+	(void)flags;
 }
 
 static inline unsigned kmm_port_cpu(struct kmm_port *port)
 {
 	(void)port;
 	return hosted_this_cpu;
+}
+
+static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)
+{
+	struct kmm_flush flush = { { 0 }, va, va + KMM_PAGE_SIZE, false };
+
+	port->tlb_flush_local(port, &flush);
 }
 
 #endif

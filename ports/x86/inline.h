@@ -33,4 +33,10 @@ static inline unsigned kmm_port_cpu(struct kmm_port *port)
 	return x86_cpu_id();
 }
 
+static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)
+{
+	(void)port;
+	x86_tlb_flush_page((uint32_t)va);
+}
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The three hooks of the port that lie on the hot paths: interrupts off, interrupts as before, which CPU.
+ * The hooks of the port that lie on the hot paths: interrupts off, interrupts as before, which CPU, one page's translation.
  *
  * By default they are calls through the port's pointers. A build for one ground names a header in KMM_PORT_INLINE
- * (-DKMM_PORT_INLINE='"x86/inline.h"') that defines the four functions below itself, so that they cost what they do
+ * (-DKMM_PORT_INLINE='"x86/inline.h"') that defines the five functions below itself, so that they cost what they do
  * and no call. The port's pointers must be filled in all the same; docs/porting.md has the rules.
  *
  * kmm_port_is_native() is asked once per machine: false makes that machine's hooks calls after all. It is for programs
@@ -36,6 +36,14 @@ static inline void kmm_port_irq_restore(struct kmm_port *port, unsigned long fla
 static inline unsigned kmm_port_cpu(struct kmm_port *port)
 {
 	return port->cpu_id(port);
+}
+
+/* Drops this CPU's translation of one page of the kernel half. */
+static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)
+{
+	struct kmm_flush flush = { { 0 }, va, va + KMM_PAGE_SIZE, false };
+
+	port->tlb_flush_local(port, &flush);
 }
 #endif
 

@@ -23,6 +23,8 @@
 
 #include "phys/phys.h"
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 static unsigned free_slots(const struct kmm_kmap *map) { return map->nr_slots - map->used; }
 
 static kmm_word slot_va(const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
@@ -30,31 +32,39 @@ static kmm_word slot_va(const struct kmm_kmap *map, const struct kmm_kmap_slot *
 	return map->start + ((kmm_word)(slot - map->slot) << KMM_PAGE_SHIFT);
 }
 
-static void *slot_pointer(const struct kmm *k, const struct kmm_kmap_slot *slot)
+ALWAYS_INLINE void *window_pointer(const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
 {
-	if (k->port->direct_map_all)
-		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(slot->pfn)));
-	return kmm_window_ptr(k, slot_va(&k->kva->kmap, slot));
+	return map->view + ((size_t)(slot - map->slot) << KMM_PAGE_SHIFT);
+}
+
+static void *slot_pointer(const struct kmm *k, const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
+{
+	return map->view ? window_pointer(map, slot) : kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(slot->pfn)));
 }
 
 /* ---- which slot shows a page ---- */
 
 static inline uint16_t *bucket(const struct kmm_kmap *map, kmm_word pfn)
 {
-	return &map->hash[((uint32_t)pfn * 0x9e3779b1u >> 16) & (map->nr_slots - 1)];
+	return &map->hash[((uint32_t)pfn * 0x9e3779b1u >> 16) & map->mask];
 }
 
-static inline struct kmm_kmap_slot *find(const struct kmm_kmap *map, kmm_word pfn)
+ALWAYS_INLINE struct kmm_kmap_slot *find_in(const struct kmm_kmap *map, const uint16_t *head, kmm_word pfn)
 {
 	unsigned number;
 
-	for (number = *bucket(map, pfn); number; number = map->slot[number - 1].next)
+	for (number = *head; number; number = map->slot[number - 1].next)
 		if (map->slot[number - 1].pfn == pfn)
 			return &map->slot[number - 1];
 	return NULL;
 }
 
-static void hash_add(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
+static inline struct kmm_kmap_slot *find(const struct kmm_kmap *map, kmm_word pfn)
+{
+	return find_in(map, bucket(map, pfn), pfn);
+}
+
+ALWAYS_INLINE void hash_add(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
 {
 	uint16_t *head = bucket(map, slot->pfn);
 
@@ -64,7 +74,7 @@ static void hash_add(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
 
 /* ---- clean slots ---- */
 
-static void *entry_of(const struct kmm *k, const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
+ALWAYS_INLINE void *entry_of(const struct kmm *k, const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
 {
 	return map->entries + (size_t)(slot - map->slot) * kmm_pt_fmt(k)->entry_size;
 }
@@ -85,27 +95,41 @@ static inline void note_entry(struct kmm *k, const struct kmm_kmap *map, const s
 	kmm_trace(k, KMM_EV_PT_SET, slot_va(map, slot), raw, 0, kmm_pt_kernel(k)->root.v);
 }
 
+static bool is_unused(const struct kmm_kmap_slot *slot) { return slot->mapped && !slot->users; }
+
+/* For listeners and grounds that want to see each entry go. */
+static __attribute__((noinline)) void show_collection(struct kmm *k, const struct kmm_kmap *map)
+{
+	unsigned i;
+
+	for (i = 0; i < map->nr_slots; i++)
+		if (is_unused(&map->slot[i])) {
+			note_entry(k, map, &map->slot[i], 0);
+			(void)show_entry(k, &map->slot[i], false);
+		}
+}
+
 /* Takes all entries without users away; they become DIRTY. Lock held. */
 static void collect(struct kmm *k, struct kmm_kmap *map)
 {
 	struct kmm_kmap_slot *slot = map->slot, *end = slot + map->nr_slots;
+	uint32_t epoch = ++map->epoch;
+	char *entry = map->entries;
 
-	map->epoch++;
+	if (k->trace || k->port->window_changed)
+		show_collection(k, map);
 	map->cursor = 0;
 	__builtin_memset(map->hash, 0, map->nr_slots * sizeof(*map->hash));
-	for (; slot < end; slot++) {
+	for (; slot < end; slot++, entry += kmm_pt_fmt(k)->entry_size) {
 		if (!slot->mapped)
 			continue;
 		if (slot->users) {
 			hash_add(map, slot);
 			continue;
 		}
-		kmm_entry_store(k, entry_of(k, map, slot), 0);
+		kmm_entry_store(k, entry, 0);
 		slot->mapped = false;
-		slot->epoch = map->epoch;
-		note_entry(k, map, slot, 0);
-		if (k->port->window_changed)
-			(void)show_entry(k, slot, false);
+		slot->epoch = epoch;
 	}
 }
 
@@ -124,7 +148,7 @@ static void flush_unused(struct kmm *k, struct kmm_kmap *map, unsigned long *fla
 		map->flushed = epoch;
 }
 
-static bool is_clean(const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
+ALWAYS_INLINE bool is_clean(const struct kmm_kmap *map, const struct kmm_kmap_slot *slot)
 {
 	return !slot->mapped && (int32_t)(map->flushed - slot->epoch) >= 0;
 }
@@ -243,7 +267,65 @@ static __attribute__((noinline)) struct kmm_kmap_slot *get_slowly(struct kmm *k,
 	return slot;
 }
 
-void *kmm_kmap(struct kmm *k, struct kmm_page *page)
+/* ---- the common case: no listener, no contention, no flush, no sleeper; nothing is called ----
+ *
+ * Under 100 instructions a call, so each counts: the slot taken last is looked at before the hash, entries written
+ * here are not counted as events (nobody reports that count), and a slot behind the last one stops the cursor. */
+
+/* The lock's order is checked all the same: who holds any lock goes the long way, which asserts. */
+ALWAYS_INLINE bool lock_quickly(struct kmm *k, struct kmm_kmap *map, unsigned long *flags)
+{
+	if (KMM_DEBUG >= 2 || !k->straight || !map->plain)
+		return false;
+	*flags = kmm_port_irq_save(k->port);
+	if ((KMM_DEBUG < 1 || !k->locks_held[kmm_port_cpu(k->port)]) &&
+	    !atomic_exchange_explicit(&map->lock.held, 1, memory_order_acquire))
+		return true;
+	kmm_port_irq_restore(k->port, *flags);
+	return false;
+}
+
+ALWAYS_INLINE void unlock_quickly(struct kmm *k, struct kmm_kmap *map, unsigned long flags)
+{
+	atomic_store_explicit(&map->lock.held, 0, memory_order_release);
+	kmm_port_irq_restore(k->port, flags);
+}
+
+/* The slot at the cursor for pfn, with its user. NULL: that one will not do. A clean slot is one of the free ones; whether
+ * it may be taken is a question only while some are promised. */
+ALWAYS_INLINE struct kmm_kmap_slot *map_quickly(struct kmm *k, struct kmm_kmap *map, uint16_t *head, kmm_word pfn)
+{
+	unsigned number = map->cursor;
+	struct kmm_kmap_slot *slot = &map->slot[number];
+
+	if (map->promised || !is_clean(map, slot))
+		return NULL;
+	KMM_CHECK(k, slot->users == 0 && kmm_entry_load(k, entry_of(k, map, slot)) == 0);
+	slot->next = *head;
+	*head = (uint16_t)++number;
+	map->cursor = number;
+	map->used++;
+	map->hint = slot;
+	slot->users = 1;
+	slot->mapped = true;
+	slot->pfn = pfn;
+	kmm_entry_set(k, entry_of(k, map, slot), kmm_pt_leaf(map->rights, kmm_pfn(pfn)));
+	return slot;
+}
+
+/* A slot that shows pfn already, with one more user. NULL: would be one too many. */
+ALWAYS_INLINE struct kmm_kmap_slot *share_quickly(struct kmm_kmap *map, struct kmm_kmap_slot *slot)
+{
+	if (!slot->users) {
+		if (map->promised)
+			return NULL;
+		map->used++;
+	}
+	slot->users++;
+	return slot;
+}
+
+static __attribute__((noinline)) void *kmap_slowly(struct kmm *k, struct kmm_page *page)
 {
 	struct kmm_kmap *map = &k->kva->kmap;
 	kmm_word pfn = kmm_pfn_of(k->phys, page);
@@ -251,7 +333,7 @@ void *kmm_kmap(struct kmm *k, struct kmm_page *page)
 	unsigned long flags;
 	void *view = NULL;
 
-	if (kmm_view_is_linear(k, page) || !map->nr_slots)
+	if (!map->nr_slots)
 		return kmm_page_lowmem_ptr(k, page);
 	flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
 	slot = get_at_once(k, map, pfn, 0);
@@ -261,7 +343,7 @@ void *kmm_kmap(struct kmm *k, struct kmm_page *page)
 		add_user(map, slot);
 		map->kmaps++;
 		kmm_trace(k, KMM_EV_KMAP, slot_va(map, slot), pfn, 0, 0);
-		view = slot_pointer(k, slot);
+		view = slot_pointer(k, map, slot);
 	}
 	if (map->first)
 		grant(k, map); /* if a promised slot was not needed */
@@ -269,7 +351,30 @@ void *kmm_kmap(struct kmm *k, struct kmm_page *page)
 	return view;
 }
 
-void kmm_kunmap(struct kmm *k, struct kmm_page *page)
+void *kmm_kmap(struct kmm *k, struct kmm_page *page)
+{
+	struct kmm_kmap *map = &k->kva->kmap;
+	kmm_word pfn = kmm_pfn_of(k->phys, page);
+	struct kmm_kmap_slot *slot;
+	unsigned long flags;
+	uint16_t *head;
+
+	if (kmm_view_is_linear(k, page))
+		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
+	if (!lock_quickly(k, map, &flags))
+		return kmap_slowly(k, page);
+	head = bucket(map, pfn);
+	slot = find_in(map, head, pfn);
+	slot = slot ? share_quickly(map, slot) : map_quickly(k, map, head, pfn);
+	if (slot) {
+		map->kmaps++;
+		kmm_count_events(k, KMM_EV_KMAP, 1);
+	}
+	unlock_quickly(k, map, flags);
+	return slot ? window_pointer(map, slot) : kmap_slowly(k, page);
+}
+
+static __attribute__((noinline)) void kunmap_slowly(struct kmm *k, struct kmm_page *page)
 {
 	struct kmm_kmap *map = &k->kva->kmap;
 	kmm_word pfn = kmm_pfn_of(k->phys, page);
@@ -293,13 +398,40 @@ void kmm_kunmap(struct kmm *k, struct kmm_page *page)
 	KMM_ASSERT(k, kmapped || kmm_view_is_linear(k, page));
 }
 
+void kmm_kunmap(struct kmm *k, struct kmm_page *page)
+{
+	struct kmm_kmap *map = &k->kva->kmap;
+	kmm_word pfn = kmm_pfn_of(k->phys, page);
+	struct kmm_kmap_slot *slot;
+	unsigned long flags;
+	bool done;
+
+	if (kmm_view_is_linear(k, page))
+		return;
+	if (!lock_quickly(k, map, &flags)) {
+		kunmap_slowly(k, page);
+		return;
+	}
+	slot = map->hint;
+	if (slot->pfn != pfn)
+		slot = find(map, pfn);
+	done = slot && slot->users && !map->first;
+	if (done) {
+		map->used -= --slot->users == 0;
+		kmm_count_events(k, KMM_EV_KUNMAP, 1);
+	}
+	unlock_quickly(k, map, flags);
+	if (!done)
+		kunmap_slowly(k, page);
+}
+
 /* Behind kmm_page_address(): where a high frame is kmapped now, or NULL. */
 static void *high_address(struct kmm *k, struct kmm_page *page)
 {
 	struct kmm_kmap *map = &k->kva->kmap;
 	unsigned long flags = kmm_spin_lock(k, &map->lock, KMM_LOCK_KVA);
 	struct kmm_kmap_slot *slot = find(map, kmm_page_to_pfn(k, page).v);
-	void *view = slot && slot->users ? slot_pointer(k, slot) : NULL;
+	void *view = slot && slot->users ? slot_pointer(k, map, slot) : NULL;
 
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
 	return view;
@@ -318,9 +450,10 @@ void kmm_kmap_info(const struct kmm *machine, struct kmm_kmap_info *out)
 	out->local_depth = kmm_local_depth(&k->kva->local.cpu[kmm_cpu(k)]);
 	for (i = 0; i < k->machine.nr_cpus; i++) {
 		const struct kmm_local_cpu *cpu = &k->kva->local.cpu[i];
+		unsigned deepest = (unsigned)(cpu->end - cpu->first);
 
-		unsigned deepest = (unsigned)(cpu->highest - cpu->first);
-
+		while (deepest && cpu->first[deepest - 1].pfn == KMM_LOCAL_NEVER)
+			deepest--;
 		out->locals += cpu->calls;
 		if (deepest > out->local_max)
 			out->local_max = deepest;
@@ -339,6 +472,9 @@ static bool find_entries(struct kmm *k, struct kmm_kmap *map, unsigned nr)
 		return false;
 	KMM_ASSERT(k, first.table == last.table);
 	map->entries = first.entry;
+	map->mask = nr - 1;
+	map->view = k->port->direct_map_all ? NULL : kmm_window_ptr(k, map->start);
+	map->plain = map->view && !k->port->window_changed;
 	map->rights = kmm_pt_encode(k, none);
 	return true;
 }
@@ -353,11 +489,13 @@ enum kmm_status kmm_kmap_init(struct kmm *k)
 	if (!nr)
 		return KMM_OK;
 	KMM_ASSERT(k, (nr & (nr - 1)) == 0 && nr < UINT16_MAX);
-	map->slot = kmm_phys_alloc_state(k, nr * (sizeof(*map->slot) + sizeof(*map->hash)), "kmap state");
+	map->slot = kmm_phys_alloc_state(k, (nr + 1) * (sizeof(*map->slot) + sizeof(*map->hash)), "kmap state");
 	if (!map->slot || !find_entries(k, map, nr))
 		return KMM_ENOMEM;
-	map->hash = (uint16_t *)(map->slot + nr);
+	map->slot[nr].mapped = true; /* where the cursor ends: never clean */
+	map->hash = (uint16_t *)(map->slot + nr + 1);
 	map->nr_slots = nr;
+	map->hint = map->slot;
 	kmm_high_address_register(k, high_address);
 	return KMM_OK;
 }

@@ -43,44 +43,41 @@ static __attribute__((noinline)) void trace_pop(struct kmm *k, kmm_word va, kmm_
 
 /* ---- the stack ---- */
 
-/* A view through the next slot, whatever the frame. Inlined with constant flags, so that a build for one format
- * computes the entry with a shift and an or. */
-/* A view through the next slot, whatever the frame. A free slot's entry is 0, so it is set without a look. */
-ALWAYS_INLINE void *push(struct kmm *k, kmm_word pfn, uint64_t rights)
+/* The next slot becomes a view of pfn. A free slot's entry is 0, so it is set without a look. */
+ALWAYS_INLINE struct kmm_local_slot *push(struct kmm *k, struct kmm_local_cpu *cpu, kmm_word pfn, uint64_t rights)
 {
-	struct kmm_local *local = &k->kva->local;
-	struct kmm_local_cpu *cpu = this_cpu(k);
 	struct kmm_local_slot *slot = cpu->next;
-	uint64_t raw = kmm_pt_leaf(rights, kmm_pfn(pfn));
 
-	KMM_ASSERT(k, slot < cpu->end); /* views nested too deeply, or not undone */
 	KMM_CHECK(k, kmm_entry_load(k, slot->entry) == 0);
 	cpu->next = slot + 1;
 	cpu->calls++;
-	if (slot >= cpu->highest)
-		cpu->highest = slot + 1;
 	slot->pfn = pfn;
+	kmm_entry_set(k, slot->entry, kmm_pt_leaf(rights, kmm_pfn(pfn)));
+	return slot;
+}
+
+/* An entry is all there is to a view, and nobody listens: then the calls are straight lines that call nothing. */
+ALWAYS_INLINE bool is_plain(const struct kmm *k)
+{
+	return k->straight && k->kva->local.plain;
+}
+
+/* The same on any ground. */
+static __attribute__((noinline)) void *push_and_show(struct kmm *k, kmm_word pfn, uint64_t rights)
+{
+	struct kmm_local *local = &k->kva->local;
+	struct kmm_local_cpu *cpu = this_cpu(k);
+	struct kmm_local_slot *slot;
+
+	KMM_ASSERT(k, cpu->next >= cpu->first && cpu->next < cpu->end); /* views nested too deeply, or not undone */
+	slot = push(k, cpu, pfn, rights);
 	if (local->linear)
 		slot->view = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
-	kmm_entry_set(k, slot->entry, raw);
 	if (local->mirrored)
 		mirror(k, slot->va, pfn, true);
 	if (k->trace)
-		trace_push(k, slot->va, pfn, raw);
+		trace_push(k, slot->va, pfn, kmm_entry_load(k, slot->entry));
 	return slot->view;
-}
-
-ALWAYS_INLINE void pop(struct kmm *k, struct kmm_local_cpu *cpu, struct kmm_local_slot *slot)
-{
-	KMM_ASSERT(k, slot >= cpu->first);
-	KMM_CHECK(k, kmm_pt_decode(k, kmm_entry_load(k, slot->entry)).pfn.v == slot->pfn);
-	kmm_entry_store(k, slot->entry, 0);
-	if (k->kva->local.mirrored)
-		mirror(k, slot->va, slot->pfn, false);
-	kmm_pt_flush_page_here(k, slot->va);
-	cpu->next = slot;
-	if (k->trace)
-		trace_pop(k, slot->va, slot->pfn);
 }
 
 /* What is not the newest view must be a linear address, and no view at all. */
@@ -92,24 +89,78 @@ static __attribute__((noinline)) void check_linear(struct kmm *k, const void *ad
 	KMM_ASSERT(k, undone_in_reverse_order);
 }
 
-/* addr may be anywhere in the page. */
-void kmm_kunmap_local(struct kmm *k, const void *addr)
+ALWAYS_INLINE bool is_in(const struct kmm_local_slot *slot, const void *addr)
+{
+	return (uintptr_t)addr - (uintptr_t)slot->view < KMM_PAGE_SIZE;
+}
+
+static __attribute__((noinline)) void unmap_and_show(struct kmm *k, const void *addr)
 {
 	struct kmm_local_cpu *cpu = this_cpu(k);
 	struct kmm_local_slot *slot = cpu->next - 1;
 
-	if ((uintptr_t)addr - (uintptr_t)slot->view < KMM_PAGE_SIZE)
-		pop(k, cpu, slot);
-	else
+	if (!is_in(slot, addr)) {
 		check_linear(k, addr);
+		return;
+	}
+	KMM_ASSERT(k, slot >= cpu->first && slot < cpu->end);
+	KMM_ASSERT(k, kmm_pt_decode(k, kmm_entry_load(k, slot->entry)).pfn.v == slot->pfn);
+	kmm_entry_store(k, slot->entry, 0);
+	if (k->kva->local.mirrored)
+		mirror(k, slot->va, slot->pfn, false);
+	kmm_pt_flush_page_here(k, slot->va);
+	cpu->next = slot;
+	if (k->trace)
+		trace_pop(k, slot->va, slot->pfn);
+}
+
+/* addr may be anywhere in the page. */
+void kmm_kunmap_local(struct kmm *k, const void *addr)
+{
+	struct kmm_local_cpu *cpu;
+	struct kmm_local_slot *slot;
+
+	if ((uintptr_t)addr - (uintptr_t)k->direct_map < k->straight_end && !k->kva->force)
+		return; /* linear: there was nothing to make */
+	if (!is_plain(k)) {
+		unmap_and_show(k, addr);
+		return;
+	}
+	cpu = &k->kva->local.cpu[kmm_port_cpu(k->port)];
+	slot = cpu->next - 1;
+	if (!is_in(slot, addr)) {
+		unmap_and_show(k, addr);
+		return;
+	}
+	kmm_entry_store(k, slot->entry, 0);
+	kmm_port_flush_page(k->port, slot->va);
+	cpu->next = slot;
+}
+
+/* High frames, and low ones that are forced. */
+static __attribute__((noinline)) void *map_and_show(struct kmm *k, struct kmm_page *page)
+{
+	const struct kmm_local *local = &k->kva->local;
+	kmm_word pfn = kmm_pfn_of(k->phys, page);
+
+	if (!local->usable) /* forced where there is no window: nothing is high there */
+		return kmm_page_lowmem_ptr(k, page);
+	return push_and_show(k, pfn, local->rights);
 }
 
 void *kmm_kmap_local(struct kmm *k, struct kmm_page *page)
 {
-	/* Forced where there is no window: nothing is high there. */
-	if (kmm_view_is_linear(k, page) || !k->kva->local.usable)
-		return kmm_page_lowmem_ptr(k, page);
-	return push(k, kmm_pfn_of(k->phys, page), k->kva->local.rights);
+	struct kmm_local *local = &k->kva->local;
+	struct kmm_local_cpu *cpu;
+
+	if (kmm_view_is_linear(k, page))
+		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(kmm_pfn_of(k->phys, page))));
+	if (!is_plain(k))
+		return map_and_show(k, page);
+	cpu = &local->cpu[kmm_port_cpu(k->port)];
+	if (cpu->next == cpu->end)
+		return map_and_show(k, page);
+	return push(k, cpu, kmm_pfn_of(k->phys, page), local->rights)->view;
 }
 
 /* Of an entry, without the frame. */
@@ -129,7 +180,7 @@ void *kmm_kmap_local_pfn(struct kmm *k, struct kmm_pfn pfn)
 		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(pfn));
 	if (!k->kva->local.usable)
 		return NULL;
-	return push(k, pfn.v, ram ? k->kva->local.rights : rights(k, KMM_PTE_NOCACHE));
+	return push_and_show(k, pfn.v, ram ? k->kva->local.rights : rights(k, KMM_PTE_NOCACHE));
 }
 
 /* Toggle it while no views are held: a view must be undone under the rule it was made by. */
@@ -149,6 +200,7 @@ static bool init_slot(struct kmm *k, struct kmm_local_slot *slot, kmm_word va)
 		return false;
 	slot->entry = ref.entry;
 	slot->va = va;
+	slot->pfn = KMM_LOCAL_NEVER;
 	slot->view = kmm_window_ptr(k, va);
 	return true;
 }
@@ -158,7 +210,7 @@ static bool init_cpu(struct kmm *k, struct kmm_local_cpu *cpu, struct kmm_local_
 {
 	struct kmm_local_slot *slot;
 
-	cpu->first = cpu->next = cpu->highest = slots + 1;
+	cpu->first = cpu->next = slots + 1;
 	cpu->end = cpu->first + nr;
 	for (slot = cpu->first; slot < cpu->end; slot++, va += KMM_PAGE_SIZE)
 		if (!init_slot(k, slot, va))
@@ -185,6 +237,7 @@ enum kmm_status kmm_local_init(struct kmm *k)
 	local->usable = has_window(k, (kmm_word)per_cpu * nr_cpus * KMM_PAGE_SIZE);
 	local->linear = k->port->direct_map_all;
 	local->mirrored = k->port->window_changed && !local->linear;
+	local->plain = local->usable && !local->linear && !local->mirrored;
 	if (!local->usable)
 		per_cpu = 0;
 	KMM_ASSERT(k, k->layout.kmap_local_slots >= per_cpu * nr_cpus);

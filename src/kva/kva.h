@@ -117,7 +117,10 @@ struct kmm_kmap_waiter {             /* on the sleeper's stack */
 
 struct kmm_kmap {
 	struct kmm_spin lock;        /* of all below but the constants and the arrays' places */
-	kmm_word start;              /* constant, as the next three */
+	kmm_word start;              /* constant, as the next six */
+	unsigned mask;               /* nr_slots - 1 */
+	char *view;                  /* of slot 0; NULL: views are pointers into direct_map */
+	bool plain;                  /* constant: an entry is all there is to a view */
 	char *entries;               /* of the slots: the window is one table */
 	uint64_t rights;             /* of an entry, see kmm_pt_leaf() */
 	unsigned nr_slots;           /* a power of two, or 0: no window */
@@ -127,7 +130,9 @@ struct kmm_kmap {
 	uint32_t epoch;              /* the newest flush that was begun */
 	uint32_t flushed;            /* the newest that has ended */
 	struct kmm_kmap_waiter *first, **last; /* sleepers in order of arrival */
-	uint64_t kmaps, flushes, waits;
+	struct kmm_kmap_slot *hint;  /* what was taken last; never NULL in a window */
+	uint64_t flushes, waits;
+	kmm_word kmaps;              /* wraps */
 	uint16_t *hash;              /* by pfn: slot + 1; nr_slots of them */
 	struct kmm_kmap_slot *slot;
 };
@@ -138,14 +143,14 @@ struct kmm_local_slot {
 	void *entry;                 /* constant: where the page-table entry lies */
 	kmm_word va;                 /* constant: its address */
 	char *view;                  /* what a caller gets; constant where views are not pointers into direct_map */
-	kmm_word pfn;
+	kmm_word pfn;                /* of the newest view through it; KMM_LOCAL_NEVER: there was none */
 };
+#define KMM_LOCAL_NEVER (~(kmm_word)0)
 
 /* The stack grows up from `first`; next[-1] is the newest view, or a slot that never has one. */
 struct kmm_local_cpu {               /* its CPU only */
 	struct kmm_local_slot *next;
 	struct kmm_local_slot *first, *end; /* constant */
-	struct kmm_local_slot *highest; /* next at its highest */
 	kmm_word calls;
 } __attribute__((aligned(32)));
 
@@ -153,6 +158,7 @@ struct kmm_local {
 	bool usable;                 /* constant: there is a window that C code can use */
 	bool linear;                 /* constant: views are pointers into direct_map, as it shows all frames */
 	bool mirrored;               /* constant: the port must show each view in a window of its own */
+	bool plain;                  /* constant: usable and neither of these: an entry is all there is to a view */
 	uint64_t rights;             /* constant: of a view of RAM, see kmm_pt_leaf() */
 	struct kmm_local_cpu cpu[KMM_MAX_CPUS];
 };

@@ -148,7 +148,10 @@ static inline void kmm_pt_flush_page_here(struct kmm *k, kmm_word va)
 {
 	struct kmm_flush flush = { { 0 }, va, va + KMM_PAGE_SIZE, false };
 
-	k->port->tlb_flush_local(k->port, &flush);
+	if (k->native)
+		kmm_port_flush_page(k->port, va);
+	else
+		k->port->tlb_flush_local(k->port, &flush);
 }
 
 /* Large leaves of windows, on 64-bit machines: 2^order pages at once, aligned to that in both addresses; unmapped

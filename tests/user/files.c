@@ -235,6 +235,30 @@ static void check_frames(void)
 	close(counts);
 }
 
+/* What runs does not change, and what may change does not run. */
+static void check_running(void)
+{
+	int self = open("/proc/self/exe", O_RDONLY), fd = open("script", O_CREAT | O_RDWR, 0755), status;
+	pid_t pid;
+
+	CHECK("readable", self >= 0 && read(self, buf, 4) == 4 && memcmp(buf, "\177ELF", 4) == 0);
+	CHECK("not writable", open("/proc/self/exe", O_WRONLY) == -1 && errno == ETXTBSY);
+	CHECK("not for both", open("/proc/self/exe", O_RDWR) == -1 && errno == ETXTBSY);
+	CHECK("not cut", truncate("/proc/self/exe", 0) == -1 && errno == ETXTBSY);
+	CHECK("made", fd >= 0 && write(fd, "#!/bin/sh\n", 10) == 10);
+	pid = fork();
+	if (pid == 0) {
+		execl("script", "script", NULL);
+		_exit(errno == ETXTBSY ? 42 : 1);
+	}
+	CHECK("not run while open", waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 42);
+	close(fd);
+	close(self);
+	fd = open("script", O_RDWR);
+	CHECK("writable again", fd >= 0);
+	close(fd);
+}
+
 int main(void)
 {
 	char dir[] = "/tmp/files.XXXXXX";
@@ -248,6 +272,7 @@ int main(void)
 	check_pipes();
 	check_reopened();
 	check_descriptors();
+	check_running();
 	check_frames();
 	return sum();
 }

@@ -69,6 +69,12 @@ struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint
 	return file;
 }
 
+/* Kind and flags of an open file never change, so what was claimed is what is released. */
+static bool claims_write(const struct open_file *file)
+{
+	return is_kind(file->inode, S_IFREG) && file_can_write(file);
+}
+
 /* What an inode does when it is opened; -ENXIO for a device nobody drives. */
 static int choose_ops(struct open_file *file)
 {
@@ -93,6 +99,21 @@ static int choose_ops(struct open_file *file)
 	}
 }
 
+static int start_file(struct open_file *file)
+{
+	int err = claims_write(file) ? inode_claim_write(file->inode) : 0;
+
+	if (err)
+		return err;
+	if (file->flags & O_PATH)
+		file->ops = &directory_ops;
+	else
+		err = choose_ops(file);
+	if (err && claims_write(file))
+		inode_release_write(file->inode);
+	return err;
+}
+
 int file_open(struct inode *inode, uint32_t flags, struct open_file **out)
 {
 	struct open_file *file = file_new(NULL, inode, flags);
@@ -100,10 +121,7 @@ int file_open(struct inode *inode, uint32_t flags, struct open_file **out)
 
 	if (!file)
 		return -ENOMEM;
-	if (flags & O_PATH)
-		file->ops = &directory_ops, err = 0;
-	else
-		err = choose_ops(file);
+	err = start_file(file);
 	if (err) {
 		inode_put(inode);
 		os_free(file);
@@ -124,6 +142,8 @@ void file_put(struct open_file *file)
 		return;
 	if (file->ops->release)
 		file->ops->release(file);
+	if (claims_write(file))
+		inode_release_write(file->inode);
 	inode_put(file->inode);
 	os_free(file->path);
 	os_free(file);

@@ -76,3 +76,29 @@ int inode_set_size(struct inode *inode, uint64_t size)
 	inode_touch(inode);
 	return 0;
 }
+
+int inode_claim_write(struct inode *inode)
+{
+	if (inode->writers < 0)
+		return -ETXTBSY;
+	inode->writers++;
+	return 0;
+}
+
+void inode_release_write(struct inode *inode)
+{
+	inode->writers--;
+}
+
+int inode_claim_run(struct inode *inode)
+{
+	if (inode->writers > 0)
+		return -ETXTBSY;
+	inode->writers--;
+	return 0;
+}
+
+void inode_release_run(struct inode *inode)
+{
+	inode->writers++;
+}

@@ -50,6 +50,7 @@ struct inode {
 	struct kmm_file file; /* first; content of regular files. backing.refs counts references of every kind */
 	uint32_t ino, mode, uid, gid, nlink;
 	uint32_t rdev; /* major << 8 | minor of a device */
+	int32_t writers;       /* who may change the content now; negative: processes that run it, and then nobody may */
 	int64_t atime, mtime, ctime; /* ns since 1970 */
 	const struct inode_ops *ops;
 	void *priv;            /* for ops: /proc entries, pipes */
@@ -95,6 +96,11 @@ static inline bool is_kind(const struct inode *inode, uint32_t kind)
 	return (inode->mode & S_IFMT) == kind;
 }
 int inode_set_size(struct inode *inode, uint64_t size);
+/* A program that runs is not written to, and a file that is written to does not run: -ETXTBSY. Each claim is given back. */
+int inode_claim_write(struct inode *inode);
+void inode_release_write(struct inode *inode);
+int inode_claim_run(struct inode *inode);
+void inode_release_run(struct inode *inode);
 void inode_touch(struct inode *inode);
 
 /* ---- tree.c: directories in memory ---- */

@@ -15,6 +15,7 @@ struct new_program {
 	struct elf_image image;
 	struct kmm_mm *mm;
 	struct inode *inode;
+	bool claimed; /* the inode, to run it */
 	char *path;   /* absolute */
 	uword stack_pointer, arg_start, arg_end;
 };
@@ -128,7 +129,9 @@ static int find_program(const char *path, struct new_program *p)
 		return len;
 	if (!is_kind(p->inode, S_IFREG))
 		return -EACCES;
-	return p->inode->mode & 0111 ? 0 : -EACCES;
+	err = p->inode->mode & 0111 ? inode_claim_run(p->inode) : -EACCES;
+	p->claimed = err == 0;
+	return err;
 }
 
 static char *skip_blanks(char *s)
@@ -161,6 +164,8 @@ static void forget_program(struct new_program *p)
 	elf_close(&p->elf);
 	if (p->mm)
 		kmm_mm_put(p->mm);
+	if (p->claimed)
+		inode_release_run(p->inode);
 	inode_put(p->inode);
 	os_free(p->path);
 	*p = (struct new_program){ .mm = NULL };
@@ -365,6 +370,8 @@ static void install(struct proc *proc, struct new_program *p, const char *name)
 	space_activate(p->mm);
 	if (old)
 		kmm_mm_put(old);
+	if (proc->exe)
+		inode_release_run(proc->exe);
 	inode_put(proc->exe);
 	os_free(proc->exe_path);
 	proc->exe = p->inode;

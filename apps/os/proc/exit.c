@@ -74,6 +74,8 @@ static void release_resources(struct proc *p)
 {
 	fd_table_clear(&p->fds);
 	inode_put(p->cwd);
+	if (p->exe)
+		inode_release_run(p->exe);
 	inode_put(p->exe);
 	os_free(p->exe_path);
 	p->cwd = p->exe = NULL;

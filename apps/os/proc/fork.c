@@ -86,8 +86,10 @@ static void inherit(struct proc *child, const struct proc *parent)
 	child->cwd = parent->cwd;
 	inode_get(child->cwd);
 	child->exe = parent->exe;
-	if (child->exe)
+	if (child->exe) {
 		inode_get(child->exe);
+		inode_claim_run(child->exe); /* the parent has it claimed: cannot fail */
+	}
 	child->exe_path = parent->exe_path ? os_strdup(parent->exe_path) : NULL;
 	memcpy(child->comm, parent->comm, sizeof(child->comm));
 	memcpy(child->rlimit, parent->rlimit, sizeof(child->rlimit));
@@ -111,6 +113,8 @@ static void drop_child(struct proc *child)
 		kmm_mm_put(child->mm);
 	fd_table_clear(&child->fds);
 	inode_put(child->cwd);
+	if (child->exe)
+		inode_release_run(child->exe);
 	inode_put(child->exe);
 	os_free(child->exe_path);
 	proc_free(child);

@@ -194,7 +194,11 @@ static sword truncate_path(uword path, uint64_t size)
 
 	if (err)
 		return err;
-	err = truncate_inode(inode, size);
+	err = inode_claim_write(inode);
+	if (err == 0) {
+		err = truncate_inode(inode, size);
+		inode_release_write(inode);
+	}
 	inode_put(inode);
 	return err;
 }
