@@ -25,6 +25,9 @@ for name in traps signals threads files badcalls eat crowd; do
 	user x86_64-la57 64M $name # 32-bit
 done
 
+user x86_64 64M wide user64
+user x86_64-la57 64M wide user64
+
 # Program files that are broken: refused with an error of exec, never loaded, never fatal.
 python3 - "$dir" build/debian-i386/bin/busybox <<'END' || bad "making damaged programs"
 import struct, sys
