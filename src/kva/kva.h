@@ -209,6 +209,8 @@ unsigned kmm_local_audit(struct kmm *k, struct kmm_sink *out);
 unsigned kmm_vmalloc_audit(struct kmm *k, struct kmm_sink *out);
 unsigned kmm_percpu_audit(struct kmm *k, struct kmm_sink *out);
 void kmm_percpu_init(struct kmm *k);
+/* Gives the empty chunk back that kmm_percpu_free() keeps. May sleep. */
+void kmm_percpu_shrink(struct kmm *k);
 enum kmm_status kmm_local_init(struct kmm *k);
 enum kmm_status kmm_kmap_init(struct kmm *k);
 enum kmm_status kmm_vmalloc_init(struct kmm *k);

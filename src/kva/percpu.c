@@ -186,6 +186,33 @@ void kmm_percpu_free(struct kmm *k, struct kmm_percpu_handle handle)
 		free_chunk(k, spare);
 }
 
+/* The empty chunk that is kept, or NULL; off the list. */
+static struct kmm_percpu_chunk *take_empty(struct kmm *k)
+{
+	struct kmm_percpu *percpu = &k->kva->percpu;
+	unsigned long flags = kmm_spin_lock(k, &percpu->lock, KMM_LOCK_KVA);
+	struct kmm_percpu_chunk *found = NULL;
+
+	for (struct kmm_list *l = percpu->chunks.next; l != &percpu->chunks && !found; l = l->next)
+		if (chunk_at(l)->nr_free == KMM_PERCPU_GRANULES)
+			found = chunk_at(l);
+	if (found) {
+		kmm_list_del(&found->link);
+		percpu->nr_chunks--;
+		percpu->nr_empty--;
+	}
+	kmm_spin_unlock(k, &percpu->lock, KMM_LOCK_KVA, flags);
+	return found;
+}
+
+void kmm_percpu_shrink(struct kmm *k)
+{
+	struct kmm_percpu_chunk *chunk;
+
+	while ((chunk = take_empty(k)) != NULL)
+		free_chunk(k, chunk);
+}
+
 void kmm_percpu_info(struct kmm *k, struct kmm_percpu_info *out)
 {
 	struct kmm_percpu *percpu = &k->kva->percpu;

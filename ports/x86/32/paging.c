@@ -3,17 +3,19 @@
  * paging.c - turn paging on with the core's tables; roots and TLB afterwards.
  *
  * KMM_X86_PAE (0 or 1, from the build) is all this file knows of the table format: the width of a top-level entry, how
- * many there are, and CR4.PAE. The switch needs the kernel's first top-level entry in slot 0 for a few instructions.
- * Global pages are enabled only after that entry is gone, so no global translation of it can survive in the TLB.
+ * many there are, and CR4.PAE. The switch needs the kernel's first top-level entries at slot 0 for a few instructions.
+ * Global pages are enabled only after those entries are gone, so no global translation of them can survive in the TLB.
  */
 #include "32/cpu.h"
 
 #if KMM_X86_PAE
 typedef uint64_t top_entry;
 #define KERNEL_SLOT (X86_PAGE_OFFSET >> 30)
+#define SWITCH_SLOTS 1 /* 1 GiB */
 #else
 typedef uint32_t top_entry;
 #define KERNEL_SLOT (X86_PAGE_OFFSET >> 22)
+#define SWITCH_SLOTS 4 /* 16 MiB: code, stack and GDT of a large image too */
 #endif
 
 static void enable_no_execute(void)
@@ -47,9 +49,11 @@ void x86_paging_enable(uint64_t root_pa)
 	enable_no_execute();
 	cr0 = (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG | X86_CR0_WP | X86_CR0_AM;
 
-	root[0] = root[KERNEL_SLOT];
+	for (unsigned i = 0; i < SWITCH_SLOTS; i++)
+		root[i] = root[KERNEL_SLOT + i];
 	x86_paging_switch((uint32_t)root_pa, cr0, x86_gdt_build(cpu));
-	root[0] = 0;
+	for (unsigned i = 0; i < SWITCH_SLOTS; i++)
+		root[i] = 0;
 	x86_write_cr3((uint32_t)root_pa);
 
 	if (x86_cpu_info.pge)
