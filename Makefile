@@ -41,7 +41,7 @@ VERSION := 0.1.0
 HOSTED_PROFILES := hosted embed asan clang fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # The bare profiles that the reference kernel, and the test kernel, are built for.
-KERNEL_PROFILES := i386 i386-pae
+KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
 TEST_KERNEL_PROFILES := i386 i386-pae
 PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
 
@@ -133,7 +133,10 @@ PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/32/*.c ports/x86/32/*.S
 PORT_X86_64 := $(wildcard ports/x86/common/*.c ports/x86/64/*.c ports/x86/64/*.S)
 port_x86 = $(PORT_X86_$(WIDTH_$(1)))
 APP_KMM := $(filter-out %_test.c,$(wildcard apps/kmm/*.c))
-APP_OS := $(wildcard apps/os/*.c apps/os/*/*.c)
+# Parts of the reference kernel that only 64-bit builds have.
+APP_OS_64 := apps/os/sig/frame64.c apps/os/sys/x64.c
+APP_OS := $(filter-out $(APP_OS_64),$(wildcard apps/os/*.c apps/os/*/*.c))
+app_os = $(APP_OS) $(APP_OS_$(WIDTH_$(1)))
 TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
@@ -155,12 +158,14 @@ BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-o
 TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
 
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
-BARE_SOURCES := $(KMM_SOURCES) $(APP_OS)
 
 # The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
 
-USER_BINS := $(USER:tests/user/%.c=build/user/%)
+USER_32_ONLY := tests/user/fuzz_calls_raw.c
+USER_64_ONLY := tests/user/wide.c
+USER_BINS := $(patsubst tests/user/%.c,build/user/%,$(filter-out $(USER_64_ONLY),$(USER))) \
+	$(patsubst tests/user/%.c,build/user64/%,$(filter-out $(USER_32_ONLY),$(USER)))
 BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
@@ -221,7 +226,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/bench build/fuzz build/check \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/user64 build/bench build/fuzz build/check \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
@@ -299,11 +304,11 @@ build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/f
 # --- linking, bare --------------------------------------------------------------------------------
 
 define kernel_rules
-build/kernel-$(1).elf: $$(call objs,$(1),$$(BARE_SOURCES) $$(call port_x86,$(1))) ports/x86/$$(WIDTH_$(1))/kernel.ld
+build/kernel-$(1).elf: $$(call objs,$(1),$$(KMM_SOURCES) $$(call app_os,$(1)) $$(call port_x86,$(1))) ports/x86/$$(WIDTH_$(1))/kernel.ld
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
 	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(BARE_PROFILES),$(eval $(call kernel_rules,$(p))))
+$(foreach p,$(KERNEL_PROFILES),$(eval $(call kernel_rules,$(p))))
 
 # The test kernels. The host's C headers serve them: with 64-bit file positions, and without thread-local variables,
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
@@ -313,20 +318,25 @@ build/kernel-test-$(1).elf: $$(call objs,$(1),$$(TEST_KERNEL_SOURCES) $$(call po
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
 	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -Wl,--wrap=kmm_init_frames,--wrap=hosted_boot -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(BARE_PROFILES),$(eval $(call test_kernel_rules,$(p))))
+$(foreach p,$(TEST_KERNEL_PROFILES),$(eval $(call test_kernel_rules,$(p))))
 
 # --- ring-3 programs for the reference kernel ----------------------------------------------------
-# Static Linux i386 programs, built with the ordinary C library, or (NAME_raw.c) with none at all.
+# Static Linux programs, i386 in build/user and x86-64 in build/user64, built with the ordinary C library, or (NAME_raw.c) with none at all.
 
-USER_FLAGS := -std=gnu11 -m32 -static -O1 -Wall -Wextra -Werror -D_GNU_SOURCE
+USER_FLAGS := -std=gnu11 -static -O1 -Wall -Wextra -Werror -D_GNU_SOURCE
 
-build/user/%_raw: tests/user/%_raw.c $(wildcard tests/user/*.h) Makefile | build/.tools
-	$(call say,USER,$@)mkdir -p $(@D)
-	$(Q)gcc $(USER_FLAGS) -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector -o $@ $<
+# $(1): folder, $(2): the width as an option of the compiler
+define user_rules
+build/$(1)/%_raw: tests/user/%_raw.c $$(wildcard tests/user/*.h) Makefile | build/.tools
+	$$(call say,USER,$$@)mkdir -p $$(@D)
+	$$(Q)gcc $$(USER_FLAGS) $(2) -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector -o $$@ $$<
 
-build/user/%: tests/user/%.c $(wildcard tests/user/*.h) Makefile | build/.tools
-	$(call say,USER,$@)mkdir -p $(@D)
-	$(Q)gcc $(USER_FLAGS) -pthread -o $@ $<
+build/$(1)/%: tests/user/%.c $$(wildcard tests/user/*.h) Makefile | build/.tools
+	$$(call say,USER,$$@)mkdir -p $$(@D)
+	$$(Q)gcc $$(USER_FLAGS) $(2) -pthread -o $$@ $$<
+endef
+$(eval $(call user_rules,user,-m32))
+$(eval $(call user_rules,user64,-m64))
 
 # The benchmark's ring-3 program: as a distribution would build it.
 build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
@@ -337,6 +347,6 @@ build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
-	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(BARE_SOURCES) $(call port_x86,$(p)) $(BARE_TESTS))) \
+	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
 	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL))
 -include $(wildcard $(ALL_OBJS:.o=.d))

@@ -28,7 +28,7 @@ static void touch_areas(struct hosted_machine *m, struct kmm_mm *mm)
 	uint8_t byte;
 
 	while (kmm_vma_find(mm, at, &area)) {
-		must(area.start.v < area.end.v && area.end.v <= USER_END);
+		must(area.start.v < area.end.v && area.end.v <= user_end_of(true));
 		for (int last = 0; last < 2; last++) {
 			struct hosted_result r = hosted_read_user(m, mm, last ? area.end.v - 1 : area.start.v, &byte, 1);
 
@@ -46,7 +46,7 @@ static void map(struct hosted_machine *m, const struct elf_file *elf)
 	if (kmm_mm_create(os.k, &mm) != KMM_OK)
 		return;
 	if (elf_map(elf, mm, &image) == 0) {
-		must(image.brk <= USER_END && image.entry == elf->entry);
+		must(image.brk <= user_end_of(true) && image.entry == elf->entry);
 		touch_areas(m, mm);
 	}
 	kernel_audit();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kmm run: an unmodified Linux i386 program on the reference kernel, under QEMU. The program's files go into an
+ * kmm run: an unmodified Linux program, i386 or x86-64, on the reference kernel, under QEMU. The program's files go into an
  * initrd, its bytes to stdout, its exit status becomes ours; the kernel's log and QEMU's words stay apart.
  *
  * Statuses beside the program's own (128+n for signal n): 2 usage, 3 bad input, 5 not available here,
@@ -29,13 +29,26 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
-#define SMALLEST_RAM (16 * MIB)
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_STRINGS = 256, PATH_ROOM = 4096 };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
        OPT_REPORT = 256, OPT_ICOUNT, OPT_SEED, OPT_KERNEL };
 
+/* The machines the reference kernel is built for. */
+struct machine {
+	const char *name, *cpu;
+	uint64_t least_ram, most_ram;
+	bool is_64;
+};
+static const struct machine machines[] = {
+	{ "i386", "qemu64", 16 * MIB, 4 * GIB, false },
+	{ "i386-pae", "qemu64", 16 * MIB, 64 * GIB, false },
+	{ "x86_64", "qemu64", 32 * MIB, 512 * GIB, true },
+	{ "x86_64-la57", "max", 32 * MIB, 512 * GIB, true },
+};
+
 struct run {
 	const char *machine, *kernel, *report;
+	const struct machine *m;
 	FILE *report_file;
 	uint64_t ram, seed, timeout_s;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS];
@@ -50,8 +63,8 @@ struct run {
 /* ---- command line ---- */
 
 static const struct argp_option run_options[] = {
-	{ "machine", OPT_MACHINE, "NAME", 0, "i386 or i386-pae (default)", 0 },
-	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae); default 256M", 0 },
+	{ "machine", OPT_MACHINE, "NAME", 0, "i386, i386-pae (default), x86_64 or x86_64-la57", 0 },
+	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "env", OPT_ENV, "NAME=VALUE", 0, "an environment variable of the program; repeatable", 0 },
 	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
@@ -122,7 +135,7 @@ static void parse_line(struct run *r, int argc, char **argv)
 {
 	static const struct argp argp = {
 		run_options, parse, "[--] PROGRAM [ARGUMENT...]",
-		"Run a static Linux i386 program on the reference kernel under QEMU. \"busybox\" is Debian's own.\v"
+		"Run a static Linux program, i386 or x86-64, on the reference kernel under QEMU. \"busybox\" is Debian's own.\v"
 		"On a terminal ^] ends the machine. The status is the program's; 124: time was up, 125: the machine stopped "
 		"without a result.\n"
 		"  kmm run busybox sh -c 'cat /proc/zoneinfo | head'", NULL, NULL, NULL
@@ -136,19 +149,22 @@ static void parse_line(struct run *r, int argc, char **argv)
 
 /* ---- checks before anything starts ---- */
 
-static void check_machine(const struct run *r)
+static void check_machine(struct run *r)
 {
-	bool pae = strcmp(r->machine, "i386-pae") == 0;
-	uint64_t most = pae ? 64 * GIB : 4 * GIB;
 	char text[SIZE_TEXT], limit[SIZE_TEXT];
 
-	if (!pae && strcmp(r->machine, "i386") != 0)
-		STOP(EXIT_USAGE, "unknown machine '%s'; the reference kernel is built for i386 and i386-pae", r->machine);
-	if (r->ram < SMALLEST_RAM)
-		STOP(EXIT_INPUT, "%s of RAM are too little, the smallest machine has 16 MiB", size_text(text, r->ram));
-	if (r->ram > most)
-		STOP(EXIT_INPUT, "%s of RAM: an %s machine cannot address more than %s", size_text(text, r->ram),
-		     r->machine, size_text(limit, most));
+	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
+		if (strcmp(r->machine, machines[i].name) == 0)
+			r->m = &machines[i];
+	if (!r->m)
+		STOP(EXIT_USAGE, "unknown machine '%s'; the reference kernel is built for i386, i386-pae, x86_64 and x86_64-la57",
+		     r->machine);
+	if (r->ram < r->m->least_ram)
+		STOP(EXIT_INPUT, "%s of RAM are too little, the smallest %s machine has %s", size_text(text, r->ram),
+		     r->machine, size_text(limit, r->m->least_ram));
+	if (r->ram > r->m->most_ram)
+		STOP(EXIT_INPUT, "%s of RAM: an %s machine cannot have more than %s here", size_text(text, r->ram),
+		     r->machine, size_text(limit, r->m->most_ram));
 }
 
 /* Where the command itself lies. */
@@ -220,7 +236,7 @@ static void find_program(struct run *r)
 	const char *name = r->program[0];
 	bool found;
 
-	if (!find_beside(r, r->busybox_path, "debian-i386/bin/busybox"))
+	if (!find_beside(r, r->busybox_path, "debian-%s/bin/busybox", r->m->is_64 ? "amd64" : "i386"))
 		r->busybox_path[0] = 0;
 	if (strchr(name, '/'))
 		found = snprintf(r->program_path, PATH_ROOM, "%s", name) < PATH_ROOM && exists(name);
@@ -232,25 +248,39 @@ static void find_program(struct run *r)
 		STOP(EXIT_INPUT, "%s: there is no such program", name);
 }
 
-/* Why the kernel would not run it; NULL: it looks good. The kernel checks everything again. */
-static const char *refuse(const unsigned char *head, size_t len)
+/* Is there a program header of type PT_INTERP among those that lie in the file's first bytes? */
+static bool is_dynamic(const unsigned char *head, size_t len)
 {
-	const Elf32_Ehdr *h = (const void *)head;
-	const Elf32_Phdr *p;
+	const Elf32_Ehdr *h32 = (const void *)head;
+	const Elf64_Ehdr *h64 = (const void *)head;
+	bool wide = head[EI_CLASS] == ELFCLASS64;
+	uint64_t at = wide ? h64->e_phoff : h32->e_phoff, size = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+	unsigned nr = wide ? h64->e_phnum : h32->e_phnum;
+	uint32_t type;
+
+	for (unsigned i = 0; i < nr && at <= len && (i + 1) * size <= len - at; i++) {
+		memcpy(&type, head + at + i * size, sizeof(type)); /* the first member in both classes */
+		if (type == PT_INTERP)
+			return true;
+	}
+	return false;
+}
+
+/* Why the kernel would not run it; NULL: it looks good. The kernel checks everything again. */
+static const char *refuse(const struct machine *m, const unsigned char *head, size_t len)
+{
+	const Elf64_Ehdr *h = (const void *)head; /* of either class, up to the machine */
 
 	if (len >= 2 && head[0] == '#' && head[1] == '!')
 		return NULL;
 	if (len < sizeof(*h) || memcmp(head, ELFMAG, SELFMAG) != 0)
 		return "is neither a program nor a script";
-	if (h->e_ident[EI_CLASS] == ELFCLASS64)
-		return "is a 64-bit program; the reference kernel runs 32-bit (i386) ones";
-	if (h->e_machine != EM_386)
-		return "is a program for another kind of processor; the reference kernel runs i386 ones";
-	for (unsigned i = 0; i < h->e_phnum && h->e_phoff + (i + 1) * sizeof(*p) <= len; i++) {
-		p = (const void *)(head + h->e_phoff + i * sizeof(*p));
-		if (p->p_type == PT_INTERP)
-			return "is dynamically linked; the reference kernel runs static programs (gcc -m32 -static)";
-	}
+	if (head[EI_CLASS] == ELFCLASS64 && !m->is_64)
+		return "is a 64-bit program; this machine runs 32-bit (i386) ones, --machine x86_64 both";
+	if (h->e_machine != (head[EI_CLASS] == ELFCLASS64 ? EM_X86_64 : EM_386))
+		return "is a program for another kind of processor; the reference kernel runs i386 and x86-64 ones";
+	if (is_dynamic(head, len))
+		return "is dynamically linked; the reference kernel runs static programs (gcc -static)";
 	return NULL;
 }
 
@@ -264,7 +294,7 @@ static void check_program(struct run *r)
 	if (n < 0)
 		STOP(EXIT_INPUT, "%s: %s", r->program_path, strerror(errno));
 	close(fd);
-	why = refuse(head, (size_t)n);
+	why = refuse(r->m, head, (size_t)n);
 	if (why)
 		STOP(EXIT_INPUT, "%s %s", r->program_path, why);
 }
@@ -516,6 +546,7 @@ int cmd_run(int argc, char **argv)
 		snprintf(seed, sizeof(seed), " seed=%llu", (unsigned long long)(r.has_seed ? r.seed : 1));
 	snprintf(append, sizeof(append), "start=/.start%s%s%s", input_word, r.report ? " report=1" : "", seed);
 	g.kernel = r.kernel;
+	g.cpu = r.m->cpu;
 	g.append = append;
 	g.ram_bytes = r.ram;
 	g.initrd_fd = rd.fd;

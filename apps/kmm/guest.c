@@ -57,7 +57,7 @@ static void add_machine(struct args *a, const struct guest *g)
 {
 	static const char *const fixed[] = {
 		"qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-accel", "tcg",
-		"-cpu", "qemu64", "-machine", "pc,memory-backend=ram",
+		"-machine", "pc,memory-backend=ram",
 		"-device", "isa-debugcon,iobase=0xe9,chardev=log", "-device", "isa-debug-exit,iobase=0x501,iosize=2",
 		"-chardev", "stdio,id=console,signal=off",
 		/* the emulated line is as slow as a real one, unless its clock is faster */
@@ -67,6 +67,8 @@ static void add_machine(struct args *a, const struct guest *g)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		add(a, fixed[i]);
+	add(a, "-cpu");
+	add(a, g->cpu);
 	/* reserve=off: a guest may have more RAM than the host, as long as it does not touch it */
 	add(a, "-object");
 	add_text(a, "memory-backend-ram,id=ram,reserve=off,size=%lluk", (unsigned long long)(g->ram_bytes >> 10));

@@ -20,6 +20,7 @@ enum { GUEST_QUIT_KEY = 0x1d /* ^], as in telnet: on a terminal all other keys b
 
 struct guest {
 	const char *kernel, *append;
+	const char *cpu; /* QEMU's name of a processor */
 	uint64_t ram_bytes;
 	int initrd_fd;
 	enum guest_input input;

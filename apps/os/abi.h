@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * abi.h - numbers and structures of the Linux i386 system call interface, as far as this kernel serves it.
- * Written from the manual pages and the i386 psABI; sizes are asserted because programs depend on them.
+ * abi.h - numbers of the Linux system call interface, as far as this kernel serves it, and the structures that i386
+ * and x86-64 have in common. Those that differ are in abi32.h and abi64.h; what the kernel itself keeps of them is here.
  */
 #ifndef OS_ABI_H
 #define OS_ABI_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* A register of the machine: a user address, a size, an argument of a system call; and its result. */
+typedef uintptr_t uword;
+typedef intptr_t sword;
 
 enum {
 	EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENXIO = 6, E2BIG = 7, ENOEXEC = 8, EBADF = 9,
@@ -35,27 +40,6 @@ enum { AT_FDCWD = -100, AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_SY
 enum { SEEK_SET = 0, SEEK_CUR = 1, SEEK_END = 2 };
 enum { POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32, POLLRDNORM = 64, POLLWRNORM = 256 };
 
-struct linux_stat64 {
-	uint64_t dev;
-	uint32_t pad0, ino32, mode, nlink, uid, gid;
-	uint64_t rdev;
-	uint32_t pad3;
-	int64_t size;
-	uint32_t blksize;
-	uint64_t blocks;
-	uint32_t atime, atime_ns, mtime, mtime_ns, ctime, ctime_ns;
-	uint64_t ino;
-} __attribute__((packed, aligned(4)));
-_Static_assert(sizeof(struct linux_stat64) == 96, "struct stat64 of i386");
-
-struct linux_stat {
-	uint32_t dev, ino;
-	uint16_t mode, nlink, uid, gid;
-	uint32_t rdev, size, blksize, blocks;
-	uint32_t atime, atime_ns, mtime, mtime_ns, ctime, ctime_ns, unused4, unused5;
-};
-_Static_assert(sizeof(struct linux_stat) == 64, "struct stat of i386");
-
 struct linux_statx_time {
 	int64_t sec;
 	uint32_t nsec;
@@ -72,13 +56,6 @@ struct linux_statx {
 	uint64_t spare[14];
 };
 _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
-
-struct linux_statfs64 {
-	uint32_t type, bsize;
-	uint64_t blocks, bfree, bavail, files, ffree;
-	uint32_t fsid[2], namelen, frsize, flags, spare[4];
-} __attribute__((packed, aligned(4)));
-_Static_assert(sizeof(struct linux_statfs64) == 84, "struct statfs64 of i386");
 
 struct linux_termios {
 	uint32_t iflag, oflag, cflag, lflag;
@@ -106,21 +83,15 @@ enum {
 	CLD_EXITED = 1, CLD_KILLED = 2, CLD_STOPPED = 5, CLD_CONTINUED = 6
 };
 
-struct linux_siginfo {
-	int32_t signo, error, code;
-	uint32_t w[29]; /* pid, uid, status/value... or the address: by signal and code */
+/* What the kernel keeps of an action and of an alternate stack; programs have other layouts (sys/layout.c). */
+struct sig_action {
+	uword handler, restorer;
+	uint32_t flags;
+	unsigned long long mask;
 };
-_Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo_t");
-
-struct linux_sigaction { /* rt_sigaction */
-	uint32_t handler, flags, restorer;
-	uint32_t mask[2];
-};
-struct linux_old_sigaction { /* sigaction */
-	uint32_t handler, mask, flags, restorer;
-};
-struct linux_stack {
-	uint32_t sp, flags, size;
+struct sig_stack {
+	uword sp, size;
+	uint32_t flags;
 };
 
 /* ---- processes ---- */
@@ -137,9 +108,6 @@ enum {
 	RLIMIT_RTTIME, NR_RLIMITS
 };
 
-struct linux_user_desc {
-	uint32_t entry, base, limit, flags;
-};
 struct linux_timespec32 {
 	int32_t sec, nsec;
 };
@@ -147,19 +115,6 @@ struct linux_timespec64 {
 	int64_t sec;
 	int32_t nsec, pad;
 };
-struct linux_rusage {
-	int32_t utime[2], stime[2];
-	int32_t maxrss, ixrss, idrss, isrss, minflt, majflt, rest[8];
-};
-struct linux_sysinfo {
-	int32_t uptime;
-	uint32_t loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap;
-	uint16_t procs, pad;
-	uint32_t totalhigh, freehigh, mem_unit;
-	uint8_t tail[8];
-};
-_Static_assert(sizeof(struct linux_sysinfo) == 64, "struct sysinfo of i386");
-
 /* Auxiliary vector (psABI, figure 3-31, and getauxval(3)). */
 enum {
 	AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7, AT_FLAGS = 8, AT_ENTRY = 9,

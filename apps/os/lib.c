@@ -62,20 +62,29 @@ static unsigned digit_of(char c)
 	return 99;
 }
 
-bool str_to_u32(const char *s, unsigned base, uint32_t *out, const char **end)
+bool str_to_word(const char *s, unsigned base, uword *out, const char **end)
 {
-	uint64_t v = 0;
+	uword v = 0;
 	const char *p = s;
 
 	for (; digit_of(*p) < base; p++) {
-		v = v * base + digit_of(*p);
-		if (v > UINT32_MAX)
+		if (__builtin_mul_overflow(v, (uword)base, &v) || __builtin_add_overflow(v, (uword)digit_of(*p), &v))
 			return false;
 	}
 	if (end)
 		*end = p;
-	*out = (uint32_t)v;
+	*out = v;
 	return p != s;
+}
+
+bool str_to_u32(const char *s, unsigned base, uint32_t *out, const char **end)
+{
+	uword v;
+
+	if (!str_to_word(s, base, &v, end) || v > UINT32_MAX)
+		return false;
+	*out = (uint32_t)v;
+	return true;
 }
 
 uint64_t div_u64(uint64_t n, uint32_t d, uint32_t *rem)

@@ -6,25 +6,32 @@
 #ifndef OS_LIB_H
 #define OS_LIB_H
 
+#include "abi.h"
 #include "kmm/types.h"
 #include "x86.h"
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define LL(v) ((unsigned long long)(v)) /* a number of any width for %llu and %llx */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+static inline uword min_word(uword a, uword b)
+{
+	return a < b ? a : b;
+}
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
 }
 
-static inline uint32_t page_up(uint32_t v)
+static inline uword page_up(uword v)
 {
-	return (v + (KMM_PAGE_SIZE - 1)) & ~(KMM_PAGE_SIZE - 1);
+	return (v + (KMM_PAGE_SIZE - 1)) & ~(uword)(KMM_PAGE_SIZE - 1);
 }
 
-static inline uint32_t page_down(uint32_t v)
+static inline uword page_down(uword v)
 {
-	return v & ~(KMM_PAGE_SIZE - 1);
+	return v & ~(uword)(KMM_PAGE_SIZE - 1);
 }
 
 /* ---- strings ---- */
@@ -39,6 +46,7 @@ const char *str_base(const char *path);
 void str_copy(char *to, const char *from, size_t size);
 /* Digits to a number; false: none, or it does not fit. *end gets the first byte after it (may be NULL). */
 bool str_to_u32(const char *s, unsigned base, uint32_t *out, const char **end);
+bool str_to_word(const char *s, unsigned base, uword *out, const char **end);
 
 /* n / d; *rem (may be NULL) gets the rest. The compiler would call a library for it. */
 uint64_t div_u64(uint64_t n, uint32_t d, uint32_t *rem);

@@ -19,7 +19,7 @@ static void find_initrd(void)
 	m = x86_boot.modules[0];
 	if (m.end > layout->lowmem_end)
 		os_leave(OS_EXIT_INPUT, "the initrd was loaded where the kernel has no addresses for it");
-	os.initrd = (const char *)(uint32_t)(m.start + X86_PAGE_OFFSET);
+	os.initrd = x86_phys_ptr(m.start);
 	os.initrd_size = (uint32_t)(m.end - m.start);
 }
 

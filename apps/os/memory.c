@@ -41,13 +41,13 @@ static void start_frames(void)
 {
 	struct kmm_machine m = { .format = KMM_PIN_FORMAT.id, .no_nx = !x86_cpu_info.nx, .nr_cpus = 1,
 				 .seed = os.options.seed,
-				 .image_va = (uint32_t)x86_image_start,
-				 .image_pa = (uint32_t)x86_image_start - X86_PAGE_OFFSET,
+				 .image_va = (uword)x86_image_start,
+				 .image_pa = x86_image_pa(x86_image_start),
 				 .image_size = (uint32_t)(x86_image_end - x86_image_start) };
 	const char *why = "";
 
 	if (kmm_state_size() > STATE_SIZE)
-		x86_panic("the library's state is %u bytes, %u are set aside", kmm_state_size(), STATE_SIZE);
+		x86_panic("the library's state is %u bytes, %u are set aside", (unsigned)kmm_state_size(), STATE_SIZE);
 	m.image_text = (uint64_t)(x86_rodata_start - x86_image_start);
 	m.image_rodata = (uint64_t)(x86_data_start - x86_rodata_start);
 	describe_map(&m);
@@ -67,10 +67,10 @@ static void log_memory(void)
 
 	kmm_memory_stats(os.k, &m);
 	klog("%s, %u MiB of RAM, %u MiB of it high", kmm_format_name(KMM_PIN_FORMAT.id),
-	     m.ram_pages >> (20 - KMM_PAGE_SHIFT), m.total_high >> (20 - KMM_PAGE_SHIFT));
+	     (unsigned)(m.ram_pages >> (20 - KMM_PAGE_SHIFT)), (unsigned)(m.total_high >> (20 - KMM_PAGE_SHIFT)));
 	if (m.unreachable_pages)
 		klog("%u MiB of RAM lie beyond what this page table format can address and stay unused",
-		     m.unreachable_pages >> (20 - KMM_PAGE_SHIFT));
+		     (unsigned)(m.unreachable_pages >> (20 - KMM_PAGE_SHIFT)));
 }
 
 void memory_start(void)

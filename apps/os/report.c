@@ -64,30 +64,30 @@ static void write_machine(int status)
 	kmm_memory_stats(os.k, &m);
 	sink_printf(&out, "{\n\"kernel\": \"6.1.0-kmm\",\n\"machine\": \"%s\",\n\"exit_status\": %d,\n",
 		    kmm_format_name(kmm_machine_of(os.k)->format), status);
-	sink_printf(&out, "\"time_ns\": %llu,\n\"ticks\": %u,\n\"cpu\": \"", os_now(), x86_ticks());
+	sink_printf(&out, "\"time_ns\": %llu,\n\"ticks\": %u,\n\"cpu\": \"", LL(os_now()), x86_ticks());
 	write_string(x86_cpu_info.brand);
-	sink_printf(&out, "\",\n\"memory\": {\"ram_pages\": %u, \"unreachable_pages\": %u, \"spanned_pages\": %u, ",
-		    m.ram_pages, m.unreachable_pages, m.spanned_pages);
-	sink_printf(&out, "\"reserved_pages\": %u, \"memmap_pages\": %u, \"memmap\": \"0x%llx\", \"descriptor_bytes\": %u, ",
-		    m.reserved_pages, m.memmap_pages, m.memmap.v, m.page_size_bytes);
-	sink_printf(&out, "\"managed_pages\": %u, \"free_pages\": %u, \"total_high\": %u, \"free_high\": %u},\n",
-		    m.managed_pages, m.free_pages, m.total_high, m.free_high);
+	sink_printf(&out, "\",\n\"memory\": {\"ram_pages\": %llu, \"unreachable_pages\": %llu, \"spanned_pages\": %llu, ",
+		    LL(m.ram_pages), LL(m.unreachable_pages), LL(m.spanned_pages));
+	sink_printf(&out, "\"reserved_pages\": %llu, \"memmap_pages\": %llu, \"memmap\": \"0x%llx\", \"descriptor_bytes\": %u, ",
+		    LL(m.reserved_pages), LL(m.memmap_pages), LL(m.memmap.v), m.page_size_bytes);
+	sink_printf(&out, "\"managed_pages\": %llu, \"free_pages\": %llu, \"total_high\": %llu, \"free_high\": %llu},\n",
+		    LL(m.managed_pages), LL(m.free_pages), LL(m.total_high), LL(m.free_high));
 }
 
 static void write_zone(const struct kmm_zone_info *z)
 {
-	sink_printf(&out, "  {\"name\": \"%s\", \"start\": \"0x%llx\", \"spanned\": %u, \"present\": %u, \"managed\": %u, ",
-		    z->name, kmm_pfn_to_paddr(z->start).v, z->spanned, z->present, z->managed);
-	sink_printf(&out, "\"free\": %u, \"min\": %u, \"low\": %u, \"high\": %u, \"protection\": [", z->free, z->min,
-		    z->low, z->high);
+	sink_printf(&out, "  {\"name\": \"%s\", \"start\": \"0x%llx\", \"spanned\": %llu, \"present\": %llu, \"managed\": %llu, ",
+		    z->name, LL(kmm_pfn_to_paddr(z->start).v), LL(z->spanned), LL(z->present), LL(z->managed));
+	sink_printf(&out, "\"free\": %llu, \"min\": %llu, \"low\": %llu, \"high\": %llu, \"protection\": [", LL(z->free),
+		    LL(z->min), LL(z->low), LL(z->high));
 	for (int i = 0; i < KMM_NR_ZONES; i++)
-		sink_printf(&out, "%s%u", i ? ", " : "", z->protection[i]);
+		sink_printf(&out, "%s%llu", i ? ", " : "", LL(z->protection[i]));
 	sink_printf(&out, "], \"free_blocks\": [");
 	for (int i = 0; i < KMM_NR_ORDERS; i++)
-		sink_printf(&out, "%s%u", i ? ", " : "", z->nr_free[i]);
+		sink_printf(&out, "%s%llu", i ? ", " : "", LL(z->nr_free[i]));
 	sink_printf(&out, "],\n   \"kinds\": {");
 	for (int i = 0; i < KMM_NR_KINDS; i++)
-		sink_printf(&out, "%s\"%s\": %u", i ? ", " : "", kmm_kind_name(i), z->kinds[i]);
+		sink_printf(&out, "%s\"%s\": %llu", i ? ", " : "", kmm_kind_name(i), LL(z->kinds[i]));
 	sink_printf(&out, "}}");
 }
 
@@ -120,11 +120,11 @@ static void write_processes(void)
 
 		sink_printf(&out, "  {\"pid\": %u, \"comm\": \"", r->pid);
 		write_string(r->comm);
-		sink_printf(&out, "\", \"status\": %d, \"peak_rss_pages\": %u, \"peak_pages\": %u, \"faults\": %llu, ",
-			    r->status, s->peak_rss, s->peak_total, s->faults);
+		sink_printf(&out, "\", \"status\": %d, \"peak_rss_pages\": %llu, \"peak_pages\": %llu, \"faults\": %llu, ",
+			    r->status, LL(s->peak_rss), LL(s->peak_total), LL(s->faults));
 		sink_printf(&out, "\"cow_copies\": %llu, \"cow_reuses\": %llu, \"zero_maps\": %llu, \"file_maps\": %llu, ",
-			    s->cow_copies, s->cow_reuses, s->zero_maps, s->file_maps);
-		sink_printf(&out, "\"table_pages\": %u, \"maps\": %u}%s\n", s->table_pages, s->map_count,
+			    LL(s->cow_copies), LL(s->cow_reuses), LL(s->zero_maps), LL(s->file_maps));
+		sink_printf(&out, "\"table_pages\": %llu, \"maps\": %u}%s\n", LL(s->table_pages), s->map_count,
 			    i + 1 < n ? "," : "");
 	}
 	sink_printf(&out, "],\n");
@@ -136,8 +136,8 @@ static void write_kmap(void)
 
 	kmm_kmap_info(os.k, &k);
 	sink_printf(&out, "\"kmap\": {\"slots\": %u, \"used\": %u, \"kmaps\": %llu, \"flushes\": %llu, ", k.slots, k.used,
-		    k.kmaps, k.flushes);
-	sink_printf(&out, "\"locals\": %llu, \"local_max\": %u},\n", k.locals, k.local_max);
+		    LL(k.kmaps), LL(k.flushes));
+	sink_printf(&out, "\"locals\": %llu, \"local_max\": %u},\n", LL(k.locals), k.local_max);
 }
 
 /* Violations go to the log as they are found, their number to the report. */

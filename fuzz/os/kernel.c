@@ -4,10 +4,17 @@
 #include <stdlib.h>
 
 #include "kmm/observe.h"
+#include "proc/task.h"
 
 struct os os;
 
 /* ---- what the kernel's files ask of the rest of it ---- */
+
+uint64_t user_end_of(bool is_64)
+{
+	(void)is_64;
+	return kmm_layout_of(os.k)->user_end;
+}
 
 uint64_t os_wall(void)
 {

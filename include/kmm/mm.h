@@ -32,6 +32,8 @@ struct kmm_mm_limits {
 	uint32_t max_map_count;                     /* 65530 */
 	uint64_t mmap_min_addr;                     /* 65536 */
 	uint32_t stack_guard_pages;                 /* 256 */
+	uint64_t user_end;                          /* 0: the machine's. A 32-bit program on a 64-bit machine: where its
+	                                               addresses end (Linux: ffffe000); set before anything is mapped */
 };
 
 /* A new empty space: kernel half shared, no VMAs. errors: KMM_ENOMEM. */

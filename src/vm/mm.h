@@ -115,7 +115,15 @@ bool kmm_mm_is_inside(struct kmm_mm *mm, kmm_word addr);
 
 /* ---- addresses of this machine ---- */
 
-static inline kmm_word kmm_mm_task_size(const struct kmm_mm *mm) { return (kmm_word)mm->k->layout.user_end_max; }
+/* Where the space ends, and where it ends for who does not ask for high addresses. */
+static inline kmm_word kmm_mm_task_size(const struct kmm_mm *mm)
+{
+	return (kmm_word)(mm->limits.user_end ? mm->limits.user_end : mm->k->layout.user_end_max);
+}
+static inline kmm_word kmm_mm_window(const struct kmm_mm *mm)
+{
+	return (kmm_word)(mm->limits.user_end ? mm->limits.user_end : mm->k->layout.user_end);
+}
 /* Page-aligns a length upwards in the machine's own word size: it can wrap to 0 as it would there. */
 uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len);
 /* Start of an area with the guard gap that a growing one keeps below it. */

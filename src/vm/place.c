@@ -23,7 +23,15 @@ struct request {
 	unsigned flags;
 };
 
+/* The dialect is the machine's, the number of random bits the program's. */
 static bool is_wide(const struct kmm_mm *mm) { return kmm_fmt(mm->k)->va_bits > 32; }
+static bool is_wide_program(const struct kmm_mm *mm) { return is_wide(mm) && !mm->limits.user_end; }
+
+/* MAP_32BIT is for 64-bit programs. */
+static bool wants_low(const struct kmm_mm *mm, const struct request *rq)
+{
+	return (rq->flags & KMM_MAP_32BIT) && !mm->limits.user_end;
+}
 
 /* ---- bases ---- */
 
@@ -47,13 +55,13 @@ static uint64_t next_random(struct kmm *k)
  * and pads the gap by what the stack's own offset can be: 16 GiB, or 8 MiB on 32-bit machines. */
 static void choose_bases(struct kmm_mm *mm)
 {
-	uint64_t task_size = mm->k->layout.user_end, gap = mm->limits.stack_bytes, pad, random = 0;
+	uint64_t task_size = kmm_mm_window(mm), gap = mm->limits.stack_bytes, pad, random = 0;
 	uint64_t most = kmm_div_u64(task_size, 6, NULL) * 5;
 
 	pad = (uint64_t)mm->limits.stack_guard_pages << KMM_PAGE_SHIFT;
 	if (mm->k->machine.randomise) {
-		pad += (uint64_t)(is_wide(mm) ? 0x3fffff : 0x7ff) << KMM_PAGE_SHIFT;
-		random = (next_random(mm->k) & (is_wide(mm) ? 0xfffffff : 0xff)) << KMM_PAGE_SHIFT;
+		pad += (uint64_t)(is_wide_program(mm) ? 0x3fffff : 0x7ff) << KMM_PAGE_SHIFT;
+		random = (next_random(mm->k) & (is_wide_program(mm) ? 0xfffffff : 0xff)) << KMM_PAGE_SHIFT;
 	}
 	if (gap + pad > gap)
 		gap += pad;
@@ -133,10 +141,10 @@ static enum kmm_status place_32(struct kmm_mm *mm, const struct request *rq, kmm
 /* x86's bottom-up, also for MAP_32BIT. It looks at the hint again, rounded up. */
 static enum kmm_status place_64_up(struct kmm_mm *mm, const struct request *rq, kmm_word *out)
 {
-	kmm_word window = (kmm_word)mm->k->layout.user_end, begin = mm->legacy_base;
+	kmm_word window = kmm_mm_window(mm), begin = mm->legacy_base;
 	kmm_word end = rq->addr > window ? kmm_mm_task_size(mm) : window;
 
-	if (rq->flags & KMM_MAP_32BIT) {
+	if (wants_low(mm, rq)) {
 		begin = LOW_2GB_START;
 		end = LOW_2GB_END;
 	}
@@ -153,7 +161,7 @@ static enum kmm_status place_64_up(struct kmm_mm *mm, const struct request *rq, 
 /* A hint may not reach from below the default window to above it. */
 static bool hint_is_valid(const struct kmm_mm *mm, kmm_word addr, kmm_word len)
 {
-	kmm_word window = (kmm_word)mm->k->layout.user_end;
+	kmm_word window = kmm_mm_window(mm);
 
 	if (kmm_mm_task_size(mm) - len < addr)
 		return false;
@@ -162,14 +170,14 @@ static bool hint_is_valid(const struct kmm_mm *mm, kmm_word addr, kmm_word len)
 
 static enum kmm_status place_64(struct kmm_mm *mm, const struct request *rq, kmm_word *out)
 {
-	kmm_word window = (kmm_word)mm->k->layout.user_end, high = mm->mmap_base;
+	kmm_word window = kmm_mm_window(mm), high = mm->mmap_base;
 
 	if (rq->len > kmm_mm_task_size(mm))
 		return KMM_ENOMEM;
 	*out = rq->addr;
 	if (rq->flags & KMM_MAP_FIXED)
 		return KMM_OK;
-	if (rq->flags & KMM_MAP_32BIT)
+	if (wants_low(mm, rq))
 		return place_64_up(mm, rq, out);
 	if (rq->addr) {
 		*out = rq->addr & ~(kmm_word)(KMM_PAGE_SIZE - 1);

@@ -21,7 +21,10 @@ refuses 2 'not a size' --ram lots busybox true
 refuses 2 'NAME=VALUE' --env nothing busybox true
 refuses 3 'no such program' /nonexistent/program
 refuses 3 'no such program' no-such-program-anywhere
-refuses 3 '64-bit' "$kmm"
+refuses 3 '64-bit' build/user64/hello_raw
+refuses 3 'dynamically linked' --machine x86_64 "$kmm"
+refuses 3 '32 MiB' --machine x86_64 --ram 31M busybox true
+refuses 3 '512 GiB' --machine x86_64-la57 --ram 513G busybox true
 refuses 3 'neither a program nor a script' tests/boot/programs.expected
 refuses 3 '16 MiB' --ram 15M busybox true
 refuses 3 '4 GiB' --machine i386 --ram 5G busybox true
@@ -54,7 +57,7 @@ output "a closed pipe" '^y$'
 if [ $(($(date +%s) - start)) -lt 30 ]; then ok; else bad "a closed pipe: kmm run did not notice"; fi
 
 # equal runs: output and report, byte for byte; another seed is another run
-for machine in i386 i386-pae; do
+for machine in i386 i386-pae x86_64 x86_64-la57; do
 	for n in 1 2; do
 		guest --icount --machine $machine --ram 1G --report "$dir/report.json" --file tests/boot/programs.script:/script \
 			busybox sh -c '. /script; head -c 16 /dev/urandom | xxd; date; cat /proc/uptime /proc/zoneinfo' </dev/null

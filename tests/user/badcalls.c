@@ -21,7 +21,17 @@
 
 enum { NR_CALLS = 460, SECONDS = 10 };
 
-static long call(long number, const uint32_t a[6])
+#ifdef __x86_64__
+#define OLD_CALLS
+#define SYS_STAT SYS_stat
+static long call(long number, const unsigned long a[6])
+{
+	return syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+#else
+#define OLD_CALLS SYS_sigsuspend, SYS_sigreturn,
+#define SYS_STAT SYS_stat64
+static long call(long number, const unsigned long a[6])
 {
 	long result;
 
@@ -31,13 +41,14 @@ static long call(long number, const uint32_t a[6])
 			 : "=a"(result) : "0"(number), "D"(a) : "ecx", "edx", "esi", "memory");
 	return result;
 }
+#endif
 
 /* Those that do as they are told, whatever the arguments: end, wait for ever, send signals, stop the machine. */
 static int is_left_out(int n)
 {
 	static const int left_out[] = { SYS_exit, SYS_fork, SYS_vfork, SYS_clone, SYS_pause, SYS_exit_group, SYS_reboot,
-					SYS_kill, SYS_tkill, SYS_tgkill, SYS_sigsuspend, SYS_rt_sigsuspend, SYS_sigreturn,
-					SYS_rt_sigreturn, SYS_munmap, SYS_brk, 0 };
+					SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigsuspend, SYS_rt_sigreturn,
+					SYS_munmap, SYS_brk, OLD_CALLS 0 };
 
 	for (int i = 0; left_out[i]; i++)
 		if (left_out[i] == n)
@@ -45,19 +56,19 @@ static int is_left_out(int n)
 	return 0;
 }
 
-static uint32_t noise(uint32_t *state)
+static unsigned long noise(uint32_t *state)
 {
-	static const uint32_t edges[] = { 0, 1, 3, 4095, 4096, 0x7fffffff, 0x80000000, 0xbfffffff, 0xbffff000, 0xc0000000,
-					  0xc0100000, 0xfffff000, 0xffffffff, 0xfffffffc };
+	static const unsigned long edges[] = { 0, 1, 3, 4095, 4096, 0x7fffffff, 0x80000000, USER_LAST, USER_LAST & ~4095ul,
+					       USER_LAST + 1, KERNEL_ADDRESS, 0xfffff000, 0xffffffff, -4ul };
 
 	*state = *state * 1664525 + 1013904223;
 	return *state >> 31 ? edges[(*state >> 8) % 14] : *state;
 }
 
 /* In a child; alarm() ends those that sleep. */
-static void run_one(int number, uint32_t seed, const uint32_t *same)
+static void run_one(int number, uint32_t seed, const unsigned long *same)
 {
-	uint32_t a[6];
+	unsigned long a[6];
 
 	for (int i = 0; i < 6; i++)
 		a[i] = same ? *same : noise(&seed);
@@ -66,7 +77,7 @@ static void run_one(int number, uint32_t seed, const uint32_t *same)
 }
 
 /* Returns 0 when the child is gone, however it went. */
-static int try_call(int number, uint32_t seed, const uint32_t *same)
+static int try_call(int number, uint32_t seed, const unsigned long *same)
 {
 	int status;
 	pid_t pid = fork();
@@ -83,7 +94,7 @@ static int try_call(int number, uint32_t seed, const uint32_t *same)
 
 static void check_numbers(void)
 {
-	static const uint32_t patterns[] = { 0xffffffff, 0xc0000000, 1, 0xbffffffe };
+	static const unsigned long patterns[] = { -1ul, USER_LAST + 1, 1, USER_LAST - 1 };
 	int lost = 0;
 
 	for (int n = 0; n < NR_CALLS; n++) {
@@ -102,7 +113,7 @@ static void check_numbers(void)
 
 static void check_pointers(void)
 {
-	char *const kernel = (char *)0xc0100000u, *const nowhere = (char *)0x1000;
+	char *const kernel = (char *)KERNEL_ADDRESS, *const nowhere = (char *)0x1000;
 	int zero = open("/dev/zero", O_RDONLY), ends[2];
 	char c, *stack = &c;
 
@@ -113,7 +124,7 @@ static void check_pointers(void)
 	FAULTS(syscall(SYS_write, ends[1], kernel, 10));
 	FAULTS(open(nowhere, O_RDONLY));
 	FAULTS(open(kernel, O_RDONLY));
-	FAULTS(syscall(SYS_stat64, "/", kernel));
+	FAULTS(syscall(SYS_STAT, "/", kernel));
 	FAULTS(syscall(SYS_uname, nowhere));
 	FAULTS(syscall(SYS_pipe, kernel));
 	FAULTS(syscall(SYS_gettimeofday, nowhere, 0));
@@ -125,8 +136,8 @@ static void check_pointers(void)
 	FAULTS(syscall(SYS_poll, nowhere, 1, 0));
 	CHECK("one good byte", read(zero, stack, 1) == 1);
 	if (on_kmm()) {
-		CHECK("across the end", read(zero, (char *)0xbffffffcu, 8) == -1 || errno == EFAULT);
-		FAULTS(syscall(SYS_write, ends[1], (char *)0xbfffffffu, 2));
+		CHECK("across the end", read(zero, (char *)(USER_LAST - 3), 8) == -1 || errno == EFAULT);
+		FAULTS(syscall(SYS_write, ends[1], (char *)USER_LAST, 2));
 	}
 	close(zero);
 	close(ends[0]);

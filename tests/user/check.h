@@ -12,6 +12,16 @@
 
 static int passed, failed;
 
+/* An address in the kernel half that a pointer can hold and the processor takes as one, and where the kernel half of a
+ * 64-bit machine makes it a general protection instead: never a page's. */
+#ifdef __x86_64__
+#define KERNEL_ADDRESS 0xffffffff80200000ul
+#define USER_LAST 0x7fffffffeffful /* the last byte programs may have: below it lies the stack */
+#else
+#define KERNEL_ADDRESS 0xc0100000ul
+#define USER_LAST 0xbffffffful
+#endif
+
 #define CHECK(what, condition)                                                              \
 	do {                                                                                \
 		if (condition) {                                                            \

@@ -151,7 +151,7 @@ static void mapping_first(void)
 static void bad_accesses(void)
 {
 	char *ro = map(NULL, PAGE, PROT_READ, ANON), *none = map(NULL, PAGE, PROT_NONE, ANON);
-	char *kernel = (char *)(word_bytes == 4 ? 0xC0100000u : 0xFFFFF000u);
+	char *kernel = (char *)(word_bytes == 4 ? 0xC0100000ul : 0xFFFFF000ul);
 	char *p;
 	int fd;
 

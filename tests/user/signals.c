@@ -13,6 +13,12 @@
 
 #include "check.h"
 
+#ifdef __x86_64__
+#define REG_ANY REG_RBX
+#else
+#define REG_ANY REG_EBX
+#endif
+
 static volatile int count, last_signal, last_pid;
 static volatile double junk;
 
@@ -29,7 +35,7 @@ static void detailed(int number, siginfo_t *info, void *context)
 
 	last_signal = number;
 	last_pid = (int)info->si_pid;
-	uc->uc_mcontext.gregs[REG_EBX] = uc->uc_mcontext.gregs[REG_EBX]; /* readable and writable */
+	uc->uc_mcontext.gregs[REG_ANY] = uc->uc_mcontext.gregs[REG_ANY]; /* readable and writable */
 	count++;
 }
 
@@ -190,13 +196,29 @@ static void check_pipe_signal(void)
 	CHECK("SIGPIPE needs the last reader gone", WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
 }
 
+/* The return from a handler with the stack pointer anywhere; classic: the older call, where there is one. */
+#ifdef __x86_64__
+static void sigreturn_at(char *at, int classic)
+{
+	(void)classic;
+	__asm__ volatile("mov %0, %%rsp; mov $15, %%eax; syscall" : : "r"(at) : "memory");
+}
+static void push_at(char *at) { __asm__ volatile("mov %0, %%rsp; push %%rax" : : "r"(at) : "memory"); }
+#else
+static void sigreturn_at(char *at, int classic)
+{
+	__asm__ volatile("mov %0, %%esp; int $0x80" : : "r"(at), "a"(classic ? 119 : 173) : "memory");
+}
+static void push_at(char *at) { __asm__ volatile("mov %0, %%esp; push %%eax" : : "r"(at) : "memory"); }
+#endif
+
 static void check_bad_return(void)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) { /* a frame nobody made, at an address that is not there */
-		__asm__ volatile("mov $0x1000, %%esp; mov $119, %%eax; int $0x80" : : : "memory");
+		sigreturn_at((char *)0x1000, 1);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
@@ -206,7 +228,7 @@ static void check_bad_return(void)
 		static char ones[1024];
 
 		memset(ones, 0xff, sizeof(ones));
-		__asm__ volatile("lea 512(%0), %%esp; mov $173, %%eax; int $0x80" : : "r"(ones) : "memory");
+		sigreturn_at(ones + 512, 0);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
@@ -220,7 +242,7 @@ static void check_no_stack(void)
 
 	if (pid == 0) { /* the handler's frame has no place to go */
 		set_handler(SIGSEGV, simple, 0);
-		__asm__ volatile("mov $0x2000, %%esp; push %%eax" : : : "memory");
+		push_at((char *)0x2000);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);

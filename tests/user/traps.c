@@ -15,7 +15,7 @@
 
 #include "check.h"
 
-enum { PAGE = 4096, ANY = -1000 };
+enum { PAGE = 4096, ANY = -1000, NOT_EMULATED = 2 };
 #define ANY_ADDR ((void *)1)
 
 static sigjmp_buf back;
@@ -31,28 +31,44 @@ static void caught(int number, siginfo_t *info, void *context)
 
 static char *volatile null; /* the compiler must not know */
 static void read_null(void) { (void)*(volatile char *)null; }
-static void read_kernel(void) { (void)*(volatile char *)0xc0100000u; }
-static void write_kernel(void) { *(volatile char *)0xc0100000u = 1; }
-static void read_top(void) { (void)*(volatile char *)0xffffffffu; }
+static void read_kernel(void) { (void)*(volatile char *)KERNEL_ADDRESS; }
+static void write_kernel(void) { *(volatile char *)KERNEL_ADDRESS = 1; }
+static void read_top(void) { (void)*(volatile char *)UINTPTR_MAX; }
 static void write_text(void) { *(volatile char *)(uintptr_t)read_null = 1; }
 static void write_read_only(void) { *(volatile char *)read_only = 1; }
 static void read_no_access(void) { (void)*(volatile char *)no_access; }
 static void run_data(void) { ((void (*)(void))(uintptr_t)no_exec)(); }
 static void jump_nowhere(void) { ((void (*)(void))0x5000)(); }
-static void jump_kernel(void) { ((void (*)(void))0xc0100000u)(); }
+static void jump_kernel(void) { ((void (*)(void))KERNEL_ADDRESS)(); }
 static void read_beyond_file(void) { (void)*(volatile char *)(beyond_file + PAGE); }
 static void do_cli(void) { __asm__ volatile("cli"); }
 static void do_hlt(void) { __asm__ volatile("hlt"); }
 static void do_out(void) { __asm__ volatile("outb %%al, $0x80" : : "a"(0)); }
-static void do_cr3(void) { __asm__ volatile("mov %%cr3, %%eax" : : : "eax"); }
+static void do_cr3(void) { long v; __asm__ volatile("mov %%cr3, %0" : "=r"(v)); }
 static void do_lgdt(void) { __asm__ volatile("lgdt 0"); }
 static void do_segment(void) { __asm__ volatile("mov %%ax, %%gs" : : "a"(0x1233)); }
 static void do_int20(void) { __asm__ volatile("int $0x20"); }
 static void do_ud2(void) { __asm__ volatile("ud2"); }
 static void do_int3(void) { __asm__ volatile("int3"); }
-static void do_into(void) { __asm__ volatile("movb $127, %%al; addb $1, %%al; into" : : : "eax"); }
 static void do_divide(void) { __asm__ volatile("divl %0" : : "r"(0), "a"(1), "d"(0)); }
+#ifdef __x86_64__
+static void do_trace(void)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp; pushf; orl $0x100, (%%rsp); popf; nop; lea 128(%%rsp), %%rsp" : : : "memory", "cc");
+}
+static char *volatile odd = (char *)0x800000000000ul + (1ul << 60); /* not canonical, with 4 levels or with 5 */
+static void read_odd(void) { (void)*(volatile char *)odd; }
+static void write_odd(void) { *(volatile char *)odd = 1; }
+static void jump_odd(void) { ((void (*)(void))(uintptr_t)odd)(); }
+static void push_odd(void)
+{
+	__asm__ volatile("mov %%rsp, %%rbx; mov %0, %%rsp; push %%rax; mov %%rbx, %%rsp" : : "r"(odd) : "rbx", "memory");
+}
+static void read_vsyscall(void) { (void)*(volatile char *)0xffffffffff600000ul; }
+#else
 static void do_trace(void) { __asm__ volatile("pushf; orl $0x100, (%%esp); popf; nop" : : : "memory", "cc"); }
+static void do_into(void) { __asm__ volatile("movb $127, %%al; addb $1, %%al; into" : : : "eax"); }
+#endif
 
 static int (*volatile again)(int depth);
 static int recurse(int depth)
@@ -73,17 +89,17 @@ static const struct trap {
 	void (*run)(void);
 	int signal, code;
 	void *addr;
-	int only_kmm;
+	int only_kmm; /* 1, or NOT_EMULATED: QEMU makes a general protection of it, a processor a stack fault */
 } traps[] = {
 	{ "read at 0", read_null, SIGSEGV, SEGV_MAPERR, NULL, 0 },
-	{ "read the kernel", read_kernel, SIGSEGV, SEGV_MAPERR, (void *)0xc0100000u, 1 },
-	{ "write the kernel", write_kernel, SIGSEGV, SEGV_MAPERR, (void *)0xc0100000u, 1 },
-	{ "read the last byte", read_top, SIGSEGV, SEGV_MAPERR, (void *)0xffffffffu, 0 },
+	{ "read the kernel", read_kernel, SIGSEGV, SEGV_MAPERR, (void *)KERNEL_ADDRESS, 1 },
+	{ "write the kernel", write_kernel, SIGSEGV, SEGV_MAPERR, (void *)KERNEL_ADDRESS, 1 },
+	{ "read the last byte", read_top, SIGSEGV, SEGV_MAPERR, (void *)UINTPTR_MAX, 0 },
 	{ "write to text", write_text, SIGSEGV, SEGV_ACCERR, (void *)(uintptr_t)read_null, 0 },
 	{ "write read-only memory", write_read_only, SIGSEGV, SEGV_ACCERR, ANY_ADDR, 0 },
 	{ "read PROT_NONE", read_no_access, SIGSEGV, SEGV_ACCERR, ANY_ADDR, 0 },
 	{ "jump to nowhere", jump_nowhere, SIGSEGV, SEGV_MAPERR, (void *)0x5000, 0 },
-	{ "jump into the kernel", jump_kernel, SIGSEGV, SEGV_MAPERR, (void *)0xc0100000u, 1 },
+	{ "jump into the kernel", jump_kernel, SIGSEGV, SEGV_MAPERR, (void *)KERNEL_ADDRESS, 1 },
 	{ "read beyond a file", read_beyond_file, SIGBUS, BUS_ADRERR, ANY_ADDR, 0 },
 	{ "recursion for ever", recursion, SIGSEGV, ANY, ANY_ADDR, 0 },
 	{ "cli", do_cli, SIGSEGV, SI_KERNEL, NULL, 0 },
@@ -95,7 +111,15 @@ static const struct trap {
 	{ "int 20h", do_int20, SIGSEGV, SI_KERNEL, NULL, 0 },
 	{ "ud2", do_ud2, SIGILL, ILL_ILLOPN, ANY_ADDR, 0 },
 	{ "int3", do_int3, SIGTRAP, SI_KERNEL, ANY_ADDR, 0 },
+#ifdef __x86_64__
+	{ "read a non-canonical address", read_odd, SIGSEGV, SI_KERNEL, NULL, 0 },
+	{ "write a non-canonical address", write_odd, SIGSEGV, SI_KERNEL, NULL, 0 },
+	{ "jump to a non-canonical address", jump_odd, SIGSEGV, SI_KERNEL, NULL, 0 },
+	{ "push to a non-canonical address", push_odd, SIGBUS, SI_KERNEL, NULL, NOT_EMULATED },
+	{ "no vsyscall page", read_vsyscall, SIGSEGV, SEGV_MAPERR, (void *)0xffffffffff600000ul, 1 },
+#else
 	{ "into", do_into, SIGSEGV, SI_KERNEL, NULL, 0 },
+#endif
 	{ "divide by zero", do_divide, SIGFPE, FPE_INTDIV, ANY_ADDR, 0 },
 	{ "single step", do_trace, SIGTRAP, TRAP_TRACE, ANY_ADDR, 0 },
 };
@@ -197,7 +221,7 @@ int main(void)
 	prepare();
 	handle_all();
 	for (unsigned i = 0; i < sizeof(traps) / sizeof(traps[0]); i++) {
-		if (traps[i].only_kmm && !on_kmm())
+		if (traps[i].only_kmm && (traps[i].only_kmm == NOT_EMULATED) == on_kmm())
 			continue;
 		check_handled(&traps[i]);
 		check_default(&traps[i]);

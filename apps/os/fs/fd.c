@@ -68,7 +68,7 @@ int fd_close(struct fd_table *table, uint32_t fd)
 	return 0;
 }
 
-int fd_install(struct fd_table *table, struct open_file *file, uint32_t from, uint32_t limit, bool cloexec)
+int fd_install(struct fd_table *table, struct open_file *file, uword from, uint32_t limit, bool cloexec)
 {
 	uint32_t fd = from;
 

@@ -29,7 +29,7 @@ static void changed(struct pipe *p)
 	sched_wake(&poll_key);
 }
 
-static void copy_ring(struct pipe *p, uint32_t at, void *bytes, uint32_t n, bool out)
+static void copy_ring(struct pipe *p, uword at, void *bytes, uint32_t n, bool out)
 {
 	uint32_t start = at % RING_SIZE, first = min_u32(n, RING_SIZE - start);
 
@@ -107,7 +107,7 @@ static unsigned pipe_poll(struct open_file *file)
 	return bits;
 }
 
-static int pipe_ioctl(struct open_file *file, uint32_t request, uint32_t arg)
+static int pipe_ioctl(struct open_file *file, uint32_t request, uword arg)
 {
 	struct pipe *p = pipe_of(file);
 

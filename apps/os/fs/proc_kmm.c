@@ -10,7 +10,7 @@
 #include "fs/procfs.h"
 #include "kmm/observe.h"
 
-static uint32_t explained = X86_PAGE_OFFSET;
+static uword explained = X86_PAGE_OFFSET;
 
 static const char *zone_name(enum kmm_zone_id zone)
 {
@@ -19,7 +19,7 @@ static const char *zone_name(enum kmm_zone_id zone)
 	return kmm_zone_info(os.k, zone, &z) ? z.name : "none";
 }
 
-static void frame_line(struct kmm_sink *out, const char *what, struct kmm_paddr root, uint32_t va)
+static void frame_line(struct kmm_sink *out, const char *what, struct kmm_paddr root, uword va)
 {
 	struct kmm_page_info info;
 	struct kmm_page *page;
@@ -30,14 +30,14 @@ static void frame_line(struct kmm_sink *out, const char *what, struct kmm_paddr 
 	if (!page)
 		return;
 	kmm_page_info(os.k, page, &info);
-	sink_printf(out, "%-14s %08x   %8x   %-8s %10llx %s\n", what, va, (uint32_t)info.pfn.v, zone_name(info.zone),
-		    walk.pa.v, walk.pa.v >> 32 ? "above 4 GiB" : "");
+	sink_printf(out, "%-14s %08llx   %8llx   %-8s %10llx %s\n", what, LL(va), LL(info.pfn.v), zone_name(info.zone),
+		    LL(walk.pa.v), walk.pa.v >> 32 ? "above 4 GiB" : "");
 }
 
 /* The first page of an area that is really there. */
 static void area_line(struct kmm_sink *out, const char *what, const struct kmm_vma_info *vma, struct kmm_paddr root)
 {
-	for (uint32_t va = vma->start.v; va < vma->end.v; va += KMM_PAGE_SIZE) {
+	for (uword va = vma->start.v; va < vma->end.v; va += KMM_PAGE_SIZE) {
 		struct kmm_walk walk;
 
 		kmm_walk(os.k, root, va, &walk);
@@ -77,16 +77,16 @@ static void text_frames(struct proc *proc, struct kmm_sink *out)
 		return;
 	root = kmm_mm_root(proc->mm);
 	sink_printf(out, "%-14s %8s   %8s   %-8s %10s\n", "what", "virtual", "frame", "zone", "physical");
-	for (uint32_t at = 0; kmm_vma_find(proc->mm, kmm_uva(at), &vma); at = vma.end.v) {
+	for (uword at = 0; kmm_vma_find(proc->mm, kmm_uva(at), &vma); at = vma.end.v) {
 		const char *role = role_of(&vma, &seen);
 
 		if (role)
 			area_line(out, role, &vma, root);
 	}
-	frame_line(out, "kernel code", root, (uint32_t)x86_text_start);
-	frame_line(out, "its page table", root, (uint32_t)root.v + X86_PAGE_OFFSET);
-	frame_line(out, "its task", root, (uint32_t)current);
-	frame_line(out, "kernel stack", root, (uint32_t)current->stack);
+	frame_line(out, "kernel code", root, (uword)x86_text_start);
+	frame_line(out, "its page table", root, (uword)x86_phys_ptr(root.v));
+	frame_line(out, "its task", root, (uword)current);
+	frame_line(out, "kernel stack", root, (uword)current->stack);
 }
 
 static void text_zones(struct proc *proc, struct kmm_sink *out)
@@ -101,12 +101,12 @@ static void text_zones(struct proc *proc, struct kmm_sink *out)
 
 		if (!kmm_zone_info(os.k, i, &z) || !z.present)
 			continue;
-		used = (uint32_t)div_u64((uint64_t)(z.present - z.free) * BAR + z.present - 1, z.present, NULL);
+		used = (uint32_t)div_u64((uint64_t)(z.present - z.free) * BAR + z.present - 1, (uint32_t)z.present, NULL);
 		memset(bar, '#', used);
 		memset(bar + used, '.', BAR - used);
 		bar[BAR] = 0;
-		sink_printf(out, "%-8s %10llx  [%s] %6u MiB, %u free\n", z.name, kmm_pfn_to_paddr(z.start).v, bar,
-			    (z.present + 128) >> 8, z.free >> 8);
+		sink_printf(out, "%-8s %10llx  [%s] %6u MiB, %u free\n", z.name, LL(kmm_pfn_to_paddr(z.start).v), bar,
+			    (uint32_t)((z.present + 128) >> 8), (uint32_t)(z.free >> 8));
 	}
 }
 
@@ -118,9 +118,9 @@ static void text_explain(struct proc *proc, struct kmm_sink *out)
 static int write_explain(const char *text)
 {
 	const char *digits = str_starts(text, "0x") ? text + 2 : text, *end;
-	uint32_t va;
+	uword va;
 
-	if (!str_to_u32(digits, 16, &va, &end) || (*end && *end != '\n'))
+	if (!str_to_word(digits, 16, &va, &end) || (*end && *end != '\n'))
 		return -EINVAL;
 	explained = va;
 	return 0;

@@ -53,7 +53,7 @@ static sigset set_of(const struct proc *proc, uint32_t handler_kind)
 	sigset set = 0;
 
 	for (int sig = 1; sig <= NSIG; sig++) {
-		uint32_t h = proc->action[sig - 1].handler;
+		uword h = proc->action[sig - 1].handler;
 
 		if (handler_kind == SIG_IGN ? h == SIG_IGN : h > SIG_IGN)
 			set |= sig_bit(sig);
@@ -97,22 +97,22 @@ static void text_stat(struct proc *proc, struct kmm_sink *out)
 	if (proc->mm)
 		kmm_mm_stats(proc->mm, &s);
 	sink_printf(out, "%u (%s) %c %u %u %u %u %d 0 %llu 0 0 0 ", proc->pid, proc->comm, state_letter(proc),
-		    parent_pid(proc), proc->pgid, proc->sid, 5 << 8, (int)proc->pgid, s.faults);
+		    parent_pid(proc), proc->pgid, proc->sid, 5 << 8, (int)proc->pgid, LL(s.faults));
 	sink_printf(out, "%u 0 %u 0 20 0 %u 0 %u %llu %u ", total_ticks(proc), proc->child_ticks, proc->nr_tasks,
-		    (uint32_t)div_u64(proc->start_ns, 10000000, NULL), (uint64_t)s.total_pages << KMM_PAGE_SHIFT,
+		    (uint32_t)div_u64(proc->start_ns, 10000000, NULL), LL(s.total_pages) << KMM_PAGE_SHIFT,
 		    (uint32_t)(s.rss_anon + s.rss_file + s.rss_shmem));
-	sink_printf(out, "4294967295 0 0 %u 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 %u %u %u 0 0 %d\n",
-		    (uint32_t)s.start_stack.v, (uint32_t)s.start_brk.v, proc->arg_start, proc->arg_end,
+	sink_printf(out, "%lu 0 0 %llu 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 %llu %llu %llu 0 0 %d\n",
+		    ~0ul, LL(s.start_stack.v), LL(s.start_brk.v), LL(proc->arg_start), LL(proc->arg_end),
 		    proc->exit_status);
 }
 
 static void text_cmdline(struct proc *proc, struct kmm_sink *out)
 {
-	uint32_t at = proc->arg_start;
+	uword at = proc->arg_start;
 
 	while (proc->mm && at < proc->arg_end) {
 		char part[128];
-		size_t n = min_u32(sizeof(part), proc->arg_end - at), done = 0;
+		size_t n = min_word(sizeof(part), proc->arg_end - at), done = 0;
 
 		if (kmm_copy_in(proc->mm, part, kmm_uva(at), n, &done) != KMM_OK && done == 0)
 			return;

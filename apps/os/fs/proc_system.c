@@ -55,7 +55,7 @@ static void text_stat(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, "cpu  %u 0 0 %u 0 0 0 0 0 0\n", ticks, x86_ticks() - ticks);
 	sink_printf(out, "cpu0 %u 0 0 %u 0 0 0 0 0 0\n", ticks, x86_ticks() - ticks);
 	sink_printf(out, "intr %u\nctxt 0\nbtime %llu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n", x86_ticks(),
-		    x86_boot_epoch(), all, running);
+		    LL(x86_boot_epoch()), all, running);
 }
 
 static void text_loadavg(struct proc *proc, struct kmm_sink *out)
@@ -87,7 +87,7 @@ static void text_cpuinfo(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, "flags\t\t:%s%s%s%s%s%s%s%s\n", c->pse ? " pse" : "", c->tsc ? " tsc" : "",
 		    c->pae ? " pae" : "", c->pge ? " pge" : "", c->fxsr ? " fxsr" : "", c->sse ? " sse" : "",
 		    c->sse2 ? " sse2" : "", c->nx ? " nx" : "");
-	sink_printf(out, "address sizes\t: %u bits physical, 32 bits virtual\n\n", c->phys_bits);
+	sink_printf(out, "address sizes\t: %u bits physical, %u bits virtual\n\n", c->phys_bits, c->virt_bits);
 }
 
 static void text_cmdline(struct proc *proc, struct kmm_sink *out)

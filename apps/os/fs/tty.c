@@ -244,7 +244,7 @@ static unsigned tty_poll_bits(struct open_file *file)
 	return POLLOUT | POLLWRNORM | (can_read() ? POLLIN | POLLRDNORM : 0);
 }
 
-static int set_termios(uint32_t arg, bool flush)
+static int set_termios(uword arg, bool flush)
 {
 	int err = copy_in(&tty.termios, arg, sizeof(tty.termios));
 
@@ -255,7 +255,7 @@ static int set_termios(uint32_t arg, bool flush)
 	return err;
 }
 
-static int set_foreground(uint32_t arg)
+static int set_foreground(uword arg)
 {
 	uint32_t pgid;
 	int err = copy_in(&pgid, arg, sizeof(pgid));
@@ -265,7 +265,7 @@ static int set_foreground(uint32_t arg)
 	return err;
 }
 
-static int tty_ioctl(struct open_file *file, uint32_t request, uint32_t arg)
+static int tty_ioctl(struct open_file *file, uint32_t request, uword arg)
 {
 	(void)file;
 	if (request == FIONREAD)

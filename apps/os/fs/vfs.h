@@ -71,7 +71,7 @@ struct file_ops {
 	int (*write)(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock);
 	/* POLL bits that are true now. NULL: always readable and writable. */
 	unsigned (*poll)(struct open_file *file);
-	int (*ioctl)(struct open_file *file, uint32_t request, uint32_t arg);
+	int (*ioctl)(struct open_file *file, uint32_t request, uword arg);
 	void (*release)(struct open_file *file);
 	bool seekable;
 };
@@ -156,7 +156,7 @@ int fd_table_copy(struct fd_table *to, const struct fd_table *from);
 void fd_table_clear(struct fd_table *table);
 void fd_close_on_exec(struct fd_table *table);
 /* Lowest free number >= from, below limit; takes over the caller's reference on success. */
-int fd_install(struct fd_table *table, struct open_file *file, uint32_t from, uint32_t limit, bool cloexec);
+int fd_install(struct fd_table *table, struct open_file *file, uword from, uint32_t limit, bool cloexec);
 /* The file of a descriptor without a reference; NULL: -EBADF. */
 struct open_file *fd_get(const struct fd_table *table, uint32_t fd);
 int fd_close(struct fd_table *table, uint32_t fd);

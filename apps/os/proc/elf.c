@@ -1,25 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * elf.c - a strict ELF32 loader (System V ABI, chapters 4 and 5, i386 supplement). Static programs only: ET_EXEC
- * at their own addresses, position-independent ones (ET_DYN) at ELF_DYN_BASE. Everything is checked before the
+ * elf.c - a strict ELF loader (System V ABI, chapters 4 and 5, i386 and x86-64 supplements). Static programs only: ET_EXEC
+ * at their own addresses, position-independent ones (ET_DYN) at a fixed base. Everything is checked before the
  * first mapping is made, so a damaged or hostile file costs nothing but a sentence in the log.
  *
- * Segments are private mappings of the file; what a segment has beyond its file part is anonymous memory.
+ * Both classes are read into the wider form. Segments are private mappings of the file; what a segment has beyond its
+ * file part is anonymous memory.
  */
 #include "proc/elf.h"
 
 enum { PT_LOAD = 1, PT_INTERP = 3, PT_GNU_STACK = 0x6474e551, PF_X = 1, PF_W = 2, PF_R = 4 };
-enum { ET_EXEC = 2, ET_DYN = 3, EM_386 = 3, CLASS_32 = 1, CLASS_64 = 2, LITTLE_ENDIAN_DATA = 1 };
-enum { ELF_DYN_BASE = 0x400000, MAX_PHDRS = 128 };
+enum { ET_EXEC = 2, ET_DYN = 3, EM_386 = 3, EM_X86_64 = 62, CLASS_32 = 1, CLASS_64 = 2, LITTLE_ENDIAN_DATA = 1 };
+enum { MAX_PHDRS = 128, IDENT_SIZE = 16 };
+#define DYN_BASE_32 0x400000u
+#define DYN_BASE_64 0x555555554000ull /* two thirds of the addresses of four levels */
 
-struct elf_header {
-	uint8_t ident[16];
+struct header_start { /* the same in both classes */
+	uint8_t ident[IDENT_SIZE];
 	uint16_t type, machine;
-	uint32_t version, entry, phoff, shoff, flags;
+	uint32_t version;
+};
+struct header32 {
+	struct header_start start;
+	uint32_t entry, phoff, shoff, flags;
 	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 };
-_Static_assert(sizeof(struct elf_header) == 52, "ELF32 header");
-_Static_assert(sizeof(struct elf_phdr) == 32, "ELF32 program header");
+struct header64 {
+	struct header_start start;
+	uint64_t entry, phoff, shoff;
+	uint32_t flags;
+	uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+struct phdr32 {
+	uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align;
+};
+struct phdr64 {
+	uint32_t type, flags;
+	uint64_t offset, vaddr, paddr, filesz, memsz, align;
+};
+_Static_assert(sizeof(struct header32) == 52 && sizeof(struct phdr32) == 32, "ELF32");
+_Static_assert(sizeof(struct header64) == 64 && sizeof(struct phdr64) == 56, "ELF64");
 
 static int read_exactly(struct inode *inode, uint64_t pos, void *to, size_t len)
 {
@@ -31,40 +51,102 @@ static int read_exactly(struct inode *inode, uint64_t pos, void *to, size_t len)
 	return done == len ? 0 : -ENOEXEC;
 }
 
-static const char *check_header(const struct elf_header *h, uint64_t file_size)
+static const char *check_start(const struct header_start *h)
 {
+	bool is_64 = h->ident[4] == CLASS_64;
+
 	if (memcmp(h->ident, "\177ELF", 4) != 0)
 		return "not an ELF program";
-	if (h->ident[4] == CLASS_64)
+	if (is_64 && sizeof(uword) < 8)
 		return "a 64-bit program; this kernel runs 32-bit ones";
-	if (h->ident[4] != CLASS_32 || h->ident[5] != LITTLE_ENDIAN_DATA || h->ident[6] != 1)
+	if ((!is_64 && h->ident[4] != CLASS_32) || h->ident[5] != LITTLE_ENDIAN_DATA || h->ident[6] != 1)
 		return "an ELF file of a form this kernel does not know";
-	if (h->machine != EM_386)
+	if (h->machine != (is_64 ? EM_X86_64 : EM_386))
 		return "a program for another kind of processor";
 	if (h->type != ET_EXEC && h->type != ET_DYN)
 		return "an ELF file that is not a program";
-	if (h->phentsize != sizeof(struct elf_phdr) || h->phnum == 0 || h->phnum > MAX_PHDRS)
+	return NULL;
+}
+
+/* The rest of the header, by class. The size of an entry that does not fit the class shows as 0 entries. */
+static int read_header(struct inode *inode, struct elf_file *out)
+{
+	struct header32 h32;
+	struct header64 h64;
+	int err;
+
+	if (out->is_64) {
+		err = read_exactly(inode, 0, &h64, sizeof(h64));
+		out->entry = h64.entry, out->phoff = h64.phoff, out->phentsize = sizeof(struct phdr64);
+		out->phnum = h64.phentsize == out->phentsize ? h64.phnum : 0;
+		return err;
+	}
+	err = read_exactly(inode, 0, &h32, sizeof(h32));
+	out->entry = h32.entry, out->phoff = h32.phoff, out->phentsize = sizeof(struct phdr32);
+	out->phnum = h32.phentsize == out->phentsize ? h32.phnum : 0;
+	return err;
+}
+
+static const char *check_table(const struct elf_file *f, uint64_t file_size)
+{
+	uint64_t size = (uint64_t)f->phnum * f->phentsize;
+
+	if (f->phnum == 0 || f->phnum > MAX_PHDRS)
 		return "a program header table of impossible shape";
-	if (h->phoff + (uint64_t)h->phnum * sizeof(struct elf_phdr) > file_size)
+	if (f->phoff > file_size || size > file_size - f->phoff)
 		return "truncated: its program header table is beyond the end of the file";
 	return NULL;
 }
 
-static const char *check_segment(const struct elf_phdr *p, uint32_t bias, uint64_t file_size, uint64_t *end)
+/* One entry of the table as it is in the file, to the common form. */
+static struct elf_phdr widen(const struct elf_file *f, const void *raw)
 {
-	uint64_t start = (uint64_t)p->vaddr + bias;
+	struct phdr32 p32;
+	struct phdr64 p64;
+
+	if (f->is_64) {
+		memcpy(&p64, raw, sizeof(p64));
+		return (struct elf_phdr){ p64.type, p64.flags, p64.offset, p64.vaddr, p64.filesz, p64.memsz };
+	}
+	memcpy(&p32, raw, sizeof(p32));
+	return (struct elf_phdr){ p32.type, p32.flags, p32.offset, p32.vaddr, p32.filesz, p32.memsz };
+}
+
+static int read_table(struct inode *inode, struct elf_file *f)
+{
+	size_t raw_size = f->phnum * f->phentsize;
+	char *raw = os_alloc(raw_size);
+	int err = -ENOMEM;
+
+	f->phdr = os_alloc(f->phnum * sizeof(*f->phdr));
+	if (raw && f->phdr)
+		err = read_exactly(inode, f->phoff, raw, raw_size);
+	for (uint32_t i = 0; i < f->phnum && err == 0; i++)
+		f->phdr[i] = widen(f, raw + i * f->phentsize);
+	os_free(raw);
+	return err;
+}
+
+static bool ends_within(uint64_t start, uint64_t size, uint64_t end)
+{
+	return start <= end && size <= end - start;
+}
+
+static const char *check_segment(const struct elf_file *f, const struct elf_phdr *p, uint64_t *end)
+{
+	uint64_t limit = f->user_end - KMM_PAGE_SIZE;
 
 	if (p->filesz > p->memsz)
 		return "a segment is larger in the file than in memory";
 	if ((p->offset ^ p->vaddr) & (KMM_PAGE_SIZE - 1))
 		return "a segment's place in the file does not fit its address";
-	if ((uint64_t)p->offset + p->filesz > file_size)
+	if (!ends_within(p->offset, p->filesz, f->inode->file.size))
 		return "truncated: a segment is beyond the end of the file";
-	if (start + p->memsz > USER_END - KMM_PAGE_SIZE)
+	if (f->bias > limit || !ends_within(p->vaddr, p->memsz, limit - f->bias))
 		return "a segment reaches into the kernel's addresses";
-	if (start < *end)
+	if (p->vaddr + f->bias < *end)
 		return "segments overlap or are out of order";
-	*end = start + p->memsz;
+	*end = p->vaddr + f->bias + p->memsz;
 	return NULL;
 }
 
@@ -81,35 +163,34 @@ static const char *check_segments(const struct elf_file *f)
 			return "a dynamically linked program; this kernel runs static ones";
 		if (p->type != PT_LOAD || p->memsz == 0)
 			continue;
-		why = check_segment(p, f->bias, f->inode->file.size, &end);
+		why = check_segment(f, p, &end);
 		if (why)
 			return why;
 		loads++;
 	}
 	if (!loads)
 		return "a program without a segment to load";
-	return f->entry < USER_END ? NULL : "its entry point is in the kernel's addresses";
+	return f->entry < f->user_end ? NULL : "its entry point is in the kernel's addresses";
 }
 
 int elf_open(struct inode *inode, struct elf_file *out, const char **why)
 {
-	struct elf_header h;
-	uint32_t table_size;
+	struct header_start h;
 	int err = read_exactly(inode, 0, &h, sizeof(h));
 
 	*out = (struct elf_file){ .inode = inode };
-	*why = err ? "too short to be a program" : check_header(&h, inode->file.size);
+	*why = err ? "too short to be a program" : check_start(&h);
 	if (*why)
 		return err == -ENOMEM ? err : -ENOEXEC;
-	out->bias = h.type == ET_DYN ? ELF_DYN_BASE : 0;
-	out->entry = h.entry + out->bias;
-	out->phoff = h.phoff;
-	out->phnum = h.phnum;
-	table_size = h.phnum * (uint32_t)sizeof(struct elf_phdr);
-	out->phdr = os_alloc(table_size);
-	if (!out->phdr)
-		return -ENOMEM;
-	err = read_exactly(inode, h.phoff, out->phdr, table_size);
+	out->is_64 = h.ident[4] == CLASS_64;
+	out->user_end = user_end_of(out->is_64);
+	out->bias = h.type == ET_DYN ? (out->is_64 ? DYN_BASE_64 : DYN_BASE_32) : 0;
+	err = read_header(inode, out);
+	*why = err ? "too short to be a program" : check_table(out, inode->file.size);
+	if (*why)
+		return err == -ENOMEM ? err : -ENOEXEC;
+	out->entry += out->bias;
+	err = read_table(inode, out);
 	if (err == 0) {
 		*why = check_segments(out);
 		err = *why ? -ENOEXEC : 0;
@@ -131,8 +212,8 @@ static unsigned protection(uint32_t flags)
 	       (flags & PF_X ? KMM_PROT_EXEC : 0);
 }
 
-static enum kmm_status map_fixed(struct kmm_mm *mm, uint32_t start, uint32_t end, unsigned prot,
-				 struct kmm_backing *backing, uint32_t offset)
+static enum kmm_status map_fixed(struct kmm_mm *mm, uword start, uword end, unsigned prot,
+				 struct kmm_backing *backing, uint64_t offset)
 {
 	unsigned flags = KMM_MAP_PRIVATE | KMM_MAP_FIXED | (backing ? 0 : KMM_MAP_ANONYMOUS);
 	struct kmm_uva at;
@@ -144,7 +225,7 @@ static enum kmm_status map_fixed(struct kmm_mm *mm, uint32_t start, uint32_t end
 
 /* The part of the last file page that belongs to the segment's zeros. A segment that cannot be written keeps the
  * file's bytes there, as on Linux. */
-static enum kmm_status clear_tail(struct kmm_mm *mm, const struct elf_phdr *p, uint32_t file_end, uint32_t page_end)
+static enum kmm_status clear_tail(struct kmm_mm *mm, const struct elf_phdr *p, uword file_end, uword page_end)
 {
 	if (p->memsz == p->filesz || p->filesz == 0 || file_end == page_end || !(p->flags & PF_W))
 		return KMM_OK;
@@ -153,11 +234,11 @@ static enum kmm_status clear_tail(struct kmm_mm *mm, const struct elf_phdr *p, u
 
 static enum kmm_status map_segment(const struct elf_file *f, const struct elf_phdr *p, struct kmm_mm *mm)
 {
-	uint32_t start = page_down(p->vaddr + f->bias), file_end = p->vaddr + f->bias + p->filesz;
-	uint32_t page_end = p->filesz ? page_up(file_end) : start;
-	uint32_t end = page_up(p->vaddr + f->bias + p->memsz);
+	uword at = (uword)(p->vaddr + f->bias), start = page_down(at), file_end = at + (uword)p->filesz;
+	uword page_end = p->filesz ? page_up(file_end) : start, end = page_up(at + (uword)p->memsz);
+	uint64_t file_start = p->offset & ~(uint64_t)(KMM_PAGE_SIZE - 1);
 	unsigned prot = protection(p->flags);
-	enum kmm_status status = map_fixed(mm, start, page_end, prot, &f->inode->file.backing, page_down(p->offset));
+	enum kmm_status status = map_fixed(mm, start, page_end, prot, &f->inode->file.backing, file_start);
 
 	if (status == KMM_OK)
 		status = clear_tail(mm, p, file_end, page_end);
@@ -168,9 +249,10 @@ static enum kmm_status map_segment(const struct elf_file *f, const struct elf_ph
 
 int elf_map(const struct elf_file *f, struct kmm_mm *mm, struct elf_image *out)
 {
-	uint32_t end = 0;
+	uword end = 0;
 
-	*out = (struct elf_image){ .entry = f->entry, .phnum = f->phnum, .executable_stack = true };
+	*out = (struct elf_image){ .entry = (uword)f->entry, .phnum = f->phnum, .phentsize = f->phentsize,
+				   .executable_stack = true };
 	for (uint32_t i = 0; i < f->phnum; i++) {
 		const struct elf_phdr *p = &f->phdr[i];
 		enum kmm_status status;
@@ -182,9 +264,9 @@ int elf_map(const struct elf_file *f, struct kmm_mm *mm, struct elf_image *out)
 		status = map_segment(f, p, mm);
 		if (status != KMM_OK)
 			return os_errno(status);
-		if (p->offset <= f->phoff && f->phoff < (uint64_t)p->offset + p->filesz)
-			out->phdr = f->phoff - p->offset + p->vaddr + f->bias;
-		end = p->vaddr + f->bias + p->memsz;
+		if (p->offset <= f->phoff && f->phoff < p->offset + p->filesz)
+			out->phdr = (uword)(f->phoff - p->offset + p->vaddr + f->bias);
+		end = (uword)(p->vaddr + f->bias + p->memsz);
 	}
 	out->brk = page_up(end);
 	return 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* elf.h - loading a static ELF32 program into a space. */
+/* elf.h - loading a static ELF program, 32-bit or 64-bit, into a space. */
 #ifndef OS_PROC_ELF_H
 #define OS_PROC_ELF_H
 
 #include "proc/task.h"
 
 struct elf_image {
-	uint32_t entry, phdr, phnum, brk; /* addresses in the space */
+	uword entry, phdr, brk; /* addresses in the space */
+	uint32_t phnum, phentsize;
 	bool executable_stack;
 };
 
@@ -14,10 +15,14 @@ struct elf_image {
  * -ENOEXEC: not a program for this machine, -EINVAL: a damaged one; *why gets a constant sentence. */
 struct elf_file {
 	struct inode *inode;
-	uint32_t bias; /* added to every address of a position-independent program */
-	uint32_t entry, phoff, phnum;
+	bool is_64;
+	uint64_t user_end; /* where this program's addresses end */
+	uint64_t bias;     /* added to every address of a position-independent program */
+	uint64_t entry, phoff;
+	uint32_t phnum, phentsize;
 	struct elf_phdr {
-		uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align;
+		uint32_t type, flags;
+		uint64_t offset, vaddr, filesz, memsz;
 	} *phdr; /* kmalloc */
 };
 int elf_open(struct inode *inode, struct elf_file *out, const char **why);

@@ -17,7 +17,7 @@ struct new_program {
 	struct inode *inode;
 	bool claimed; /* the inode, to run it */
 	char *path;   /* absolute */
-	uint32_t stack_pointer, arg_start, arg_end;
+	uword stack_pointer, arg_start, arg_end;
 };
 
 /* ---- argument strings ---- */
@@ -56,7 +56,7 @@ int exec_args_add(struct exec_args *args, const char *string, uint32_t len)
 	return 0;
 }
 
-int exec_args_add_user(struct exec_args *args, uint32_t at)
+int exec_args_add_user(struct exec_args *args, uword at)
 {
 	uint32_t more = 1;
 	enum kmm_status status;
@@ -73,7 +73,7 @@ int exec_args_add_user(struct exec_args *args, uint32_t at)
 	} while (status == KMM_EOVERFLOW);
 	if (status != KMM_OK)
 		return -EFAULT;
-	args->used += str_len(args->data + args->used) + 1;
+	args->used += (uint32_t)str_len(args->data + args->used) + 1;
 	return 0;
 }
 
@@ -87,7 +87,7 @@ void exec_args_free(struct exec_args *args)
 static int replace_argv0(struct exec_args *args, const char *interp, const char *arg, const char *path)
 {
 	struct exec_args out = { .data = NULL };
-	uint32_t skip = args->argc ? str_len(args->data) + 1 : 0;
+	uint32_t skip = args->argc ? (uint32_t)str_len(args->data) + 1 : 0;
 	int err = exec_args_add(&out, interp, str_len(interp));
 
 	if (err == 0 && *arg)
@@ -207,11 +207,12 @@ static int open_program(const char *path, struct exec_args *args, struct new_pro
 
 struct stack_writer {
 	struct kmm_mm *mm;
-	uint32_t at; /* lowest byte written so far */
+	unsigned word; /* bytes of a pointer of the program: 4 or 8 */
+	uword at;      /* lowest byte written so far */
 	int err;
 };
 
-static uint32_t push(struct stack_writer *w, const void *bytes, uint32_t len)
+static uword push(struct stack_writer *w, const void *bytes, uword len)
 {
 	w->at -= len;
 	if (w->err == 0 && kmm_copy_out(w->mm, kmm_uva(w->at), bytes, len, NULL) != KMM_OK)
@@ -219,77 +220,88 @@ static uint32_t push(struct stack_writer *w, const void *bytes, uint32_t len)
 	return w->at;
 }
 
-/* Addresses of `count` strings that lie back to back from `at` on; returns the address after them. */
-static uint32_t fill_pointers(uint32_t *to, const char *strings, uint32_t count, uint32_t at)
+/* The vectors on their way to the stack, in words of the program's size. */
+struct words {
+	char *at;
+	unsigned word;
+};
+
+static void put(struct words *v, uword value)
+{
+	memcpy(v->at, &value, v->word); /* little endian: the low part comes first */
+	v->at += v->word;
+}
+
+/* Addresses of `count` strings that lie back to back from `at` on, and a 0; returns the address after them. */
+static uword put_pointers(struct words *v, const char *strings, uint32_t count, uword at)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t len = str_len(strings) + 1;
+		size_t len = str_len(strings) + 1;
 
-		*to++ = at;
+		put(v, at);
 		at += len;
 		strings += len;
 	}
-	*to = 0;
+	put(v, 0);
 	return at;
 }
 
-static uint32_t fill_aux(uint32_t *to, const struct new_program *p, const uint32_t special[3])
+static void put_aux(struct words *v, const struct new_program *p, const uword special[3])
 {
-	const uint32_t aux[NR_AUX][2] = {
+	const uword aux[NR_AUX][2] = {
 		{ AT_HWCAP, x86_cpu_info.features_edx }, { AT_PAGESZ, KMM_PAGE_SIZE }, { AT_CLKTCK, X86_HZ },
-		{ AT_PHDR, p->image.phdr }, { AT_PHENT, sizeof(struct elf_phdr) }, { AT_PHNUM, p->image.phnum },
+		{ AT_PHDR, p->image.phdr }, { AT_PHENT, p->image.phentsize }, { AT_PHNUM, p->image.phnum },
 		{ AT_BASE, 0 }, { AT_FLAGS, 0 }, { AT_ENTRY, p->image.entry }, { AT_UID, 0 }, { AT_EUID, 0 },
 		{ AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, special[0] }, { AT_HWCAP2, 0 },
 		{ AT_EXECFN, special[1] }, { AT_PLATFORM, special[2] }, { AT_NULL, 0 },
 	};
 
-	memcpy(to, aux, sizeof(aux));
-	return sizeof(aux);
+	for (int i = 0; i < NR_AUX; i++) {
+		put(v, aux[i][0]);
+		put(v, aux[i][1]);
+	}
 }
 
-/* argc, argv[], 0, envp[], 0, auxiliary vector: psABI figure 3-29. */
+/* argc, argv[], 0, envp[], 0, auxiliary vector: i386 psABI figure 3-29, x86-64 psABI figure 3.9. */
 static int push_vectors(struct stack_writer *w, struct new_program *p, const struct exec_args *args,
-			const uint32_t special[3])
+			const uword special[3])
 {
-	uint32_t words = 1 + args->argc + 1 + args->envc + 1 + NR_AUX * 2, n = 0, at;
-	uint32_t *v = kmm_vmalloc(os.k, words * sizeof(*v), "exec stack");
-	const char *env = args->data;
+	uword size = (1 + args->argc + 1 + args->envc + 1 + NR_AUX * 2) * w->word;
+	char *vectors = kmm_vmalloc(os.k, size, "exec stack");
+	struct words v = { vectors, w->word };
 
-	if (!v)
+	if (!vectors)
 		return -ENOMEM;
-	v[n++] = args->argc;
-	at = fill_pointers(v + n, args->data, args->argc, p->arg_start);
-	p->arg_end = at;
-	n += args->argc + 1;
-	env = args->data + (at - p->arg_start);
-	fill_pointers(v + n, env, args->envc, at);
-	n += args->envc + 1;
-	n += fill_aux(v + n, p, special) / (uint32_t)sizeof(*v);
-	w->at &= ~15u;
-	w->at -= (16 - n * sizeof(*v) % 16) % 16;
-	p->stack_pointer = push(w, v, n * (uint32_t)sizeof(*v));
-	kmm_vfree(os.k, v);
+	put(&v, args->argc);
+	p->arg_end = put_pointers(&v, args->data, args->argc, p->arg_start);
+	put_pointers(&v, args->data + (p->arg_end - p->arg_start), args->envc, p->arg_end);
+	put_aux(&v, p, special);
+	w->at &= ~(uword)15;
+	w->at -= (16 - size % 16) % 16;
+	p->stack_pointer = push(w, vectors, size);
+	kmm_vfree(os.k, vectors);
 	return w->err;
 }
 
 static int build_stack(struct new_program *p, const struct exec_args *args)
 {
-	uint32_t words = args->argc + args->envc + 64;
-	uint64_t bytes = page_up(args->used + words * 4 + PATH_SIZE) + STACK_EXTRA;
-	struct stack_writer w = { .mm = p->mm, .at = USER_END };
-	uint32_t special[3], zero = 0;
+	uword top = (uword)p->elf.user_end, words = args->argc + args->envc + 64;
+	struct stack_writer w = { .mm = p->mm, .word = p->elf.is_64 ? 8 : 4, .at = top };
+	uint64_t bytes = page_up(args->used + words * w.word + PATH_SIZE) + STACK_EXTRA, zero = 0;
+	const char *platform = p->elf.is_64 ? "x86_64" : "i686";
 	uint8_t random[16];
+	uword special[3];
 	enum kmm_status status;
 
-	status = kmm_mm_map_stack(p->mm, kmm_uva(USER_END), bytes, p->image.executable_stack);
+	status = kmm_mm_map_stack(p->mm, kmm_uva(top), bytes, p->image.executable_stack);
 	if (status != KMM_OK)
 		return os_errno(status);
-	push(&w, &zero, sizeof(zero));
+	push(&w, &zero, w.word);
 	special[1] = push(&w, p->path, str_len(p->path) + 1);
 	p->arg_start = push(&w, args->data, args->used);
-	special[2] = push(&w, "i686", 5);
+	special[2] = push(&w, platform, str_len(platform) + 1);
 	os_random(random, sizeof(random));
-	w.at &= ~15u;
+	w.at &= ~(uword)15;
 	special[0] = push(&w, random, sizeof(random));
 	return push_vectors(&w, p, args, special);
 }
@@ -299,13 +311,10 @@ static int build_stack(struct new_program *p, const struct exec_args *args)
 static void set_limits(struct kmm_mm *mm, const struct proc *proc)
 {
 	struct kmm_mm_limits *limits = kmm_mm_limits(mm);
-	const uint32_t infinite = 0xffffffffu;
 
 	limits->stack_bytes = proc->rlimit[RLIMIT_STACK].soft;
-	if (proc->rlimit[RLIMIT_AS].soft != infinite)
-		limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
-	if (proc->rlimit[RLIMIT_DATA].soft != infinite)
-		limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
+	limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
+	limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
 }
 
 static int build_space(struct new_program *p, const struct exec_args *args)
@@ -315,11 +324,13 @@ static int build_space(struct new_program *p, const struct exec_args *args)
 	if (err)
 		return err;
 	set_limits(p->mm, current->proc);
+	if (sizeof(uword) == 8 && !p->elf.is_64)
+		kmm_mm_limits(p->mm)->user_end = p->elf.user_end;
 	err = elf_map(&p->elf, p->mm, &p->image);
 	if (err)
 		return err;
 	kmm_mm_set_brk(p->mm, kmm_uva(p->image.brk));
-	err = vdso_map(p->mm);
+	err = p->elf.is_64 ? 0 : vdso_map(p->mm);
 	return err ? err : build_stack(p, args);
 }
 
@@ -346,9 +357,9 @@ static void reset_signals(struct proc *p)
 	for (int i = 0; i < NSIG; i++) {
 		bool ignored = p->action[i].handler == SIG_IGN;
 
-		p->action[i] = (struct linux_sigaction){ .handler = ignored ? SIG_IGN : SIG_DFL };
+		p->action[i] = (struct sig_action){ .handler = ignored ? SIG_IGN : SIG_DFL };
 	}
-	current->alt_stack = (struct linux_stack){ .flags = SS_DISABLE };
+	current->alt_stack = (struct sig_stack){ .flags = SS_DISABLE };
 }
 
 static void install(struct proc *proc, struct new_program *p, const char *name)
@@ -367,17 +378,10 @@ static void install(struct proc *proc, struct new_program *p, const char *name)
 	proc->exe_path = p->path;
 	proc->arg_start = p->arg_start;
 	proc->arg_end = p->arg_end;
+	proc->is_64 = p->elf.is_64;
 	str_copy(proc->comm, str_base(name), sizeof(proc->comm));
 	proc->has_execed = true;
 	p->mm = NULL, p->inode = NULL, p->path = NULL;
-}
-
-static void first_registers(struct x86_frame *frame, const struct new_program *p)
-{
-	*frame = (struct x86_frame){
-		.ds = X86_USER_DS, .es = X86_USER_DS, .ss = X86_USER_DS, .cs = X86_USER_CS,
-		.eip = p->image.entry, .esp = p->stack_pointer, .eflags = 0x202,
-	};
 }
 
 int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args)
@@ -402,7 +406,7 @@ int exec_program(struct x86_frame *frame, const char *path, struct exec_args *ar
 	x86_tls_load(&current->tls);
 	x86_fpu_forget(&current->fpu);
 	x86_fpu_init(&current->fpu);
-	first_registers(frame, &p);
+	x86_frame_start(frame, p.image.entry, p.stack_pointer, !p.elf.is_64);
 	elf_close(&p.elf);
 	if (proc->vfork_parent) {
 		proc->vfork_parent = NULL;

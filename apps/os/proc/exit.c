@@ -9,9 +9,7 @@
 #include "sig/sig.h"
 #include "sys/sys.h"
 
-enum { KMM_TICK_US = 1000000 / X86_HZ };
-
-void proc_usage(const struct proc *p, struct linux_rusage *out)
+void proc_usage(const struct proc *p, struct usage *out)
 {
 	struct kmm_mm_stats s = { .peak_rss = p->peak_rss_pages, .faults = p->faults };
 	uint32_t ticks = p->ticks;
@@ -21,11 +19,7 @@ void proc_usage(const struct proc *p, struct linux_rusage *out)
 		kmm_mm_stats(p->mm, &s);
 	list_for_each(t, &p->tasks, proc_link)
 		ticks += t->ticks;
-	*out = (struct linux_rusage){
-		.utime = { (int32_t)(ticks / X86_HZ), (int32_t)(ticks % X86_HZ * KMM_TICK_US) },
-		.maxrss = (int32_t)(s.peak_rss * (KMM_PAGE_SIZE / 1024)),
-		.minflt = (int32_t)s.faults,
-	};
+	*out = (struct usage){ ticks, (uint32_t)(s.peak_rss * (KMM_PAGE_SIZE / 1024)), (uint32_t)s.faults };
 }
 
 void proc_kill_threads(int wait_status)
@@ -98,7 +92,7 @@ static void wake_vfork_parent(struct proc *p)
 
 static bool parent_ignores(const struct proc *parent)
 {
-	const struct linux_sigaction *a = &parent->action[SIGCHLD - 1];
+	const struct sig_action *a = &parent->action[SIGCHLD - 1];
 
 	return parent == &init_proc || a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT);
 }

@@ -4,6 +4,7 @@
  * CLONE_VM shared, as vfork and posix_spawn do) and a new thread of the same process (all of CLONE_VM, FS, FILES,
  * SIGHAND, THREAD). Mixtures in between are refused with EINVAL.
  */
+#include "abi32.h"
 #include "sig/sig.h"
 
 enum { THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD };
@@ -21,15 +22,49 @@ static int check_flags(uint32_t flags)
 	return 0;
 }
 
+#ifdef __x86_64__
+static int set_tls64(struct task *t, uword base)
+{
+	if (base >= kmm_layout_of(os.k)->user_end_max)
+		return -EPERM;
+	t->tls.fs_base = base;
+	t->tls.fs = 0;
+	return 0;
+}
+#else
+static int set_tls64(struct task *t, uword base)
+{
+	(void)t, (void)base;
+	return -EINVAL;
+}
+#endif
+
+/* The thread pointer of a new thread: an address in a 64-bit program, a descriptor in a 32-bit one. */
+static int set_tls(struct task *t, uword tls)
+{
+	struct linux32_user_desc desc;
+
+	if (abi_64())
+		return set_tls64(t, tls);
+	if (copy_in(&desc, tls, sizeof(desc)) != 0)
+		return -EFAULT;
+	if (desc.entry < X86_TLS_MIN || desc.entry >= X86_TLS_MIN + X86_TLS_COUNT)
+		return -EINVAL;
+	t->tls.desc[desc.entry - X86_TLS_MIN] = x86_tls_descriptor(desc.base, desc.limit, desc.flags);
+	return 0;
+}
+
 /* The new task continues where the running one is, with its own stack pointer and 0 as result. */
 static int set_up_task(struct task *t, const struct x86_frame *frame, const struct clone_args *args)
 {
 	struct x86_frame *f = task_frame(t);
 
 	*f = *frame;
-	f->eax = 0;
+	x86_frame_set_result(f, 0);
 	if (args->stack)
-		f->esp = args->stack;
+		x86_frame_set_sp(f, args->stack);
+	t->call_is_64 = current->call_is_64;
+	x86_tls_save(&current->tls);
 	t->tls = current->tls;
 	t->blocked = current->blocked;
 	if (!(args->flags & CLONE_VM) || (args->flags & CLONE_VFORK))
@@ -37,16 +72,7 @@ static int set_up_task(struct task *t, const struct x86_frame *frame, const stru
 	x86_fpu_copy(&t->fpu, &current->fpu);
 	if (args->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = args->child_tid;
-	if (args->flags & CLONE_SETTLS) {
-		struct linux_user_desc desc;
-
-		if (copy_in(&desc, args->tls, sizeof(desc)) != 0)
-			return -EFAULT;
-		if (desc.entry < X86_TLS_MIN || desc.entry >= X86_TLS_MIN + X86_TLS_COUNT)
-			return -EINVAL;
-		t->tls.desc[desc.entry - X86_TLS_MIN] = x86_tls_descriptor(desc.base, desc.limit, desc.flags);
-	}
-	return 0;
+	return args->flags & CLONE_SETTLS ? set_tls(t, args->tls) : 0;
 }
 
 static void inherit(struct proc *child, const struct proc *parent)
@@ -54,6 +80,7 @@ static void inherit(struct proc *child, const struct proc *parent)
 	child->pgid = parent->pgid;
 	child->sid = parent->sid;
 	child->umask = parent->umask;
+	child->is_64 = parent->is_64;
 	child->arg_start = parent->arg_start;
 	child->arg_end = parent->arg_end;
 	child->cwd = parent->cwd;

@@ -71,10 +71,8 @@ uint32_t pid_new(void)
 
 static void default_limits(struct proc *p)
 {
-	const uint32_t infinite = 0xffffffffu;
-
 	for (int i = 0; i < NR_RLIMITS; i++)
-		p->rlimit[i].soft = p->rlimit[i].hard = infinite;
+		p->rlimit[i] = (struct rlimit){ OS_UNLIMITED, OS_UNLIMITED };
 	p->rlimit[RLIMIT_STACK].soft = 8u << 20;
 	p->rlimit[RLIMIT_CORE].soft = 0;
 	p->rlimit[RLIMIT_NOFILE].soft = 1024;
@@ -125,7 +123,7 @@ struct task *task_new(struct proc *proc, uint32_t tid)
 	}
 	t->proc = proc;
 	t->tid = tid;
-	t->orig_eax = -1;
+	t->call_nr = -1;
 	t->alt_stack.flags = SS_DISABLE;
 	x86_fpu_init(&t->fpu);
 	sig_pending_init(&t->pending);

@@ -31,7 +31,7 @@ void sched_init(void)
 
 static struct list *bucket_of(const void *key)
 {
-	return &buckets[((uint32_t)key >> 4 ^ (uint32_t)key >> 12) % NR_BUCKETS];
+	return &buckets[((uintptr_t)key >> 4 ^ (uintptr_t)key >> 12) % NR_BUCKETS];
 }
 
 void space_activate(struct kmm_mm *mm)
@@ -70,6 +70,8 @@ static void switch_to(struct task *next)
 
 	if (next == prev)
 		return;
+	if (prev->stack)
+		x86_tls_save(&prev->tls);
 	current = next;
 	prepare_processor(next);
 	x86_context_switch(&prev->context, next->context);

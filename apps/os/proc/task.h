@@ -15,20 +15,22 @@
 #include "fs/vfs.h"
 
 enum { KERNEL_STACK_ORDER = 1, KERNEL_STACK_SIZE = KMM_PAGE_SIZE << KERNEL_STACK_ORDER };
-enum { INIT_PID = 1, FIRST_PID = 2, MAX_PID = 32768, USER_END = 0xc0000000u };
+enum { INIT_PID = 1, FIRST_PID = 2, MAX_PID = 32768 };
 
-typedef uint64_t sigset; /* bit n-1: signal n */
+typedef unsigned long long sigset; /* bit n-1: signal n */
 
 static inline sigset sig_bit(int sig)
 {
 	return 1ull << (sig - 1);
 }
 
-/* A signal on its way, with what siginfo will say (w as in struct linux_siginfo). */
+/* A signal on its way, with what siginfo will say. */
 struct pending_signal {
 	struct list link;
 	int signo, code;
-	uint32_t w[5];
+	bool is_fault;               /* addr counts, otherwise pid, status and ticks */
+	uint32_t pid, status, ticks; /* of the sender, or of the child it is about */
+	uword addr;
 };
 struct pending {
 	sigset set;
@@ -58,14 +60,15 @@ struct task {
 	sigset blocked, saved_blocked;
 	bool restore_blocked;    /* saved_blocked comes back when the handler was set up, or none ran */
 	struct pending pending;
-	struct linux_stack alt_stack;
-	int32_t orig_eax;        /* number of the system call that is running, -1: not in one */
+	struct sig_stack alt_stack;
+	bool call_is_64;         /* the convention of that call */
+	sword call_nr;           /* number of the system call that is running, -1: not in one */
 	uint64_t restart_deadline; /* of the sleep that restart_syscall goes on with */
-	uint32_t restart_rem;      /* where it reports what is left */
+	uword restart_rem;         /* where it reports what is left */
 	bool restart_rem64;
 
-	uint32_t clear_child_tid; /* user address to clear at the end, 0: none */
-	uint32_t ticks;           /* clock ticks that hit this task */
+	uword clear_child_tid;   /* user address to clear at the end, 0: none */
+	uint32_t ticks;          /* clock ticks that hit this task */
 };
 
 enum proc_state { PROC_ALIVE, PROC_ZOMBIE };
@@ -79,16 +82,17 @@ struct proc {
 	uint32_t pid, pgid, sid, nr_tasks;
 	enum proc_state state;
 
+	bool is_64;              /* which system calls and structures its program uses */
 	struct kmm_mm *mm;       /* NULL: kernel, or already ended */
 	struct fd_table fds;
 	struct inode *cwd, *exe;
 	char *exe_path;
 	char comm[16];
-	uint32_t arg_start, arg_end; /* user addresses of the argument strings */
+	uword arg_start, arg_end; /* user addresses of the argument strings */
 	uint32_t umask;
-	struct { uint32_t soft, hard; } rlimit[NR_RLIMITS];
+	struct rlimit { uint64_t soft, hard; } rlimit[NR_RLIMITS]; /* OS_UNLIMITED: none */
 
-	struct linux_sigaction action[NSIG];
+	struct sig_action action[NSIG];
 	struct pending pending;
 	bool exiting;            /* all threads are on their way out */
 	int exit_status;         /* as wait4 reports it */
@@ -104,6 +108,8 @@ struct proc {
 	uint32_t ticks, child_ticks;     /* of ended threads; of waited-for children */
 	uint32_t peak_rss_pages, faults; /* kept for rusage after the space is gone */
 };
+
+#define OS_UNLIMITED (~(uint64_t)0)
 
 extern struct task *current;
 extern struct list all_procs;
@@ -147,7 +153,8 @@ void task_start(void *arg); /* where a new task's context begins */
 
 /* ---- fork.c, exec.c, exit.c ---- */
 struct clone_args {
-	uint32_t flags, stack, parent_tid, child_tid, tls;
+	uint32_t flags;
+	uword stack, parent_tid, child_tid, tls; /* user addresses */
 	int exit_signal;
 };
 int proc_clone(const struct x86_frame *frame, const struct clone_args *args);
@@ -159,7 +166,7 @@ struct exec_args {
 	uint32_t argc, envc;
 };
 int exec_args_add(struct exec_args *args, const char *string, uint32_t len);
-int exec_args_add_user(struct exec_args *args, uint32_t at); /* a string of current's space: also -EFAULT */
+int exec_args_add_user(struct exec_args *args, uword at); /* a string of current's space: also -EFAULT */
 void exec_args_free(struct exec_args *args);
 /* Replaces the program of current's process. On failure nothing has changed. */
 int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args);
@@ -169,6 +176,10 @@ int exec_first(const char *path, struct exec_args *args, const char *input);
 __attribute__((noreturn)) void task_exit(void);                /* only this thread */
 __attribute__((noreturn)) void proc_exit(int wait_status);     /* the whole process */
 void proc_kill_threads(int wait_status);                       /* the others; ours goes on */
+/* What rusage says and this kernel knows. */
+struct usage {
+	uint32_t ticks, max_rss_kib, minor_faults;
+};
 struct wait_request {
 	int32_t which;       /* as waitpid's pid */
 	uint32_t options;
@@ -176,18 +187,42 @@ struct wait_request {
 struct wait_result {
 	uint32_t pid;
 	int status;
-	struct linux_rusage usage;
+	struct usage usage;
 };
 /* 0 with pid 0: WNOHANG and nothing yet. */
 int proc_wait(const struct wait_request *request, struct wait_result *out);
-void proc_usage(const struct proc *proc, struct linux_rusage *out);
+void proc_usage(const struct proc *proc, struct usage *out);
+
+/* Is the running system call, or outside of one the program, a 64-bit one? Known at compile time where it cannot. */
+static inline bool abi_64(void)
+{
+	return sizeof(uword) == 8 && current->call_is_64;
+}
+
+/* The same of the program itself, which decides about its signal frames. */
+static inline bool proc_64(const struct proc *proc)
+{
+	return sizeof(uword) == 8 && proc->is_64;
+}
+
+/* Where the addresses of a 64-bit or 32-bit program end; the stack lies below. */
+uint64_t user_end_of(bool is_64);
 
 /* ---- user.c: user memory, always of current's space. 0 or -EFAULT ---- */
-int copy_in(void *to, uint32_t from, size_t len);
-int copy_out(uint32_t to, const void *from, size_t len);
+int copy_in(void *to, uword from, size_t len);
+int copy_out(uword to, const void *from, size_t len);
 /* A path or other string into a fresh buffer of PATH_SIZE: -EFAULT, -ENAMETOOLONG, -ENOMEM. Free with os_free. */
-int copy_in_path(uint32_t from, char **out);
-static inline int put_u32(uint32_t to, uint32_t value)
+int copy_in_path(uword from, char **out);
+/* `long`s, sizes and pointers of a program: 32 or 64 bits each in its memory. At most MAX_WORDS. */
+enum { MAX_WORDS = 20 };
+int get_words(uword *to, uword from, unsigned count);
+int put_words(uword to, const uword *from, unsigned count);
+/* One of those words as a signed number. */
+static inline sword signed_word(uword w)
+{
+	return abi_64() ? (sword)w : (sword)(int32_t)w;
+}
+static inline int put_u32(uword to, uint32_t value)
 {
 	return copy_out(to, &value, sizeof(value));
 }

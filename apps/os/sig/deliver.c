@@ -5,7 +5,7 @@
  */
 #include "sig/sig.h"
 
-enum { NR_RESTART_SYSCALL = 0, INT80_SIZE = 2 };
+enum { RESTART_SYSCALL_32 = 0, RESTART_SYSCALL_64 = 219, CALL_SIZE = 2 /* INT 80h and SYSCALL alike */ };
 enum { DEFAULT_IGNORE, DEFAULT_STOP, DEFAULT_END };
 
 static int default_action(int sig)
@@ -45,38 +45,38 @@ static void run_default(struct proc *p, int sig)
 	}
 }
 
-static void again(struct x86_frame *frame, uint32_t number)
+static void again(struct x86_frame *frame, sword number)
 {
-	frame->eax = number;
-	frame->eip -= INT80_SIZE;
+	x86_frame_set_result(frame, number);
+	x86_frame_set_ip(frame, x86_frame_ip(frame) - CALL_SIZE);
 }
 
 /* The result of an interrupted call: handler NULL if none is going to run. */
-static void settle_restart(struct x86_frame *frame, const struct linux_sigaction *handler)
+static void settle_restart(struct x86_frame *frame, const struct sig_action *handler)
 {
-	int32_t number = current->orig_eax, result = (int32_t)frame->eax;
+	sword number = current->call_nr, result = (sword)x86_frame_result(frame);
 
 	if (number < 0)
 		return;
-	current->orig_eax = -1;
+	current->call_nr = -1;
 	if (result != -ERESTARTSYS && result != -ERESTARTNOHAND && result != -ERESTARTBLOCK)
 		return;
 	if (!handler && result == -ERESTARTBLOCK)
-		again(frame, NR_RESTART_SYSCALL);
+		again(frame, abi_64() ? RESTART_SYSCALL_64 : RESTART_SYSCALL_32);
 	else if (!handler || (result == -ERESTARTSYS && (handler->flags & SA_RESTART)))
-		again(frame, (uint32_t)number);
+		again(frame, number);
 	else
-		frame->eax = (uint32_t)-EINTR;
+		x86_frame_set_result(frame, -EINTR);
 }
 
 static void run_handler(struct x86_frame *frame, const struct pending_signal *info)
 {
-	struct linux_sigaction *slot = &current->proc->action[info->signo - 1], action = *slot;
+	struct sig_action *slot = &current->proc->action[info->signo - 1], action = *slot;
 	sigset mask = current->restore_blocked ? current->saved_blocked : current->blocked;
-	sigset during = current->blocked | action.mask[0] | (sigset)action.mask[1] << 32;
+	sigset during = current->blocked | action.mask;
 
 	settle_restart(frame, &action);
-	if (sig_frame_push(frame, info, &action, mask) != 0)
+	if ((proc_64(current->proc) ? sig_frame_push64 : sig_frame_push32)(frame, info, &action, mask) != 0)
 		proc_exit(SIGSEGV); /* no stack to tell it on */
 	current->restore_blocked = false;
 	if (action.flags & (uint32_t)SA_RESETHAND)
@@ -90,7 +90,7 @@ static void run_handler(struct x86_frame *frame, const struct pending_signal *in
 static bool take_one(struct x86_frame *frame)
 {
 	struct pending_signal info;
-	uint32_t handler;
+	uword handler;
 
 	if (!sig_take(~current->blocked, &info))
 		return false;

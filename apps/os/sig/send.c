@@ -29,7 +29,7 @@ void sig_pending_clear(struct pending *pending, sigset which)
 
 bool sig_is_ignored(const struct proc *proc, int sig)
 {
-	uint32_t handler = proc->action[sig - 1].handler;
+	uword handler = proc->action[sig - 1].handler;
 
 	return handler == SIG_IGN || (handler == SIG_DFL && (IGNORED_BY_DEFAULT & sig_bit(sig)));
 }
@@ -132,7 +132,7 @@ void sig_send_info(struct proc *proc, struct task *task, const struct pending_si
 
 static struct pending_signal from_current(int sig, int code)
 {
-	return (struct pending_signal){ .signo = sig, .code = code, .w = { current->proc->pid, 0 } };
+	return (struct pending_signal){ .signo = sig, .code = code, .pid = current->proc->pid };
 }
 
 void sig_send_task(struct task *task, int sig, int code)
@@ -165,10 +165,10 @@ int sig_send_group(uint32_t pgid, int sig)
 	return err;
 }
 
-void sig_fault(int sig, int code, uint32_t addr)
+void sig_fault(int sig, int code, uword addr)
 {
-	struct pending_signal info = { .signo = sig, .code = code, .w = { addr } };
-	struct linux_sigaction *action = &current->proc->action[sig - 1];
+	struct pending_signal info = { .signo = sig, .code = code, .is_fault = true, .addr = addr };
+	struct sig_action *action = &current->proc->action[sig - 1];
 
 	if ((current->blocked & sig_bit(sig)) || action->handler == SIG_IGN) {
 		action->handler = SIG_DFL;
@@ -180,12 +180,12 @@ void sig_fault(int sig, int code, uint32_t addr)
 void sig_notify_parent(struct proc *proc, int code, int status)
 {
 	struct proc *parent = proc->parent;
-	const struct linux_sigaction *a = &parent->action[SIGCHLD - 1];
+	const struct sig_action *a = &parent->action[SIGCHLD - 1];
 	bool ended = code == CLD_EXITED || code == CLD_KILLED;
 	struct pending_signal info = {
 		.signo = ended ? proc->exit_signal : SIGCHLD,
 		.code = code,
-		.w = { proc->pid, 0, (uint32_t)status, proc->ticks, 0 },
+		.pid = proc->pid, .status = (uint32_t)status, .ticks = proc->ticks,
 	};
 
 	if (!ended && (a->flags & SA_NOCLDSTOP))

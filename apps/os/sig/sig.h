@@ -9,6 +9,9 @@
 
 #include "proc/task.h"
 
+struct linux32_siginfo;
+struct linux64_siginfo;
+
 /* ---- send.c ---- */
 void sig_send_task(struct task *task, int sig, int code);
 void sig_send_proc(struct proc *proc, int sig, int code);
@@ -16,7 +19,7 @@ int sig_send_group(uint32_t pgid, int sig); /* -ESRCH: no such group */
 /* With all of siginfo. task NULL: to the process. */
 void sig_send_info(struct proc *proc, struct task *task, const struct pending_signal *info);
 /* A fault of the running instruction: cannot be ignored or blocked, the process ends if it tries. */
-void sig_fault(int sig, int code, uint32_t addr);
+void sig_fault(int sig, int code, uword addr);
 bool sig_is_ignored(const struct proc *proc, int sig);
 /* Is there something to take for this task? */
 bool sig_is_pending(const struct task *task);
@@ -31,10 +34,23 @@ bool sig_take(sigset which, struct pending_signal *out);
 /* Everything that has to happen before ring 3 goes on: reschedule, exit, stop, signals. */
 void user_return(struct x86_frame *frame);
 
-/* ---- frame.c: the two layouts of signal frames on the user stack ---- */
-int sig_frame_push(struct x86_frame *frame, const struct pending_signal *info, const struct linux_sigaction *action,
-		   sigset mask);
-int32_t sig_frame_pop(struct x86_frame *frame, bool rt);
+/* sys/layout.c */
+void siginfo_fill32(struct linux32_siginfo *to, const struct pending_signal *info);
+void siginfo_fill64(struct linux64_siginfo *to, const struct pending_signal *info);
+
+/* ---- frame32.c, frame64.c: signal frames on the user stack, as i386 and x86-64 programs know them ---- */
+int sig_frame_push32(struct x86_frame *frame, const struct pending_signal *info, const struct sig_action *action,
+		     sigset mask);
+int sig_frame_push64(struct x86_frame *frame, const struct pending_signal *info, const struct sig_action *action,
+		     sigset mask);
+/* The way back. Return what the interrupted code had in the result register, so that the caller's "result" is no
+ * change. */
+sword sig_frame_pop32(struct x86_frame *frame, bool rt);
+sword sig_frame_pop64(struct x86_frame *frame);
+/* Is this address on current's alternate stack? */
+bool sig_on_alt_stack(uword sp);
+/* The top of the stack for a handler: the alternate one if it is asked for and not in use. */
+uword sig_handler_stack(uword sp, const struct sig_action *action);
 
 /* ---- trap.c ---- */
 void trap_init(void);

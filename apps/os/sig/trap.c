@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * trap.c - every entry into the kernel from ring 3: page faults go to the core, other exceptions become signals
- * with the number, code and address that Linux i386 gives, the clock ends a turn, int 0x80 is a system call.
+ * with the number, code and address that Linux gives, the clock ends a turn, int 0x80 and syscall are system calls.
  * An exception inside the kernel is a bug and stops the machine.
  */
 #include "sig/sig.h"
 #include "sys/sys.h"
 
-static void out_of_memory(uint32_t addr)
+static void out_of_memory(uword addr)
 {
 	struct proc *p = current->proc;
 	struct kmm_mm_stats s;
 
 	kmm_mm_stats(p->mm, &s);
-	klog("out of memory: killed process %u (%s) at %08x, %u KiB resident", p->pid, p->comm, addr,
+	klog("out of memory: killed process %u (%s) at %08lx, %u KiB resident", p->pid, p->comm, (unsigned long)addr,
 	     (uint32_t)(s.rss_anon + s.rss_file + s.rss_shmem) * (KMM_PAGE_SIZE / 1024));
 	sig_send_proc(p, SIGKILL, SI_KERNEL);
 }
 
 static void page_fault(struct x86_frame *f)
 {
-	uint32_t addr = x86_fault_address();
+	uword addr = x86_fault_address();
 	struct kmm_fault_info info = {
 		.addr = { addr },
 		.access = f->err & X86_PF_FETCH ? KMM_EXEC : f->err & X86_PF_WRITE ? KMM_WRITE : KMM_READ,
-		.stack_pointer = { f->esp },
+		.stack_pointer = { x86_frame_sp(f) },
 	};
 
 	switch (kmm_handle_fault(current->proc->mm, &info)) {
@@ -37,10 +37,10 @@ static void page_fault(struct x86_frame *f)
 	}
 }
 
-/* What an exception other than a page fault means for the program. with_eip: the address is the instruction's. */
+/* What an exception other than a page fault means for the program. with_ip: the address is the instruction's. */
 static const struct trap_signal {
 	uint8_t trapno, sig, code;
-	bool with_eip;
+	bool with_ip;
 } trap_signals[] = {
 	{ X86_TRAP_DE, SIGFPE, FPE_INTDIV, true },   { X86_TRAP_DB, SIGTRAP, TRAP_TRACE, true },
 	{ X86_TRAP_BP, SIGTRAP, SI_KERNEL, false },  { X86_TRAP_OF, SIGSEGV, SI_KERNEL, false },
@@ -55,7 +55,7 @@ static void on_trap(struct x86_frame *f)
 {
 	if (!x86_frame_from_user(f))
 		x86_panic_frame(f, "exception inside the kernel");
-	current->orig_eax = -1;
+	current->call_nr = -1;
 	if (f->trapno == X86_TRAP_PF) {
 		page_fault(f);
 		user_return(f);
@@ -66,7 +66,7 @@ static void on_trap(struct x86_frame *f)
 
 		if (t->trapno != f->trapno)
 			continue;
-		sig_fault(t->sig, t->code, t->with_eip ? f->eip : 0);
+		sig_fault(t->sig, t->code, t->with_ip ? x86_frame_ip(f) : 0);
 		user_return(f);
 		return;
 	}
@@ -81,18 +81,18 @@ static void on_irq(struct x86_frame *f, int irq)
 	}
 	tty_poll();
 	if (x86_frame_from_user(f)) {
-		current->orig_eax = -1;
+		current->call_nr = -1;
 		user_return(f);
 	}
 }
 
 static void on_syscall(struct x86_frame *f)
 {
-	int32_t result;
+	sword result;
 
-	current->orig_eax = (int32_t)f->eax;
+	current->call_nr = (sword)x86_frame_syscall_nr(f);
 	result = syscall_run(f);
-	f->eax = (uint32_t)result;
+	x86_frame_set_result(f, result);
 	if (result == -ERESTARTSYS || result == -ERESTARTNOHAND || result == -ERESTARTBLOCK)
 		current->notify = true;
 	user_return(f);

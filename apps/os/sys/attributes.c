@@ -2,14 +2,14 @@
 /* attributes.c - changing modes, owners, times and sizes. */
 #include "sys/sys.h"
 
-static int32_t set_mode(struct inode *inode, uint32_t mode)
+static sword set_mode(struct inode *inode, uint32_t mode)
 {
 	inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
 	inode->ctime = (int64_t)os_wall();
 	return 0;
 }
 
-static int32_t set_owner(struct inode *inode, uint32_t uid, uint32_t gid)
+static sword set_owner(struct inode *inode, uint32_t uid, uint32_t gid)
 {
 	if (uid != 0xffffffffu)
 		inode->uid = uid;
@@ -19,7 +19,7 @@ static int32_t set_owner(struct inode *inode, uint32_t uid, uint32_t gid)
 	return 0;
 }
 
-int32_t sys_fchmodat(const uint32_t *a)
+sword sys_fchmodat(const uword *a)
 {
 	struct inode *inode;
 	int err = user_inode((int32_t)a[0], a[1], 0, &inode);
@@ -31,27 +31,27 @@ int32_t sys_fchmodat(const uint32_t *a)
 	return err;
 }
 
-int32_t sys_chmod(const uint32_t *a)
+sword sys_chmod(const uword *a)
 {
-	const uint32_t at[] = { (uint32_t)AT_FDCWD, a[0], a[1] };
+	const uword at[] = { (uword)AT_FDCWD, a[0], a[1] };
 
 	return sys_fchmodat(at);
 }
 
-int32_t sys_fchmod(const uint32_t *a)
+sword sys_fchmod(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 
 	return file ? set_mode(file->inode, a[1]) : -EBADF;
 }
 
-int32_t sys_fchownat(const uint32_t *a)
+sword sys_fchownat(const uword *a)
 {
 	struct inode *inode;
 	int err;
 
 	if (a[4] & AT_EMPTY_PATH)
-		return sys_fchown((const uint32_t[]){ a[0], a[2], a[3] });
+		return sys_fchown((const uword[]){ a[0], a[2], a[3] });
 	err = user_inode((int32_t)a[0], a[1], a[4] & AT_SYMLINK_NOFOLLOW ? WALK_NOFOLLOW : 0, &inode);
 	if (err)
 		return err;
@@ -60,21 +60,21 @@ int32_t sys_fchownat(const uint32_t *a)
 	return err;
 }
 
-int32_t sys_chown(const uint32_t *a)
+sword sys_chown(const uword *a)
 {
-	const uint32_t at[] = { (uint32_t)AT_FDCWD, a[0], a[1], a[2], 0 };
+	const uword at[] = { (uword)AT_FDCWD, a[0], a[1], a[2], 0 };
 
 	return sys_fchownat(at);
 }
 
-int32_t sys_lchown(const uint32_t *a)
+sword sys_lchown(const uword *a)
 {
-	const uint32_t at[] = { (uint32_t)AT_FDCWD, a[0], a[1], a[2], AT_SYMLINK_NOFOLLOW };
+	const uword at[] = { (uword)AT_FDCWD, a[0], a[1], a[2], AT_SYMLINK_NOFOLLOW };
 
 	return sys_fchownat(at);
 }
 
-int32_t sys_fchown(const uint32_t *a)
+sword sys_fchown(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 
@@ -97,7 +97,7 @@ static int apply_times(struct inode *inode, const struct times *t)
 	return 0;
 }
 
-static int times_at(int32_t dirfd, uint32_t path, uint32_t flags, const struct times *t)
+static int times_at(int32_t dirfd, uword path, uint32_t flags, const struct times *t)
 {
 	struct inode *inode;
 	int err;
@@ -123,7 +123,7 @@ static int64_t one_time(int64_t sec, int32_t nsec)
 	return nsec == UTIME_OMIT ? -1 : sec * 1000000000 + nsec;
 }
 
-int32_t sys_utimensat_time64(const uint32_t *a)
+sword sys_utimensat_time64(const uword *a)
 {
 	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
 	struct linux_timespec64 ts[2];
@@ -136,7 +136,7 @@ int32_t sys_utimensat_time64(const uint32_t *a)
 	return times_at((int32_t)a[0], a[1], a[3], &t);
 }
 
-int32_t sys_utimensat(const uint32_t *a)
+sword sys_utimensat(const uword *a)
 {
 	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
 	struct linux_timespec32 ts[2];
@@ -149,36 +149,36 @@ int32_t sys_utimensat(const uint32_t *a)
 	return times_at((int32_t)a[0], a[1], a[3], &t);
 }
 
-int32_t sys_utimes(const uint32_t *a)
+sword sys_utimes(const uword *a)
 {
 	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
-	struct linux_timespec32 tv[2]; /* microseconds here */
+	uword tv[4]; /* seconds and microseconds, twice */
 
 	if (a[1]) {
-		if (copy_in(tv, a[1], sizeof(tv)) != 0)
+		if (get_words(tv, a[1], 4) != 0)
 			return -EFAULT;
-		t.atime = (int64_t)tv[0].sec * 1000000000 + tv[0].nsec * 1000ll;
-		t.mtime = (int64_t)tv[1].sec * 1000000000 + tv[1].nsec * 1000ll;
+		t.atime = (int64_t)signed_word(tv[0]) * 1000000000 + (int64_t)signed_word(tv[1]) * 1000;
+		t.mtime = (int64_t)signed_word(tv[2]) * 1000000000 + (int64_t)signed_word(tv[3]) * 1000;
 	}
 	return times_at(AT_FDCWD, a[0], 0, &t);
 }
 
-int32_t sys_utime(const uint32_t *a)
+sword sys_utime(const uword *a)
 {
 	struct times t = { (int64_t)os_wall(), (int64_t)os_wall() };
-	int32_t sec[2];
+	uword sec[2];
 
 	if (a[1]) {
-		if (copy_in(sec, a[1], sizeof(sec)) != 0)
+		if (get_words(sec, a[1], 2) != 0)
 			return -EFAULT;
-		t = (struct times){ sec[0] * 1000000000ll, sec[1] * 1000000000ll };
+		t = (struct times){ signed_word(sec[0]) * 1000000000ll, signed_word(sec[1]) * 1000000000ll };
 	}
 	return times_at(AT_FDCWD, a[0], 0, &t);
 }
 
 /* ---- sizes ---- */
 
-static int32_t truncate_inode(struct inode *inode, uint64_t size)
+static sword truncate_inode(struct inode *inode, uint64_t size)
 {
 	if ((int64_t)size < 0)
 		return -EINVAL;
@@ -187,7 +187,7 @@ static int32_t truncate_inode(struct inode *inode, uint64_t size)
 	return inode_set_size(inode, size);
 }
 
-static int32_t truncate_path(uint32_t path, uint64_t size)
+static sword truncate_path(uword path, uint64_t size)
 {
 	struct inode *inode;
 	int err = user_inode(AT_FDCWD, path, 0, &inode);
@@ -203,7 +203,7 @@ static int32_t truncate_path(uint32_t path, uint64_t size)
 	return err;
 }
 
-static int32_t truncate_fd(uint32_t fd, uint64_t size)
+static sword truncate_fd(uint32_t fd, uint64_t size)
 {
 	struct open_file *file = file_arg(fd);
 
@@ -212,27 +212,27 @@ static int32_t truncate_fd(uint32_t fd, uint64_t size)
 	return file_can_write(file) ? truncate_inode(file->inode, size) : -EINVAL;
 }
 
-int32_t sys_truncate(const uint32_t *a)
+sword sys_truncate(const uword *a)
 {
-	return truncate_path(a[0], (uint64_t)(int32_t)a[1]);
+	return truncate_path(a[0], (uint64_t)signed_word(a[1]));
 }
 
-int32_t sys_truncate64(const uint32_t *a)
+sword sys_truncate64(const uword *a)
 {
 	return truncate_path(a[0], (uint64_t)a[2] << 32 | a[1]);
 }
 
-int32_t sys_ftruncate(const uint32_t *a)
+sword sys_ftruncate(const uword *a)
 {
-	return truncate_fd(a[0], (uint64_t)(int32_t)a[1]);
+	return truncate_fd(a[0], (uint64_t)signed_word(a[1]));
 }
 
-int32_t sys_ftruncate64(const uint32_t *a)
+sword sys_ftruncate64(const uword *a)
 {
 	return truncate_fd(a[0], (uint64_t)a[2] << 32 | a[1]);
 }
 
-int32_t sys_umask(const uint32_t *a)
+sword sys_umask(const uword *a)
 {
 	uint32_t old = current->proc->umask;
 

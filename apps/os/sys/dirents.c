@@ -2,7 +2,7 @@
 /* dirents.c - directory listings. Positions: 0 is ".", 1 is "..", then 2 + what the directory counts in. */
 #include "sys/sys.h"
 
-enum { POS_FIRST = 2, HEAD64 = 19, HEAD32 = 10 };
+enum { POS_FIRST = 2, HEAD64 = 19 };
 
 static bool next_entry(struct inode *dir, uint64_t pos, struct listing *out)
 {
@@ -22,7 +22,7 @@ static bool next_entry(struct inode *dir, uint64_t pos, struct listing *out)
 /* One record in the 64-bit layout. Returns its length. */
 static uint32_t record64(uint8_t *to, const struct listing *e)
 {
-	uint32_t len = (HEAD64 + str_len(e->name) + 1 + 7) & ~7u;
+	uint32_t len = (HEAD64 + (uint32_t)str_len(e->name) + 1 + 7) & ~7u;
 	uint64_t ino = e->ino;
 	uint16_t reclen = (uint16_t)len;
 
@@ -35,22 +35,24 @@ static uint32_t record64(uint8_t *to, const struct listing *e)
 	return len;
 }
 
-/* The older layout: the type hides in the last byte. */
-static uint32_t record32(uint8_t *to, const struct listing *e)
+/* The older layout: words for number and position, and the type hides in the last byte. */
+static uint32_t record_old(uint8_t *to, const struct listing *e)
 {
-	uint32_t len = (HEAD32 + str_len(e->name) + 2 + 3) & ~3u, next = (uint32_t)e->next;
+	uint32_t word = abi_64() ? 8 : 4, head = 2 * word + 2;
+	uint32_t len = (head + (uint32_t)str_len(e->name) + 2 + word - 1) & ~(word - 1);
+	uint64_t ino = e->ino, next = e->next;
 	uint16_t reclen = (uint16_t)len;
 
 	memset(to, 0, len);
-	memcpy(to, &e->ino, 4);
-	memcpy(to + 4, &next, 4);
-	memcpy(to + 8, &reclen, 2);
-	memcpy(to + HEAD32, e->name, str_len(e->name));
+	memcpy(to, &ino, word);
+	memcpy(to + word, &next, word);
+	memcpy(to + 2 * word, &reclen, 2);
+	memcpy(to + head, e->name, str_len(e->name));
 	to[len - 1] = (uint8_t)(e->mode >> 12 & 15);
 	return len;
 }
 
-static int32_t list(const uint32_t *a, uint32_t (*record)(uint8_t *, const struct listing *))
+static sword list(const uword *a, uint32_t (*record)(uint8_t *, const struct listing *))
 {
 	struct open_file *file = file_arg(a[0]);
 	uint8_t buf[HEAD64 + NAME_SIZE + 8];
@@ -64,7 +66,7 @@ static int32_t list(const uint32_t *a, uint32_t (*record)(uint8_t *, const struc
 	while (next_entry(file->inode, file->pos, &e)) {
 		uint32_t len = record(buf, &e);
 
-		if (len > a[2] - done)
+		if (len > (uint32_t)a[2] - done)
 			return done ? (int32_t)done : -EINVAL;
 		if (copy_out(a[1] + done, buf, len) != 0)
 			return done ? (int32_t)done : -EFAULT;
@@ -74,12 +76,12 @@ static int32_t list(const uint32_t *a, uint32_t (*record)(uint8_t *, const struc
 	return (int32_t)done;
 }
 
-int32_t sys_getdents(const uint32_t *a)
+sword sys_getdents(const uword *a)
 {
-	return list(a, record32);
+	return list(a, record_old);
 }
 
-int32_t sys_getdents64(const uint32_t *a)
+sword sys_getdents64(const uword *a)
 {
 	return list(a, record64);
 }

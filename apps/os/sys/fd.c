@@ -27,7 +27,7 @@ int start_dir(int32_t dirfd, struct inode **out)
 	return 0;
 }
 
-int user_walk(int32_t dirfd, uint32_t path, unsigned flags, struct walk_result *out)
+int user_walk(int32_t dirfd, uword path, unsigned flags, struct walk_result *out)
 {
 	struct inode *from = fs_root;
 	char *name;
@@ -43,7 +43,7 @@ int user_walk(int32_t dirfd, uint32_t path, unsigned flags, struct walk_result *
 	return err;
 }
 
-int user_inode(int32_t dirfd, uint32_t path, unsigned flags, struct inode **out)
+int user_inode(int32_t dirfd, uword path, unsigned flags, struct inode **out)
 {
 	struct walk_result where;
 	int err = user_walk(dirfd, path, flags, &where);
@@ -103,7 +103,7 @@ static int check_open(const struct inode *inode, uint32_t flags)
 }
 
 /* Finds or makes the inode, with a reference in where. */
-static int find_or_create(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t mode, struct walk_result *where)
+static int find_or_create(int32_t dirfd, uword path, uint32_t flags, uint32_t mode, struct walk_result *where)
 {
 	unsigned how = flags & O_CREAT ? WALK_PARENT : 0;
 	int err;
@@ -124,7 +124,7 @@ static int find_or_create(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t
 	return err;
 }
 
-static int32_t open_at(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t mode)
+static sword open_at(int32_t dirfd, uword path, uint32_t flags, uint32_t mode)
 {
 	struct walk_result where;
 	struct open_file *file;
@@ -146,27 +146,27 @@ static int32_t open_at(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t mo
 	return err;
 }
 
-int32_t sys_open(const uint32_t *a)
+sword sys_open(const uword *a)
 {
 	return open_at(AT_FDCWD, a[0], a[1], a[2]);
 }
 
-int32_t sys_openat(const uint32_t *a)
+sword sys_openat(const uword *a)
 {
 	return open_at((int32_t)a[0], a[1], a[2], a[3]);
 }
 
-int32_t sys_creat(const uint32_t *a)
+sword sys_creat(const uword *a)
 {
 	return open_at(AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, a[1]);
 }
 
-int32_t sys_close(const uint32_t *a)
+sword sys_close(const uword *a)
 {
 	return fd_close(table(), a[0]);
 }
 
-int32_t sys_close_range(const uint32_t *a)
+sword sys_close_range(const uword *a)
 {
 	enum { CLOSE_RANGE_CLOEXEC = 4 };
 
@@ -181,7 +181,7 @@ int32_t sys_close_range(const uint32_t *a)
 	return 0;
 }
 
-static int32_t duplicate(uint32_t fd, uint32_t from, bool cloexec)
+static sword duplicate(uint32_t fd, uword from, bool cloexec)
 {
 	struct open_file *file = file_arg(fd);
 	int result;
@@ -197,7 +197,7 @@ static int32_t duplicate(uint32_t fd, uint32_t from, bool cloexec)
 	return result;
 }
 
-static int32_t duplicate_to(uint32_t fd, uint32_t to, bool cloexec)
+static sword duplicate_to(uint32_t fd, uword to, bool cloexec)
 {
 	struct open_file *file = file_arg(fd);
 	int result;
@@ -211,26 +211,26 @@ static int32_t duplicate_to(uint32_t fd, uint32_t to, bool cloexec)
 	return result;
 }
 
-int32_t sys_dup(const uint32_t *a)
+sword sys_dup(const uword *a)
 {
 	return duplicate(a[0], 0, false);
 }
 
-int32_t sys_dup2(const uint32_t *a)
+sword sys_dup2(const uword *a)
 {
 	if (a[0] == a[1])
 		return file_arg(a[0]) ? (int32_t)a[1] : -EBADF;
 	return duplicate_to(a[0], a[1], false);
 }
 
-int32_t sys_dup3(const uint32_t *a)
+sword sys_dup3(const uword *a)
 {
 	if (a[0] == a[1] || (a[2] & ~(uint32_t)O_CLOEXEC))
 		return -EINVAL;
 	return duplicate_to(a[0], a[1], a[2] & O_CLOEXEC);
 }
 
-static int32_t make_pipe(uint32_t to, uint32_t flags)
+static sword make_pipe(uword to, uint32_t flags)
 {
 	struct open_file *ends[2];
 	int fd[2], err;
@@ -256,17 +256,17 @@ static int32_t make_pipe(uint32_t to, uint32_t flags)
 	return err;
 }
 
-int32_t sys_pipe(const uint32_t *a)
+sword sys_pipe(const uword *a)
 {
 	return make_pipe(a[0], 0);
 }
 
-int32_t sys_pipe2(const uint32_t *a)
+sword sys_pipe2(const uword *a)
 {
 	return make_pipe(a[0], a[1]);
 }
 
-int32_t sys_fcntl(const uint32_t *a)
+sword sys_fcntl(const uword *a)
 {
 	enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_GETLK64 = 12, F_SETLK64,
 	       F_SETLKW64, F_DUPFD_CLOEXEC = 1030 };

@@ -23,7 +23,7 @@ struct waiter {
 
 static struct list waiters = { &waiters, &waiters };
 
-static int key_of(uint32_t addr, bool private, struct futex_key *key)
+static int key_of(uword addr, bool private, struct futex_key *key)
 {
 	struct kmm_vma_info vma;
 
@@ -41,7 +41,7 @@ static bool same(const struct futex_key *a, const struct futex_key *b)
 	return a->object == b->object && a->offset == b->offset;
 }
 
-static int32_t wake(const struct futex_key *key, uint32_t most, uint32_t bitset)
+static sword wake(const struct futex_key *key, uint32_t most, uint32_t bitset)
 {
 	struct waiter *w, *tmp;
 	uint32_t n = 0;
@@ -59,14 +59,14 @@ static int32_t wake(const struct futex_key *key, uint32_t most, uint32_t bitset)
 	return (int32_t)n;
 }
 
-void futex_wake_all(uint32_t addr)
+void futex_wake_all(uword addr)
 {
 	const struct futex_key private = { current->proc->mm, addr };
 
 	wake(&private, INT32_MAX, ~0u);
 }
 
-static int32_t wait(const struct futex_key *key, uint32_t addr, uint32_t expected, uint32_t bitset, uint64_t deadline)
+static sword wait(const struct futex_key *key, uword addr, uint32_t expected, uint32_t bitset, uint64_t deadline)
 {
 	struct waiter w = { .key = *key, .bitset = bitset };
 	uint32_t value;
@@ -87,7 +87,7 @@ static int32_t wait(const struct futex_key *key, uint32_t addr, uint32_t expecte
 	return why == -EINTR ? (deadline ? -EINTR : -ERESTARTSYS) : why;
 }
 
-static int32_t requeue(const struct futex_key *from, uint32_t to_addr, bool private, uint32_t nr_wake, uint32_t nr_move)
+static sword requeue(const struct futex_key *from, uword to_addr, bool private, uint32_t nr_wake, uint32_t nr_move)
 {
 	struct futex_key to;
 	struct waiter *w, *tmp;
@@ -109,7 +109,7 @@ static int32_t requeue(const struct futex_key *from, uint32_t to_addr, bool priv
 }
 
 /* WAIT has a relative timeout, WAIT_BITSET an absolute one on one of two clocks. */
-static int wait_deadline(const uint32_t *a, uint32_t op, bool is64, uint64_t *deadline)
+static int wait_deadline(const uword *a, uint32_t op, bool is64, uint64_t *deadline)
 {
 	uint64_t relative, base = a[1] & FUTEX_CLOCK_REALTIME ? os_wall() : os_now();
 	int err = user_deadline(a[3], is64, deadline);
@@ -121,7 +121,7 @@ static int wait_deadline(const uint32_t *a, uint32_t op, bool is64, uint64_t *de
 	return 0;
 }
 
-static int32_t futex(const uint32_t *a, bool is64)
+static sword futex(const uword *a, bool is64)
 {
 	uint32_t op = a[1] & 127, value;
 	bool private = a[1] & FUTEX_PRIVATE;
@@ -149,12 +149,12 @@ static int32_t futex(const uint32_t *a, bool is64)
 	}
 }
 
-int32_t sys_futex(const uint32_t *a)
+sword sys_futex(const uword *a)
 {
 	return futex(a, false);
 }
 
-int32_t sys_futex_time64(const uint32_t *a)
+sword sys_futex_time64(const uword *a)
 {
 	return futex(a, true);
 }

@@ -7,16 +7,12 @@
 
 enum { CHUNK = 16384, MAX_IOV = 1024 };
 
-struct iovec32 {
-	uint32_t base, len;
-};
-
 static bool is_nonblock(const struct open_file *file)
 {
 	return file->flags & O_NONBLOCK;
 }
 
-static int32_t read_to_user(struct open_file *file, uint32_t to, uint32_t len, uint64_t *pos, bool nonblock)
+static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64_t *pos, bool nonblock)
 {
 	uint32_t chunk = min_u32(len, CHUNK), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
@@ -44,7 +40,7 @@ static int32_t read_to_user(struct open_file *file, uint32_t to, uint32_t len, u
 	return done ? (int32_t)done : n;
 }
 
-static int32_t write_from_user(struct open_file *file, uint32_t from, uint32_t len, uint64_t *pos)
+static sword write_from_user(struct open_file *file, uword from, uint32_t len, uint64_t *pos)
 {
 	uint32_t chunk = min_u32(len, CHUNK), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
@@ -72,28 +68,28 @@ static int32_t write_from_user(struct open_file *file, uint32_t from, uint32_t l
 	return done ? (int32_t)done : n;
 }
 
-int32_t sys_read(const uint32_t *a)
+sword sys_read(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 
 	if (!file)
 		return -EBADF;
-	return read_to_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos, is_nonblock(file));
+	return read_to_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos, is_nonblock(file));
 }
 
-int32_t sys_write(const uint32_t *a)
+sword sys_write(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 
 	if (!file)
 		return -EBADF;
-	return write_from_user(file, a[1], min_u32(a[2], MAX_RW), &file->pos);
+	return write_from_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos);
 }
 
-static int32_t at_offset(const uint32_t *a, bool write)
+static sword at_offset(const uword *a, bool write)
 {
 	struct open_file *file = file_arg(a[0]);
-	uint64_t pos = (uint64_t)a[4] << 32 | a[3];
+	uint64_t pos = abi_64() ? a[3] : (uint64_t)a[4] << 32 | a[3];
 
 	if (!file)
 		return -EBADF;
@@ -101,22 +97,22 @@ static int32_t at_offset(const uint32_t *a, bool write)
 		return -EINVAL;
 	if (!file->ops->seekable)
 		return -ESPIPE;
-	return write ? write_from_user(file, a[1], min_u32(a[2], MAX_RW), &pos)
-		     : read_to_user(file, a[1], min_u32(a[2], MAX_RW), &pos, false);
+	return write ? write_from_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &pos)
+		     : read_to_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &pos, false);
 }
 
-int32_t sys_pread64(const uint32_t *a)
+sword sys_pread64(const uword *a)
 {
 	return at_offset(a, false);
 }
 
-int32_t sys_pwrite64(const uint32_t *a)
+sword sys_pwrite64(const uword *a)
 {
 	return at_offset(a, true);
 }
 
 /* One piece after the other; the first that is short or fails ends it. */
-static int32_t vector(const uint32_t *a, bool write)
+static sword vector(const uword *a, bool write)
 {
 	struct open_file *file = file_arg(a[0]);
 	uint32_t done = 0;
@@ -126,32 +122,33 @@ static int32_t vector(const uint32_t *a, bool write)
 	if (a[2] > MAX_IOV)
 		return -EINVAL;
 	for (uint32_t i = 0; i < a[2]; i++) {
-		struct iovec32 v;
-		int32_t n;
+		uword v[2]; /* address and length */
+		sword n;
 
-		if (copy_in(&v, a[1] + i * sizeof(v), sizeof(v)) != 0)
-			return done ? (int32_t)done : -EFAULT;
-		if ((int32_t)v.len < 0 || v.len > MAX_RW - done)
-			return done ? (int32_t)done : -EINVAL;
-		if (!v.len)
+		if (get_words(v, a[1] + i * (abi_64() ? 16 : 8), 2) != 0)
+			return done ? (sword)done : -EFAULT;
+		if (signed_word(v[1]) < 0)
+			return done ? (sword)done : -EINVAL;
+		v[1] = min_word(v[1], MAX_RW - done);
+		if (!v[1])
 			continue;
-		n = write ? write_from_user(file, v.base, v.len, &file->pos)
-			  : read_to_user(file, v.base, v.len, &file->pos, is_nonblock(file) || done);
+		n = write ? write_from_user(file, v[0], (uint32_t)v[1], &file->pos)
+			  : read_to_user(file, v[0], (uint32_t)v[1], &file->pos, is_nonblock(file) || done);
 		if (n < 0)
-			return done ? (int32_t)done : n;
+			return done ? (sword)done : n;
 		done += (uint32_t)n;
-		if ((uint32_t)n < v.len)
+		if ((uword)n < v[1])
 			break;
 	}
 	return (int32_t)done;
 }
 
-int32_t sys_readv(const uint32_t *a)
+sword sys_readv(const uword *a)
 {
 	return vector(a, false);
 }
 
-int32_t sys_writev(const uint32_t *a)
+sword sys_writev(const uword *a)
 {
 	return vector(a, true);
 }
@@ -174,23 +171,23 @@ static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)
 	return base + offset;
 }
 
-int32_t sys_lseek(const uint32_t *a)
+sword sys_lseek(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
-	int64_t pos = file ? seek(file, (int32_t)a[1], a[2]) : -EBADF;
+	int64_t pos = file ? seek(file, signed_word(a[1]), a[2]) : -EBADF;
 
-	return pos > INT32_MAX ? -EOVERFLOW : (int32_t)pos;
+	return !abi_64() && pos > INT32_MAX ? -EOVERFLOW : (sword)pos;
 }
 
-int32_t sys_llseek(const uint32_t *a)
+sword sys_llseek(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
-	int64_t pos = file ? seek(file, (int64_t)((uint64_t)a[1] << 32 | a[2]), a[4]) : -EBADF;
+	int64_t pos = file ? seek(file, (int64_t)((uint64_t)a[1] << 32 | (uint32_t)a[2]), a[4]) : -EBADF;
 
 	return pos < 0 ? (int32_t)pos : copy_out(a[3], &pos, sizeof(pos));
 }
 
-int32_t sys_ioctl(const uint32_t *a)
+sword sys_ioctl(const uword *a)
 {
 	enum { FIONBIO = 0x5421, FIOCLEX = 0x5451, FIONCLEX = 0x5450 };
 	struct open_file *file = file_arg(a[0]);
@@ -198,7 +195,7 @@ int32_t sys_ioctl(const uint32_t *a)
 
 	if (!file)
 		return -EBADF;
-	switch (a[1]) {
+	switch ((uint32_t)a[1]) {
 	case FIOCLEX:
 	case FIONCLEX:
 		current->proc->fds.slot[a[0]].cloexec = a[1] == FIOCLEX;
@@ -213,13 +210,13 @@ int32_t sys_ioctl(const uint32_t *a)
 	}
 }
 
-int32_t sys_fsync(const uint32_t *a)
+sword sys_fsync(const uword *a)
 {
 	return file_arg(a[0]) ? 0 : -EBADF; /* there is no disk: written is stored */
 }
 
 /* Kernel buffer between two files; stops at the first short step. */
-static int32_t transfer(struct open_file *out, struct open_file *in, uint64_t *pos, uint32_t len)
+static sword transfer(struct open_file *out, struct open_file *in, uint64_t *pos, uint32_t len)
 {
 	char *buf = os_alloc(CHUNK);
 	uint32_t done = 0;
@@ -249,7 +246,7 @@ static int32_t transfer(struct open_file *out, struct open_file *in, uint64_t *p
 	return done ? (int32_t)done : n;
 }
 
-static int32_t sendfile(const uint32_t *a, uint32_t offset_size)
+static sword sendfile(const uword *a, uint32_t offset_size)
 {
 	struct open_file *out = file_arg(a[0]), *in = file_arg(a[1]);
 	uint64_t pos = 0;
@@ -260,21 +257,21 @@ static int32_t sendfile(const uint32_t *a, uint32_t offset_size)
 	if (!in->ops->seekable) /* as on Linux: the source must be a file */
 		return -EINVAL;
 	if (!a[2])
-		return transfer(out, in, &in->pos, min_u32(a[3], MAX_RW));
+		return transfer(out, in, &in->pos, (uint32_t)min_word(a[3], MAX_RW));
 	if (copy_in(&pos, a[2], offset_size) != 0)
 		return -EFAULT;
-	n = transfer(out, in, &pos, min_u32(a[3], MAX_RW));
+	n = transfer(out, in, &pos, (uint32_t)min_word(a[3], MAX_RW));
 	if (n >= 0 && copy_out(a[2], &pos, offset_size) != 0)
 		return -EFAULT;
 	return n;
 }
 
-int32_t sys_sendfile(const uint32_t *a)
+sword sys_sendfile(const uword *a)
 {
 	return sendfile(a, 4);
 }
 
-int32_t sys_sendfile64(const uint32_t *a)
+sword sys_sendfile64(const uword *a)
 {
 	return sendfile(a, 8);
 }

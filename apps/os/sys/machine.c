@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* machine.c - what a process asks about the machine and its own limits. */
+#include "abi32.h"
+#include "abi64.h"
 #include "sys/sys.h"
 
-enum { NEW_UTS_LEN = 65, INFINITE32 = -1 };
+enum { NEW_UTS_LEN = 65 };
+#define INFINITE32 0xffffffffu
 
-int32_t sys_uname(const uint32_t *a)
+sword sys_uname(const uword *a)
 {
 	static const char *const field[6] = { OS_SYSNAME, OS_NODENAME, OS_RELEASE, OS_VERSION, OS_MACHINE, "(none)" };
 	char buf[6][NEW_UTS_LEN];
@@ -15,18 +18,39 @@ int32_t sys_uname(const uint32_t *a)
 	return copy_out(a[0], buf, sizeof(buf));
 }
 
-/* Bytes where they fit 32 bits, otherwise pages, as Linux chooses the unit. */
-int32_t sys_sysinfo(const uint32_t *a)
+static uint16_t count_processes(void)
+{
+	struct proc *p;
+	uint16_t n = 0;
+
+	list_for_each(p, &all_procs, all_link)
+		n++;
+	return n;
+}
+
+static int put_sysinfo64(uword to, const struct kmm_memory_stats *m)
+{
+	const struct linux64_sysinfo s = {
+		.uptime = (int64_t)div_u64(os_now(), 1000000000, NULL), .procs = count_processes(),
+		.totalram = (uint64_t)m->managed_pages << KMM_PAGE_SHIFT,
+		.freeram = (uint64_t)m->free_pages << KMM_PAGE_SHIFT, .mem_unit = 1,
+	};
+
+	return copy_out(to, &s, sizeof(s));
+}
+
+/* To 32-bit programs bytes where they fit, otherwise pages, as Linux chooses the unit. */
+sword sys_sysinfo(const uword *a)
 {
 	struct kmm_memory_stats m;
-	struct linux_sysinfo s = { .uptime = (int32_t)div_u64(os_now(), 1000000000, NULL) };
-	struct proc *p;
+	struct linux32_sysinfo s = { .uptime = (int32_t)div_u64(os_now(), 1000000000, NULL) };
 	uint32_t shift;
 
 	kmm_memory_stats(os.k, &m);
+	if (abi_64())
+		return put_sysinfo64(a[0], &m);
 	shift = m.managed_pages >> (32 - KMM_PAGE_SHIFT) ? 0 : KMM_PAGE_SHIFT;
-	list_for_each(p, &all_procs, all_link)
-		s.procs++;
+	s.procs = count_processes();
 	s.totalram = m.managed_pages << shift;
 	s.freeram = m.free_pages << shift;
 	s.totalhigh = m.total_high << shift;
@@ -38,141 +62,137 @@ int32_t sys_sysinfo(const uint32_t *a)
 /* ---- limits ---- */
 
 /* The core enforces those about the space. */
-static void apply_limit(uint32_t resource, uint32_t soft)
+static void apply_limit(uint32_t resource, uint64_t soft)
 {
 	struct kmm_mm_limits *limits = kmm_mm_limits(current->proc->mm);
-	uint64_t bytes = soft == (uint32_t)INFINITE32 ? ~0ull : soft;
 
 	if (resource == RLIMIT_STACK)
-		limits->stack_bytes = bytes;
+		limits->stack_bytes = soft;
 	else if (resource == RLIMIT_AS)
-		limits->as_bytes = bytes;
+		limits->as_bytes = soft;
 	else if (resource == RLIMIT_DATA)
-		limits->data_bytes = bytes;
+		limits->data_bytes = soft;
 }
 
-static int32_t set_limit(uint32_t resource, uint32_t soft, uint32_t hard)
+static sword set_limit(uint32_t resource, uint64_t soft, uint64_t hard)
 {
 	if (resource >= NR_RLIMITS || soft > hard)
 		return -EINVAL;
 	if (resource == RLIMIT_NOFILE && hard > 65536)
 		return -EPERM;
-	current->proc->rlimit[resource].soft = soft;
-	current->proc->rlimit[resource].hard = hard;
+	current->proc->rlimit[resource] = (struct rlimit){ soft, hard };
 	apply_limit(resource, soft);
 	return 0;
 }
 
-int32_t sys_setrlimit(const uint32_t *a)
+/* 32 bits of a limit mean "none" when they are all ones. */
+static uint64_t widen(uword limit)
 {
-	uint32_t limit[2];
+	return !abi_64() && limit == INFINITE32 ? OS_UNLIMITED : limit;
+}
 
-	if (copy_in(limit, a[1], sizeof(limit)) != 0)
+static uword narrow(uint64_t limit, uword most)
+{
+	return limit > most ? most : (uword)limit;
+}
+
+sword sys_setrlimit(const uword *a)
+{
+	uword limit[2];
+
+	if (get_words(limit, a[1], 2) != 0)
 		return -EFAULT;
-	return set_limit(a[0], limit[0], limit[1]);
+	return set_limit((uint32_t)a[0], widen(limit[0]), widen(limit[1]));
 }
 
-static int32_t get_limit(const uint32_t *a, uint32_t most)
+static sword get_limit(const uword *a, uword most)
 {
-	uint32_t limit[2];
+	uint32_t resource = (uint32_t)a[0];
+	const struct rlimit *r = &current->proc->rlimit[resource];
 
-	if (a[0] >= NR_RLIMITS)
+	if (resource >= NR_RLIMITS)
 		return -EINVAL;
-	limit[0] = min_u32(current->proc->rlimit[a[0]].soft, most);
-	limit[1] = min_u32(current->proc->rlimit[a[0]].hard, most);
-	return copy_out(a[1], limit, sizeof(limit));
+	return put_words(a[1], (const uword[]){ narrow(r->soft, most), narrow(r->hard, most) }, 2);
 }
 
-int32_t sys_ugetrlimit(const uint32_t *a)
+sword sys_ugetrlimit(const uword *a)
 {
-	return get_limit(a, 0xffffffffu);
+	return get_limit(a, abi_64() ? (uword)-1 : INFINITE32);
 }
 
-int32_t sys_old_getrlimit(const uint32_t *a)
+sword sys_old_getrlimit(const uword *a)
 {
 	return get_limit(a, 0x7fffffffu);
 }
 
-static uint64_t widen(uint32_t limit)
+sword sys_prlimit64(const uword *a)
 {
-	return limit == (uint32_t)INFINITE32 ? ~0ull : limit;
-}
-
-static uint32_t narrow(uint64_t limit)
-{
-	return limit > 0xffffffffu ? 0xffffffffu : (uint32_t)limit;
-}
-
-int32_t sys_prlimit64(const uint32_t *a)
-{
-	uint64_t fresh[2], old[2];
-	int32_t err = 0;
+	uint32_t resource = (uint32_t)a[1];
+	struct rlimit fresh, old;
+	sword err = 0;
 
 	if (a[0] && a[0] != current->proc->pid)
 		return -ESRCH;
-	if (a[1] >= NR_RLIMITS)
+	if (resource >= NR_RLIMITS)
 		return -EINVAL;
-	old[0] = widen(current->proc->rlimit[a[1]].soft);
-	old[1] = widen(current->proc->rlimit[a[1]].hard);
+	old = current->proc->rlimit[resource];
 	if (a[2]) {
-		if (copy_in(fresh, a[2], sizeof(fresh)) != 0)
+		if (copy_in(&fresh, a[2], sizeof(fresh)) != 0)
 			return -EFAULT;
-		err = set_limit(a[1], narrow(fresh[0]), narrow(fresh[1]));
+		err = set_limit(resource, fresh.soft, fresh.hard);
 	}
 	if (err == 0 && a[3])
-		err = copy_out(a[3], old, sizeof(old));
+		err = copy_out(a[3], &old, sizeof(old));
 	return err;
 }
 
-int32_t sys_getrusage(const uint32_t *a)
+sword sys_getrusage(const uword *a)
 {
 	enum { RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1 };
-	struct linux_rusage usage = { .maxrss = 0 };
+	struct usage usage = { .ticks = current->proc->child_ticks };
 
-	if ((int32_t)a[0] == RUSAGE_CHILDREN) {
-		usage.utime[0] = (int32_t)(current->proc->child_ticks / X86_HZ);
-		usage.utime[1] = (int32_t)(current->proc->child_ticks % X86_HZ * (1000000 / X86_HZ));
-	} else if (a[0] == RUSAGE_SELF || a[0] == RUSAGE_THREAD) {
+	if ((int32_t)a[0] == RUSAGE_SELF || (int32_t)a[0] == RUSAGE_THREAD)
 		proc_usage(current->proc, &usage);
-	} else {
+	else if ((int32_t)a[0] != RUSAGE_CHILDREN)
 		return -EINVAL;
-	}
-	return copy_out(a[1], &usage, sizeof(usage));
+	return put_rusage(a[1], &usage);
 }
 
 /* ---- odds and ends ---- */
 
-int32_t sys_personality(const uint32_t *a)
+sword sys_personality(const uword *a)
 {
-	return a[0] == 0xffffffffu || a[0] == 0 ? 0 : -EINVAL;
+	return (uint32_t)a[0] == 0xffffffffu || a[0] == 0 ? 0 : -EINVAL;
 }
 
-int32_t sys_getpriority(const uint32_t *a)
+sword sys_getpriority(const uword *a)
 {
 	(void)a;
 	return 20; /* nice 0, in the form of the system call */
 }
 
-int32_t sys_sched_getparam(const uint32_t *a)
+sword sys_sched_getparam(const uword *a)
 {
 	return put_u32(a[1], 0);
 }
 
-int32_t sys_sched_yield(const uint32_t *a)
+sword sys_sched_yield(const uword *a)
 {
 	(void)a;
 	sched_yield();
 	return 0;
 }
 
-int32_t sys_sched_getaffinity(const uint32_t *a)
+sword sys_sched_getaffinity(const uword *a)
 {
-	if (a[1] < 4)
+	unsigned size = abi_64() ? 8 : 4;
+
+	if (a[1] < size)
 		return -EINVAL;
-	return put_u32(a[2], 1) ? -EFAULT : 4;
+	return put_words(a[2], (const uword[]){ 1 }, 1) ? -EFAULT : (sword)size;
 }
 
-int32_t sys_prctl(const uint32_t *a)
+sword sys_prctl(const uword *a)
 {
 	enum { PR_SET_PDEATHSIG = 1, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, PR_GET_NAME = 16 };
 	char *comm = current->proc->comm;
@@ -196,9 +216,9 @@ int32_t sys_prctl(const uint32_t *a)
 	}
 }
 
-int32_t sys_getrandom(const uint32_t *a)
+sword sys_getrandom(const uword *a)
 {
-	uint32_t done = 0, len = min_u32(a[1], 1 << 20);
+	uint32_t done = 0, len = (uint32_t)min_word(a[1], 1 << 20);
 	uint8_t part[64];
 
 	if (a[2] & ~7u)
@@ -214,14 +234,15 @@ int32_t sys_getrandom(const uint32_t *a)
 	return (int32_t)done;
 }
 
-int32_t sys_set_thread_area(const uint32_t *a)
+sword sys_set_thread_area(const uword *a)
 {
-	struct linux_user_desc d;
+	struct linux32_user_desc d;
 	uint64_t *desc = current->tls.desc;
 	bool empty;
 
 	if (copy_in(&d, a[0], sizeof(d)) != 0)
 		return -EFAULT;
+	x86_tls_save(&current->tls);
 	if (d.entry == 0xffffffffu) {
 		uint32_t i = 0;
 
@@ -241,11 +262,11 @@ int32_t sys_set_thread_area(const uint32_t *a)
 	return 0;
 }
 
-int32_t sys_reboot(const uint32_t *a)
+sword sys_reboot(const uword *a)
 {
-	if (a[0] != 0xfee1dead)
+	if ((uint32_t)a[0] != 0xfee1dead)
 		return -EINVAL;
-	if (a[2] == 0x89abcdef || a[2] == 0) /* the ctrl-alt-del key, on or off: there is none */
+	if ((uint32_t)a[2] == 0x89abcdef || (uint32_t)a[2] == 0) /* the ctrl-alt-del key, on or off: there is none */
 		return 0;
 	klog("process %u asked to power off", current->proc->pid);
 	os_leave(0, NULL);

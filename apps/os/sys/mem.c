@@ -30,7 +30,7 @@ static int backing_of(uint32_t fd, uint32_t prot, uint32_t flags, struct kmm_bac
 	return 0;
 }
 
-static int32_t map(uint32_t addr, uint32_t len, uint32_t prot, uint32_t flags, uint32_t fd, uint32_t page)
+static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t fd, uword page)
 {
 	struct kmm_backing *backing = NULL;
 	enum kmm_status status;
@@ -45,65 +45,75 @@ static int32_t map(uint32_t addr, uint32_t len, uint32_t prot, uint32_t flags, u
 			flags |= KMM_MAP_ANONYMOUS;
 	}
 	status = kmm_mmap(mm(), kmm_uva(addr), len, prot & 7, flags, backing, page, &at);
-	return status == KMM_OK ? (int32_t)at.v : os_errno(status);
+	return status == KMM_OK ? (sword)at.v : os_errno(status);
 }
 
-int32_t sys_mmap2(const uint32_t *a)
+sword sys_mmap2(const uword *a)
 {
 	return map(a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* The first mmap of i386: the arguments are in memory, the offset in bytes. */
-int32_t sys_old_mmap(const uint32_t *a)
+/* With the offset in bytes. */
+static sword map_bytes(const uword *a)
+{
+	if (a[5] & (KMM_PAGE_SIZE - 1))
+		return -EINVAL;
+	return map(a[0], a[1], (uint32_t)a[2], (uint32_t)a[3], (uint32_t)a[4], a[5] >> KMM_PAGE_SHIFT);
+}
+
+/* The first mmap of i386 has its arguments in memory. */
+sword sys_old_mmap(const uword *a)
 {
 	uint32_t args[6];
 
 	if (copy_in(args, a[0], sizeof(args)) != 0)
 		return -EFAULT;
-	if (args[5] & (KMM_PAGE_SIZE - 1))
-		return -EINVAL;
-	return map(args[0], args[1], args[2], args[3], args[4], args[5] >> KMM_PAGE_SHIFT);
+	return map_bytes((const uword[]){ args[0], args[1], args[2], args[3], args[4], args[5] });
 }
 
-int32_t sys_munmap(const uint32_t *a)
+sword sys_mmap(const uword *a)
+{
+	return map_bytes(a);
+}
+
+sword sys_munmap(const uword *a)
 {
 	return os_errno(kmm_munmap(mm(), kmm_uva(a[0]), a[1]));
 }
 
-int32_t sys_mprotect(const uint32_t *a)
+sword sys_mprotect(const uword *a)
 {
 	if (a[2] & ~(uint32_t)(7 | PROT_SEM))
 		return -EINVAL;
 	return os_errno(kmm_mprotect(mm(), kmm_uva(a[0]), a[1], a[2] & 7));
 }
 
-int32_t sys_mremap(const uint32_t *a)
+sword sys_mremap(const uword *a)
 {
 	struct kmm_uva at;
 	enum kmm_status status = kmm_mremap(mm(), kmm_uva(a[0]), a[1], a[2], a[3], kmm_uva(a[4]), &at);
 
-	return status == KMM_OK ? (int32_t)at.v : os_errno(status);
+	return status == KMM_OK ? (sword)at.v : os_errno(status);
 }
 
-int32_t sys_madvise(const uint32_t *a)
+sword sys_madvise(const uword *a)
 {
 	return os_errno(kmm_madvise(mm(), kmm_uva(a[0]), a[1], (int)a[2]));
 }
 
-int32_t sys_brk(const uint32_t *a)
+sword sys_brk(const uword *a)
 {
-	return (int32_t)kmm_brk(mm(), kmm_uva(a[0])).v;
+	return (sword)kmm_brk(mm(), kmm_uva(a[0])).v;
 }
 
 /* Files have no disk behind them: what is checked is all there is to do. */
-int32_t sys_msync(const uint32_t *a)
+sword sys_msync(const uword *a)
 {
-	uint32_t at = a[0];
-	uint64_t end = (uint64_t)a[0] + page_up(a[1]);
+	uword at = a[0], end = at + page_up(a[1]);
 
 	if ((a[0] & (KMM_PAGE_SIZE - 1)) || (a[2] & ~7u) || (a[2] & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		return -EINVAL;
-	if (end > UINT32_MAX)
+	if (end < at)
 		return -ENOMEM;
 	while (at < end) {
 		struct kmm_vma_info vma;

@@ -3,7 +3,7 @@
 #include "sys/sys.h"
 
 /* The place of a new name: -EEXIST when it is taken. */
-static int new_name(int32_t dirfd, uint32_t path, struct walk_result *where)
+static int new_name(int32_t dirfd, uword path, struct walk_result *where)
 {
 	int err = user_walk(dirfd, path, WALK_PARENT | WALK_NOFOLLOW, where);
 
@@ -20,7 +20,7 @@ static int new_name(int32_t dirfd, uint32_t path, struct walk_result *where)
 	return err;
 }
 
-static int32_t make_node(int32_t dirfd, uint32_t path, uint32_t mode, uint32_t rdev)
+static sword make_node(int32_t dirfd, uword path, uint32_t mode, uint32_t rdev)
 {
 	struct walk_result where;
 	struct inode *inode;
@@ -42,17 +42,17 @@ static int32_t make_node(int32_t dirfd, uint32_t path, uint32_t mode, uint32_t r
 	return err;
 }
 
-int32_t sys_mkdir(const uint32_t *a)
+sword sys_mkdir(const uword *a)
 {
 	return make_node(AT_FDCWD, a[0], S_IFDIR | (a[1] & 01777), 0);
 }
 
-int32_t sys_mkdirat(const uint32_t *a)
+sword sys_mkdirat(const uword *a)
 {
 	return make_node((int32_t)a[0], a[1], S_IFDIR | (a[2] & 01777), 0);
 }
 
-static int32_t make_special(int32_t dirfd, uint32_t path, uint32_t mode, uint32_t rdev)
+static sword make_special(int32_t dirfd, uword path, uint32_t mode, uint32_t rdev)
 {
 	uint32_t kind = mode & S_IFMT ? mode & S_IFMT : S_IFREG;
 
@@ -61,12 +61,12 @@ static int32_t make_special(int32_t dirfd, uint32_t path, uint32_t mode, uint32_
 	return make_node(dirfd, path, kind | (mode & 07777), rdev);
 }
 
-int32_t sys_mknod(const uint32_t *a)
+sword sys_mknod(const uword *a)
 {
 	return make_special(AT_FDCWD, a[0], a[1], a[2]);
 }
 
-int32_t sys_mknodat(const uint32_t *a)
+sword sys_mknodat(const uword *a)
 {
 	return make_special((int32_t)a[0], a[1], a[2], a[3]);
 }
@@ -88,7 +88,7 @@ static int check_removal(const struct walk_result *where, bool directory)
 	return 0;
 }
 
-static int32_t remove_name(int32_t dirfd, uint32_t path, bool directory)
+static sword remove_name(int32_t dirfd, uword path, bool directory)
 {
 	struct walk_result where;
 	int err = user_walk(dirfd, path, WALK_NOFOLLOW, &where);
@@ -102,24 +102,24 @@ static int32_t remove_name(int32_t dirfd, uint32_t path, bool directory)
 	return err;
 }
 
-int32_t sys_unlink(const uint32_t *a)
+sword sys_unlink(const uword *a)
 {
 	return remove_name(AT_FDCWD, a[0], false);
 }
 
-int32_t sys_rmdir(const uint32_t *a)
+sword sys_rmdir(const uword *a)
 {
 	return remove_name(AT_FDCWD, a[0], true);
 }
 
-int32_t sys_unlinkat(const uint32_t *a)
+sword sys_unlinkat(const uword *a)
 {
 	if (a[2] & ~(uint32_t)AT_REMOVEDIR)
 		return -EINVAL;
 	return remove_name((int32_t)a[0], a[1], a[2] & AT_REMOVEDIR);
 }
 
-static int32_t make_symlink(uint32_t target, int32_t dirfd, uint32_t path)
+static sword make_symlink(uword target, int32_t dirfd, uword path)
 {
 	struct walk_result where;
 	struct inode *inode;
@@ -145,17 +145,17 @@ static int32_t make_symlink(uint32_t target, int32_t dirfd, uint32_t path)
 	return err;
 }
 
-int32_t sys_symlink(const uint32_t *a)
+sword sys_symlink(const uword *a)
 {
 	return make_symlink(a[0], AT_FDCWD, a[1]);
 }
 
-int32_t sys_symlinkat(const uint32_t *a)
+sword sys_symlinkat(const uword *a)
 {
 	return make_symlink(a[0], (int32_t)a[1], a[2]);
 }
 
-static int32_t make_link(int32_t old_dir, uint32_t old_path, int32_t new_dir, uint32_t new_path, uint32_t flags)
+static sword make_link(int32_t old_dir, uword old_path, int32_t new_dir, uword new_path, uint32_t flags)
 {
 	struct walk_result where;
 	struct inode *inode;
@@ -172,12 +172,12 @@ static int32_t make_link(int32_t old_dir, uint32_t old_path, int32_t new_dir, ui
 	return err;
 }
 
-int32_t sys_link(const uint32_t *a)
+sword sys_link(const uword *a)
 {
 	return make_link(AT_FDCWD, a[0], AT_FDCWD, a[1], 0);
 }
 
-int32_t sys_linkat(const uint32_t *a)
+sword sys_linkat(const uword *a)
 {
 	return make_link((int32_t)a[0], a[1], (int32_t)a[2], a[3], a[4]);
 }
@@ -222,7 +222,7 @@ static int do_rename(struct walk_result *from, struct walk_result *to)
 	return err;
 }
 
-static int32_t rename_at(int32_t old_dir, uint32_t old_path, int32_t new_dir, uint32_t new_path, uint32_t flags)
+static sword rename_at(int32_t old_dir, uword old_path, int32_t new_dir, uword new_path, uint32_t flags)
 {
 	enum { RENAME_NOREPLACE = 1 };
 	struct walk_result from, to;
@@ -244,22 +244,22 @@ static int32_t rename_at(int32_t old_dir, uint32_t old_path, int32_t new_dir, ui
 	return err;
 }
 
-int32_t sys_rename(const uint32_t *a)
+sword sys_rename(const uword *a)
 {
 	return rename_at(AT_FDCWD, a[0], AT_FDCWD, a[1], 0);
 }
 
-int32_t sys_renameat(const uint32_t *a)
+sword sys_renameat(const uword *a)
 {
 	return rename_at((int32_t)a[0], a[1], (int32_t)a[2], a[3], 0);
 }
 
-int32_t sys_renameat2(const uint32_t *a)
+sword sys_renameat2(const uword *a)
 {
 	return rename_at((int32_t)a[0], a[1], (int32_t)a[2], a[3], a[4]);
 }
 
-static int32_t change_dir(struct inode *inode)
+static sword change_dir(struct inode *inode)
 {
 	if (!is_kind(inode, S_IFDIR))
 		return -ENOTDIR;
@@ -269,7 +269,7 @@ static int32_t change_dir(struct inode *inode)
 	return 0;
 }
 
-int32_t sys_chdir(const uint32_t *a)
+sword sys_chdir(const uword *a)
 {
 	struct inode *inode;
 	int err = user_inode(AT_FDCWD, a[0], 0, &inode);
@@ -281,7 +281,7 @@ int32_t sys_chdir(const uint32_t *a)
 	return err;
 }
 
-int32_t sys_fchdir(const uint32_t *a)
+sword sys_fchdir(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 

@@ -22,7 +22,7 @@ static int16_t look(int32_t fd, int16_t events)
 	return (int16_t)(file_poll(file) & (unsigned)(events | POLLERR | POLLHUP));
 }
 
-static int32_t poll_once(struct pollfd32 *fds, uint32_t n)
+static sword poll_once(struct pollfd32 *fds, uint32_t n)
 {
 	int32_t ready = 0;
 
@@ -34,7 +34,7 @@ static int32_t poll_once(struct pollfd32 *fds, uint32_t n)
 }
 
 /* deadline 0: for ever. */
-static int32_t poll_until(struct pollfd32 *fds, uint32_t n, uint64_t deadline)
+static sword poll_until(struct pollfd32 *fds, uint32_t n, uint64_t deadline)
 {
 	for (;;) {
 		int32_t ready = poll_once(fds, n);
@@ -50,7 +50,7 @@ static int32_t poll_until(struct pollfd32 *fds, uint32_t n, uint64_t deadline)
 	}
 }
 
-static int32_t poll_user(uint32_t at, uint32_t n, uint64_t deadline)
+static sword poll_user(uword at, uint32_t n, uint64_t deadline)
 {
 	struct pollfd32 *fds;
 	int32_t ready;
@@ -69,7 +69,7 @@ static int32_t poll_user(uint32_t at, uint32_t n, uint64_t deadline)
 	return ready;
 }
 
-int32_t sys_poll(const uint32_t *a)
+sword sys_poll(const uword *a)
 {
 	int32_t ms = (int32_t)a[2];
 
@@ -77,7 +77,7 @@ int32_t sys_poll(const uint32_t *a)
 }
 
 /* The mask of ppoll and pselect6 holds while they wait; a handler that runs sees it undone afterwards. */
-static int set_temporary_mask(uint32_t at)
+static int set_temporary_mask(uword at)
 {
 	sigset mask;
 
@@ -91,7 +91,7 @@ static int set_temporary_mask(uint32_t at)
 	return 0;
 }
 
-static int32_t finish_mask(int32_t result)
+static sword finish_mask(int32_t result)
 {
 	if (current->restore_blocked && result != -ERESTARTNOHAND) {
 		current->restore_blocked = false;
@@ -100,7 +100,7 @@ static int32_t finish_mask(int32_t result)
 	return result;
 }
 
-static int32_t ppoll(const uint32_t *a, bool is64)
+static sword ppoll(const uword *a, bool is64)
 {
 	uint64_t deadline;
 	int32_t err = user_deadline(a[2], is64, &deadline);
@@ -110,12 +110,12 @@ static int32_t ppoll(const uint32_t *a, bool is64)
 	return err ? err : finish_mask(poll_user(a[0], a[1], deadline));
 }
 
-int32_t sys_ppoll(const uint32_t *a)
+sword sys_ppoll(const uword *a)
 {
 	return ppoll(a, false);
 }
 
-int32_t sys_ppoll_time64(const uint32_t *a)
+sword sys_ppoll_time64(const uword *a)
 {
 	return ppoll(a, true);
 }
@@ -128,7 +128,7 @@ struct fd_sets {
 
 static const int16_t set_events[3] = { POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, 0 };
 
-static int32_t select_once(struct fd_sets *s, uint32_t n)
+static sword select_once(struct fd_sets *s, uint32_t n)
 {
 	int32_t ready = 0;
 
@@ -152,7 +152,7 @@ static int32_t select_once(struct fd_sets *s, uint32_t n)
 	return ready;
 }
 
-static int32_t select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
+static sword select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
 {
 	for (;;) {
 		int32_t ready = select_once(s, n);
@@ -168,9 +168,9 @@ static int32_t select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
 	}
 }
 
-static int32_t select_user(uint32_t n, const uint32_t sets[3], uint64_t deadline)
+static sword select_user(uint32_t n, const uword sets[3], uint64_t deadline)
 {
-	uint32_t bytes = (n + 31) / 32 * 4;
+	uint32_t bytes = abi_64() ? (n + 63) / 64 * 8 : (n + 31) / 32 * 4;
 	struct fd_sets *s;
 	int32_t ready = 0;
 
@@ -190,47 +190,47 @@ static int32_t select_user(uint32_t n, const uint32_t sets[3], uint64_t deadline
 	return ready;
 }
 
-int32_t sys_select(const uint32_t *a)
+sword sys_select(const uword *a)
 {
 	uint64_t deadline = 0;
-	int32_t tv[2];
+	uword tv[2];
 
 	if (a[4]) {
-		if (copy_in(tv, a[4], sizeof(tv)) != 0)
+		if (get_words(tv, a[4], 2) != 0)
 			return -EFAULT;
-		if (tv[0] < 0 || tv[1] < 0)
+		if (signed_word(tv[0]) < 0 || signed_word(tv[1]) < 0)
 			return -EINVAL;
-		deadline = os_now() + (uint64_t)tv[0] * 1000000000 + (uint64_t)tv[1] * 1000;
+		deadline = os_now() + (uint64_t)(uint32_t)tv[0] * 1000000000 + (uint64_t)tv[1] * 1000;
 	}
 	return select_user(a[0], a + 1, deadline);
 }
 
-int32_t sys_old_select(const uint32_t *a)
+sword sys_old_select(const uword *a)
 {
-	uint32_t args[5];
+	uword args[5];
 
-	return copy_in(args, a[0], sizeof(args)) != 0 ? -EFAULT : sys_select(args);
+	return get_words(args, a[0], 5) != 0 ? -EFAULT : sys_select(args);
 }
 
-static int32_t pselect(const uint32_t *a, bool is64)
+static sword pselect(const uword *a, bool is64)
 {
-	uint32_t mask[2] = { 0, 0 }; /* pointer and size */
+	uword mask[2] = { 0, 0 }; /* pointer and size */
 	uint64_t deadline;
 	int32_t err = user_deadline(a[4], is64, &deadline);
 
 	if (err == 0 && a[5])
-		err = copy_in(mask, a[5], sizeof(mask));
+		err = get_words(mask, a[5], 2);
 	if (err == 0)
 		err = set_temporary_mask(mask[0]);
 	return err ? err : finish_mask(select_user(a[0], a + 1, deadline));
 }
 
-int32_t sys_pselect6(const uint32_t *a)
+sword sys_pselect6(const uword *a)
 {
 	return pselect(a, false);
 }
 
-int32_t sys_pselect6_time64(const uint32_t *a)
+sword sys_pselect6_time64(const uword *a)
 {
 	return pselect(a, true);
 }

@@ -8,7 +8,7 @@ static struct proc *self(void)
 	return current->proc;
 }
 
-int32_t sys_fork(const uint32_t *a)
+sword sys_fork(const uword *a)
 {
 	const struct clone_args args = { .exit_signal = SIGCHLD };
 
@@ -16,7 +16,7 @@ int32_t sys_fork(const uint32_t *a)
 	return proc_clone(task_frame(current), &args);
 }
 
-int32_t sys_vfork(const uint32_t *a)
+sword sys_vfork(const uword *a)
 {
 	const struct clone_args args = { .flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD };
 
@@ -24,11 +24,11 @@ int32_t sys_vfork(const uint32_t *a)
 	return proc_clone(task_frame(current), &args);
 }
 
-int32_t sys_clone(const uint32_t *a)
+sword sys_clone(const uword *a)
 {
 	const struct clone_args args = {
-		.flags = a[0] & ~0xffu, .stack = a[1], .parent_tid = a[2], .tls = a[3], .child_tid = a[4],
-		.exit_signal = (int)(a[0] & 0xff),
+		.flags = a[0] & ~0xffu, .stack = a[1], .parent_tid = a[2], .tls = abi_64() ? a[4] : a[3],
+		.child_tid = abi_64() ? a[3] : a[4], .exit_signal = (int)(a[0] & 0xff),
 	};
 
 	if (args.exit_signal > NSIG)
@@ -37,14 +37,14 @@ int32_t sys_clone(const uint32_t *a)
 }
 
 /* A vector of string pointers in user memory, ending with 0. */
-static int add_strings(struct exec_args *args, uint32_t vector, uint32_t *count)
+static int add_strings(struct exec_args *args, uword vector, uint32_t *count)
 {
 	enum { MAX_STRINGS = 1 << 19 };
-	uint32_t at = 0;
+	uword at = 0;
 	int err = 0;
 
-	for (*count = 0; vector && err == 0; (*count)++, vector += 4) {
-		err = copy_in(&at, vector, sizeof(at));
+	for (*count = 0; vector && err == 0; (*count)++, vector += abi_64() ? 8 : 4) {
+		err = copy_in(&at, vector, abi_64() ? 8 : 4);
 		if (err || !at)
 			return err;
 		err = *count < MAX_STRINGS ? exec_args_add_user(args, at) : -E2BIG;
@@ -52,7 +52,7 @@ static int add_strings(struct exec_args *args, uint32_t vector, uint32_t *count)
 	return err;
 }
 
-int32_t sys_execve(const uint32_t *a)
+sword sys_execve(const uword *a)
 {
 	struct exec_args args = { .data = NULL };
 	struct x86_frame *frame = task_frame(current);
@@ -69,25 +69,25 @@ int32_t sys_execve(const uint32_t *a)
 	exec_args_free(&args);
 	os_free(path);
 	if (err == 0)
-		current->orig_eax = -1;
+		current->call_nr = -1;
 	return err;
 }
 
-int32_t sys_exit(const uint32_t *a)
+sword sys_exit(const uword *a)
 {
 	if (self()->nr_tasks == 1)
 		proc_exit((int)(a[0] & 0xff) << 8);
 	task_exit();
 }
 
-int32_t sys_exit_group(const uint32_t *a)
+sword sys_exit_group(const uword *a)
 {
 	proc_exit((int)(a[0] & 0xff) << 8);
 }
 
 /* ---- waiting ---- */
 
-int32_t sys_wait4(const uint32_t *a)
+sword sys_wait4(const uword *a)
 {
 	const struct wait_request request = { (int32_t)a[0], (a[2] & ~(uint32_t)WNOWAIT) | WEXITED };
 	struct wait_result result;
@@ -100,44 +100,45 @@ int32_t sys_wait4(const uint32_t *a)
 		return err;
 	if (a[1] && put_u32(a[1], (uint32_t)result.status) != 0)
 		return -EFAULT;
-	if (a[3] && copy_out(a[3], &result.usage, sizeof(result.usage)) != 0)
+	if (a[3] && put_rusage(a[3], &result.usage) != 0)
 		return -EFAULT;
 	return (int32_t)result.pid;
 }
 
-int32_t sys_waitpid(const uint32_t *a)
+sword sys_waitpid(const uword *a)
 {
-	const uint32_t args[] = { a[0], a[1], a[2], 0 };
+	const uword args[] = { a[0], a[1], a[2], 0 };
 
 	return sys_wait4(args);
 }
 
-static void fill_wait_info(const struct wait_result *r, struct linux_siginfo *info)
+static struct pending_signal wait_info(const struct wait_result *r)
 {
+	struct pending_signal info = { .signo = r->pid ? SIGCHLD : 0, .pid = r->pid };
 	int status = r->status;
 
-	*info = (struct linux_siginfo){ .signo = r->pid ? SIGCHLD : 0, .w = { r->pid } };
 	if (!r->pid)
-		return;
+		return info;
 	if (status == 0xffff)
-		info->code = CLD_CONTINUED, info->w[2] = SIGCONT;
+		info.code = CLD_CONTINUED, info.status = SIGCONT;
 	else if ((status & 0xff) == 0x7f)
-		info->code = CLD_STOPPED, info->w[2] = (uint32_t)status >> 8;
+		info.code = CLD_STOPPED, info.status = (uint32_t)status >> 8;
 	else if (status & 0x7f)
-		info->code = CLD_KILLED, info->w[2] = status & 0x7f;
+		info.code = CLD_KILLED, info.status = status & 0x7f;
 	else
-		info->code = CLD_EXITED, info->w[2] = (uint32_t)status >> 8;
+		info.code = CLD_EXITED, info.status = (uint32_t)status >> 8;
+	return info;
 }
 
-int32_t sys_waitid(const uint32_t *a)
+sword sys_waitid(const uword *a)
 {
 	enum { P_ALL, P_PID, P_PGID };
 	struct wait_request request = { -1, a[3] };
 	struct wait_result result;
-	struct linux_siginfo info;
+	struct pending_signal info;
 	int err;
 
-	if (a[0] > P_PGID || !(a[3] & (WEXITED | WUNTRACED | WCONTINUED)))
+	if ((uint32_t)a[0] > P_PGID || !(a[3] & (WEXITED | WUNTRACED | WCONTINUED)))
 		return -EINVAL;
 	if (a[0] == P_PID)
 		request.which = (int32_t)a[1];
@@ -148,35 +149,35 @@ int32_t sys_waitid(const uint32_t *a)
 	err = proc_wait(&request, &result);
 	if (err)
 		return err;
-	fill_wait_info(&result, &info);
-	if (a[2] && copy_out(a[2], &info, sizeof(info)) != 0)
+	info = wait_info(&result);
+	if (a[2] && put_siginfo(a[2], &info) != 0)
 		return -EFAULT;
-	if (a[4] && result.pid && copy_out(a[4], &result.usage, sizeof(result.usage)) != 0)
+	if (a[4] && result.pid && put_rusage(a[4], &result.usage) != 0)
 		return -EFAULT;
 	return 0;
 }
 
 /* ---- numbers ---- */
 
-int32_t sys_getpid(const uint32_t *a)
+sword sys_getpid(const uword *a)
 {
 	(void)a;
 	return (int32_t)self()->pid;
 }
 
-int32_t sys_gettid(const uint32_t *a)
+sword sys_gettid(const uword *a)
 {
 	(void)a;
 	return (int32_t)current->tid;
 }
 
-int32_t sys_getppid(const uint32_t *a)
+sword sys_getppid(const uword *a)
 {
 	(void)a;
 	return (int32_t)self()->parent->pid;
 }
 
-int32_t sys_getpgrp(const uint32_t *a)
+sword sys_getpgrp(const uword *a)
 {
 	(void)a;
 	return (int32_t)self()->pgid;
@@ -187,14 +188,14 @@ static struct proc *proc_arg(uint32_t pid)
 	return pid ? proc_find(pid) : self();
 }
 
-int32_t sys_getpgid(const uint32_t *a)
+sword sys_getpgid(const uword *a)
 {
 	struct proc *p = proc_arg(a[0]);
 
 	return p ? (int32_t)p->pgid : -ESRCH;
 }
 
-int32_t sys_getsid(const uint32_t *a)
+sword sys_getsid(const uword *a)
 {
 	struct proc *p = proc_arg(a[0]);
 
@@ -211,7 +212,7 @@ static bool group_in_session(uint32_t pgid, uint32_t sid)
 	return false;
 }
 
-int32_t sys_setpgid(const uint32_t *a)
+sword sys_setpgid(const uword *a)
 {
 	struct proc *p = proc_arg(a[0]);
 	uint32_t pgid = a[1] ? a[1] : p ? p->pid : 0;
@@ -230,7 +231,7 @@ int32_t sys_setpgid(const uint32_t *a)
 	return 0;
 }
 
-int32_t sys_setsid(const uint32_t *a)
+sword sys_setsid(const uword *a)
 {
 	struct proc *p;
 
@@ -242,18 +243,18 @@ int32_t sys_setsid(const uint32_t *a)
 	return (int32_t)self()->pid;
 }
 
-int32_t sys_set_tid_address(const uint32_t *a)
+sword sys_set_tid_address(const uword *a)
 {
 	current->clear_child_tid = a[0];
 	return (int32_t)current->tid;
 }
 
-int32_t sys_set_robust_list(const uint32_t *a)
+sword sys_set_robust_list(const uword *a)
 {
-	return a[1] == 12 ? 0 : -EINVAL; /* accepted; a robust lock whose owner dies is not released */
+	return a[1] == (abi_64() ? 24 : 12) ? 0 : -EINVAL; /* accepted; a robust lock whose owner dies is not released */
 }
 
-int32_t sys_getresuid(const uint32_t *a)
+sword sys_getresuid(const uword *a)
 {
 	for (int i = 0; i < 3; i++)
 		if (put_u32(a[i], 0) != 0)

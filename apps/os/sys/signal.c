@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* signal.c - the signal calls, in their old (one word of mask) and new (two words) forms. */
+#include "abi32.h"
 #include "sig/sig.h"
 #include "sys/sys.h"
 
@@ -7,7 +8,7 @@ enum { SIGSET_SIZE = 8 };
 
 /* ---- sending ---- */
 
-static int32_t kill_all(int sig)
+static sword kill_all(int sig)
 {
 	int32_t result = -ESRCH;
 	struct proc *p, *tmp;
@@ -21,7 +22,7 @@ static int32_t kill_all(int sig)
 	return result;
 }
 
-int32_t sys_kill(const uint32_t *a)
+sword sys_kill(const uword *a)
 {
 	int32_t pid = (int32_t)a[0];
 	struct proc *p;
@@ -39,7 +40,7 @@ int32_t sys_kill(const uint32_t *a)
 	return 0;
 }
 
-static int32_t kill_task(uint32_t tgid, uint32_t tid, uint32_t sig)
+static sword kill_task(uint32_t tgid, uint32_t tid, uint32_t sig)
 {
 	struct task *t = task_find(tid);
 
@@ -51,12 +52,12 @@ static int32_t kill_task(uint32_t tgid, uint32_t tid, uint32_t sig)
 	return 0;
 }
 
-int32_t sys_tkill(const uint32_t *a)
+sword sys_tkill(const uword *a)
 {
 	return kill_task(0, a[0], a[1]);
 }
 
-int32_t sys_tgkill(const uint32_t *a)
+sword sys_tgkill(const uword *a)
 {
 	return (int32_t)a[0] <= 0 ? -EINVAL : kill_task(a[0], a[1], a[2]);
 }
@@ -64,7 +65,7 @@ int32_t sys_tgkill(const uint32_t *a)
 /* ---- actions ---- */
 
 /* What newly is ignored is also forgotten if it waits. */
-static void set_action(uint32_t sig, const struct linux_sigaction *action)
+static void set_action(uint32_t sig, const struct sig_action *action)
 {
 	struct proc *p = current->proc;
 	struct task *t;
@@ -82,49 +83,66 @@ static bool may_act(uint32_t sig, bool set)
 	return sig >= 1 && sig <= NSIG && !(set && (sig == SIGKILL || sig == SIGSTOP));
 }
 
-int32_t sys_rt_sigaction(const uint32_t *a)
+/* handler, flags, restorer, then the mask: the same order in both sizes. */
+static int get_action(struct sig_action *to, uword from)
 {
-	struct linux_sigaction fresh, old;
+	uword w[3];
+	int err = get_words(w, from, 3);
+
+	*to = (struct sig_action){ .handler = w[0], .flags = (uint32_t)w[1], .restorer = w[2] };
+	return err ? err : copy_in(&to->mask, from + (abi_64() ? 24 : 12), sizeof(to->mask));
+}
+
+static int put_action(uword to, const struct sig_action *from)
+{
+	int err = put_words(to, (const uword[]){ from->handler, from->flags, from->restorer }, 3);
+
+	return err ? err : copy_out(to + (abi_64() ? 24 : 12), &from->mask, sizeof(from->mask));
+}
+
+sword sys_rt_sigaction(const uword *a)
+{
+	struct sig_action fresh, old;
 
 	if (a[3] != SIGSET_SIZE || !may_act(a[0], a[1]))
 		return -EINVAL;
 	old = current->proc->action[a[0] - 1];
 	if (a[1]) {
-		if (copy_in(&fresh, a[1], sizeof(fresh)) != 0)
+		if (get_action(&fresh, a[1]) != 0)
 			return -EFAULT;
 		set_action(a[0], &fresh);
 	}
-	return a[2] ? copy_out(a[2], &old, sizeof(old)) : 0;
+	return a[2] ? put_action(a[2], &old) : 0;
 }
 
-int32_t sys_sigaction(const uint32_t *a)
+sword sys_sigaction(const uword *a)
 {
-	struct linux_old_sigaction fresh, old;
-	const struct linux_sigaction *was;
+	struct linux32_old_sigaction fresh, old;
+	const struct sig_action *was;
 
 	if (!may_act(a[0], a[1]))
 		return -EINVAL;
 	was = &current->proc->action[a[0] - 1];
-	old = (struct linux_old_sigaction){ was->handler, was->mask[0], was->flags, was->restorer };
+	old = (struct linux32_old_sigaction){ (uint32_t)was->handler, (uint32_t)was->mask, was->flags,
+					      (uint32_t)was->restorer };
 	if (a[1]) {
 		if (copy_in(&fresh, a[1], sizeof(fresh)) != 0)
 			return -EFAULT;
-		set_action(a[0], &(struct linux_sigaction){ fresh.handler, fresh.flags, fresh.restorer,
-							    { fresh.mask, 0 } });
+		set_action(a[0], &(struct sig_action){ fresh.handler, fresh.restorer, fresh.flags, fresh.mask });
 	}
 	return a[2] ? copy_out(a[2], &old, sizeof(old)) : 0;
 }
 
-int32_t sys_signal(const uint32_t *a)
+sword sys_signal(const uword *a)
 {
-	uint32_t old;
+	uword old;
 
 	if (!may_act(a[0], true))
 		return -EINVAL;
 	old = current->proc->action[a[0] - 1].handler;
-	set_action(a[0], &(struct linux_sigaction){ .handler = a[1],
+	set_action(a[0], &(struct sig_action){ .handler = a[1],
 						    .flags = (uint32_t)SA_RESETHAND | SA_NODEFER });
-	return (int32_t)old;
+	return (sword)old;
 }
 
 /* ---- masks ---- */
@@ -139,7 +157,7 @@ static int change_mask(uint32_t how, sigset set)
 	}
 }
 
-static int32_t sigprocmask(const uint32_t *a, size_t size)
+static sword sigprocmask(const uword *a, size_t size)
 {
 	sigset old = current->blocked, set = 0;
 	int err;
@@ -156,12 +174,12 @@ static int32_t sigprocmask(const uint32_t *a, size_t size)
 	return a[2] ? copy_out(a[2], &old, size) : 0;
 }
 
-int32_t sys_sigprocmask(const uint32_t *a)
+sword sys_sigprocmask(const uword *a)
 {
 	return sigprocmask(a, 4);
 }
 
-int32_t sys_rt_sigprocmask(const uint32_t *a)
+sword sys_rt_sigprocmask(const uword *a)
 {
 	return a[3] == SIGSET_SIZE ? sigprocmask(a, SIGSET_SIZE) : -EINVAL;
 }
@@ -171,12 +189,12 @@ static sigset pending_now(void)
 	return (current->pending.set | current->proc->pending.set) & current->blocked;
 }
 
-int32_t sys_sigpending(const uint32_t *a)
+sword sys_sigpending(const uword *a)
 {
 	return put_u32(a[0], (uint32_t)pending_now());
 }
 
-int32_t sys_rt_sigpending(const uint32_t *a)
+sword sys_rt_sigpending(const uword *a)
 {
 	sigset set = pending_now();
 
@@ -185,7 +203,7 @@ int32_t sys_rt_sigpending(const uint32_t *a)
 
 /* ---- waiting ---- */
 
-static int32_t wait_for_signal(void)
+static sword wait_for_signal(void)
 {
 	static char nobody_wakes_this;
 
@@ -194,13 +212,13 @@ static int32_t wait_for_signal(void)
 	return -ERESTARTNOHAND;
 }
 
-int32_t sys_pause(const uint32_t *a)
+sword sys_pause(const uword *a)
 {
 	(void)a;
 	return wait_for_signal();
 }
 
-static int32_t suspend(sigset mask)
+static sword suspend(sigset mask)
 {
 	current->saved_blocked = current->blocked;
 	current->restore_blocked = true;
@@ -208,12 +226,12 @@ static int32_t suspend(sigset mask)
 	return wait_for_signal();
 }
 
-int32_t sys_sigsuspend(const uint32_t *a)
+sword sys_sigsuspend(const uword *a)
 {
 	return suspend(a[2]); /* the first two arguments are history */
 }
 
-int32_t sys_rt_sigsuspend(const uint32_t *a)
+sword sys_rt_sigsuspend(const uword *a)
 {
 	sigset mask;
 
@@ -222,11 +240,10 @@ int32_t sys_rt_sigsuspend(const uint32_t *a)
 	return copy_in(&mask, a[0], sizeof(mask)) != 0 ? -EFAULT : suspend(mask);
 }
 
-static int32_t sigtimedwait(const uint32_t *a, bool is64)
+static sword sigtimedwait(const uword *a, bool is64)
 {
 	static char nobody_wakes_this;
 	struct pending_signal info;
-	struct linux_siginfo out = { .signo = 0 };
 	uint64_t deadline;
 	sigset set, blocked = current->blocked;
 	int err = a[3] == SIGSET_SIZE ? copy_in(&set, a[0], sizeof(set)) : -EINVAL;
@@ -246,46 +263,52 @@ static int32_t sigtimedwait(const uint32_t *a, bool is64)
 		if (err)
 			return err == -ETIMEDOUT ? -EAGAIN : -EINTR;
 	}
-	out.signo = info.signo;
-	out.code = info.code;
-	memcpy(out.w, info.w, sizeof(info.w));
-	if (a[1] && copy_out(a[1], &out, sizeof(out)) != 0)
+	if (a[1] && put_siginfo(a[1], &info) != 0)
 		return -EFAULT;
 	return info.signo;
 }
 
-int32_t sys_rt_sigtimedwait(const uint32_t *a)
+sword sys_rt_sigtimedwait(const uword *a)
 {
 	return sigtimedwait(a, false);
 }
 
-int32_t sys_rt_sigtimedwait_time64(const uint32_t *a)
+sword sys_rt_sigtimedwait_time64(const uword *a)
 {
 	return sigtimedwait(a, true);
 }
 
 /* ---- returning ---- */
 
-int32_t sys_sigreturn(const uint32_t *a)
+sword sys_sigreturn(const uword *a)
 {
 	(void)a;
-	return sig_frame_pop(task_frame(current), false);
+	return sig_frame_pop32(task_frame(current), false);
 }
 
-int32_t sys_rt_sigreturn(const uint32_t *a)
+sword sys_rt_sigreturn(const uword *a)
 {
 	(void)a;
-	return sig_frame_pop(task_frame(current), true);
+	return abi_64() ? sig_frame_pop64(task_frame(current)) : sig_frame_pop32(task_frame(current), true);
 }
 
-int32_t sys_sigaltstack(const uint32_t *a)
+/* sp, flags, size: the flags are 32 bits in either size, what follows them in 64 is padding. */
+static int get_stack(struct sig_stack *to, uword from)
 {
-	uint32_t sp = task_frame(current)->esp;
-	struct linux_stack fresh, old = current->alt_stack;
-	bool on_it = !(old.flags & SS_DISABLE) && sp > old.sp && sp - old.sp <= old.size;
+	uword w[3];
+	int err = get_words(w, from, 3);
+
+	*to = (struct sig_stack){ .sp = w[0], .flags = (uint32_t)w[1], .size = w[2] };
+	return err;
+}
+
+sword sys_sigaltstack(const uword *a)
+{
+	struct sig_stack fresh, old = current->alt_stack;
+	bool on_it = sig_on_alt_stack(x86_frame_sp(task_frame(current)));
 
 	if (a[0]) {
-		if (copy_in(&fresh, a[0], sizeof(fresh)) != 0)
+		if (get_stack(&fresh, a[0]) != 0)
 			return -EFAULT;
 		if (on_it)
 			return -EPERM;
@@ -297,5 +320,5 @@ int32_t sys_sigaltstack(const uint32_t *a)
 	}
 	if (on_it)
 		old.flags |= SS_ONSTACK;
-	return a[1] ? copy_out(a[1], &old, sizeof(old)) : 0;
+	return a[1] ? put_words(a[1], (const uword[]){ old.sp, old.flags, old.size }, 3) : 0;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stat.c - looking at names and files: the stat family, access, readlink, directory listings. */
+#include "abi32.h"
+#include "abi64.h"
 #include "sys/sys.h"
 
 enum { DEVICE = 1, PROC_MAGIC = 0x9fa0 };
@@ -17,9 +19,9 @@ static uint64_t size_of(const struct inode *inode)
 	return is_kind(inode, S_IFREG) ? inode->file.size : 0;
 }
 
-static void fill_stat64(const struct inode *inode, struct linux_stat64 *s)
+static void fill_stat64(const struct inode *inode, struct linux32_stat64 *s)
 {
-	*s = (struct linux_stat64){
+	*s = (struct linux32_stat64){
 		.dev = DEVICE, .ino32 = inode->ino, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink,
 		.uid = inode->uid, .gid = inode->gid, .rdev = inode->rdev, .size = (int64_t)size_of(inode),
 		.blksize = KMM_PAGE_SIZE, .blocks = (size_of(inode) + 511) >> 9,
@@ -29,24 +31,41 @@ static void fill_stat64(const struct inode *inode, struct linux_stat64 *s)
 	s->ctime = seconds(inode->ctime, &s->ctime_ns);
 }
 
-static int32_t put_stat64(const struct inode *inode, uint32_t to)
+static sword put_stat64(const struct inode *inode, uword to)
 {
-	struct linux_stat64 s;
+	struct linux32_stat64 s;
 
 	fill_stat64(inode, &s);
 	return copy_out(to, &s, sizeof(s));
 }
 
-/* The older structure, with 32-bit sizes. */
-static int32_t put_stat(const struct inode *inode, uint32_t to)
+static sword put_native_stat64(const struct inode *inode, uword to)
 {
-	struct linux_stat64 s;
-	struct linux_stat old;
+	struct linux64_stat s;
+	uint32_t rest[3];
 
+	s = (struct linux64_stat){
+		.dev = DEVICE, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink, .uid = inode->uid,
+		.gid = inode->gid, .rdev = inode->rdev, .size = (int64_t)size_of(inode), .blksize = KMM_PAGE_SIZE,
+		.blocks = (int64_t)((size_of(inode) + 511) >> 9), .atime = seconds(inode->atime, &rest[0]),
+		.mtime = seconds(inode->mtime, &rest[1]), .ctime = seconds(inode->ctime, &rest[2]),
+	};
+	s.atime_ns = rest[0], s.mtime_ns = rest[1], s.ctime_ns = rest[2];
+	return copy_out(to, &s, sizeof(s));
+}
+
+/* struct stat of the program's size: on i386 the older structure, with 32-bit sizes. */
+static sword put_stat(const struct inode *inode, uword to)
+{
+	struct linux32_stat64 s;
+	struct linux32_stat old;
+
+	if (abi_64())
+		return put_native_stat64(inode, to);
 	fill_stat64(inode, &s);
 	if (s.size > INT32_MAX)
 		return -EOVERFLOW;
-	old = (struct linux_stat){
+	old = (struct linux32_stat){
 		.dev = DEVICE, .ino = inode->ino, .mode = (uint16_t)s.mode, .nlink = (uint16_t)s.nlink,
 		.uid = (uint16_t)s.uid, .gid = (uint16_t)s.gid, .rdev = (uint32_t)s.rdev, .size = (uint32_t)s.size,
 		.blksize = s.blksize, .blocks = (uint32_t)s.blocks, .atime = s.atime, .atime_ns = s.atime_ns,
@@ -55,10 +74,10 @@ static int32_t put_stat(const struct inode *inode, uint32_t to)
 	return copy_out(to, &old, sizeof(old));
 }
 
-static int32_t put_statx(const struct inode *inode, uint32_t to)
+static sword put_statx(const struct inode *inode, uword to)
 {
 	enum { BASIC_STATS = 0x7ff };
-	struct linux_stat64 s;
+	struct linux32_stat64 s;
 	struct linux_statx x;
 
 	fill_stat64(inode, &s);
@@ -72,9 +91,9 @@ static int32_t put_statx(const struct inode *inode, uint32_t to)
 	return copy_out(to, &x, sizeof(x));
 }
 
-typedef int32_t (*put_fn)(const struct inode *inode, uint32_t to);
+typedef sword (*put_fn)(const struct inode *inode, uword to);
 
-static int32_t stat_path(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t to, put_fn put)
+static sword stat_path(int32_t dirfd, uword path, uint32_t flags, uword to, put_fn put)
 {
 	struct inode *inode;
 	uint8_t first;
@@ -96,61 +115,67 @@ static int32_t stat_path(int32_t dirfd, uint32_t path, uint32_t flags, uint32_t 
 	return err;
 }
 
-static int32_t stat_fd(uint32_t fd, uint32_t to, put_fn put)
+static sword stat_fd(uint32_t fd, uword to, put_fn put)
 {
 	struct open_file *file = file_arg(fd);
 
 	return file ? put(file->inode, to) : -EBADF;
 }
 
-int32_t sys_stat(const uint32_t *a)
+sword sys_stat(const uword *a)
 {
 	return stat_path(AT_FDCWD, a[0], 0, a[1], put_stat);
 }
 
-int32_t sys_lstat(const uint32_t *a)
+sword sys_lstat(const uword *a)
 {
 	return stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1], put_stat);
 }
 
-int32_t sys_fstat(const uint32_t *a)
+sword sys_fstat(const uword *a)
 {
 	return stat_fd(a[0], a[1], put_stat);
 }
 
-int32_t sys_stat64(const uint32_t *a)
+sword sys_stat64(const uword *a)
 {
 	return stat_path(AT_FDCWD, a[0], 0, a[1], put_stat64);
 }
 
-int32_t sys_lstat64(const uint32_t *a)
+sword sys_lstat64(const uword *a)
 {
 	return stat_path(AT_FDCWD, a[0], AT_SYMLINK_NOFOLLOW, a[1], put_stat64);
 }
 
-int32_t sys_fstat64(const uint32_t *a)
+sword sys_fstat64(const uword *a)
 {
 	return stat_fd(a[0], a[1], put_stat64);
 }
 
-int32_t sys_fstatat64(const uint32_t *a)
+sword sys_fstatat64(const uword *a)
 {
 	return stat_path((int32_t)a[0], a[1], a[3], a[2], put_stat64);
 }
 
-int32_t sys_statx(const uint32_t *a)
+/* newfstatat of x86-64. */
+sword sys_fstatat(const uword *a)
+{
+	return stat_path((int32_t)a[0], a[1], a[3], a[2], put_stat);
+}
+
+sword sys_statx(const uword *a)
 {
 	return stat_path((int32_t)a[0], a[1], a[2], a[4], put_statx);
 }
 
 /* All of memory is one file system; /proc has no room at all. */
-static void fill_statfs(const struct inode *inode, struct linux_statfs64 *s)
+static void fill_statfs(const struct inode *inode, struct linux32_statfs64 *s)
 {
 	bool proc = inode->ops && inode->ops->lookup;
 	struct kmm_memory_stats m;
 
 	kmm_memory_stats(os.k, &m);
-	*s = (struct linux_statfs64){
+	*s = (struct linux32_statfs64){
 		.type = proc ? PROC_MAGIC : RAMFS_MAGIC, .bsize = KMM_PAGE_SIZE, .frsize = KMM_PAGE_SIZE,
 		.namelen = NAME_SIZE - 1,
 	};
@@ -158,47 +183,59 @@ static void fill_statfs(const struct inode *inode, struct linux_statfs64 *s)
 		s->blocks = m.managed_pages, s->bfree = s->bavail = m.free_pages;
 }
 
-static int32_t put_statfs64(const struct inode *inode, uint32_t to)
+static sword put_statfs64(const struct inode *inode, uword to)
 {
-	struct linux_statfs64 s;
+	struct linux32_statfs64 s;
 
 	fill_statfs(inode, &s);
 	return copy_out(to, &s, sizeof(s));
 }
 
-static int32_t put_statfs(const struct inode *inode, uint32_t to)
+static sword put_native_statfs64(const struct linux32_statfs64 *s, uword to)
 {
-	struct linux_statfs64 s;
+	const struct linux64_statfs native = {
+		.type = s->type, .bsize = s->bsize, .blocks = s->blocks, .bfree = s->bfree, .bavail = s->bavail,
+		.namelen = s->namelen, .frsize = s->frsize,
+	};
+
+	return copy_out(to, &native, sizeof(native));
+}
+
+static sword put_statfs(const struct inode *inode, uword to)
+{
+	struct linux32_statfs64 s;
 
 	fill_statfs(inode, &s);
+	if (abi_64())
+		return put_native_statfs64(&s, to);
 	const uint32_t old[16] = { s.type, s.bsize, (uint32_t)s.blocks, (uint32_t)s.bfree, (uint32_t)s.bavail, 0, 0, 0, 0,
 				   s.namelen, s.frsize };
 
 	return copy_out(to, old, sizeof(old));
 }
 
-int32_t sys_statfs(const uint32_t *a)
+sword sys_statfs(const uword *a)
 {
 	return stat_path(AT_FDCWD, a[0], 0, a[1], put_statfs);
 }
 
-int32_t sys_fstatfs(const uint32_t *a)
+sword sys_fstatfs(const uword *a)
 {
 	return stat_fd(a[0], a[1], put_statfs);
 }
 
-int32_t sys_statfs64(const uint32_t *a)
+sword sys_statfs64(const uword *a)
 {
-	return a[1] == sizeof(struct linux_statfs64) ? stat_path(AT_FDCWD, a[0], 0, a[2], put_statfs64) : -EINVAL;
+	return a[1] == sizeof(struct linux32_statfs64) ? stat_path(AT_FDCWD, a[0], 0, a[2], put_statfs64) : -EINVAL;
 }
 
-int32_t sys_fstatfs64(const uint32_t *a)
+sword sys_fstatfs64(const uword *a)
 {
-	return a[1] == sizeof(struct linux_statfs64) ? stat_fd(a[0], a[2], put_statfs64) : -EINVAL;
+	return a[1] == sizeof(struct linux32_statfs64) ? stat_fd(a[0], a[2], put_statfs64) : -EINVAL;
 }
 
 /* User 0 may read and write everything, and execute what is executable for somebody. */
-static int32_t access_path(int32_t dirfd, uint32_t path, uint32_t mode, uint32_t flags)
+static sword access_path(int32_t dirfd, uword path, uint32_t mode, uint32_t flags)
 {
 	enum { X_OK = 1 };
 	struct inode *inode;
@@ -215,22 +252,22 @@ static int32_t access_path(int32_t dirfd, uint32_t path, uint32_t mode, uint32_t
 	return err;
 }
 
-int32_t sys_access(const uint32_t *a)
+sword sys_access(const uword *a)
 {
 	return access_path(AT_FDCWD, a[0], a[1], 0);
 }
 
-int32_t sys_faccessat(const uint32_t *a)
+sword sys_faccessat(const uword *a)
 {
 	return access_path((int32_t)a[0], a[1], a[2], 0);
 }
 
-int32_t sys_faccessat2(const uint32_t *a)
+sword sys_faccessat2(const uword *a)
 {
 	return access_path((int32_t)a[0], a[1], a[2], a[3]);
 }
 
-static int32_t read_link(int32_t dirfd, uint32_t path, uint32_t to, uint32_t size)
+static sword read_link(int32_t dirfd, uword path, uword to, uint32_t size)
 {
 	struct inode *inode;
 	char *buf = NULL;
@@ -257,22 +294,22 @@ static int32_t read_link(int32_t dirfd, uint32_t path, uint32_t to, uint32_t siz
 	return len;
 }
 
-int32_t sys_readlink(const uint32_t *a)
+sword sys_readlink(const uword *a)
 {
 	return read_link(AT_FDCWD, a[0], a[1], a[2]);
 }
 
-int32_t sys_readlinkat(const uint32_t *a)
+sword sys_readlinkat(const uword *a)
 {
 	return read_link((int32_t)a[0], a[1], a[2], a[3]);
 }
 
-int32_t sys_getcwd(const uint32_t *a)
+sword sys_getcwd(const uword *a)
 {
 	char *buf = os_alloc(PATH_SIZE);
 	int len = buf ? tree_path(current->proc->cwd, buf, PATH_SIZE) : -ENOMEM;
 
-	if (len >= 0 && (uint32_t)len + 1 > a[1])
+	if (len >= 0 && (uword)len + 1 > a[1])
 		len = -ERANGE;
 	if (len >= 0)
 		len = copy_out(a[0], buf, (uint32_t)len + 1) != 0 ? -EFAULT : len + 1;

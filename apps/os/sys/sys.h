@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sys.h - system calls. A handler gets the six argument registers in order (ebx ecx edx esi edi ebp) and returns a
+ * sys.h - system calls. A handler gets the six argument registers in order and returns a
  * result or a negative errno. User memory is touched only by copy_in() and copy_out(). The registers themselves, for
  * the few calls that change them, are task_frame(current).
  */
@@ -12,15 +12,16 @@
 #define OS_SYSNAME "Linux" /* what programs look for; the release says what it really is */
 #define OS_NODENAME "kmm"
 #define OS_RELEASE "6.1.0-kmm"
+#define OS_MACHINE (sizeof(uword) == 8 ? "x86_64" : "i686")
 #define OS_VERSION "#1 libkmm reference kernel"
-#define OS_MACHINE "i686"
 
 enum { MAX_RW = 0x7ffff000 };
 
-int32_t syscall_run(struct x86_frame *frame);
+sword syscall_run(struct x86_frame *frame);
 
-#define SYS(number, name) int32_t sys_##name(const uint32_t *a);
-#include "sys/list.h"
+#define SYS(number, name) sword sys_##name(const uword *a);
+#include "sys/list32.h"
+#include "sys/list64.h"
 #undef SYS
 
 /* ---- shared by handlers ---- */
@@ -31,18 +32,21 @@ static inline struct open_file *file_arg(uint32_t fd)
 /* The directory a relative path starts from. -EBADF, -ENOTDIR. No reference. */
 int start_dir(int32_t dirfd, struct inode **out);
 /* Path from user memory, then the inode behind it with a reference. flags: WALK_ bits. */
-int user_walk(int32_t dirfd, uint32_t path, unsigned flags, struct walk_result *out);
-int user_inode(int32_t dirfd, uint32_t path, unsigned flags, struct inode **out);
+int user_walk(int32_t dirfd, uword path, unsigned flags, struct walk_result *out);
+int user_inode(int32_t dirfd, uword path, unsigned flags, struct inode **out);
 /* Absolute path of what a walk found, kmalloc; NULL: none. */
 char *path_of(const struct walk_result *where);
 
 /* time.c */
-uint64_t timespec32_ns(const struct linux_timespec32 *ts);
 /* A relative timeout at a user address (0: none, for ever) to a deadline of sched_sleep(). 64: the new layout. */
-int user_deadline(uint32_t at, bool is64, uint64_t *deadline);
+int user_deadline(uword at, bool is64, uint64_t *deadline);
 void timers_tick(void);
 
+/* layout.c: structures that i386 and x86-64 programs lay out differently */
+int put_siginfo(uword to, const struct pending_signal *info);
+int put_rusage(uword to, const struct usage *usage);
+
 /* futex.c */
-void futex_wake_all(uint32_t addr);
+void futex_wake_all(uword addr);
 
 #endif

@@ -1,32 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* table.c - from the number in eax to a handler. */
+/*
+ * table.c - from the number in the first register to a handler: one table for each convention. The convention is that of
+ * the instruction, as on Linux: a 64-bit program that uses INT 80h gets the i386 calls, with i386 structures.
+ */
 #include "sys/sys.h"
 
-typedef int32_t (*handler)(const uint32_t *a);
+typedef sword (*handler)(const uword *a);
 
-static const handler table[] = {
 #define SYS(number, name) [number] = sys_##name,
-#include "sys/list.h"
-#undef SYS
+static const handler table32[] = {
+#include "sys/list32.h"
 };
+#if UINTPTR_MAX > UINT32_MAX
+static const handler table64[] = {
+#include "sys/list64.h"
+};
+#else
+static const handler table64[1];
+#endif
+#undef SYS
 
-int32_t syscall_run(struct x86_frame *f)
+static handler find(const handler *table, uint32_t size, uint32_t number)
 {
-	const uint32_t args[6] = { f->ebx, f->ecx, f->edx, f->esi, f->edi, f->ebp };
-	uint32_t number = f->eax;
-
-	if (number >= ARRAY_LEN(table) || !table[number])
-		return -ENOSYS;
-	return table[number](args);
+	return number < size ? table[number] : NULL;
 }
 
-int32_t sys_ok(const uint32_t *a)
+sword syscall_run(struct x86_frame *f)
+{
+	uint32_t number = x86_frame_syscall_nr(f);
+	bool is_32 = x86_frame_syscall_is_32(f);
+	handler call = is_32 ? find(table32, ARRAY_LEN(table32), number) : find(table64, ARRAY_LEN(table64), number);
+	uword args[6];
+
+	if (!call)
+		return -ENOSYS;
+	current->call_is_64 = !is_32;
+	for (unsigned i = 0; i < 6; i++)
+		args[i] = x86_frame_syscall_arg(f, i);
+	return call(args);
+}
+
+sword sys_ok(const uword *a)
 {
 	(void)a;
 	return 0;
 }
 
-int32_t sys_zero(const uint32_t *a)
+sword sys_zero(const uword *a)
 {
 	(void)a;
 	return 0;

@@ -40,7 +40,7 @@ static bool clock_value(uint32_t clock, uint64_t *ns)
 	}
 }
 
-static int put_time(uint32_t to, bool is64, uint64_t ns)
+static int put_time(uword to, bool is64, uint64_t ns)
 {
 	uint32_t rest;
 	uint64_t sec = div_u64(ns, NS_PER_S, &rest);
@@ -51,22 +51,22 @@ static int put_time(uint32_t to, bool is64, uint64_t ns)
 }
 
 /* Reads and checks a time; values beyond 136 years count as that. */
-static int get_time(uint32_t from, bool is64, uint64_t *ns)
+static int get_time(uword from, bool is64, uint64_t *ns)
 {
-	struct linux_timespec64 t;
+	struct linux_timespec64 t = { 0, 0, 0 };
 	struct linux_timespec32 t32;
 
 	if (copy_in(is64 ? (void *)&t : &t32, from, is64 ? sizeof(t) : sizeof(t32)) != 0)
 		return -EFAULT;
 	if (!is64)
 		t = (struct linux_timespec64){ t32.sec, t32.nsec, 0 };
-	if (t.sec < 0 || (uint32_t)t.nsec >= NS_PER_S)
+	if (t.sec < 0 || (uint32_t)t.nsec >= NS_PER_S || (abi_64() && t.pad != 0))
 		return -EINVAL;
 	*ns = (uint64_t)(t.sec > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)t.sec) * NS_PER_S + (uint32_t)t.nsec;
 	return 0;
 }
 
-int user_deadline(uint32_t at, bool is64, uint64_t *deadline)
+int user_deadline(uword at, bool is64, uint64_t *deadline)
 {
 	uint64_t ns;
 	int err;
@@ -80,24 +80,24 @@ int user_deadline(uint32_t at, bool is64, uint64_t *deadline)
 	return err;
 }
 
-static int32_t clock_get(const uint32_t *a, bool is64)
+static sword clock_get(const uword *a, bool is64)
 {
 	uint64_t ns;
 
 	return clock_value(a[0], &ns) ? put_time(a[1], is64, ns) : -EINVAL;
 }
 
-int32_t sys_clock_gettime(const uint32_t *a)
+sword sys_clock_gettime(const uword *a)
 {
 	return clock_get(a, false);
 }
 
-int32_t sys_clock_gettime64(const uint32_t *a)
+sword sys_clock_gettime64(const uword *a)
 {
 	return clock_get(a, true);
 }
 
-static int32_t clock_resolution(const uint32_t *a, bool is64)
+static sword clock_resolution(const uword *a, bool is64)
 {
 	uint64_t ns;
 
@@ -106,50 +106,51 @@ static int32_t clock_resolution(const uint32_t *a, bool is64)
 	return a[1] ? put_time(a[1], is64, a[0] == CLOCK_PROCESS_CPUTIME ? NS_PER_S / X86_HZ : 1) : 0;
 }
 
-int32_t sys_clock_getres(const uint32_t *a)
+sword sys_clock_getres(const uword *a)
 {
 	return clock_resolution(a, false);
 }
 
-int32_t sys_clock_getres_time64(const uint32_t *a)
+sword sys_clock_getres_time64(const uword *a)
 {
 	return clock_resolution(a, true);
 }
 
-int32_t sys_time(const uint32_t *a)
+sword sys_time(const uword *a)
 {
-	uint32_t now = (uint32_t)div_u64(os_wall(), NS_PER_S, NULL);
+	uword now = (uword)div_u64(os_wall(), NS_PER_S, NULL);
 
-	if (a[0] && put_u32(a[0], now) != 0)
+	if (a[0] && put_words(a[0], &now, 1) != 0)
 		return -EFAULT;
-	return (int32_t)now;
+	return (sword)now;
 }
 
-int32_t sys_gettimeofday(const uint32_t *a)
+sword sys_gettimeofday(const uword *a)
 {
-	uint32_t rest, tv[2], zone[2] = { 0, 0 };
+	uint32_t rest, zone[2] = { 0, 0 };
+	uword tv[2];
 
-	tv[0] = (uint32_t)div_u64(os_wall(), NS_PER_S, &rest);
+	tv[0] = (uword)div_u64(os_wall(), NS_PER_S, &rest);
 	tv[1] = rest / 1000;
-	if (a[0] && copy_out(a[0], tv, sizeof(tv)) != 0)
+	if (a[0] && put_words(a[0], tv, 2) != 0)
 		return -EFAULT;
 	return a[1] ? copy_out(a[1], zone, sizeof(zone)) : 0;
 }
 
-int32_t sys_times(const uint32_t *a)
+sword sys_times(const uword *a)
 {
 	uint32_t ticks = (uint32_t)div_u64(cpu_time(), NS_PER_S / X86_HZ, NULL);
-	const uint32_t tms[4] = { ticks, 0, current->proc->child_ticks, 0 };
+	const uword tms[4] = { ticks, 0, current->proc->child_ticks, 0 };
 
-	if (a[0] && copy_out(a[0], tms, sizeof(tms)) != 0)
+	if (a[0] && put_words(a[0], tms, 4) != 0)
 		return -EFAULT;
-	return (int32_t)div_u64(os_now(), NS_PER_S / X86_HZ, NULL);
+	return (sword)div_u64(os_now(), NS_PER_S / X86_HZ, NULL);
 }
 
 /* ---- sleeping ---- */
 
 /* Until the deadline. Interrupted: reports what is left at rem (0: nowhere) and how to go on. */
-static int32_t sleep_until(uint64_t deadline, uint32_t rem, bool is64)
+static sword sleep_until(uint64_t deadline, uword rem, bool is64)
 {
 	static char nobody_wakes_this;
 	uint64_t now;
@@ -169,21 +170,21 @@ static int32_t sleep_until(uint64_t deadline, uint32_t rem, bool is64)
 	return -ERESTARTBLOCK;
 }
 
-int32_t sys_restart_syscall(const uint32_t *a)
+sword sys_restart_syscall(const uword *a)
 {
 	(void)a;
 	return sleep_until(current->restart_deadline, current->restart_rem, current->restart_rem64);
 }
 
-int32_t sys_nanosleep(const uint32_t *a)
+sword sys_nanosleep(const uword *a)
 {
 	uint64_t ns;
-	int err = get_time(a[0], false, &ns);
+	int err = get_time(a[0], abi_64(), &ns);
 
-	return err ? err : sleep_until(os_now() + ns, a[1], false);
+	return err ? err : sleep_until(os_now() + ns, a[1], abi_64());
 }
 
-static int32_t clock_sleep(const uint32_t *a, bool is64)
+static sword clock_sleep(const uword *a, bool is64)
 {
 	enum { TIMER_ABSTIME = 1 };
 	uint64_t ns, now;
@@ -201,12 +202,12 @@ static int32_t clock_sleep(const uint32_t *a, bool is64)
 	return err == -ERESTARTBLOCK ? -ERESTARTNOHAND : err; /* the same absolute time again */
 }
 
-int32_t sys_clock_nanosleep(const uint32_t *a)
+sword sys_clock_nanosleep(const uword *a)
 {
 	return clock_sleep(a, false);
 }
 
-int32_t sys_clock_nanosleep_time64(const uint32_t *a)
+sword sys_clock_nanosleep_time64(const uword *a)
 {
 	return clock_sleep(a, true);
 }
@@ -226,13 +227,13 @@ void timers_tick(void)
 	}
 }
 
-static void put_interval(uint32_t out[4], uint64_t left, uint64_t interval)
+static void put_interval(uword out[4], uint64_t left, uint64_t interval)
 {
 	uint32_t rest;
 
-	out[0] = (uint32_t)div_u64(interval, NS_PER_S, &rest);
+	out[0] = (uword)div_u64(interval, NS_PER_S, &rest);
 	out[1] = rest / 1000;
-	out[2] = (uint32_t)div_u64(left, NS_PER_S, &rest);
+	out[2] = (uword)div_u64(left, NS_PER_S, &rest);
 	out[3] = rest / 1000;
 }
 
@@ -245,42 +246,42 @@ static uint64_t alarm_left(const struct proc *p)
 	return p->alarm_deadline > now ? p->alarm_deadline - now : 1000;
 }
 
-int32_t sys_alarm(const uint32_t *a)
+sword sys_alarm(const uword *a)
 {
 	struct proc *p = current->proc;
 	uint64_t left = alarm_left(p);
 
-	p->alarm_deadline = a[0] ? os_now() + (uint64_t)a[0] * NS_PER_S : 0;
+	p->alarm_deadline = (uint32_t)a[0] ? os_now() + (uint64_t)(uint32_t)a[0] * NS_PER_S : 0;
 	p->alarm_interval = 0;
 	return (int32_t)div_u64(left + NS_PER_S - 1, NS_PER_S, NULL);
 }
 
-int32_t sys_getitimer(const uint32_t *a)
+sword sys_getitimer(const uword *a)
 {
-	uint32_t value[4];
+	uword value[4];
 
 	if (a[0] != 0)
 		return -EINVAL;
 	put_interval(value, alarm_left(current->proc), current->proc->alarm_interval);
-	return copy_out(a[1], value, sizeof(value));
+	return put_words(a[1], value, 4);
 }
 
-int32_t sys_setitimer(const uint32_t *a)
+sword sys_setitimer(const uword *a)
 {
 	struct proc *p = current->proc;
-	uint32_t v[4] = { 0, 0, 0, 0 };
+	uword v[4] = { 0, 0, 0, 0 };
 	uint64_t left;
 
 	if (a[0] != 0) /* ITIMER_VIRTUAL and ITIMER_PROF are not kept */
 		return -EINVAL;
-	if (a[1] && copy_in(v, a[1], sizeof(v)) != 0)
+	if (a[1] && get_words(v, a[1], 4) != 0)
 		return -EFAULT;
 	if (v[1] >= 1000000 || v[3] >= 1000000)
 		return -EINVAL;
-	if (a[2] && sys_getitimer((const uint32_t[]){ 0, a[2] }) != 0)
+	if (a[2] && sys_getitimer((const uword[]){ 0, a[2] }) != 0)
 		return -EFAULT;
-	left = (uint64_t)v[2] * NS_PER_S + v[3] * 1000ull;
+	left = (uint64_t)(uint32_t)v[2] * NS_PER_S + v[3] * 1000ull;
 	p->alarm_deadline = left ? os_now() + left : 0;
-	p->alarm_interval = (uint64_t)v[0] * NS_PER_S + v[1] * 1000ull;
+	p->alarm_interval = (uint64_t)(uint32_t)v[0] * NS_PER_S + v[1] * 1000ull;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * list.h - the system calls this kernel serves: SYS(number on i386, handler). Included several times with different
+ * list32.h - the system calls of i386 this kernel serves: SYS(number, handler). Included several times with different
  * meanings of SYS. A number that is not here returns ENOSYS. Several numbers share a handler where the older call
  * differs from the newer one in nothing this kernel keeps (16-bit user numbers: everybody is user 0).
  */

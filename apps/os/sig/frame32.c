@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frame.c - signal frames on the user stack, in the two layouts of Linux i386: the classic one (sigreturn) and the
+ * frame32.c - signal frames of 32-bit programs on the user stack, in the two layouts of Linux i386: the classic one (sigreturn) and the
  * one with siginfo and ucontext (SA_SIGINFO, rt_sigreturn). Unwinders and handlers read them, so layouts are exact.
  *
  *   high   floating point state (112 bytes of FSAVE form, then 512 of FXSAVE form)
  *   low    return address, signal number, ... saved registers ...   <- esp at the handler's first instruction
  */
+#include "abi32.h"
 #include "sig/sig.h"
+
+/* A register of the frame by the name that both widths share. */
+#ifdef __x86_64__
+#define REG(f, name) ((f)->r##name)
+#else
+#define REG(f, name) ((f)->e##name)
+#endif
 
 struct sigcontext {
 	uint32_t gs, fs, es, ds, edi, esi, ebp, esp, ebx, edx, ecx, eax, trapno, err, eip, cs, eflags, esp_at_signal;
@@ -31,10 +39,10 @@ struct classic_frame {
 };
 struct rt_frame {
 	uint32_t return_to, sig, info_at, context_at;
-	struct linux_siginfo info;
+	struct linux32_siginfo info;
 	struct {
 		uint32_t flags, link;
-		struct linux_stack stack;
+		struct linux32_stack stack;
 		struct sigcontext sc;
 		uint32_t mask[2];
 	} context;
@@ -85,7 +93,7 @@ static int push_fpu(uint32_t *sp, uint32_t *at)
 	return copy_out(*sp, &fp, sizeof(fp));
 }
 
-static int pop_fpu(uint32_t at)
+static int pop_fpu(uword at)
 {
 	uint8_t *fx = x86_fpu_image(&current->fpu);
 	struct fpstate fp;
@@ -107,40 +115,30 @@ static int pop_fpu(uint32_t at)
 static void save_registers(struct sigcontext *sc, const struct x86_frame *f, uint32_t fpstate, sigset mask)
 {
 	*sc = (struct sigcontext){
-		.gs = f->gs & 0xffff, .fs = f->fs & 0xffff, .es = f->es & 0xffff, .ds = f->ds & 0xffff,
-		.edi = f->edi, .esi = f->esi, .ebp = f->ebp, .esp = f->esp, .ebx = f->ebx, .edx = f->edx,
-		.ecx = f->ecx, .eax = f->eax, .trapno = f->trapno < X86_IRQ_BASE ? f->trapno : 0, .err = f->err,
-		.eip = f->eip, .cs = f->cs & 0xffff, .eflags = f->eflags, .esp_at_signal = f->esp,
-		.ss = f->ss & 0xffff, .fpstate = fpstate, .oldmask = (uint32_t)mask,
-		.cr2 = f->trapno == X86_TRAP_PF ? x86_fault_address() : 0,
+		.gs = x86_frame_segment(f, X86_SEG_GS), .fs = x86_frame_segment(f, X86_SEG_FS),
+		.es = x86_frame_segment(f, X86_SEG_ES), .ds = x86_frame_segment(f, X86_SEG_DS),
+		.edi = (uint32_t)REG(f, di), .esi = (uint32_t)REG(f, si), .ebp = (uint32_t)REG(f, bp),
+		.esp = (uint32_t)REG(f, sp), .ebx = (uint32_t)REG(f, bx), .edx = (uint32_t)REG(f, dx),
+		.ecx = (uint32_t)REG(f, cx), .eax = (uint32_t)REG(f, ax),
+		.trapno = f->trapno < X86_IRQ_BASE ? (uint32_t)f->trapno : 0, .err = (uint32_t)f->err,
+		.eip = (uint32_t)REG(f, ip), .cs = f->cs & 0xffff, .eflags = (uint32_t)REG(f, flags),
+		.esp_at_signal = (uint32_t)REG(f, sp), .ss = f->ss & 0xffff, .fpstate = fpstate,
+		.oldmask = (uint32_t)mask, .cr2 = f->trapno == X86_TRAP_PF ? (uint32_t)x86_fault_address() : 0,
 	};
 }
 
 static int restore_registers(struct x86_frame *f, const struct sigcontext *sc)
 {
-	f->gs = sc->gs & 0xffff, f->fs = sc->fs & 0xffff, f->es = sc->es & 0xffff, f->ds = sc->ds & 0xffff;
-	f->edi = sc->edi, f->esi = sc->esi, f->ebp = sc->ebp, f->esp = sc->esp;
-	f->ebx = sc->ebx, f->edx = sc->edx, f->ecx = sc->ecx, f->eax = sc->eax;
-	f->eip = sc->eip, f->cs = sc->cs & 0xffff, f->eflags = sc->eflags, f->ss = sc->ss & 0xffff;
+	x86_frame_set_segment(f, X86_SEG_GS, (uint16_t)sc->gs);
+	x86_frame_set_segment(f, X86_SEG_FS, (uint16_t)sc->fs);
+	x86_frame_set_segment(f, X86_SEG_ES, (uint16_t)sc->es);
+	x86_frame_set_segment(f, X86_SEG_DS, (uint16_t)sc->ds);
+	REG(f, di) = sc->edi, REG(f, si) = sc->esi, REG(f, bp) = sc->ebp, REG(f, sp) = sc->esp;
+	REG(f, bx) = sc->ebx, REG(f, dx) = sc->edx, REG(f, cx) = sc->ecx, REG(f, ax) = sc->eax;
+	REG(f, ip) = sc->eip, f->cs = sc->cs & 0xffff, REG(f, flags) = sc->eflags, f->ss = sc->ss & 0xffff;
 	x86_frame_sanitize(f);
-	current->orig_eax = -1;
+	current->call_nr = -1;
 	return pop_fpu(sc->fpstate);
-}
-
-static bool on_alt_stack(uint32_t sp)
-{
-	const struct linux_stack *s = &current->alt_stack;
-
-	return !(s->flags & SS_DISABLE) && sp > s->sp && sp - s->sp <= s->size;
-}
-
-static uint32_t frame_stack(const struct x86_frame *f, const struct linux_sigaction *action)
-{
-	const struct linux_stack *s = &current->alt_stack;
-
-	if ((action->flags & SA_ONSTACK) && !(s->flags & SS_DISABLE) && !on_alt_stack(f->esp))
-		return s->sp + s->size;
-	return f->esp;
 }
 
 /* As at a function's first instruction: esp + 4 is a multiple of 16. */
@@ -150,27 +148,26 @@ static uint32_t place_frame(uint32_t sp, uint32_t size)
 }
 
 static int push_classic(uint32_t *sp, const struct x86_frame *f, const struct pending_signal *info,
-			const struct linux_sigaction *action, sigset mask, uint32_t fpstate)
+			const struct sig_action *action, sigset mask, uint32_t fpstate)
 {
 	struct classic_frame c = { .sig = (uint32_t)info->signo, .mask_high = (uint32_t)(mask >> 32) };
 
-	c.return_to = action->flags & SA_RESTORER ? action->restorer : VDSO_SIGRETURN;
+	c.return_to = action->flags & SA_RESTORER ? (uint32_t)action->restorer : VDSO_SIGRETURN;
 	save_registers(&c.sc, f, fpstate, mask);
 	*sp = place_frame(*sp, sizeof(c));
 	return copy_out(*sp, &c, sizeof(c));
 }
 
 static int push_rt(uint32_t *sp, const struct x86_frame *f, const struct pending_signal *info,
-		   const struct linux_sigaction *action, sigset mask, uint32_t fpstate)
+		   const struct sig_action *action, sigset mask, uint32_t fpstate)
 {
 	struct rt_frame r = { .sig = (uint32_t)info->signo };
 
-	r.return_to = action->flags & SA_RESTORER ? action->restorer : VDSO_RT_SIGRETURN;
-	r.info.signo = info->signo;
-	r.info.code = info->code;
-	memcpy(r.info.w, info->w, sizeof(info->w));
-	r.context.stack = current->alt_stack;
-	if (on_alt_stack(f->esp))
+	r.return_to = action->flags & SA_RESTORER ? (uint32_t)action->restorer : VDSO_RT_SIGRETURN;
+	siginfo_fill32(&r.info, info);
+	r.context.stack = (struct linux32_stack){ (uint32_t)current->alt_stack.sp, current->alt_stack.flags,
+						  (uint32_t)current->alt_stack.size };
+	if (sig_on_alt_stack(REG(f, sp)))
 		r.context.stack.flags |= SS_ONSTACK;
 	r.context.mask[0] = (uint32_t)mask;
 	r.context.mask[1] = (uint32_t)(mask >> 32);
@@ -181,32 +178,34 @@ static int push_rt(uint32_t *sp, const struct x86_frame *f, const struct pending
 	return copy_out(*sp, &r, sizeof(r));
 }
 
-int sig_frame_push(struct x86_frame *f, const struct pending_signal *info, const struct linux_sigaction *action,
-		   sigset mask)
+int sig_frame_push32(struct x86_frame *f, const struct pending_signal *info, const struct sig_action *action,
+		     sigset mask)
 {
 	bool rt = action->flags & SA_SIGINFO;
-	uint32_t sp = frame_stack(f, action), fpstate;
+	uint32_t sp = (uint32_t)sig_handler_stack(REG(f, sp), action), fpstate;
 	int err = push_fpu(&sp, &fpstate);
 
 	if (err == 0)
 		err = (rt ? push_rt : push_classic)(&sp, f, info, action, mask, fpstate);
 	if (err)
 		return err;
-	f->esp = sp;
-	f->eip = action->handler;
-	f->eax = (uint32_t)info->signo;
-	f->edx = rt ? sp + offsetof(struct rt_frame, info) : 0;
-	f->ecx = rt ? sp + offsetof(struct rt_frame, context) : 0;
-	f->cs = X86_USER_CS;
-	f->ds = f->es = f->ss = X86_USER_DS;
-	f->eflags &= ~(uint32_t)(EFLAGS_TF | EFLAGS_DF | EFLAGS_RF);
+	REG(f, sp) = sp;
+	REG(f, ip) = action->handler;
+	REG(f, ax) = (uint32_t)info->signo;
+	REG(f, dx) = rt ? sp + (uint32_t)offsetof(struct rt_frame, info) : 0;
+	REG(f, cx) = rt ? sp + (uint32_t)offsetof(struct rt_frame, context) : 0;
+	f->cs = X86_USER32_CS;
+	f->ss = X86_USER_DS;
+	x86_frame_set_segment(f, X86_SEG_DS, X86_USER_DS);
+	x86_frame_set_segment(f, X86_SEG_ES, X86_USER_DS);
+	REG(f, flags) &= ~(uint32_t)(EFLAGS_TF | EFLAGS_DF | EFLAGS_RF);
 	return 0;
 }
 
 static int pop_classic(struct x86_frame *f)
 {
 	struct classic_frame c;
-	uint32_t at = f->esp - 8; /* the return address and the number were popped */
+	uint32_t at = (uint32_t)REG(f, sp) - 8; /* the return address and the number were popped */
 
 	if (copy_in(&c, at, sizeof(c)) != 0)
 		return -EFAULT;
@@ -217,22 +216,20 @@ static int pop_classic(struct x86_frame *f)
 static int pop_rt(struct x86_frame *f)
 {
 	struct rt_frame r;
-	uint32_t at = f->esp - 4;
+	uint32_t at = (uint32_t)REG(f, sp) - 4;
 
 	if (copy_in(&r, at, sizeof(r)) != 0)
 		return -EFAULT;
 	sig_set_blocked((sigset)r.context.mask[1] << 32 | r.context.mask[0]);
-	if (!on_alt_stack(f->esp)) {
-		r.context.stack.flags &= SS_DISABLE;
-		current->alt_stack = r.context.stack;
-	}
+	if (!sig_on_alt_stack(REG(f, sp)))
+		current->alt_stack = (struct sig_stack){ r.context.stack.sp, r.context.stack.size,
+							 r.context.stack.flags & SS_DISABLE };
 	return restore_registers(f, &r.context.sc);
 }
 
-/* Returns the eax that was interrupted, so that the caller's "result" is no change. */
-int32_t sig_frame_pop(struct x86_frame *f, bool rt)
+sword sig_frame_pop32(struct x86_frame *f, bool rt)
 {
 	if ((rt ? pop_rt : pop_classic)(f) != 0)
 		sig_fault(SIGSEGV, SI_KERNEL, 0);
-	return (int32_t)f->eax;
+	return (sword)REG(f, ax);
 }

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * list64.h - the system calls of x86-64 this kernel serves: SYS(number, handler), as in list32.h, with the same handlers:
+ * they ask abi_64() where words and structures differ. Times have 64 bits, so the handlers of i386's time64 calls serve.
+ */
+/* processes */
+SYS(39, getpid) SYS(56, clone) SYS(57, fork) SYS(58, vfork) SYS(59, execve) SYS(60, exit) SYS(61, wait4)
+SYS(109, setpgid) SYS(110, getppid) SYS(111, getpgrp) SYS(112, setsid) SYS(121, getpgid) SYS(124, getsid)
+SYS(158, arch_prctl) SYS(186, gettid) SYS(218, set_tid_address) SYS(231, exit_group) SYS(247, waitid)
+SYS(273, set_robust_list)
+/* who we are */
+SYS(102, zero) SYS(104, zero) SYS(105, ok) SYS(106, ok) SYS(107, zero) SYS(108, zero) SYS(113, ok) SYS(114, ok)
+SYS(115, zero) SYS(116, ok) SYS(117, ok) SYS(118, getresuid) SYS(119, ok) SYS(120, getresuid) SYS(122, zero)
+SYS(123, zero)
+/* limits, scheduling, the machine */
+SYS(24, sched_yield) SYS(63, uname) SYS(97, ugetrlimit) SYS(98, getrusage) SYS(99, sysinfo) SYS(135, personality)
+SYS(140, getpriority) SYS(141, ok) SYS(142, ok) SYS(143, sched_getparam) SYS(144, ok) SYS(145, zero) SYS(146, zero)
+SYS(147, zero) SYS(157, prctl) SYS(160, setrlimit) SYS(169, reboot) SYS(202, futex_time64) SYS(203, ok)
+SYS(204, sched_getaffinity) SYS(302, prlimit64) SYS(318, getrandom)
+/* memory */
+SYS(9, mmap) SYS(10, mprotect) SYS(11, munmap) SYS(12, brk) SYS(25, mremap) SYS(26, msync) SYS(28, madvise)
+/* signals */
+SYS(13, rt_sigaction) SYS(14, rt_sigprocmask) SYS(15, rt_sigreturn) SYS(34, pause) SYS(62, kill)
+SYS(127, rt_sigpending) SYS(128, rt_sigtimedwait_time64) SYS(130, rt_sigsuspend) SYS(131, sigaltstack) SYS(200, tkill)
+SYS(234, tgkill)
+/* time */
+SYS(35, nanosleep) SYS(36, getitimer) SYS(37, alarm) SYS(38, setitimer) SYS(96, gettimeofday) SYS(100, times)
+SYS(201, time) SYS(219, restart_syscall) SYS(228, clock_gettime64) SYS(229, clock_getres_time64)
+SYS(230, clock_nanosleep_time64)
+/* open files */
+SYS(0, read) SYS(1, write) SYS(8, lseek) SYS(16, ioctl) SYS(17, pread64) SYS(18, pwrite64) SYS(19, readv)
+SYS(20, writev) SYS(40, sendfile64) SYS(74, fsync) SYS(75, fsync) SYS(162, ok) SYS(187, fsync) SYS(221, fsync)
+SYS(306, fsync)
+/* descriptors */
+SYS(2, open) SYS(3, close) SYS(22, pipe) SYS(32, dup) SYS(33, dup2) SYS(72, fcntl) SYS(73, fsync) SYS(85, creat)
+SYS(257, openat) SYS(292, dup3) SYS(293, pipe2) SYS(436, close_range)
+/* waiting for several */
+SYS(7, poll) SYS(23, select) SYS(270, pselect6_time64) SYS(271, ppoll_time64)
+/* looking at names */
+SYS(4, stat) SYS(5, fstat) SYS(6, lstat) SYS(21, access) SYS(78, getdents) SYS(79, getcwd) SYS(89, readlink)
+SYS(137, statfs) SYS(138, fstatfs) SYS(217, getdents64) SYS(262, fstatat) SYS(267, readlinkat) SYS(269, faccessat)
+SYS(332, statx) SYS(439, faccessat2)
+/* changing names and attributes */
+SYS(76, truncate) SYS(77, ftruncate) SYS(80, chdir) SYS(81, fchdir) SYS(82, rename) SYS(83, mkdir) SYS(84, rmdir)
+SYS(86, link) SYS(87, unlink) SYS(88, symlink) SYS(90, chmod) SYS(91, fchmod) SYS(92, chown) SYS(93, fchown)
+SYS(94, lchown) SYS(95, umask) SYS(132, utime) SYS(133, mknod) SYS(235, utimes) SYS(258, mkdirat) SYS(259, mknodat)
+SYS(260, fchownat) SYS(263, unlinkat) SYS(264, renameat) SYS(265, linkat) SYS(266, symlinkat) SYS(268, fchmodat)
+SYS(280, utimensat_time64) SYS(316, renameat2)
