@@ -5,11 +5,11 @@
  * A request names, by its modifiers, the zone where it starts; it falls back to the zones below, each of
  * which keeps its watermark and its protection against requests from above.
  *
- *   one frame, this CPU has one cached, and the zone is well above low:  take it (no lock)
+ *   a small block, this CPU has one cached, and the zone is well above low:  take it (no lock)
  *   first pass    each zone that stays above low
  *   pressure      a request that may block lets reclaim free something first
  *   last pass     each zone that stays above min, less what urgency opens
- *   drain         the CPU's caches go back to the lists, and the last pass once more
+ *   drain         the CPU's caches go back to the bitmaps, and the last pass once more
  *   again         while reclaim frees something, a bounded number of times
  *
  * NOFAIL goes on until it succeeds: it lets reclaim work, else sleeps until something is freed. Where the
@@ -47,20 +47,20 @@ static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum
 	}
 }
 
-static inline struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, enum kmm_kind kind)
+static inline struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind)
 {
-	unsigned long irq = k->port->irq_save(k->port);
+	unsigned long irq = kmm_irq_save(k);
 	const struct kmm_fast *fast = &k->phys->fast[kmm_cpu(k)][gfp & 15];
-	struct kmm_pcp *pcp = fast->pcp;
+	struct kmm_mag *mag = &fast->pcp->mag[order];
 	struct kmm_page *page = NULL;
 
-	if (pcp->first && __atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate) {
-		page = kmm_pcp_pop(k->phys, pcp);
-		pcp->kinds[kind]++;
+	if (mag->nr && __atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate) {
+		page = kmm_page_at(k->phys, mag->at[--mag->nr]);
+		fast->pcp->kinds[kind] += (kmm_word)1 << order;
 	}
-	k->port->irq_restore(k->port, irq);
+	kmm_irq_restore(k, irq);
 	if (page)
-		prepare(k->phys, page, kind, 0);
+		prepare(k->phys, page, kind, order);
 	return page;
 }
 
@@ -69,37 +69,49 @@ static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
 	unsigned long irq;
 
 	/* A look without interrupts off may be at another CPU's; a request that is missed is served next time. */
-	if (atomic_load_explicit(&kmm_this_pcp(k, z)->limit, memory_order_relaxed) != 0)
+	if (atomic_load_explicit(&kmm_this_pcp(k, z)->limit[0], memory_order_relaxed) != 0)
 		return;
-	irq = k->port->irq_save(k->port);
-	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z));
-	k->port->irq_restore(k->port, irq);
+	irq = kmm_irq_save(k);
+	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), 0);
+	kmm_irq_restore(k, irq);
 }
 
 /* A whole batch only while that leaves the zone above low: near its marks a zone must not lose frames to a
  * cache where more urgent requests on other CPUs could not have them. Lock z held. */
-static kmm_word refill_size(const struct kmm_zone *z, const struct request *rq)
+static unsigned refill_size(const struct kmm_zone *z, const struct request *rq)
 {
-	return z->free > z->gate[rq->start] + z->pcp_batch ? z->pcp_batch : 1;
+	kmm_word batch = rq->order ? z->pcp_blocks / 2 : z->pcp_batch;
+	kmm_word frames = (batch << rq->order) + KMM_BITS;
+
+	return batch && z->free > z->gate[rq->start] + frames ? (unsigned)batch : 1;
+}
+
+static kmm_word take_small(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, const struct request *rq)
+{
+	struct kmm_mag *mag = &pcp->mag[rq->order];
+	unsigned want;
+
+	if (mag->nr == 0) {
+		want = refill_size(z, rq);
+		if (want == 1)
+			return kmm_tract_take(k, z, rq->order);
+		if (!kmm_pcp_refill(k, z, pcp, rq->order, want))
+			return KMM_NO_PFN;
+	}
+	return mag->at[--mag->nr];
 }
 
 /* Lock z held. */
 static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
-	struct kmm_page *page;
+	kmm_word pfn = rq->order < KMM_PCP_ORDERS ? take_small(k, z, pcp, rq) : kmm_tract_take(k, z, rq->order);
 
-	if (rq->order)
-		page = kmm_buddy_take(k, z, rq->order);
-	else if (pcp->first || kmm_pcp_refill(k, z, pcp, refill_size(z, rq)))
-		page = kmm_pcp_pop(k->phys, pcp);
-	else
-		page = NULL;
-	if (page) {
-		pcp->kinds[rq->kind] += (kmm_word)1 << rq->order;
-		prepare(k->phys, page, rq->kind, rq->order);
-	}
-	return page;
+	if (pfn == KMM_NO_PFN)
+		return NULL;
+	pcp->kinds[rq->kind] += (kmm_word)1 << rq->order;
+	prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order);
+	return kmm_page_at(k->phys, pfn);
 }
 
 static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq, bool last)
@@ -268,20 +280,27 @@ __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_
 	return hand_out(k, page, gfp, order);
 }
 
-struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+static inline struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
-	if (order == 0 && !(gfp & KMM_GFP_ZERO) && !k->faults.armed) {
-		struct kmm_page *page = take_cached(k, gfp, kind);
+	if (order < KMM_PCP_ORDERS && !(gfp & KMM_GFP_ZERO) && k->straight) {
+		struct kmm_page *page = take_cached(k, gfp, order, kind);
 
-		if (page)
-			return hand_out(k, page, gfp, 0);
+		if (page) {
+			kmm_count_events(k, KMM_EV_ALLOC, 1);
+			return page;
+		}
 	}
 	return alloc_slow(k, gfp, order, kind, site);
 }
 
+struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+{
+	return alloc(k, gfp, order, kind, site);
+}
+
 struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	return kmm_phys_alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
+	return alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
 }
 
 void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
@@ -300,42 +319,50 @@ __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page 
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
 	kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
-	page->flags &= KMM_ZONE_MASK;
-	kmm_buddy_free(k, z, kmm_pfn_of(k->phys, page), order);
+	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
+	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	if (atomic_load_explicit(&k->phys->waiters, memory_order_acquire))
 		kmm_tell_waiters(k);
 }
 
-static inline void free_cached(struct kmm *k, struct kmm_page *page)
+static inline void free_cached(struct kmm *k, struct kmm_page *page, unsigned order)
 {
+	uint32_t flags = page->flags;
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
-	unsigned long irq = k->port->irq_save(k->port);
+	unsigned long irq = kmm_irq_save(k);
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
+	struct kmm_mag *mag = &pcp->mag[order];
 
-	pcp->kinds[kmm_page_kind(page)]--;
-	kmm_pcp_push(k->phys, pcp, page);
-	if (pcp->nr > atomic_load_explicit(&pcp->limit, memory_order_relaxed))
-		kmm_pcp_overflow(k, z, pcp);
-	k->port->irq_restore(k->port, irq);
+	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
+	kmm_flags_set(page, flags & KMM_ZONE_MASK);
+	mag->at[mag->nr++] = kmm_pfn_of(k->phys, page);
+	if (mag->nr > atomic_load_explicit(&pcp->limit[order], memory_order_relaxed))
+		kmm_pcp_overflow(k, z, pcp, order);
+	kmm_irq_restore(k, irq);
+}
+
+static inline void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	KMM_ASSERT(k, kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order);
+	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
+	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
+	if (order < KMM_PCP_ORDERS)
+		free_cached(k, page, order);
+	else
+		free_block(k, page, order);
 }
 
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	KMM_ASSERT(k, kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order);
 	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1);
-	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
-	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	if (order == 0)
-		free_cached(k, page);
-	else
-		free_block(k, page, order);
+	free_any(k, page, order);
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1);
-	kmm_phys_free(k, page, order);
+	free_any(k, page, order);
 }
 
 void kmm_get_page(struct kmm *k, struct kmm_page *page)
