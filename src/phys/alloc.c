@@ -22,6 +22,8 @@
 #include "phys/phys.h"
 
 #define RECLAIM_ROUNDS 16u
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define RARE(cond) __builtin_expect(!!(cond), 0)
 
 struct request {
 	kmm_gfp gfp;
@@ -47,20 +49,28 @@ static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum
 	}
 }
 
-static inline struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind)
+/* Only while k->straight: the hooks are those that were built in, and events are counted and no more. */
+ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind)
 {
-	unsigned long irq = kmm_irq_save(k);
-	const struct kmm_fast *fast = &k->phys->fast[kmm_cpu(k)][gfp & 15];
-	struct kmm_mag *mag = &fast->pcp->mag[order];
-	struct kmm_page *page = NULL;
+	unsigned long irq = kmm_port_irq_save(k->port);
+	struct kmm_phys *p = k->phys;
+	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
+	struct kmm_pcp *pcp = fast->pcp;
+	struct kmm_mag *mag = &pcp->mag[order];
+	kmm_word nr = mag->nr, pfn;
+	struct kmm_page *page;
 
-	if (mag->nr && __atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate) {
-		page = kmm_page_at(k->phys, mag->at[--mag->nr]);
-		fast->pcp->kinds[kind] += (kmm_word)1 << order;
+	if (RARE(nr == 0 || __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= fast->gate)) {
+		kmm_port_irq_restore(k->port, irq);
+		return NULL;
 	}
-	kmm_irq_restore(k, irq);
-	if (page)
-		prepare(k->phys, page, kind, order);
+	mag->nr = nr - 1;
+	pfn = mag->at[nr - 1];
+	pcp->kinds[kind] += (kmm_word)1 << order;
+	kmm_port_irq_restore(k->port, irq);
+	page = kmm_page_at(p, pfn);
+	prepare(p, page, kind, order);
+	kmm_count_events(k, KMM_EV_ALLOC, 1);
 	return page;
 }
 
@@ -280,17 +290,25 @@ __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_
 	return hand_out(k, page, gfp, order);
 }
 
-static inline struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+__attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
+							      enum kmm_kind kind, const char *site)
 {
-	if (order < KMM_PCP_ORDERS && !(gfp & KMM_GFP_ZERO) && k->straight) {
-		struct kmm_page *page = take_cached(k, gfp, order, kind);
+	struct kmm_page *page = NULL;
 
-		if (page) {
-			kmm_count_events(k, KMM_EV_ALLOC, 1);
+	if (order < KMM_PCP_ORDERS && !(gfp & KMM_GFP_ZERO) && k->straight)
+		page = take_cached(k, gfp, order, kind);
+	return page ? page : alloc_slow(k, gfp, order, kind, site);
+}
+
+ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+{
+	if (order == 0 && !(gfp & KMM_GFP_ZERO) && k->straight) {
+		struct kmm_page *page = take_cached(k, gfp, 0, kind);
+
+		if (page)
 			return page;
-		}
 	}
-	return alloc_slow(k, gfp, order, kind, site);
+	return alloc_block(k, gfp, order, kind, site);
 }
 
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
@@ -313,7 +331,7 @@ void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 
 /* ---- freeing ---- */
 
-__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
+static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
@@ -326,42 +344,81 @@ __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page 
 		kmm_tell_waiters(k);
 }
 
-static inline void free_cached(struct kmm *k, struct kmm_page *page, unsigned order)
+/* The cache of this order is over its limit; interrupts are off and are restored. */
+__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_page *page, unsigned order, unsigned long irq)
 {
-	uint32_t flags = page->flags;
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
-	unsigned long irq = kmm_irq_save(k);
-	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
-	struct kmm_mag *mag = &pcp->mag[order];
 
-	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
-	kmm_flags_set(page, flags & KMM_ZONE_MASK);
-	mag->at[mag->nr++] = kmm_pfn_of(k->phys, page);
-	if (mag->nr > atomic_load_explicit(&pcp->limit[order], memory_order_relaxed))
-		kmm_pcp_overflow(k, z, pcp, order);
+	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), order);
 	kmm_irq_restore(k, irq);
 }
 
-static inline void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
+ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, bool straight)
 {
-	KMM_ASSERT(k, kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order);
-	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
+	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
+	struct kmm_phys *p = k->phys;
+	uint32_t flags = page->flags;
+	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][kmm_page_zone(page)];
+	struct kmm_mag *mag = &pcp->mag[order];
+	kmm_word nr = mag->nr;
+
+	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	if (order < KMM_PCP_ORDERS)
-		free_cached(k, page, order);
+	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
+	mag->at[nr] = kmm_pfn_of(p, page);
+	mag->nr = nr + 1;
+	if (RARE(nr >= atomic_load_explicit(&pcp->limit[order], memory_order_relaxed)))
+		overflow(k, page, order, irq);
+	else if (straight)
+		kmm_port_irq_restore(k->port, irq);
 	else
+		kmm_irq_restore(k, irq);
+}
+
+/* Allocated, as a block of that order, and referred to by nobody else? */
+ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
+{
+	return kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order &&
+	       atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1;
+}
+
+/* The long way: blocks of several frames, somebody listens, or an invalid free. */
+__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	KMM_ASSERT(k, may_free(page, order));
+	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
+	if (order < KMM_PCP_ORDERS) {
+		free_cached(k, page, order, false);
+		return;
+	}
+	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
+	free_uncached(k, page, order);
+}
+
+ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	if (RARE(order || !k->straight || (KMM_DEBUG >= 1 && !may_free(page, 0)))) {
 		free_block(k, page, order);
+		return;
+	}
+	kmm_count_events(k, KMM_EV_FREE, 1);
+	free_cached(k, page, 0, true);
 }
 
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1);
 	free_any(k, page, order);
+}
+
+__attribute__((noinline, cold)) static void bad_count(struct kmm *k)
+{
+	KMM_ASSERT(k, !"a page that is freed has one reference");
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1);
+	if (KMM_DEBUG >= 1 && RARE(atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1))
+		bad_count(k);
 	free_any(k, page, order);
 }
 

@@ -84,7 +84,7 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsi
 /* The blocks that were cached longest; lock z held. */
 static void give_back(struct kmm *k, struct kmm_zone *z, struct kmm_mag *mag, unsigned order, kmm_word nr)
 {
-	for (kmm_word i = 0; i < nr; i++)
+	for (kmm_word i = 0; !KMM_CONFIG_VA32 && i < nr; i++)
 		__builtin_prefetch(&z->map[(mag->at[i] - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS], 1);
 	kmm_tract_put_many(k, z, order, (unsigned)nr, mag->at);
 	mag->nr -= nr;

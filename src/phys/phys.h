@@ -138,6 +138,7 @@ struct kmm_phys {
 	uint64_t metadata_bytes;      /* i: tracts and caches */
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
 	struct kmm_fast fast[KMM_MAX_CPUS][16]; /* i */
+	struct kmm_pcp *pcp_of[KMM_MAX_CPUS][8]; /* i: by zone */
 	struct kmm_pcp no_pcp;        /* i: empty */
 	struct kmm_zone zone[KMM_NR_ZONES];
 	atomic_uint *live;            /* i: bit per section: its descriptors are valid; bits are only ever set */
