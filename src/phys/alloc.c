@@ -50,13 +50,13 @@ static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum
 }
 
 /* Only while k->straight: the hooks are those that were built in, and events are counted and no more. */
-ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind)
+ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, unsigned list, enum kmm_kind kind)
 {
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_phys *p = k->phys;
 	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
 	struct kmm_pcp *pcp = fast->pcp;
-	struct kmm_mag *mag = &pcp->mag[order];
+	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr, pfn;
 	struct kmm_page *page;
 
@@ -90,22 +90,22 @@ static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
  * cache where more urgent requests on other CPUs could not have them. Lock z held. */
 static unsigned refill_size(const struct kmm_zone *z, const struct request *rq)
 {
-	kmm_word batch = rq->order ? z->pcp_blocks / 2 : z->pcp_batch;
+	kmm_word batch = rq->order ? kmm_pcp_limit(z, kmm_pcp_list(rq->order)) / 2 : z->pcp_batch;
 	kmm_word frames = (batch << rq->order) + KMM_BITS;
 
 	return batch && z->free > z->gate[rq->start] + frames ? (unsigned)batch : 1;
 }
 
-static kmm_word take_small(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, const struct request *rq)
+static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, const struct request *rq)
 {
-	struct kmm_mag *mag = &pcp->mag[rq->order];
-	unsigned want;
+	unsigned list = kmm_pcp_list(rq->order), want;
+	struct kmm_mag *mag = &pcp->mag[list];
 
 	if (mag->nr == 0) {
 		want = refill_size(z, rq);
 		if (want == 1)
 			return kmm_tract_take(k, z, rq->order);
-		if (!kmm_pcp_refill(k, z, pcp, rq->order, want))
+		if (!kmm_pcp_refill(k, z, pcp, list, want))
 			return KMM_NO_PFN;
 	}
 	return mag->at[--mag->nr];
@@ -115,7 +115,8 @@ static kmm_word take_small(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pc
 static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
-	kmm_word pfn = rq->order < KMM_PCP_ORDERS ? take_small(k, z, pcp, rq) : kmm_tract_take(k, z, rq->order);
+	bool cached = kmm_pcp_list(rq->order) < KMM_PCP_LISTS;
+	kmm_word pfn = cached ? take_cacheable(k, z, pcp, rq) : kmm_tract_take(k, z, rq->order);
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
@@ -293,17 +294,18 @@ __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
 							      enum kmm_kind kind, const char *site)
 {
+	unsigned list = kmm_pcp_list(order);
 	struct kmm_page *page = NULL;
 
-	if (order < KMM_PCP_ORDERS && !(gfp & KMM_GFP_ZERO) && k->straight)
-		page = take_cached(k, gfp, order, kind);
+	if (list < KMM_PCP_LISTS && !(gfp & KMM_GFP_ZERO) && k->straight)
+		page = take_cached(k, gfp, order, list, kind);
 	return page ? page : alloc_slow(k, gfp, order, kind, site);
 }
 
 ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
 	if (order == 0 && !(gfp & KMM_GFP_ZERO) && k->straight) {
-		struct kmm_page *page = take_cached(k, gfp, 0, kind);
+		struct kmm_page *page = take_cached(k, gfp, 0, 0, kind);
 
 		if (page)
 			return page;
@@ -344,22 +346,22 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 		kmm_tell_waiters(k);
 }
 
-/* The cache of this order is over its limit; interrupts are off and are restored. */
-__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_page *page, unsigned order, unsigned long irq)
+/* The list is over its limit; interrupts are off and are restored. */
+__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_page *page, unsigned list, unsigned long irq)
 {
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
 
-	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), order);
+	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), list);
 	kmm_irq_restore(k, irq);
 }
 
-ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, bool straight)
+ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, unsigned list, bool straight)
 {
 	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
 	struct kmm_phys *p = k->phys;
 	uint32_t flags = page->flags;
 	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][kmm_page_zone(page)];
-	struct kmm_mag *mag = &pcp->mag[order];
+	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr;
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
@@ -367,8 +369,8 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
 	mag->at[nr] = kmm_pfn_of(p, page);
 	mag->nr = nr + 1;
-	if (RARE(nr >= atomic_load_explicit(&pcp->limit[order], memory_order_relaxed)))
-		overflow(k, page, order, irq);
+	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
+		overflow(k, page, list, irq);
 	else if (straight)
 		kmm_port_irq_restore(k->port, irq);
 	else
@@ -385,10 +387,12 @@ ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
 /* The long way: blocks of several frames, somebody listens, or an invalid free. */
 __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
 {
+	unsigned list = kmm_pcp_list(order);
+
 	KMM_ASSERT(k, may_free(page, order));
 	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
-	if (order < KMM_PCP_ORDERS) {
-		free_cached(k, page, order, false);
+	if (list < KMM_PCP_LISTS) {
+		free_cached(k, page, order, list, false);
 		return;
 	}
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
@@ -402,7 +406,7 @@ ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order
 		return;
 	}
 	kmm_count_events(k, KMM_EV_FREE, 1);
-	free_cached(k, page, 0, true);
+	free_cached(k, page, 0, 0, true);
 }
 
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)

@@ -145,9 +145,9 @@ static kmm_word mark_cached(struct audit *a, const struct kmm_zone *z, bool set)
 {
 	kmm_word nr = 0;
 
-	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_ORDERS; i++) {
-		const struct kmm_mag *mag = &z->pcp[i / KMM_PCP_ORDERS].mag[i % KMM_PCP_ORDERS];
-		kmm_word frames = (kmm_word)1 << i % KMM_PCP_ORDERS;
+	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_LISTS; i++) {
+		const struct kmm_mag *mag = &z->pcp[i / KMM_PCP_LISTS].mag[i % KMM_PCP_LISTS];
+		kmm_word frames = (kmm_word)1 << kmm_pcp_order(i % KMM_PCP_LISTS);
 
 		for (kmm_word j = 0; j < mag->nr; j++) {
 			kmm_word pfn = mag->at[j];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small stacks of free blocks per CPU and zone, one per order 0..3, as arrays of frame numbers: most requests end
+ * Small stacks of free blocks per CPU and zone, one per order 0..3 and 9, as arrays of frame numbers: most requests end
  * here, without the zone lock and without looking at the bitmaps. Refilled and drained in batches. Only the
  * owning CPU touches its stacks, with interrupts off; one that runs out sets the others' limits to 0, which makes
  * them drain theirs when they next free or run out.
@@ -11,15 +11,17 @@
 #include "base/mem.h"
 #include "phys/phys.h"
 
-static unsigned limit_of(const struct kmm_zone *z, unsigned order)
+unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list)
 {
-	return order ? z->pcp_blocks : (unsigned)z->pcp_high;
+	if (list == 0)
+		return (unsigned)z->pcp_high;
+	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks : z->pcp_huge;
 }
 
 static void set_limits(struct kmm_zone *z, struct kmm_pcp *pcp)
 {
-	for (unsigned order = 0; order < KMM_PCP_ORDERS; order++)
-		atomic_store_explicit(&pcp->limit[order], limit_of(z, order), memory_order_relaxed);
+	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+		atomic_store_explicit(&pcp->limit[list], kmm_pcp_limit(z, list), memory_order_relaxed);
 }
 
 /* Linux's batch: a quarter of a thousandth of the zone, at most a quarter of 1 MiB, one below a power of 2. Small
@@ -33,30 +35,32 @@ void kmm_pcp_init(struct kmm_zone *z)
 	z->pcp_batch = batch ? batch : 1;
 	z->pcp_high = 6 * z->pcp_batch;
 	z->pcp_blocks = z->pcp_batch < KMM_PCP_BLOCKS ? 0 : KMM_PCP_BLOCKS;
+	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 64), KMM_PCP_HUGE);
+	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/64 of a zone, at most */
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
 		set_limits(z, &z->pcp[cpu]);
 }
 
 /* What the limit allows and one more, or a refill that takes its last word whole. */
-static size_t room_for(const struct kmm_zone *z, unsigned order)
+static size_t room_for(const struct kmm_zone *z, unsigned list)
 {
-	return order ? z->pcp_blocks + 1u : (size_t)z->pcp_high + KMM_BITS;
+	return (size_t)kmm_pcp_limit(z, list) + (list ? 1 : KMM_BITS);
 }
 
 size_t kmm_pcp_words(const struct kmm_zone *z)
 {
 	size_t nr = 0;
 
-	for (unsigned order = 0; order < KMM_PCP_ORDERS; order++)
-		nr += room_for(z, order);
+	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+		nr += room_for(z, list);
 	return z->present ? nr : 0;
 }
 
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at)
 {
-	for (unsigned order = 0; order < KMM_PCP_ORDERS; order++) {
-		z->pcp[cpu].mag[order] = (struct kmm_mag){ at, 0 };
-		at += room_for(z, order);
+	for (unsigned list = 0; list < KMM_PCP_LISTS; list++) {
+		z->pcp[cpu].mag[list] = (struct kmm_mag){ at, 0 };
+		at += room_for(z, list);
 	}
 }
 
@@ -71,10 +75,10 @@ static void reverse(kmm_word *at, unsigned nr)
 	}
 }
 
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned order, unsigned want)
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list, unsigned want)
 {
-	struct kmm_mag *mag = &pcp->mag[order];
-	unsigned nr = kmm_tract_take_many(k, z, order, want, mag->at);
+	struct kmm_mag *mag = &pcp->mag[list];
+	unsigned nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), want, mag->at);
 
 	reverse(mag->at, nr);
 	mag->nr = nr;
@@ -95,17 +99,17 @@ void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp)
 {
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	for (unsigned order = 0; order < KMM_PCP_ORDERS; order++)
-		if (pcp->mag[order].nr)
-			give_back(k, z, &pcp->mag[order], order, pcp->mag[order].nr);
+	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+		if (pcp->mag[list].nr)
+			give_back(k, z, &pcp->mag[list], kmm_pcp_order(list), pcp->mag[list].nr);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 }
 
-static void drain_half(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned order)
+static void drain_half(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
 {
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	give_back(k, z, &pcp->mag[order], order, (pcp->mag[order].nr + 1) / 2);
+	give_back(k, z, &pcp->mag[list], kmm_pcp_order(list), (pcp->mag[list].nr + 1) / 2);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 }
 
@@ -113,20 +117,20 @@ kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp)
 {
 	kmm_word nr = 0;
 
-	for (unsigned order = 0; order < KMM_PCP_ORDERS; order++)
-		nr += pcp->mag[order].nr << order;
+	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+		nr += pcp->mag[list].nr << kmm_pcp_order(list);
 	return nr;
 }
 
 int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn)
 {
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		for (unsigned order = 0; order < KMM_PCP_ORDERS; order++) {
-			const struct kmm_mag *mag = &z->pcp[cpu].mag[order];
+		for (unsigned list = 0; list < KMM_PCP_LISTS; list++) {
+			const struct kmm_mag *mag = &z->pcp[cpu].mag[list];
 
 			for (kmm_word i = 0; i < mag->nr; i++)
 				if (mag->at[i] == pfn)
-					return (int)order;
+					return (int)kmm_pcp_order(list);
 		}
 	return -1;
 }
@@ -138,13 +142,13 @@ static bool wanted_back(const struct kmm_pcp *pcp)
 }
 
 /* While somebody waits the limit stays 0, so that each free comes by here. */
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned order)
+void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
 {
 	bool waiters = atomic_load_explicit(&k->phys->waiters, memory_order_acquire) != 0;
 
 	if (!wanted_back(pcp)) {
-		if (pcp->mag[order].nr)
-			drain_half(k, z, pcp, order);
+		if (pcp->mag[list].nr)
+			drain_half(k, z, pcp, list);
 		return;
 	}
 	if (!waiters)
@@ -159,8 +163,8 @@ void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, un
 static void want_back(struct kmm *k, unsigned cpu)
 {
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		for (unsigned order = 0; order < KMM_PCP_ORDERS; order++)
-			atomic_store_explicit(&k->phys->zone[i].pcp[cpu].limit[order], 0, memory_order_relaxed);
+		for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+			atomic_store_explicit(&k->phys->zone[i].pcp[cpu].limit[list], 0, memory_order_relaxed);
 }
 
 static void drain_zones(struct kmm *k, unsigned cpu)

@@ -58,9 +58,9 @@ struct kmm_shelf {
 
 /* ---- caches of the CPUs, see pcp.c ---- */
 
-#define KMM_PCP_ORDERS 4u         /* blocks of these orders are cached */
-#define KMM_PCP_BATCH 63u         /* frames, at most */
-#define KMM_PCP_BLOCKS 16u        /* blocks of each order above 0 */
+#define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
+#define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
+#define KMM_PCP_HUGE 8u           /* of order 9, at most */
 
 struct kmm_mag {
 	kmm_word *at;                 /* i: room for what the limit allows and one refill */
@@ -68,8 +68,8 @@ struct kmm_mag {
 };
 
 struct kmm_pcp {
-	struct kmm_mag mag[KMM_PCP_ORDERS];
-	atomic_uint limit[KMM_PCP_ORDERS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
+	struct kmm_mag mag[KMM_PCP_LISTS];
+	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
 	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps) */
 };
 
@@ -99,7 +99,7 @@ struct kmm_zone {
 	kmm_word gate[KMM_NR_ZONES];  /* i: low + protection: more free than this needs no thought */
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i: frames */
-	unsigned pcp_blocks;          /* i: blocks of orders above 0 */
+	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 3, and 9 */
 	struct kmm_pcp pcp[KMM_MAX_CPUS];
 };
 
@@ -309,20 +309,30 @@ static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z)
 	return &z->pcp[kmm_cpu(k)];
 }
 
+static inline unsigned kmm_pcp_order(unsigned list) { return list < KMM_PCP_LISTS - 1 ? list : KMM_TRACT_ORDER; }
+
+/* KMM_PCP_LISTS: blocks of this order are not cached. */
+static inline unsigned kmm_pcp_list(unsigned order)
+{
+	if (order < KMM_PCP_LISTS - 1)
+		return order;
+	return order == KMM_TRACT_ORDER ? KMM_PCP_LISTS - 1 : KMM_PCP_LISTS;
+}
+
+/* Blocks that a list of a CPU's cache may hold. */
+unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list);
 /* Sizes for the zone's managed pages. */
 void kmm_pcp_init(struct kmm_zone *z);
 /* Words that one CPU's cache of the zone needs; 0 in a zone without RAM. */
 size_t kmm_pcp_words(const struct kmm_zone *z);
 /* Gives a CPU's cache its memory. */
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at);
-/* Fills an empty cache of blocks of order from the tracts; lock z held. `want` 1: no more than that. false: nothing
- * was there. */
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned order, unsigned want);
+/* Fills an empty list from the tracts; lock z held. false: nothing was there. */
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list, unsigned want);
 /* Gives all that the CPU has cached back; lock z not held. */
 void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp);
-/* The cache holds more blocks of order than its limit: gives half back, or all of all orders when that is wanted.
- * Lock z not held. */
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned order);
+/* The list holds more than its limit: gives half back, or all of all lists when that is wanted. Lock z not held. */
+void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list);
 /* Frames in it. */
 kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp);
 /* Does some CPU's cache hold a block that begins with pfn? Its order, or -1. */

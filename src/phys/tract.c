@@ -421,6 +421,10 @@ unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, 
 {
 	unsigned nr = 0;
 
+	if (order == KMM_TRACT_ORDER) {
+		while (nr < want && kmm_tract_has(k, z, order))
+			out[nr++] = take_tracts(z, order);
+	}
 	while (nr < want && kmm_tract_has(k, z, order))
 		nr += take_some(z, choose(k, z, order), order, want - nr, out + nr);
 	kmm_zone_set_free(z, z->free - ((kmm_word)nr << order));
@@ -492,22 +496,58 @@ void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned ord
 		put_bits(k, z, i, at, kmm_bits_low(order) << (at % KMM_BITS), 1u << order, order);
 }
 
-void kmm_tract_put_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
+_Static_assert(KMM_TRACT_PAGES / KMM_TRACT_CLASSES == 32, "put_one() knows when the class changes");
+
+/* One frame, of which no neighbour in its word is freed with it. Mostly it changes neither the largest block nor the
+ * class, and then nothing but its bit and a count. */
+static inline void put_one(struct kmm *k, struct kmm_zone *z, kmm_word at)
+{
+	struct kmm_tract *a = &z->tract[at / KMM_TRACT_PAGES];
+	kmm_bits *w = &z->map[at / KMM_BITS], bit = (kmm_bits)1 << (at % KMM_BITS), around;
+	unsigned top = a->top, free = a->free + 1u;
+
+	KMM_ASSERT(k, (*w & bit) == 0);
+	*w |= bit;
+	a->free = (uint16_t)free;
+	if (top + 1 < KMM_BITS_ORDER && free % 32) {
+		unsigned pages = 2u << top;
+
+		around = (((kmm_bits)1 << pages) - 1) << (at % KMM_BITS & ~(pages - 1));
+		if ((*w & around) != around)
+			return;
+	}
+	move(z, (uint32_t)(at / KMM_TRACT_PAGES), top,
+	     grown_top(a, kmm_tract_words(z, (uint32_t)(at / KMM_TRACT_PAGES)), (unsigned)at % KMM_TRACT_PAGES, 0));
+}
+
+/* The first blocks of pfns that lie in one word; returns how many they are. */
+static unsigned put_word(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
 {
 	kmm_bits block = kmm_bits_low(order), mask = 0;
-	unsigned frames = 0;
+	unsigned i = 0;
+
+	do
+		mask |= block << (pfns[i] % KMM_BITS);
+	while (++i < nr && (pfns[i] ^ pfns[0]) < KMM_BITS);
+	put_bits(k, z, kmm_tract_of(z, pfns[0]), (unsigned)pfns[0] % KMM_TRACT_PAGES, mask, i << order, order);
+	return i;
+}
+
+void kmm_tract_put_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
+{
+	kmm_word base = z->tract_first * KMM_TRACT_PAGES;
+	unsigned i = 0;
 
 	kmm_zone_set_free(z, z->free + ((kmm_word)nr << order));
-	for (unsigned i = 0; i < nr; i++) {
-		kmm_word pfn = pfns[i];
-
-		mask |= block << (pfn % KMM_BITS);
-		frames += 1u << order;
-		if (i + 1 < nr && (pfns[i + 1] ^ pfn) < KMM_BITS)
-			continue;
-		put_bits(k, z, kmm_tract_of(z, pfn), (unsigned)pfn % KMM_TRACT_PAGES, mask, frames, order);
-		mask = 0;
-		frames = 0;
+	if (order == KMM_TRACT_ORDER) {
+		while (i < nr)
+			put_tracts(z, kmm_tract_of(z, pfns[i++]), order);
+	}
+	while (i < nr) {
+		if (order || (i + 1 < nr && (pfns[i + 1] ^ pfns[i]) < KMM_BITS))
+			i += put_word(k, z, order, nr - i, pfns + i);
+		else
+			put_one(k, z, pfns[i++] - base);
 	}
 }
 
