@@ -442,6 +442,56 @@ void kmm_put_page(struct kmm *k, struct kmm_page *page)
 		kmm_phys_free(k, page, kmm_page_order(page));
 }
 
+/* ---- many at once ---- */
+
+/* Up to nr frames of this CPU's cache, with interrupts off once. Only while k->straight. */
+static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **pages)
+{
+	unsigned long irq = kmm_port_irq_save(k->port);
+	struct kmm_phys *p = k->phys;
+	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
+	struct kmm_mag *mag = &fast->pcp->mag[0];
+	kmm_word left = mag->nr;
+	size_t got = 0;
+
+	if (__atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate)
+		for (; got < nr && left; got++)
+			pages[got] = kmm_page_at(p, mag->at[--left]);
+	mag->nr = left;
+	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
+	kmm_port_irq_restore(k->port, irq);
+	for (size_t i = 0; i < got; i++)
+		prepare(p, pages[i], KMM_KIND_KERNEL, 0);
+	kmm_count_events(k, KMM_EV_ALLOC, (kmm_word)got);
+	return got;
+}
+
+size_t kmm_alloc_pages_bulk(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **pages)
+{
+	size_t got = 0;
+
+	while (got < nr) {
+		if (k->straight && !(gfp & KMM_GFP_ZERO))
+			got += take_run(k, gfp, nr - got, pages + got);
+		if (got == nr)
+			break;
+		pages[got] = kmm_alloc_pages(k, gfp, 0); /* refills the cache */
+		if (!pages[got])
+			break;
+		got++;
+	}
+	return got;
+}
+
+void kmm_free_pages_bulk(struct kmm *k, size_t nr, struct kmm_page *const *pages)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (i + 8 < nr)
+			__builtin_prefetch(pages[i + 8], 1);
+		kmm_free_pages(k, pages[i], 0);
+	}
+}
+
 /* ---- by linear address ---- */
 
 /* Noinline: the return address must be the caller's. */
