@@ -123,7 +123,7 @@ static void random_on(enum kmm_format_id format)
 	CHECK_EQ(fixture_unused(&f), before);
 	kmm_phys_drain(f.k);
 	CHECK_EQ(fixture_audit(&f), 0);
-	/* All blocks joined again: the same free lists as at the start. */
+	/* All blocks joined again: the same free blocks as at the start. */
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
 		if (kmm_zone_info(f.k, (enum kmm_zone_id)i, &info))
 			CHECK(memcmp(free_before[i], info.nr_free, sizeof(info.nr_free)) == 0);
