@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The one list of library files. The build includes it, and so may an embedder's build.
 #
-# One file a line (KMM_TIER_A += src/phys/buddy.c), so that several people can append at the same time;
+# One file a line (KMM_TIER_A += src/phys/tract.c), so that several people can append at the same time;
 # put a line under its tier and keep layer order.
 # Tests (*_test.c) are found by pattern and do not belong here. scripts/check-layers verifies that
 # every file below src/ is listed, and in the tier of its folder:
@@ -21,7 +21,7 @@ KMM_TIER_A += src/phys/layout.c
 KMM_TIER_A += src/phys/bootmem.c
 KMM_TIER_A += src/phys/desc.c
 KMM_TIER_A += src/phys/section.c
-KMM_TIER_A += src/phys/buddy.c
+KMM_TIER_A += src/phys/tract.c
 KMM_TIER_A += src/phys/pcp.c
 KMM_TIER_A += src/phys/zone.c
 KMM_TIER_A += src/phys/watermark.c

@@ -8,12 +8,20 @@
  *   repeat    alloc and free at once
  *   mixed     orders 0..9, P(k) proportional to 2^-k, random frees, steady state at 80 % use
  *   order9    half of all memory as 2 MiB blocks
+ *   frag1     mixed orders to the steady state, many more steps, then 90 % of the blocks freed at random
+ *   frag2     single frames: 95 % full, a random half freed, then 100 rounds that free a random 10 % and take as many
  *   init      starting a machine of 8 GiB, 1 TiB, 64 TiB: all three tiers, with the host's mappings for it
+ *
+ * frag1 and frag2 count aligned 2 MiB of which nothing is held, beside how many the free memory would make ("ideal")
+ * and how many blocks of order 9 can be had ("got": less what watermarks and protections keep). After frag1 such a
+ * piece is free when none of its blocks was kept; the most that any placement can hope for is with each order in
+ * pieces of its own: "bound".
  *
  * Each figure is ns per call (one alloc, or one free), so a pair costs twice the "repeat" figure.
  */
 #include "common/bench.h"
 #include "common/machine.h"
+#include "kmm/observe.h"
 #include "kmm/page.h"
 #include "peers/peer.h"
 
@@ -64,9 +72,22 @@ static void kmm_peer_free(uintptr_t block, unsigned order)
 	kmm_free_pages(k, (struct kmm_page *)block, order);
 }
 
+static uint64_t kmm_peer_frame(uintptr_t block)
+{
+	return kmm_page_to_pfn(k, (struct kmm_page *)block).v;
+}
+
+static uint64_t kmm_peer_nr_free(void)
+{
+	struct kmm_memory_stats stats;
+
+	kmm_memory_stats(k, &stats);
+	return stats.free_pages;
+}
+
 static const struct peer peer_kmm = {
 	.name = "kmm", .max_order = KMM_NR_ORDERS - 1, .init = kmm_peer_init, .fini = kmm_peer_fini,
-	.alloc = kmm_peer_alloc, .free = kmm_peer_free
+	.alloc = kmm_peer_alloc, .free = kmm_peer_free, .frame = kmm_peer_frame, .nr_free = kmm_peer_nr_free
 };
 
 /* ---- workloads ---- */
@@ -220,6 +241,141 @@ static void bench_mixed(struct run *run)
 	bench_print_count("frames.mixed-failed", "calls", run->allocator->name, (double)failed);
 }
 
+/* ---- fragmentation ---- */
+
+enum { HUGE_FRAMES = 1 << MAX_ORDER };
+
+struct frag {
+	uint64_t total;  /* frames free at the start */
+	uint8_t *used;   /* by aligned 2 MiB: something of it is held */
+};
+
+static uint64_t frame_of(const struct run *run, uintptr_t handle)
+{
+	return run->allocator->frame ? run->allocator->frame(handle) : handle - 1;
+}
+
+/* Aligned 2 MiB of which nothing is held: the free memory less what the held blocks spoil. */
+static uint64_t whole_left(const struct run *run, struct frag *f, uint64_t held)
+{
+	uint64_t spoilt = 0;
+
+	memset(f->used, 0, 4 * run->nr_frames / HUGE_FRAMES);
+	for (uint64_t i = 0; i < held; i++) {
+		uint8_t *used = &f->used[frame_of(run, run->block[i].handle) / HUGE_FRAMES];
+
+		spoilt += !*used;
+		*used = 1;
+	}
+	return f->total / HUGE_FRAMES - spoilt;
+}
+
+/* Order-9 blocks that can be had now; they are given back. */
+static uint64_t take_huge(struct run *run, uint64_t from)
+{
+	uint64_t nr = from;
+
+	while ((run->block[nr].handle = run->allocator->alloc(MAX_ORDER)) != PEER_NONE)
+		nr++;
+	for (uint64_t i = from; i < nr; i++)
+		run->allocator->free(run->block[i].handle, MAX_ORDER);
+	return nr - from;
+}
+
+static void frag_count(const struct run *run, const char *workload, const char *what, double value)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "frames.%s%s", workload, what);
+	bench_print_count(name, "2 MiB", run->allocator->name, value);
+}
+
+static void frag_report(struct run *run, struct frag *f, const char *workload, uint64_t held, uint64_t frames)
+{
+	frag_count(run, workload, "", (double)whole_left(run, f, held));
+	frag_count(run, workload, "-ideal", (double)((f->total - frames) / HUGE_FRAMES));
+	frag_count(run, workload, "-got", (double)take_huge(run, held));
+}
+
+static struct frag frag_begin(const struct run *run)
+{
+	struct frag f = { .total = run->nr_frames, .used = calloc(4, run->nr_frames / HUGE_FRAMES) };
+
+	if (run->allocator->nr_free)
+		f.total = run->allocator->nr_free();
+	if (f.used == NULL)
+		bench_die("not enough host memory");
+	return f;
+}
+
+/* What is free, and of the 2 MiB filled with each order alone the share that loses all its blocks. */
+static double segregated(const struct run *run, const struct frag *f, const struct mix *mix)
+{
+	double areas = (double)(f->total - mix->used) / HUGE_FRAMES, share[MAX_ORDER + 1];
+
+	share[MAX_ORDER] = 0.9;
+	for (unsigned order = MAX_ORDER; order-- > 0;)
+		share[order] = share[order + 1] * share[order + 1];
+	for (uint64_t i = 0; i < mix->nr; i++)
+		areas += share[run->block[i].order] * (double)(1u << run->block[i].order) / HUGE_FRAMES;
+	return areas;
+}
+
+static void do_frag1(struct run *run)
+{
+	struct mix mix = { .want = run->nr_frames * FULL_PERCENT / 100 };
+	uint64_t steps = bench_scale(run->options, 4000000, 10000), kept;
+	struct frag f = frag_begin(run);
+	double bound;
+
+	while (mix.used < mix.want)
+		mix_step(run, &mix);
+	for (uint64_t i = 0; i < steps; i++)
+		mix_step(run, &mix);
+	frag_report(run, &f, "frag1-steady", mix.nr, mix.used);
+	bound = segregated(run, &f, &mix);
+	for (kept = mix.nr - mix.nr * 9 / 10; mix.nr > kept;)
+		mix_free(run, &mix);
+	frag_report(run, &f, "frag1-after", mix.nr, mix.used);
+	frag_count(run, "frag1-after-bound", "", bound);
+	while (mix.nr)
+		mix_free(run, &mix);
+	free(f.used);
+}
+
+/* Single frames: takes until nr are held. */
+static void fill_to(struct run *run, uint64_t *held, uint64_t nr)
+{
+	for (; *held < nr; ++*held)
+		if ((run->block[*held].handle = run->allocator->alloc(0)) == PEER_NONE)
+			bench_die("%s: no frame", run->allocator->name);
+}
+
+static void empty_to(struct run *run, uint64_t *held, uint64_t nr)
+{
+	shuffle(run, *held);
+	while (*held > nr)
+		run->allocator->free(run->block[--*held].handle, 0);
+}
+
+static void do_frag2(struct run *run)
+{
+	struct frag f = frag_begin(run);
+	uint64_t held = 0, half;
+	unsigned rounds = (unsigned)bench_scale(run->options, 100, 2);
+
+	fill_to(run, &held, run->nr_frames * 95 / 100);
+	half = held - held / 2;
+	empty_to(run, &held, half);
+	for (unsigned i = 0; i < rounds; i++) {
+		empty_to(run, &held, half - half / 10);
+		fill_to(run, &held, half);
+	}
+	frag_report(run, &f, "frag2-after", held, held);
+	empty_to(run, &held, 0);
+	free(f.used);
+}
+
 /* Each workload gets a fresh allocator, so that none profits from or pays for the one before. */
 static void with_allocator(struct run *run, void (*workload)(struct run *run))
 {
@@ -259,6 +415,10 @@ static void run_allocator(struct run *run)
 		with_allocator(run, bench_mixed);
 	if (bench_wants(o, "frames.order9") && run->allocator->max_order >= 9)
 		with_allocator(run, do_order9);
+	if (bench_wants(o, "frames.frag1") && run->allocator->max_order >= MAX_ORDER && !run->allocator->only_0_and_9)
+		with_allocator(run, do_frag1);
+	if (bench_wants(o, "frames.frag2") && run->allocator->max_order >= MAX_ORDER)
+		with_allocator(run, do_frag2);
 }
 
 /* ---- start-up ---- */

@@ -22,6 +22,10 @@ struct peer {
 	/* The handle of an aligned block of 2^order frames, or PEER_NONE. */
 	uintptr_t (*alloc)(unsigned order);
 	void (*free)(uintptr_t block, unsigned order);
+	/* First frame of a block; NULL: the handle less one. */
+	uint64_t (*frame)(uintptr_t block);
+	/* Frames that can be handed out; NULL: all. */
+	uint64_t (*nr_free)(void);
 };
 
 extern const struct peer peer_stack, peer_buddy, peer_word;

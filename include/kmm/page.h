@@ -70,6 +70,12 @@ struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order);
 /* Gives a block back; order as allocated; its refcount must be 1. */
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order);
 
+/* Many single frames at once, into pages[0 .. nr-1]: each as kmm_alloc_pages(k, gfp, 0) would give it, for less. Returns
+ * how many it got: fewer than nr only when the next one failed. gfp and context: as there. */
+size_t kmm_alloc_pages_bulk(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **pages);
+/* Gives single frames back, each as kmm_free_pages(k, page, 0) would. */
+void kmm_free_pages_bulk(struct kmm *k, size_t nr, struct kmm_page *const *pages);
+
 /* As above by linear address: never a high frame. Prints a warning naming the caller when gfp has
  * HIGHMEM and goes on without it. */
 void *kmm_get_free_pages(struct kmm *k, kmm_gfp gfp, unsigned order);

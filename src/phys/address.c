@@ -92,6 +92,20 @@ struct kmm_kva kmm_ptr_to_kva(const struct kmm *k, const void *ptr)
 	return kmm_kva((kmm_word)((uintptr_t)ptr - (uintptr_t)port->window_base) + port->window_start);
 }
 
+/* A frame without a kind: free, or inside a block. A glance: it may be taken while we look. */
+static void tell_free(struct kmm *k, kmm_word pfn, struct kmm_page_info *out)
+{
+	const struct kmm_zone *z = &k->phys->zone[out->zone];
+	int order = kmm_tract_block_at(z, pfn);
+
+	if (order < 0)
+		order = kmm_pcp_find(z, pfn);
+	if (order < 0)
+		return;
+	out->kind = KMM_KIND_FREE;
+	out->order = (unsigned)order;
+}
+
 void kmm_page_info(struct kmm *k, struct kmm_page *page, struct kmm_page_info *out)
 {
 	enum kmm_kind kind = kmm_page_kind(page);
@@ -102,6 +116,8 @@ void kmm_page_info(struct kmm *k, struct kmm_page *page, struct kmm_page_info *o
 		.refcount = atomic_load_explicit(&page->refcount, memory_order_relaxed),
 		.dirty = (page->flags & KMM_PG_DIRTY) != 0,
 	};
+	if (kind == KMM_KIND_NONE)
+		tell_free(k, out->pfn.v, out);
 	if (kind >= KMM_KIND_ANON)
 		out->mapcount = atomic_load_explicit(&page->count, memory_order_relaxed);
 }

@@ -5,11 +5,11 @@
  * A request names, by its modifiers, the zone where it starts; it falls back to the zones below, each of
  * which keeps its watermark and its protection against requests from above.
  *
- *   one frame, this CPU has one cached, and the zone is well above low:  take it (no lock)
+ *   a small block, this CPU has one cached, and the zone is well above low:  take it (no lock)
  *   first pass    each zone that stays above low
  *   pressure      a request that may block lets reclaim free something first
  *   last pass     each zone that stays above min, less what urgency opens
- *   drain         the CPU's caches go back to the lists, and the last pass once more
+ *   drain         the CPU's caches go back to the bitmaps, and the last pass once more
  *   again         while reclaim frees something, a bounded number of times
  *
  * NOFAIL goes on until it succeeds: it lets reclaim work, else sleeps until something is freed. Where the
@@ -22,6 +22,8 @@
 #include "phys/phys.h"
 
 #define RECLAIM_ROUNDS 16u
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define RARE(cond) __builtin_expect(!!(cond), 0)
 
 struct request {
 	kmm_gfp gfp;
@@ -47,20 +49,28 @@ static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum
 	}
 }
 
-static inline struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, enum kmm_kind kind)
+/* Only while k->straight: the hooks are those that were built in, and events are counted and no more. */
+ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, unsigned list, enum kmm_kind kind)
 {
-	unsigned long irq = k->port->irq_save(k->port);
-	const struct kmm_fast *fast = &k->phys->fast[kmm_cpu(k)][gfp & 15];
+	unsigned long irq = kmm_port_irq_save(k->port);
+	struct kmm_phys *p = k->phys;
+	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
 	struct kmm_pcp *pcp = fast->pcp;
-	struct kmm_page *page = NULL;
+	struct kmm_mag *mag = &pcp->mag[list];
+	kmm_word nr = mag->nr, pfn;
+	struct kmm_page *page;
 
-	if (pcp->first && __atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate) {
-		page = kmm_pcp_pop(k->phys, pcp);
-		pcp->kinds[kind]++;
+	if (RARE(nr == 0 || __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= fast->gate)) {
+		kmm_port_irq_restore(k->port, irq);
+		return NULL;
 	}
-	k->port->irq_restore(k->port, irq);
-	if (page)
-		prepare(k->phys, page, kind, 0);
+	mag->nr = nr - 1;
+	pfn = mag->at[nr - 1];
+	pcp->kinds[kind] += (kmm_word)1 << order;
+	kmm_port_irq_restore(k->port, irq);
+	page = kmm_page_at(p, pfn);
+	prepare(p, page, kind, order);
+	kmm_count_events(k, KMM_EV_ALLOC, 1);
 	return page;
 }
 
@@ -69,37 +79,50 @@ static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
 	unsigned long irq;
 
 	/* A look without interrupts off may be at another CPU's; a request that is missed is served next time. */
-	if (atomic_load_explicit(&kmm_this_pcp(k, z)->limit, memory_order_relaxed) != 0)
+	if (atomic_load_explicit(&kmm_this_pcp(k, z)->limit[0], memory_order_relaxed) != 0)
 		return;
-	irq = k->port->irq_save(k->port);
-	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z));
-	k->port->irq_restore(k->port, irq);
+	irq = kmm_irq_save(k);
+	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), 0);
+	kmm_irq_restore(k, irq);
 }
 
 /* A whole batch only while that leaves the zone above low: near its marks a zone must not lose frames to a
  * cache where more urgent requests on other CPUs could not have them. Lock z held. */
-static kmm_word refill_size(const struct kmm_zone *z, const struct request *rq)
+static unsigned refill_size(const struct kmm_zone *z, const struct request *rq)
 {
-	return z->free > z->gate[rq->start] + z->pcp_batch ? z->pcp_batch : 1;
+	kmm_word batch = rq->order ? kmm_pcp_limit(z, kmm_pcp_list(rq->order)) / 2 : z->pcp_batch;
+	kmm_word frames = (batch << rq->order) + KMM_BITS;
+
+	return batch && z->free > z->gate[rq->start] + frames ? (unsigned)batch : 1;
+}
+
+static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, const struct request *rq)
+{
+	unsigned list = kmm_pcp_list(rq->order), want;
+	struct kmm_mag *mag = &pcp->mag[list];
+
+	if (mag->nr == 0) {
+		want = refill_size(z, rq);
+		if (want == 1)
+			return kmm_tract_take(k, z, rq->order);
+		if (!kmm_pcp_refill(k, z, pcp, list, want))
+			return KMM_NO_PFN;
+	}
+	return mag->at[--mag->nr];
 }
 
 /* Lock z held. */
 static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
-	struct kmm_page *page;
+	bool cached = kmm_pcp_list(rq->order) < KMM_PCP_LISTS;
+	kmm_word pfn = cached ? take_cacheable(k, z, pcp, rq) : kmm_tract_take(k, z, rq->order);
 
-	if (rq->order)
-		page = kmm_buddy_take(k, z, rq->order);
-	else if (pcp->first || kmm_pcp_refill(k, z, pcp, refill_size(z, rq)))
-		page = kmm_pcp_pop(k->phys, pcp);
-	else
-		page = NULL;
-	if (page) {
-		pcp->kinds[rq->kind] += (kmm_word)1 << rq->order;
-		prepare(k->phys, page, rq->kind, rq->order);
-	}
-	return page;
+	if (pfn == KMM_NO_PFN)
+		return NULL;
+	pcp->kinds[rq->kind] += (kmm_word)1 << rq->order;
+	prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order);
+	return kmm_page_at(k->phys, pfn);
 }
 
 static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq, bool last)
@@ -268,20 +291,36 @@ __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_
 	return hand_out(k, page, gfp, order);
 }
 
-struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+__attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
+							      enum kmm_kind kind, const char *site)
 {
-	if (order == 0 && !(gfp & KMM_GFP_ZERO) && !k->faults.armed) {
-		struct kmm_page *page = take_cached(k, gfp, kind);
+	unsigned list = kmm_pcp_list(order);
+	struct kmm_page *page = NULL;
+
+	if (list < KMM_PCP_LISTS && !(gfp & KMM_GFP_ZERO) && k->straight)
+		page = take_cached(k, gfp, order, list, kind);
+	return page ? page : alloc_slow(k, gfp, order, kind, site);
+}
+
+ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+{
+	if (order == 0 && !(gfp & KMM_GFP_ZERO) && k->straight) {
+		struct kmm_page *page = take_cached(k, gfp, 0, 0, kind);
 
 		if (page)
-			return hand_out(k, page, gfp, 0);
+			return page;
 	}
-	return alloc_slow(k, gfp, order, kind, site);
+	return alloc_block(k, gfp, order, kind, site);
+}
+
+struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+{
+	return alloc(k, gfp, order, kind, site);
 }
 
 struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	return kmm_phys_alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
+	return alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
 }
 
 void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
@@ -294,48 +333,97 @@ void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 
 /* ---- freeing ---- */
 
-__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
+static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
 	kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
-	page->flags &= KMM_ZONE_MASK;
-	kmm_buddy_free(k, z, kmm_pfn_of(k->phys, page), order);
+	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
+	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	if (atomic_load_explicit(&k->phys->waiters, memory_order_acquire))
 		kmm_tell_waiters(k);
 }
 
-static inline void free_cached(struct kmm *k, struct kmm_page *page)
+/* The list is over its limit; interrupts are off and are restored. */
+__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_page *page, unsigned list, unsigned long irq)
 {
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
-	unsigned long irq = k->port->irq_save(k->port);
-	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
 
-	pcp->kinds[kmm_page_kind(page)]--;
-	kmm_pcp_push(k->phys, pcp, page);
-	if (pcp->nr > atomic_load_explicit(&pcp->limit, memory_order_relaxed))
-		kmm_pcp_overflow(k, z, pcp);
-	k->port->irq_restore(k->port, irq);
+	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), list);
+	kmm_irq_restore(k, irq);
+}
+
+ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, unsigned list, bool straight)
+{
+	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
+	struct kmm_phys *p = k->phys;
+	uint32_t flags = page->flags;
+	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][kmm_page_zone(page)];
+	struct kmm_mag *mag = &pcp->mag[list];
+	kmm_word nr = mag->nr;
+
+	kmm_flags_set(page, flags & KMM_ZONE_MASK);
+	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
+	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
+	mag->at[nr] = kmm_pfn_of(p, page);
+	mag->nr = nr + 1;
+	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
+		overflow(k, page, list, irq);
+	else if (straight)
+		kmm_port_irq_restore(k->port, irq);
+	else
+		kmm_irq_restore(k, irq);
+}
+
+/* Allocated, as a block of that order, and referred to by nobody else? */
+ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
+{
+	return kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order &&
+	       atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1;
+}
+
+/* The long way: blocks of several frames, somebody listens, or an invalid free. */
+__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	unsigned list = kmm_pcp_list(order);
+
+	KMM_ASSERT(k, may_free(page, order));
+	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
+	if (list < KMM_PCP_LISTS) {
+		free_cached(k, page, order, list, false);
+		return;
+	}
+	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
+	free_uncached(k, page, order);
+}
+
+ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	if (RARE(order || !k->straight || (KMM_DEBUG >= 1 && !may_free(page, 0)))) {
+		free_block(k, page, order);
+		return;
+	}
+	kmm_count_events(k, KMM_EV_FREE, 1);
+	free_cached(k, page, 0, 0, true);
 }
 
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	KMM_ASSERT(k, kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order);
-	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1);
-	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
-	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	if (order == 0)
-		free_cached(k, page);
-	else
-		free_block(k, page, order);
+	free_any(k, page, order);
+}
+
+__attribute__((noinline, cold)) static void bad_count(struct kmm *k)
+{
+	KMM_ASSERT(k, !"a page that is freed has one reference");
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	KMM_ASSERT(k, atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1);
-	kmm_phys_free(k, page, order);
+	if (KMM_DEBUG >= 1 && RARE(atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1))
+		bad_count(k);
+	free_any(k, page, order);
 }
 
 void kmm_get_page(struct kmm *k, struct kmm_page *page)
@@ -352,6 +440,56 @@ void kmm_put_page(struct kmm *k, struct kmm_page *page)
 	KMM_ASSERT(k, was != 0);
 	if (was == 1)
 		kmm_phys_free(k, page, kmm_page_order(page));
+}
+
+/* ---- many at once ---- */
+
+/* Up to nr frames of this CPU's cache, with interrupts off once. Only while k->straight. */
+static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **pages)
+{
+	unsigned long irq = kmm_port_irq_save(k->port);
+	struct kmm_phys *p = k->phys;
+	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
+	struct kmm_mag *mag = &fast->pcp->mag[0];
+	kmm_word left = mag->nr;
+	size_t got = 0;
+
+	if (__atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate)
+		for (; got < nr && left; got++)
+			pages[got] = kmm_page_at(p, mag->at[--left]);
+	mag->nr = left;
+	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
+	kmm_port_irq_restore(k->port, irq);
+	for (size_t i = 0; i < got; i++)
+		prepare(p, pages[i], KMM_KIND_KERNEL, 0);
+	kmm_count_events(k, KMM_EV_ALLOC, (kmm_word)got);
+	return got;
+}
+
+size_t kmm_alloc_pages_bulk(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **pages)
+{
+	size_t got = 0;
+
+	while (got < nr) {
+		if (k->straight && !(gfp & KMM_GFP_ZERO))
+			got += take_run(k, gfp, nr - got, pages + got);
+		if (got == nr)
+			break;
+		pages[got] = kmm_alloc_pages(k, gfp, 0); /* refills the cache */
+		if (!pages[got])
+			break;
+		got++;
+	}
+	return got;
+}
+
+void kmm_free_pages_bulk(struct kmm *k, size_t nr, struct kmm_page *const *pages)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (i + 8 < nr)
+			__builtin_prefetch(pages[i + 8], 1);
+		kmm_free_pages(k, pages[i], 0);
+	}
 }
 
 /* ---- by linear address ---- */

@@ -25,15 +25,15 @@ void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm
 /* kmap's lookup: the address of a high page's slot, or NULL. kmm_page_address() asks it for high pages. */
 void kmm_high_address_register(struct kmm *k, void *(*lookup)(struct kmm *k, struct kmm_page *page));
 
-/* Empties the CPUs' caches of free frames into the free lists, so that free counts are exact.
+/* Empties the CPUs' caches of free frames into the bitmaps, so that free counts are exact.
  * context: nothing else runs on k. */
 void kmm_phys_drain(struct kmm *k);
 
-/* Checkers: conservation of free lists, counts by kind, section state. Return violations, write lines. */
+/* Checkers: conservation of free frames, counts by kind, section state. Return violations, write lines. */
 unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out);
 
-/* Visits every materialised descriptor of RAM that is the head of a block (or single), in pfn order.
- * nr: pages of the block. Sections that were never materialised are not visited (they are wholly free). */
+/* Visits every block of RAM that is allocated or was set aside at boot, by its head's descriptor, in pfn order.
+ * nr: pages of the block. Free frames are not visited, nor sections that were never materialised. */
 void kmm_phys_for_each(struct kmm *k, void (*visit)(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr),
 		       void *arg);
 

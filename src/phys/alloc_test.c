@@ -123,7 +123,7 @@ static void random_on(enum kmm_format_id format)
 	CHECK_EQ(fixture_unused(&f), before);
 	kmm_phys_drain(f.k);
 	CHECK_EQ(fixture_audit(&f), 0);
-	/* All blocks joined again: the same free lists as at the start. */
+	/* All blocks joined again: the same free blocks as at the start. */
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
 		if (kmm_zone_info(f.k, (enum kmm_zone_id)i, &info))
 			CHECK(memcmp(free_before[i], info.nr_free, sizeof(info.nr_free)) == 0);
@@ -473,6 +473,108 @@ KMM_TEST(alloc_nofail_waits_until_something_is_freed)
 	fixture_end(&f);
 }
 
+/* ---- many at once ---- */
+
+/* Counts that do and do not divide a refill; each frame once, as single requests give them; all come back. */
+KMM_TEST(alloc_bulk_gives_each_frame_once)
+{
+	static struct kmm_page *pages[3000];
+	static uint8_t seen[48 * MIB / KMM_PAGE_SIZE];
+	static const size_t counts[] = { 0, 1, 7, 64, 333, 3000 };
+	struct fixture f = { 0 };
+	uint64_t before;
+
+	CHECK_OK(start_small(&f, KMM_X86_64));
+	before = fixture_unused(&f);
+	for (unsigned c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		memset(seen, 0, sizeof(seen));
+		CHECK_EQ(kmm_alloc_pages_bulk(f.k, KMM_GFP_KERNEL, counts[c], pages), counts[c]);
+		CHECK_EQ(fixture_unused(&f), before - counts[c]);
+		for (size_t i = 0; i < counts[c]; i++) {
+			CALL(check_block(&f, pages[i], 0, KMM_GFP_KERNEL));
+			CHECK_EQ(seen[kmm_page_to_pfn(f.k, pages[i]).v]++, 0);
+		}
+		CHECK_EQ(fixture_audit(&f), 0);
+		kmm_free_pages_bulk(f.k, counts[c], pages);
+		CHECK_EQ(fixture_unused(&f), before);
+		CHECK_EQ(fixture_audit(&f), 0);
+	}
+	fixture_end(&f);
+}
+
+KMM_TEST(alloc_bulk_says_how_far_it_came)
+{
+	static struct kmm_page *pages[MAX_BLOCKS];
+	struct fixture f = { 0 };
+	size_t got;
+
+	CHECK_OK(start_small(&f, KMM_X86_64));
+	kmm_fail_nth(f.k, 5);
+	CHECK_EQ(kmm_alloc_pages_bulk(f.k, KMM_GFP_KERNEL, 8, pages), 4);
+	kmm_fail_nth(f.k, 0);
+	kmm_free_pages_bulk(f.k, 4, pages);
+	got = kmm_alloc_pages_bulk(f.k, KMM_GFP_KERNEL | KMM_GFP_NOWARN, MAX_BLOCKS, pages);
+	CHECK(got > 1000 && got < MAX_BLOCKS);
+	CHECK(kmm_alloc_pages(f.k, KMM_GFP_KERNEL | KMM_GFP_NOWARN, 0) == NULL);
+	kmm_free_pages_bulk(f.k, got, pages);
+	CHECK_EQ(kmm_alloc_pages_bulk(f.k, KMM_GFP_KERNEL | KMM_GFP_ZERO, 100, pages), 100);
+	CHECK_EQ(*(char *)kmm_page_address(f.k, pages[99]), 0);
+	kmm_free_pages_bulk(f.k, 100, pages);
+	CHECK_EQ(fixture_audit(&f), 0);
+	fixture_end(&f);
+}
+
+/* ---- what is free is known without descriptors ---- */
+
+static void check_free_info(struct fixture *f, kmm_word pfn, int order)
+{
+	struct kmm_page_info info;
+
+	kmm_page_info(f->k, kmm_pfn_to_page(f->k, kmm_pfn(pfn)), &info);
+	CHECK_EQ(info.kind, order < 0 ? KMM_KIND_NONE : KMM_KIND_FREE);
+	if (order >= 0)
+		CHECK_EQ(info.order, order);
+}
+
+KMM_TEST(alloc_free_blocks_have_heads)
+{
+	struct fixture f = { 0 };
+	struct kmm_page *page, *huge;
+	kmm_word pfn, start;
+
+	CHECK_OK(start_small(&f, KMM_X86_64));
+	huge = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 10);
+	start = kmm_page_to_pfn(f.k, huge).v;
+	CALL(check_free_info(&f, start + 1, -1));
+	kmm_free_pages(f.k, huge, 10);
+	CALL(check_free_info(&f, start, 10));
+	CALL(check_free_info(&f, start + 512, -1));
+	page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 0);
+	pfn = kmm_page_to_pfn(f.k, page).v;
+	kmm_free_pages(f.k, page, 0); /* in the cache */
+	CALL(check_free_info(&f, pfn, 0));
+	kmm_phys_drain(f.k);
+	fixture_end(&f);
+}
+
+/* Blocks of one order come from 2 MiB of their own while others are whole; below that they share. */
+KMM_TEST(alloc_keeps_sizes_apart)
+{
+	struct fixture f = { 0 };
+	kmm_word tract[9];
+
+	CHECK_OK(fixture_pc(&f, KMM_X86_64, 2 * GIB));
+	for (unsigned order = 0; order < 9; order++) {
+		struct kmm_page *page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, order);
+
+		tract[order] = kmm_page_to_pfn(f.k, page).v / 512;
+		for (unsigned other = 0; other < order; other++)
+			CHECK(tract[other] != tract[order]);
+	}
+	CHECK_EQ(fixture_audit(&f), 0);
+	fixture_end(&f);
+}
+
 /* ---- CPU caches ---- */
 
 KMM_TEST(alloc_drains_caches_for_a_large_block)
@@ -495,7 +597,7 @@ KMM_TEST(alloc_drains_caches_for_a_large_block)
 	page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 0);
 	CHECK(page != NULL);
 	kmm_free_pages(f.k, page, 0);
-	CHECK_EQ(atomic_load(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1].limit), f.k->phys->zone[KMM_ZONE_DMA32].pcp_high);
+	CHECK_EQ(atomic_load(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1].limit[0]), f.k->phys->zone[KMM_ZONE_DMA32].pcp_high);
 	fixture_cpu = 0;
 	give_all_back(&f);
 	CHECK_EQ(fixture_audit(&f), 0);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conservation of frames: every frame of RAM is exactly one of reserved, in a free list, in a CPU's
+ * Conservation of frames: every frame of RAM is exactly one of reserved, free in its tract's bitmap, in a CPU's
  * cache, allocated, or in a section that was not made yet; and the counters say so.
  *
- * Two ways lead to the same numbers: along the lists, and over all descriptors in order. A frame that
- * sits in two places, or in none, makes them differ. Runs alone on the machine (kmm_audit's rule).
+ * While it runs the bits of cached frames are set, so that "set" means "nobody's"; each must have been clear.
+ * Then all descriptors are walked in order: an allocated or reserved block has no bit set, every other frame has
+ * its own. The entries of tracts are recomputed from their bits, and the lists hold each of them once. Runs alone
+ * on the machine (kmm_audit's rule).
  */
 #include "phys/phys.h"
 
@@ -15,12 +17,6 @@ struct audit {
 	struct kmm_phys *p;
 	struct kmm_sink *out;
 	unsigned nr;
-};
-
-/* By kind, per zone, as the descriptors have it. */
-struct tally {
-	kmm_word kinds[KMM_NR_KINDS];
-	kmm_word cached;
 };
 
 static void broken(struct audit *a, const char *what, const struct kmm_zone *z, uint64_t x, uint64_t y)
@@ -42,50 +38,131 @@ static bool in_zone(const struct kmm_zone *z, kmm_word pfn)
 	return pfn >= z->first && pfn < z->end;
 }
 
-/* ---- along the lists ---- */
+/* ---- entries and lists ---- */
 
-static kmm_word walk_free_list(struct audit *a, const struct kmm_zone *z, unsigned order)
+static kmm_word check_tract(struct audit *a, const struct kmm_zone *z, uint32_t i)
 {
-	const struct kmm_page_list *list = &z->free_list[order];
-	kmm_word link = list->first, before = 0, nr = 0;
+	const struct kmm_tract *tract = &z->tract[i];
+	kmm_word first = kmm_tract_pfn(z, i);
+	int top = -1;
+	unsigned nr = 0;
 
-	for (; link && nr <= list->nr; nr++) {
-		kmm_word pfn = link - 1;
-		struct kmm_page *page;
+	for (unsigned j = 0; j < KMM_TRACT_PAGES; j++) {
+		int order = j + first >= z->first && j + first < z->end ? kmm_tract_largest_at(z, first + j) : -1;
 
-		if (!in_zone(z, pfn) || !kmm_section_is_live(a->p, kmm_section_of(pfn))) {
-			broken(a, "free list leaves the zone", z, pfn, order);
-			break;
-		}
-		page = kmm_page_at(a->p, pfn);
-		expect(a, (page->flags & KMM_FREE_MASK) == (KMM_KIND_FREE | order << 4 | z->bits),
-		       "block in a free list is not marked as one", z, pfn, page->flags);
-		expect(a, (pfn & (((kmm_word)1 << order) - 1)) == 0, "free block is not aligned", z, pfn, order);
-		expect(a, kmm_link_prev(a->p, page) == before, "free list's back link is wrong", z, pfn, before);
-		before = link;
-		link = kmm_link_next(a->p, page);
+		nr += kmm_tract_bit(z, first + j);
+		top = order > top ? order : top;
 	}
-	expect(a, nr == list->nr, "free list's count is wrong", z, nr, list->nr);
-	expect(a, (z->nonempty >> order & 1) == (list->nr != 0), "bit of a free list is wrong", z, order, list->nr);
-	return nr << order;
+	expect(a, nr == tract->free, "a tract's count is not that of its bits", z, first, tract->free);
+	if (nr == KMM_TRACT_PAGES)
+		expect(a, tract->top >= KMM_TRACT_ORDER && tract->top != KMM_TOP_NONE, "a free tract is not known as one", z,
+		       first, tract->top);
+	else
+		expect(a, tract->top == (top < 0 ? (int)KMM_TOP_NONE : top), "a tract's largest block is wrong", z, first,
+		       tract->top);
+	return nr;
 }
 
-static kmm_word walk_cache(struct audit *a, const struct kmm_zone *z, unsigned cpu)
+/* Of tracts that are made: how many shall be in a list. */
+static kmm_word check_tracts(struct audit *a, const struct kmm_zone *z, kmm_word *listed)
 {
-	kmm_word link = z->pcp[cpu].first, nr = 0;
+	kmm_word pages = 0;
 
-	for (; link && nr <= z->pcp[cpu].nr; nr++) {
-		kmm_word pfn = link - 1;
+	for (uint32_t i = 0; i < z->nr_tracts; i++) {
+		if (!kmm_section_is_live(a->p, kmm_section_of(kmm_tract_pfn(z, i))))
+			continue;
+		pages += check_tract(a, z, i);
+		*listed += z->tract[i].top < KMM_TOP_NONE;
+	}
+	return pages;
+}
 
-		if (!in_zone(z, pfn)) {
-			broken(a, "a CPU's cache leaves the zone", z, pfn, cpu);
+static kmm_word walk_list(struct audit *a, const struct kmm_zone *z, uint32_t link, unsigned top, unsigned class)
+{
+	uint32_t before = 0;
+	kmm_word nr = 0;
+
+	for (; link && nr <= z->nr_tracts; nr++) {
+		const struct kmm_tract *tract;
+
+		if (link > z->nr_tracts || !kmm_section_is_live(a->p, kmm_section_of(kmm_tract_pfn(z, link - 1)))) {
+			broken(a, "a list of tracts leaves the zone", z, link, top);
 			break;
 		}
-		expect(a, (kmm_page_at(a->p, pfn)->flags & KMM_FREE_MASK) == (KMM_KIND_FREE | KMM_PG_CACHED | z->bits),
-		       "cached frame is not marked as one", z, pfn, kmm_page_at(a->p, pfn)->flags);
-		link = kmm_link_next(a->p, kmm_page_at(a->p, pfn));
+		tract = &z->tract[link - 1];
+		expect(a, tract->prev == before, "a tract's back link is wrong", z, link, before);
+		expect(a, tract->top == top && (top >= KMM_TRACT_ORDER || tract->class == class),
+		       "a tract is in the wrong list", z, link, tract->top);
+		before = link;
+		link = tract->next;
 	}
-	expect(a, nr == z->pcp[cpu].nr, "count of a CPU's cache is wrong", z, nr, z->pcp[cpu].nr);
+	return nr;
+}
+
+static kmm_word walk_shelf(struct audit *a, const struct kmm_zone *z, const struct kmm_shelf *shelf, uint32_t nr_tops[])
+{
+	kmm_word all = 0;
+
+	for (unsigned class = 0; class < KMM_TRACT_CLASSES; class++) {
+		for (unsigned top = 0; top < KMM_TRACT_ORDER; top++) {
+			kmm_word nr = walk_list(a, z, shelf->heads[class][top], top, class);
+
+			expect(a, (shelf->tops[class] >> top & 1) == (nr != 0), "bit of a list is wrong", z, top, class);
+			nr_tops[top] += (uint32_t)nr;
+			all += nr;
+		}
+		expect(a, (shelf->classes >> class & 1) == (shelf->tops[class] != 0), "bit of a class is wrong", z, class, 0);
+	}
+	return all;
+}
+
+static void check_lists(struct audit *a, const struct kmm_zone *z, kmm_word listed)
+{
+	kmm_word nr = 0, whole = 0;
+	uint32_t nr_tops[KMM_TRACT_ORDER] = { 0 };
+
+	for (unsigned cut = 0; cut < KMM_TRACT_ORDER; cut++)
+		nr += walk_shelf(a, z, &z->shelf[cut], nr_tops);
+	for (unsigned top = 0; top < KMM_TRACT_ORDER; top++) {
+		expect(a, nr_tops[top] == z->nr_tops[top], "tracts by largest block are miscounted", z, top, nr_tops[top]);
+		expect(a, (z->tops >> top & 1) == (nr_tops[top] != 0), "bit of a largest block is wrong", z, top, z->tops);
+	}
+	for (unsigned top = KMM_TRACT_ORDER; top <= KMM_TOP_MAX; top++) {
+		kmm_word blocks = walk_list(a, z, z->whole[top], top, 0);
+
+		expect(a, (z->whole_tops >> top & 1) == (blocks != 0), "bit of a list is wrong", z, top, blocks);
+		nr += blocks;
+		whole += blocks << (top - KMM_TRACT_ORDER);
+	}
+	expect(a, whole == z->nr_whole, "wholly free tracts are miscounted", z, whole, z->nr_whole);
+	expect(a, nr == listed, "tracts are not in one list each", z, nr, listed);
+}
+
+/* ---- CPU caches ---- */
+
+/* Toggles the bits of what is cached; `set`: they must have been clear before. Returns the frames. */
+static kmm_word mark_cached(struct audit *a, const struct kmm_zone *z, bool set)
+{
+	kmm_word nr = 0;
+
+	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_LISTS; i++) {
+		const struct kmm_mag *mag = &z->pcp[i / KMM_PCP_LISTS].mag[i % KMM_PCP_LISTS];
+		kmm_word frames = (kmm_word)1 << kmm_pcp_order(i % KMM_PCP_LISTS);
+
+		for (kmm_word j = 0; j < mag->nr; j++) {
+			kmm_word pfn = mag->at[j];
+
+			if (!in_zone(z, pfn) || !in_zone(z, pfn + frames - 1)) {
+				broken(a, "a CPU's cache leaves the zone", z, pfn, frames);
+				continue;
+			}
+			for (kmm_word f = pfn; f < pfn + frames; f++, nr++) {
+				if (set)
+					expect(a, !kmm_tract_bit(z, f), "cached frame is free somewhere else", z, f, pfn);
+				z->map[(f - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] ^= (kmm_bits)1 << f % KMM_BITS;
+			}
+		}
+	}
 	return nr;
 }
 
@@ -93,9 +170,7 @@ static kmm_word walk_cache(struct audit *a, const struct kmm_zone *z, unsigned c
 
 static kmm_word block_pages(const struct kmm_page *page)
 {
-	bool has_order = kmm_page_kind(page) == KMM_KIND_FREE || kmm_page_kind(page) >= KMM_KIND_KERNEL;
-
-	return has_order ? (kmm_word)1 << kmm_page_order(page) : 1;
+	return kmm_page_kind(page) >= KMM_KIND_KERNEL ? (kmm_word)1 << kmm_page_order(page) : 1;
 }
 
 static void check_bodies(struct audit *a, const struct kmm_zone *z, kmm_word pfn, kmm_word nr)
@@ -104,29 +179,28 @@ static void check_bodies(struct audit *a, const struct kmm_zone *z, kmm_word pfn
 		const struct kmm_page *body = kmm_page_at(a->p, pfn + i);
 
 		expect(a, body->flags == z->bits, "frame inside a block is something by itself", z, pfn + i, body->flags);
+		expect(a, !kmm_tract_bit(z, pfn + i), "frame inside an allocated block is free", z, pfn + i, pfn);
 	}
 }
 
 static void check_head(struct audit *a, const struct kmm_zone *z, kmm_word pfn, const struct kmm_page *page)
 {
-	unsigned order = kmm_page_order(page), refs = atomic_load_explicit(&page->refcount, memory_order_relaxed);
+	unsigned refs = atomic_load_explicit(&page->refcount, memory_order_relaxed);
 	enum kmm_kind kind = kmm_page_kind(page);
-	kmm_word buddy = pfn ^ ((kmm_word)1 << order);
 
 	expect(a, (page->flags & KMM_ZONE_MASK) == z->bits, "frame has another zone's mark", z, pfn, page->flags);
-	expect(a, kind != KMM_KIND_NONE, "frame is in no block", z, pfn, page->flags);
-	if (kind == KMM_KIND_FREE) {
+	if (kind == KMM_KIND_NONE) {
+		expect(a, kmm_tract_bit(z, pfn), "frame is in no block", z, pfn, page->flags);
 		expect(a, refs == 0, "free frame has references", z, pfn, refs);
-		if (!(page->flags & KMM_PG_CACHED) && order < KMM_MAX_ORDER && in_zone(z, buddy))
-			expect(a, (kmm_page_at(a->p, buddy)->flags & KMM_FREE_MASK) != (page->flags & KMM_FREE_MASK),
-			       "two free buddies were not joined", z, pfn, buddy);
-	} else if (kind >= KMM_KIND_KERNEL) {
-		expect(a, refs != 0, "allocated frame has no reference", z, pfn, page->flags);
+		return;
 	}
+	expect(a, !kmm_tract_bit(z, pfn), "frame in use is free as well", z, pfn, page->flags);
+	if (kind >= KMM_KIND_KERNEL)
+		expect(a, refs != 0, "allocated frame has no reference", z, pfn, page->flags);
 }
 
 /* One live section's share of a zone. */
-static void tally_live(struct audit *a, const struct kmm_zone *z, kmm_word pfn, kmm_word end, struct tally *t)
+static void tally_live(struct audit *a, const struct kmm_zone *z, kmm_word pfn, kmm_word end, kmm_word kinds[KMM_NR_KINDS])
 {
 	while (pfn < end) {
 		const struct kmm_page *page = kmm_page_at(a->p, pfn);
@@ -138,14 +212,13 @@ static void tally_live(struct audit *a, const struct kmm_zone *z, kmm_word pfn, 
 			nr = end - pfn;
 		}
 		check_bodies(a, z, pfn, nr);
-		t->kinds[kmm_page_kind(page)] += nr;
-		t->cached += (page->flags & KMM_PG_CACHED) != 0;
+		kinds[kmm_page_kind(page) == KMM_KIND_NONE ? KMM_KIND_FREE : kmm_page_kind(page)] += nr;
 		pfn += nr;
 	}
 }
 
 /* A section that was not made is what the boot map says. */
-static void tally_lazy(struct audit *a, kmm_word pfn, kmm_word end, struct tally *t)
+static void tally_lazy(struct audit *a, kmm_word pfn, kmm_word end, kmm_word kinds[KMM_NR_KINDS])
 {
 	while (pfn < end) {
 		struct kmm_run run;
@@ -153,12 +226,12 @@ static void tally_lazy(struct audit *a, kmm_word pfn, kmm_word end, struct tally
 
 		kmm_boot_run(&a->p->boot, pfn, &run);
 		stop = run.end < end ? run.end : end;
-		t->kinds[run.kind] += stop - pfn;
+		kinds[run.kind] += stop - pfn;
 		pfn = stop;
 	}
 }
 
-static void tally_zone(struct audit *a, const struct kmm_zone *z, struct tally *t)
+static void tally_zone(struct audit *a, const struct kmm_zone *z, kmm_word kinds[KMM_NR_KINDS])
 {
 	kmm_word pfn = z->first;
 
@@ -167,37 +240,42 @@ static void tally_zone(struct audit *a, const struct kmm_zone *z, struct tally *
 
 		end = end < z->end ? end : z->end;
 		if (kmm_section_is_live(a->p, section))
-			tally_live(a, z, pfn, end, t);
+			tally_live(a, z, pfn, end, kinds);
 		else
-			tally_lazy(a, pfn, end, t);
+			tally_lazy(a, pfn, end, kinds);
 		pfn = end;
 	}
 }
 
 /* ---- both ---- */
 
-static void audit_zone(struct audit *a, const struct kmm_zone *z)
+static void audit_kinds(struct audit *a, const struct kmm_zone *z)
 {
-	kmm_word listed = 0, cached = 0, owned = 0, ignored[KMM_NR_ORDERS] = { 0 };
-	struct tally t = { { 0 }, 0 };
+	kmm_word kinds[KMM_NR_KINDS] = { 0 }, owned = 0;
 
-	for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
-		listed += walk_free_list(a, z, order);
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		cached += walk_cache(a, z, cpu);
-	expect(a, kmm_zone_count_lazy(a->k, z, ignored) == z->lazy, "frames not made yet are miscounted", z, z->lazy, 0);
-	expect(a, listed + z->lazy == z->free, "free count is wrong", z, listed + z->lazy, z->free);
-
-	tally_zone(a, z, &t);
-	expect(a, t.cached == cached, "cached frames are in no cache", z, t.cached, cached);
+	tally_zone(a, z, kinds);
 	for (unsigned kind = 0; kind < KMM_NR_KINDS; kind++) {
 		kmm_word said = kmm_zone_kind_count(z, (enum kmm_kind)kind);
 
-		expect(a, t.kinds[kind] == said, kmm_kind_name((enum kmm_kind)kind), z, t.kinds[kind], said);
+		expect(a, kinds[kind] == said, kmm_kind_name((enum kmm_kind)kind), z, kinds[kind], said);
 		if (kind == KMM_KIND_FREE || kind >= KMM_KIND_KERNEL)
-			owned += t.kinds[kind];
+			owned += kinds[kind];
 	}
 	expect(a, owned == z->managed, "free and allocated frames are not the managed ones", z, owned, z->managed);
+}
+
+static void audit_zone(struct audit *a, const struct kmm_zone *z)
+{
+	kmm_word ignored[KMM_NR_ORDERS] = { 0 }, listed = 0, pages = check_tracts(a, z, &listed);
+
+	check_lists(a, z, listed);
+	expect(a, kmm_zone_count_lazy(a->k, z, ignored) == z->lazy, "frames not made yet are miscounted", z, z->lazy, 0);
+	expect(a, pages + z->lazy == z->free, "free count is wrong", z, pages + z->lazy, z->free);
+	if (a->nr) /* what follows writes where caches point */
+		return;
+	mark_cached(a, z, true);
+	audit_kinds(a, z);
+	mark_cached(a, z, false);
 }
 
 unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out)
@@ -209,8 +287,7 @@ unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out)
 	return a.nr;
 }
 
-/* Blocks of RAM from pfn on that begin before end, all made. Returns where the last one ends: memory given
- * back joins with its neighbours, so a block may reach beyond a run of the boot map. */
+/* Blocks of RAM from pfn on that begin before end, all made, and are not free. Returns where the last one ends. */
 static kmm_word visit_run(struct kmm *k, kmm_word pfn, kmm_word end,
 		      void (*visit)(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr), void *arg)
 {
@@ -218,7 +295,8 @@ static kmm_word visit_run(struct kmm *k, kmm_word pfn, kmm_word end,
 		struct kmm_page *page = kmm_page_at(k->phys, pfn);
 		kmm_word nr = block_pages(page);
 
-		visit(arg, page, kmm_pfn(pfn), nr);
+		if (kmm_page_kind(page) != KMM_KIND_NONE)
+			visit(arg, page, kmm_pfn(pfn), nr);
 		pfn += nr;
 	}
 	return pfn;

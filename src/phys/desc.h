@@ -7,11 +7,11 @@
  * The fields a, b, obj and count change meaning with the kind (the tag):
  *
  *   kind      count            a            b            obj
- *   FREE      -                next pfn     prev pfn     -          (order in flags)
+ *   NONE      -                -            -            -          free, or inside a block
  *   SLAB      inuse|free<<16   next pfn     prev pfn     cache
  *   ANON      mapcount         index        spare        anon object
  *   FILE      mapcount         index        spare        backing
- *   VMALLOC   -                next pfn     prev pfn     area
+ *   VMALLOC   -                next pfn     prev pfn     tract
  *   PGTABLE   entries present  -            -            mm (or 0: the kernel's)
  *   others    mapcount (0)     -            -            -
  *
@@ -19,7 +19,8 @@
  * kmalloc made says so in a.
  *
  * Links hold pfn + 1 so that all-zero memory is a valid descriptor of kind NONE; 0 ends a list.
- * Locks: FREE fields and flags of free frames: the zone lock. Others: the owner's lock; refcount atomic.
+ * FREE is never written: what is free is known by the bitmaps of phys/tract.c (kmm_page_info() asks them).
+ * Locks: the owner's; nobody's for free frames; refcount atomic.
  */
 #ifndef KMM_PHYS_DESC_H
 #define KMM_PHYS_DESC_H
@@ -52,7 +53,6 @@ enum {
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
 	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
-	KMM_PG_CACHED = 1u << 20,   /* FREE, but in a CPU's cache instead of a free list */
 	KMM_PG_FIRMWARE = 1u << 21  /* RESERVED because the memory map says so: not RAM to us */
 };
 
@@ -74,7 +74,7 @@ void kmm_page_set_index(const struct kmm *k, struct kmm_page *p, uint64_t index)
 void *kmm_page_owner(const struct kmm *k, const struct kmm_page *p);
 void kmm_page_set_owner(const struct kmm *k, struct kmm_page *p, const void *owner);
 
-/* Next and previous in a list by descriptors (FREE, SLAB); NULL at the end. */
+/* Next and previous in a list by descriptors; NULL at the end. */
 struct kmm_page *kmm_page_next(struct kmm *k, const struct kmm_page *p);
 struct kmm_page *kmm_page_prev(struct kmm *k, const struct kmm_page *p);
 

@@ -3,9 +3,10 @@
  * Starting a machine's page frames, and what it says about itself.
  *
  * Order: description checked, layout for its limits, map repaired, layout for its RAM, caller's
- * reservations, then the two things that boot takes for itself: the descriptor array (one run of frames,
- * as high as it fits in memory that has a linear address) and, on large machines, the bits that say
- * which sections of it are alive. Nothing of RAM is written but those bits and the sections that zones share.
+ * reservations, then what boot takes for itself: the descriptor array (one run of frames,
+ * as high as it fits in memory that has a linear address); tracts and CPU caches of the zones; and, on large
+ * machines, the bits that say which sections of it are alive. Nothing of RAM is written but those bits and the
+ * sections that zones share.
  */
 #include "base/mem.h"
 #include "phys/geometry.h"
@@ -118,6 +119,38 @@ static enum kmm_status place_live_bits(struct kmm *k, const char **why)
 	return KMM_OK;
 }
 
+/* One run: bitmaps, which begin a cache line each, entries, caches. Written where sections come to life. */
+static enum kmm_status place_tracts(struct kmm *k, const char **why)
+{
+	struct kmm_phys *p = k->phys;
+	uint64_t tracts = 0, words = 0;
+	enum kmm_status status;
+	kmm_word pfn, *caches;
+	struct kmm_tract *tract;
+	kmm_bits *bits;
+
+	for (struct kmm_zone *z = p->zone; z < p->zone + KMM_NR_ZONES; z++) {
+		tracts += z->nr_tracts;
+		words += (uint64_t)kmm_pcp_words(z) * k->machine.nr_cpus;
+	}
+	p->metadata_bytes = tracts * (KMM_TRACT_PAGES / 8) + kmm_align_up(tracts * sizeof(*tract), STATE_ALIGN) + words * sizeof(*caches);
+	status = place(k, p->metadata_bytes, KMM_KIND_RESERVED, &pfn, why);
+	if (status != KMM_OK)
+		return status;
+	bits = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
+	tract = (struct kmm_tract *)(void *)(bits + tracts * KMM_TRACT_WORDS);
+	caches = (kmm_word *)(void *)((char *)tract + kmm_align_up(tracts * sizeof(*tract), STATE_ALIGN));
+	for (struct kmm_zone *z = p->zone; z < p->zone + KMM_NR_ZONES; z++) {
+		z->map = bits;
+		z->tract = tract;
+		bits += (size_t)z->nr_tracts * KMM_TRACT_WORDS;
+		tract += z->nr_tracts;
+		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++, caches += kmm_pcp_words(z))
+			kmm_pcp_place(z, cpu, caches);
+	}
+	return KMM_OK;
+}
+
 static enum kmm_status read_map(struct kmm *k, const char **why)
 {
 	enum kmm_status status = kmm_layout_derive(&k->machine, UINT64_MAX, &k->layout, why);
@@ -146,6 +179,10 @@ static enum kmm_status start(struct kmm *k, const char **why)
 		status = place_memmap(k, why);
 	if (status == KMM_OK)
 		status = place_live_bits(k, why);
+	if (status != KMM_OK)
+		return status;
+	kmm_zones_bound(k);
+	status = place_tracts(k, why);
 	if (status != KMM_OK)
 		return status;
 	kmm_zones_init(k);
@@ -252,7 +289,7 @@ static void give_back(struct kmm *k, kmm_word pfn)
 	z->boot_kinds[KMM_KIND_RESERVED]--;
 	z->managed++;
 	kmm_page_at(k->phys, pfn)->flags = z->bits;
-	kmm_buddy_free(k, z, pfn, 0);
+	kmm_tract_put(k, z, pfn, 0);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 }
 

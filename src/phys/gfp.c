@@ -57,6 +57,9 @@ void kmm_gfp_init(struct kmm *k)
 	struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
 
+	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
+		for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+			p->pcp_of[cpu][i] = &p->zone[i].pcp[cpu];
 	for (unsigned i = 0; i < 16; i++) {
 		p->class_of[i] = on_this_machine(p, wide, start_zone[i]);
 		for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)

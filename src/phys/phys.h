@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of the physical tier: zones with their free lists, the descriptor array, the caches of the
- * CPUs. For files of src/phys; others use phys/alloc.h and phys/desc.h.
+ * The state of the physical tier: zones with their tracts, the descriptor array, the caches of the CPUs.
+ * For files of src/phys; others use phys/alloc.h and phys/desc.h.
  *
- * Where a frame of RAM is, by its descriptor:
+ * Where a frame of RAM is:
  *
- *   not materialised --grow--> free list <--buddy--> CPU cache <--> allocated
+ *   not materialised --grow--> bit in its tract's bitmap <--> CPU cache <--> allocated
+ *
+ * Free or not is a matter of the bitmaps and caches alone: a descriptor has a kind while its frame is the head
+ * of an allocated block or was set aside at boot, else none, and nobody looks at it to free or to join.
  *
  * Zones partition the frame numbers 0 .. max_pfn: a frame's zone is a matter of its number alone. A
  * section that belongs to two zones is materialised at start, any other when its zone first runs out of
@@ -19,21 +22,55 @@
 #include "base/lock.h"
 #include "base/math.h"
 #include "phys/alloc.h"
+#include "phys/bits.h"
 #include "phys/bootmem.h"
 
 #define KMM_MAX_ORDER (KMM_NR_ORDERS - 1)
 #define KMM_SMALL_SECTIONS 512 /* 64 GiB: their bits fit struct kmm_phys */
 #define KMM_BAD_ZONE 0xff
 
-/* Part of flags that a free block of a zone and order has, and no other frame. */
-#define KMM_FREE_MASK (0xfffu | KMM_PG_CACHED)
 #define KMM_ZONE_MASK 0xf00u /* what a frame keeps all its life: zone and high */
 
+/* ---- tracts: what is free, see tract.c ---- */
+
+#define KMM_TRACT_ORDER 9u
+#define KMM_TRACT_PAGES (1u << KMM_TRACT_ORDER)
+#define KMM_TRACT_WORDS (KMM_TRACT_PAGES / KMM_BITS)
+#define KMM_TRACT_CLASSES 16u /* by fullness; 0: the fullest */
+#define KMM_TOP_MAX (KMM_MAX_ORDER > 9 ? KMM_MAX_ORDER : 9)
+#define KMM_TOP_NONE 15u
+#define KMM_TOP_BODY 16u
+#define KMM_NO_PFN ((kmm_word)-1)
+
+struct kmm_tract {
+	uint32_t next, prev;          /* z: index + 1 in the zone, 0 ends; of tracts in a list */
+	uint16_t free;                /* z: set bits */
+	uint8_t top;                  /* z: see tract.c */
+	uint8_t class : 4, cut : 4;   /* z: with top, the list it is in */
+};
+
+/* Tracts that are partly free and cut into blocks of one order. */
+struct kmm_shelf {
+	uint16_t classes;             /* z: bit per class with a non-empty list */
+	uint16_t tops[KMM_TRACT_CLASSES]; /* z: the same for the lists of a class, by top */
+	uint32_t heads[KMM_TRACT_CLASSES][KMM_TRACT_ORDER]; /* z: lists, index + 1 */
+};
+
+/* ---- caches of the CPUs, see pcp.c ---- */
+
+#define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
+#define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
+#define KMM_PCP_HUGE 8u           /* of order 9, at most */
+
+struct kmm_mag {
+	kmm_word *at;                 /* i: room for what the limit allows and one refill */
+	kmm_word nr;                  /* c: blocks; the last one is taken next */
+};
+
 struct kmm_pcp {
-	kmm_word first;               /* c: pfn + 1 of the cached frame taken next; linked by a */
-	kmm_word nr;                  /* c */
+	struct kmm_mag mag[KMM_PCP_LISTS];
+	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
 	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps) */
-	atomic_uint limit;            /* frames it may hold: pcp_high; 0 when another CPU ran out and wants them back */
 };
 
 struct kmm_zone {
@@ -41,19 +78,28 @@ struct kmm_zone {
 	enum kmm_zone_id id;          /* i */
 	bool exists;                  /* i: this sort of machine has the zone */
 	uint32_t bits;                /* i: zone and high, as in the flags of its frames */
-	uint16_t nonempty;            /* z: bit per order with free blocks */
+	kmm_word tract_first;          /* i: number of the first tract, pfn / 512 */
+	uint32_t nr_tracts;            /* i */
+	struct kmm_tract *tract;        /* i */
+	kmm_bits *map;                /* i: bitmap, from the first tract's first frame on */
+	struct kmm_shelf shelf[KMM_TRACT_ORDER]; /* z: by the order that they are cut into */
+	uint32_t nr_tops[KMM_TRACT_ORDER]; /* z: tracts in shelves, by top */
+	uint16_t tops;                /* z: bit per top that is there */
+	uint16_t whole_tops;          /* z: bit per order of wholly free tracts in a list */
+	uint32_t whole[KMM_TOP_MAX + 1]; /* z: those lists, from KMM_TRACT_ORDER on */
+	uint32_t nr_whole;            /* z: wholly free tracts */
 	kmm_word first, end;          /* i: bounds, pfns */
 	kmm_word start, spanned, present; /* i: first RAM frame, to the last one, RAM in between */
 	kmm_word managed;             /* z */
-	kmm_word free;                /* z: in free lists or not materialised; read without lock as a hint */
+	kmm_word free;                /* z: set bits, and frames not materialised; read without lock as a hint */
 	kmm_word lazy;                /* z: of those, not materialised */
 	kmm_word next_section;        /* z: all sections before it (HighMem: after it) are materialised or have nothing to give */
 	kmm_word min, low, high;      /* i */
 	kmm_word protection[KMM_NR_ZONES]; /* i */
 	kmm_word gate[KMM_NR_ZONES];  /* i: low + protection: more free than this needs no thought */
-	struct kmm_page_list free_list[KMM_NR_ORDERS]; /* z */
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
-	kmm_word pcp_batch, pcp_high; /* i */
+	kmm_word pcp_batch, pcp_high; /* i: frames */
+	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 3, and 9 */
 	struct kmm_pcp pcp[KMM_MAX_CPUS];
 };
 
@@ -89,8 +135,10 @@ struct kmm_phys {
 	unsigned stride;              /* i: bytes per descriptor */
 	kmm_word max_pfn;             /* i */
 	kmm_word memmap_pfn, memmap_pages; /* i */
+	uint64_t metadata_bytes;      /* i: tracts and caches */
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
 	struct kmm_fast fast[KMM_MAX_CPUS][16]; /* i */
+	struct kmm_pcp *pcp_of[KMM_MAX_CPUS][8]; /* i: by zone */
 	struct kmm_pcp no_pcp;        /* i: empty */
 	struct kmm_zone zone[KMM_NR_ZONES];
 	atomic_uint *live;            /* i: bit per section: its descriptors are valid; bits are only ever set */
@@ -127,13 +175,7 @@ static inline kmm_word kmm_pfn_of(const struct kmm_phys *p, const struct kmm_pag
 	return (kmm_word)(kmm_is_wide(p) ? bytes / sizeof(struct kmm_page_wide) : bytes / sizeof(struct kmm_page));
 }
 
-/* Freeing a block looks at the flags of its buddy, whoever owns that. Owners change kind and order in one store,
- * and never to those of a block in a free list. */
-static inline uint32_t kmm_flags_peek(const struct kmm_page *page)
-{
-	return __atomic_load_n(&page->flags, __ATOMIC_RELAXED);
-}
-
+/* Reports look at the flags of frames that they do not own. */
 static inline void kmm_flags_set(struct kmm_page *page, uint32_t flags)
 {
 	__atomic_store_n(&page->flags, flags, __ATOMIC_RELAXED);
@@ -214,13 +256,51 @@ void kmm_sections_init(struct kmm *k);
 /* Adds what sections not yet made would give to nr_free (by order); returns the pages. Lock z held. */
 kmm_word kmm_zone_count_lazy(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
 
-/* ---- free lists (buddy.c); lock z held ---- */
+/* ---- tracts (tract.c); lock z held ---- */
 
-void kmm_buddy_insert(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);
-struct kmm_page *kmm_buddy_take(struct kmm *k, struct kmm_zone *z, unsigned order);
-void kmm_buddy_free(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);
+static inline uint32_t kmm_tract_of(const struct kmm_zone *z, kmm_word pfn)
+{
+	return (uint32_t)(pfn / KMM_TRACT_PAGES - z->tract_first);
+}
+
+static inline kmm_word kmm_tract_pfn(const struct kmm_zone *z, uint32_t i)
+{
+	return (z->tract_first + i) * KMM_TRACT_PAGES;
+}
+
+static inline kmm_bits *kmm_tract_words(const struct kmm_zone *z, uint32_t i)
+{
+	return z->map + (size_t)i * KMM_TRACT_WORDS;
+}
+
+static inline bool kmm_tract_bit(const struct kmm_zone *z, kmm_word pfn)
+{
+	return z->map[(pfn - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] >> (pfn % KMM_BITS) & 1;
+}
+
 /* Is there a block of at least this order? Materialises sections to find out. */
-bool kmm_buddy_has(struct kmm *k, struct kmm_zone *z, unsigned order);
+bool kmm_tract_has(struct kmm *k, struct kmm_zone *z, unsigned order);
+/* Bit per order of a largest free block of something in a list. */
+unsigned kmm_tract_tops(const struct kmm_zone *z);
+/* First frame of a block, or KMM_NO_PFN. */
+kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order);
+/* Up to `want` blocks of a small order, in rising order by tract; of order 0, when more than one is wanted, up to
+ * KMM_BITS - 1 more, to take words whole. Returns how many. */
+unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned want, kmm_word *out);
+void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);
+/* Many blocks of one order. */
+void kmm_tract_put_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns);
+/* The tracts of [start, end), one section's part of the zone, come to life with nothing free. */
+void kmm_tracts_clear(struct kmm_zone *z, kmm_word start, kmm_word end);
+/* Sets the bits of [start, end) of tracts just cleared; settle then lists them. zone->free is the caller's. */
+void kmm_tracts_fill(struct kmm_zone *z, kmm_word start, kmm_word end);
+void kmm_tracts_settle(struct kmm_zone *z, kmm_word start, kmm_word end);
+/* Adds the free blocks by order of sections that are made; returns their frames. */
+kmm_word kmm_tracts_count(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
+/* Order, up to 8, of the largest free block that pfn is in, -1 when it is not free. */
+int kmm_tract_largest_at(const struct kmm_zone *z, kmm_word pfn);
+/* Order of the free block that begins with pfn, -1 when it does not begin one. */
+int kmm_tract_block_at(const struct kmm_zone *z, kmm_word pfn);
 
 /* ---- CPU caches (pcp.c); interrupts off ---- */
 
@@ -229,13 +309,34 @@ static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z)
 	return &z->pcp[kmm_cpu(k)];
 }
 
+static inline unsigned kmm_pcp_order(unsigned list) { return list < KMM_PCP_LISTS - 1 ? list : KMM_TRACT_ORDER; }
+
+/* KMM_PCP_LISTS: blocks of this order are not cached. */
+static inline unsigned kmm_pcp_list(unsigned order)
+{
+	if (order < KMM_PCP_LISTS - 1)
+		return order;
+	return order == KMM_TRACT_ORDER ? KMM_PCP_LISTS - 1 : KMM_PCP_LISTS;
+}
+
+/* Blocks that a list of a CPU's cache may hold. */
+unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list);
+/* Sizes for the zone's managed pages. */
 void kmm_pcp_init(struct kmm_zone *z);
-/* Moves up to nr frames from the free lists to the cache; lock z held. false: nothing was there. */
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, kmm_word nr);
-/* Gives nr cached frames back to the free lists; lock z not held. */
-void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, kmm_word nr);
-/* The cache holds more than its limit: gives a batch back, or all when that is wanted. Lock z not held. */
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp);
+/* Words that one CPU's cache of the zone needs; 0 in a zone without RAM. */
+size_t kmm_pcp_words(const struct kmm_zone *z);
+/* Gives a CPU's cache its memory. */
+void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at);
+/* Fills an empty list from the tracts; lock z held. false: nothing was there. */
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list, unsigned want);
+/* Gives all that the CPU has cached back; lock z not held. */
+void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp);
+/* The list holds more than its limit: gives half back, or all of all lists when that is wanted. Lock z not held. */
+void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list);
+/* Frames in it. */
+kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp);
+/* Does some CPU's cache hold a block that begins with pfn? Its order, or -1. */
+int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn);
 /* This CPU's caches of all zones now, those of others when they next free, or run out. No locks held. */
 void kmm_pcp_drain_here(struct kmm *k);
 /* Makes every CPU free straight to the lists, and say so, while NOFAIL requests wait. */
@@ -243,26 +344,11 @@ void kmm_pcp_drain_all(struct kmm *k);
 /* Wakes the NOFAIL requests that wait (alloc.c). */
 void kmm_tell_waiters(struct kmm *k);
 
-static inline struct kmm_page *kmm_pcp_pop(const struct kmm_phys *p, struct kmm_pcp *pcp)
-{
-	struct kmm_page *page = kmm_page_at(p, pcp->first - 1);
-
-	pcp->first = kmm_link_next(p, page);
-	pcp->nr--;
-	return page;
-}
-
-static inline void kmm_pcp_push(const struct kmm_phys *p, struct kmm_pcp *pcp, struct kmm_page *page)
-{
-	kmm_flags_set(page, KMM_KIND_FREE | KMM_PG_CACHED | (page->flags & KMM_ZONE_MASK));
-	kmm_set_next(p, page, pcp->first);
-	pcp->first = kmm_pfn_of(p, page) + 1;
-	pcp->nr++;
-}
-
 /* ---- zones (zone.c) ---- */
 
-/* Bounds, counts, watermarks and modifier tables from the boot map. */
+/* Bounds and sizes from the boot map. */
+void kmm_zones_bound(struct kmm *k);
+/* Counts, watermarks and modifier tables, when all that boot takes is taken. */
 void kmm_zones_init(struct kmm *k);
 struct kmm_zone *kmm_zone_of_pfn(struct kmm_phys *p, kmm_word pfn);
 const char *kmm_zone_name(enum kmm_zone_id zone);

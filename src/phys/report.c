@@ -39,7 +39,7 @@ static void print_pagesets(const struct kmm *k, const struct kmm_zone *z, struct
 			   "\n              count: %llu"
 			   "\n              high:  %llu"
 			   "\n              batch: %llu",
-			   cpu, (ull)z->pcp[cpu].nr, (ull)z->pcp_high, (ull)z->pcp_batch);
+			   cpu, (ull)kmm_pcp_pages(&z->pcp[cpu]), (ull)z->pcp_high, (ull)z->pcp_batch);
 }
 
 /* One column per zone that the machine has. */

@@ -4,8 +4,8 @@
  * almost nothing. Until then a section's frames are counted as free (zone->lazy) and what it holds is
  * known from the boot map, which never changes.
  *
- * Making a section writes each of its descriptors once: zone in all, kind in those that are not free,
- * and links in the heads of free blocks. The live bit is set last, so that who sees it sees the rest.
+ * Making a section writes each of its descriptors once, zone in all, kind in those that are not free, and
+ * fills the bitmaps of its tracts. The live bit is set last, so that who sees it sees the rest.
  * A section of one zone is made under that zone's lock; those of several at start, when nobody looks.
  */
 #include "phys/phys.h"
@@ -56,33 +56,26 @@ static unsigned block_before(kmm_word start, kmm_word end)
 	return order;
 }
 
-/* Highest block first: lists are last in, first out, and low frames shall go first. */
-static void add_blocks(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end)
-{
-	while (end > start) {
-		unsigned order = block_before(start, end);
-
-		end -= (kmm_word)1 << order;
-		kmm_buddy_insert(k, z, end, order);
-	}
-}
-
 /* Makes the descriptors of [start, end), which lie in z and in one section. */
 static void make(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end)
 {
-	while (end > start) {
-		struct kmm_run run;
-		kmm_word from;
+	kmm_word pfn = start;
 
-		kmm_boot_run(&k->phys->boot, end - 1, &run);
-		from = run.start > start ? run.start : start;
-		label(k, from, end, run_flags(z, &run));
+	kmm_tracts_clear(z, start, end);
+	while (pfn < end) {
+		struct kmm_run run;
+		kmm_word to;
+
+		kmm_boot_run(&k->phys->boot, pfn, &run);
+		to = run.end < end ? run.end : end;
+		label(k, pfn, to, run_flags(z, &run));
 		if (run.kind == KMM_KIND_FREE) {
-			add_blocks(k, z, from, end);
-			z->lazy -= end - from;
+			kmm_tracts_fill(z, pfn, to);
+			z->lazy -= to - pfn;
 		}
-		end = from;
+		pfn = to;
 	}
+	kmm_tracts_settle(z, start, end);
 }
 
 static void set_live(struct kmm_phys *p, kmm_word section)

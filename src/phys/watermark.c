@@ -168,5 +168,5 @@ bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enu
 
 	if (z->free <= mark + z->protection[start] + unusable)
 		return false;
-	return order == 0 || kmm_buddy_has(k, z, order);
+	return order == 0 || kmm_tract_has(k, z, order);
 }

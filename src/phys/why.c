@@ -17,14 +17,13 @@ static bool worth_a_line(uint64_t nr)
 
 static int largest_free(const struct kmm *k, const struct kmm_zone *z)
 {
-	kmm_word nr_free[KMM_NR_ORDERS];
-	int order = KMM_MAX_ORDER;
+	kmm_word nr_free[KMM_NR_ORDERS] = { 0 };
+	unsigned tops = kmm_tract_tops(z);
+	int made = tops ? (int)kmm_log2_u32(tops) : -1, order = KMM_MAX_ORDER;
 
-	for (unsigned i = 0; i < KMM_NR_ORDERS; i++)
-		nr_free[i] = z->free_list[i].nr;
 	if (z->lazy)
 		kmm_zone_count_lazy(k, z, nr_free);
-	while (order >= 0 && nr_free[order] == 0)
+	while (order >= 0 && nr_free[order] == 0 && made < order)
 		order--;
 	return order;
 }

@@ -145,10 +145,29 @@ static void set_watermarks(struct kmm *k, struct kmm_phys *p)
 	}
 }
 
-void kmm_zones_init(struct kmm *k)
+/* A tract that a zone's bounds cut counts in both. */
+static void size_tracts(struct kmm_zone *z)
+{
+	z->tract_first = z->first / KMM_TRACT_PAGES;
+	z->nr_tracts = 0;
+	if (z->end > z->first)
+		z->nr_tracts = (uint32_t)((z->end - 1) / KMM_TRACT_PAGES - z->tract_first) + 1;
+}
+
+void kmm_zones_bound(struct kmm *k)
 {
 	bound_zones(k, k->phys);
 	cut_movable(k, k->phys);
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+		size_tracts(&k->phys->zone[i]);
+		kmm_pcp_init(&k->phys->zone[i]);
+	}
+}
+
+void kmm_zones_init(struct kmm *k)
+{
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		count_zone(k->phys, &k->phys->zone[i]);
 	set_watermarks(k, k->phys);
 	kmm_gfp_init(k);
 }
@@ -160,7 +179,7 @@ kmm_word kmm_zone_cached(const struct kmm_zone *z)
 	kmm_word nr = 0;
 
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		nr += z->pcp[cpu].nr;
+		nr += kmm_pcp_pages(&z->pcp[cpu]);
 	return nr;
 }
 
@@ -189,8 +208,7 @@ bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_inf
 	};
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
 		out->protection[i] = z->protection[i];
-	for (unsigned i = 0; i < KMM_NR_ORDERS; i++)
-		out->nr_free[i] = z->free_list[i].nr;
+	kmm_tracts_count(k, z, out->nr_free);
 	kmm_zone_count_lazy(k, z, out->nr_free);
 	for (unsigned i = 0; i < KMM_NR_KINDS; i++)
 		out->kinds[i] = kmm_zone_kind_count(z, (enum kmm_kind)i);

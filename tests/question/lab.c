@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- text ---- */
@@ -171,22 +172,21 @@ kmm_word lab_exhaust(struct lab *lab, kmm_gfp gfp)
 
 kmm_word lab_fragment(struct lab *lab)
 {
-	struct kmm_page_info info;
 	struct kmm_page *page;
 	kmm_word pfn, given_back = 0, end = (kmm_word)(lab->layout.lowmem_end / PAGE);
+	bool *ours = calloc(end, sizeof(*ours)); /* the library's own pages look the same */
 
-	while (kmm_alloc_pages(lab->k, KMM_GFP_KERNEL | KMM_GFP_MEMALLOC | KMM_GFP_NOWARN, 0))
-		;
+	if (!ours)
+		return 0;
+	while ((page = kmm_alloc_pages(lab->k, KMM_GFP_KERNEL | KMM_GFP_MEMALLOC | KMM_GFP_NOWARN, 0)) != NULL)
+		ours[kmm_page_to_pfn(lab->k, page).v] = true;
 	for (pfn = 1; pfn < end; pfn += 2) {
-		page = kmm_pfn_to_page(lab->k, kmm_pfn(pfn));
-		if (!page)
+		if (!ours[pfn])
 			continue;
-		kmm_page_info(lab->k, page, &info);
-		if (info.kind != KMM_KIND_KERNEL || info.order != 0)
-			continue;
-		kmm_free_pages(lab->k, page, 0);
+		kmm_free_pages(lab->k, kmm_pfn_to_page(lab->k, kmm_pfn(pfn)), 0);
 		given_back++;
 	}
+	free(ours);
 	return given_back;
 }
 
