@@ -26,6 +26,7 @@ KMM_TIER_A += src/phys/pcp.c
 KMM_TIER_A += src/phys/zone.c
 KMM_TIER_A += src/phys/watermark.c
 KMM_TIER_A += src/phys/gfp.c
+KMM_TIER_A += src/phys/context.c
 KMM_TIER_A += src/phys/alloc.c
 KMM_TIER_A += src/phys/why.c
 KMM_TIER_A += src/phys/address.c

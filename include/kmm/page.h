@@ -21,7 +21,7 @@ typedef uint32_t kmm_gfp; /* allocation context: zone modifiers and behaviour */
 enum {
 	/* zone modifiers: which zones may serve. DMA, DMA32 and HIGHMEM exclude each other. */
 	KMM_GFP_DMA = 0x01, KMM_GFP_HIGHMEM = 0x02, KMM_GFP_DMA32 = 0x04, KMM_GFP_MOVABLE = 0x08,
-	/* behaviour */
+	/* behaviour; docs/contexts.md has the decision table, kmm_gfp_check() the combinations that are refused */
 	KMM_GFP_RECLAIM = 0x0010, /* may block: direct reclaim, waiting */
 	KMM_GFP_IO = 0x0020, KMM_GFP_FS = 0x0040, /* reclaim may start I/O; may enter a file system */
 	KMM_GFP_HIGH = 0x0080,     /* may use half of the reserve under min */
@@ -39,8 +39,18 @@ enum {
 	KMM_GFP_KERNEL = KMM_GFP_RECLAIM | KMM_GFP_IO | KMM_GFP_FS,
 	KMM_GFP_USER = KMM_GFP_KERNEL | KMM_GFP_HARDWALL,
 	KMM_GFP_HIGHUSER = KMM_GFP_USER | KMM_GFP_HIGHMEM,
-	KMM_GFP_HIGHUSER_MOVABLE = KMM_GFP_HIGHUSER | KMM_GFP_MOVABLE
+	KMM_GFP_HIGHUSER_MOVABLE = KMM_GFP_HIGHUSER | KMM_GFP_MOVABLE,
+
+	KMM_GFP_ALL = 0xffff       /* other bits are refused */
 };
+
+/* Is this a request that makes sense? errors: KMM_EINVAL; *why (may be NULL) is then the rule, constant text.
+ * Allocation calls refuse the same ones, whatever memory there is, and kmm_why_failed() quotes the rule:
+ *   DMA, DMA32 and HIGHMEM exclude each other          order below KMM_NR_ORDERS, bits within KMM_GFP_ALL
+ *   ZERO excludes HIGHMEM                               IO needs RECLAIM; FS needs IO
+ *   NOFAIL needs RECLAIM and order 0 or 1               NOFAIL excludes NORETRY and MEMALLOC
+ *   MOVABLE excludes RECLAIMABLE */
+KMM_MUST_CHECK enum kmm_status kmm_gfp_check(const struct kmm *k, kmm_gfp gfp, unsigned order, const char **why);
 
 /* What a frame is used for; exactly one at any time. */
 enum kmm_kind {

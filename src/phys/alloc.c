@@ -228,24 +228,13 @@ void kmm_tell_waiters(struct kmm *k)
 
 /* ---- requests ---- */
 
-static enum kmm_fail_reason illegal(const struct kmm *k, kmm_gfp gfp, unsigned order)
-{
-	if (order >= KMM_NR_ORDERS)
-		return KMM_FAIL_ORDER;
-	if (k->phys->class_of[gfp & 15] == KMM_BAD_ZONE)
-		return KMM_FAIL_MODIFIERS;
-	if ((gfp & KMM_GFP_ZERO) && (gfp & KMM_GFP_HIGHMEM))
-		return KMM_FAIL_ZERO_HIGH;
-	return KMM_FAIL_NONE;
-}
-
 static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
 	struct request rq = { .gfp = gfp, .order = order, .kind = kind };
-	enum kmm_fail_reason reason = illegal(k, gfp, order);
+	enum kmm_fail_reason reason = KMM_FAIL_REQUEST;
 	struct kmm_page *page = NULL;
 
-	if (reason == KMM_FAIL_NONE) {
+	if (!kmm_gfp_fault(k, gfp, order)) {
 		rq.start = (enum kmm_zone_id)k->phys->class_of[gfp & 15];
 		page = gfp & KMM_GFP_NOFAIL ? insist(k, &rq) : take_slowly(k, &rq);
 		reason = KMM_FAIL_MEMORY;
@@ -297,14 +286,14 @@ __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm
 	unsigned list = kmm_pcp_list(order);
 	struct kmm_page *page = NULL;
 
-	if (list < KMM_PCP_LISTS && !(gfp & KMM_GFP_ZERO) && k->straight)
+	if (list < KMM_PCP_LISTS && kmm_gfp_is_common(gfp) && k->straight)
 		page = take_cached(k, gfp, order, list, kind);
 	return page ? page : alloc_slow(k, gfp, order, kind, site);
 }
 
 ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
-	if (order == 0 && !(gfp & KMM_GFP_ZERO) && k->straight) {
+	if (order == 0 && kmm_gfp_is_common(gfp) && k->straight) {
 		struct kmm_page *page = take_cached(k, gfp, 0, 0, kind);
 
 		if (page)
@@ -471,7 +460,7 @@ size_t kmm_alloc_pages_bulk(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_pa
 	size_t got = 0;
 
 	while (got < nr) {
-		if (k->straight && !(gfp & KMM_GFP_ZERO))
+		if (k->straight && kmm_gfp_is_common(gfp))
 			got += take_run(k, gfp, nr - got, pages + got);
 		if (got == nr)
 			break;

@@ -233,11 +233,10 @@ KMM_TEST(alloc_never_gives_a_high_frame_unasked)
 	for (int i = 0; i < 20000; i++) {
 		kmm_gfp gfp = (kmm_gfp)(kmm_test_rand(&state) & 0xffff) & ~(kmm_gfp)KMM_GFP_NOFAIL;
 		unsigned order = (unsigned)(kmm_test_rand(&state) >> 40) % 4;
-		enum kmm_zone_id zone;
 		struct kmm_page *page;
 
 		page = kmm_alloc_pages(f.k, gfp | KMM_GFP_NOWARN, order);
-		if (kmm_gfp_zone(f.k, gfp, &zone) != KMM_OK || ((gfp & KMM_GFP_ZERO) && (gfp & KMM_GFP_HIGHMEM))) {
+		if (kmm_gfp_check(f.k, gfp, order, NULL) != KMM_OK) {
 			CHECK(page == NULL);
 			continue;
 		}

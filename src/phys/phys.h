@@ -112,7 +112,7 @@ struct kmm_fast {
 
 /* Why the last failure failed. */
 enum kmm_fail_reason {
-	KMM_FAIL_NONE, KMM_FAIL_MODIFIERS, KMM_FAIL_ORDER, KMM_FAIL_ZERO_HIGH, KMM_FAIL_INJECTED, KMM_FAIL_MEMORY
+	KMM_FAIL_NONE, KMM_FAIL_REQUEST, KMM_FAIL_INJECTED, KMM_FAIL_MEMORY
 };
 
 struct kmm_fail_zone {
@@ -370,6 +370,18 @@ static inline void kmm_zone_set_free(struct kmm_zone *z, kmm_word nr)
 /* ---- requests (gfp.c, why.c) ---- */
 
 void kmm_gfp_init(struct kmm *k);
+/* What contradicts itself in a request, as a sentence; NULL: nothing (context.c). */
+const char *kmm_gfp_fault(const struct kmm *k, kmm_gfp gfp, unsigned order);
+
+/* What the common case can serve without a look at the rules: no bit that a rule is about, but RECLAIM, IO and FS,
+ * of which each needs the one before it. */
+static inline bool kmm_gfp_is_common(kmm_gfp gfp)
+{
+	const kmm_gfp patience = KMM_GFP_RECLAIM | KMM_GFP_IO | KMM_GFP_FS;
+
+	return !(gfp & (KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | ~(kmm_gfp)KMM_GFP_ALL)) &&
+	       !(((gfp & patience) + KMM_GFP_RECLAIM) & gfp & patience);
+}
 void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, kmm_gfp gfp, unsigned order, const char *site);
 
 /* ---- watermarks (watermark.c) ---- */

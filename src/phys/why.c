@@ -146,15 +146,11 @@ static void tell_help(const struct kmm_failure *f, struct kmm_sink *out)
 		kmm_printf(out, " memory freed, or more of it.");
 }
 
-static const char *reason_text(enum kmm_fail_reason reason)
+static const char *reason_text(const struct kmm *k, const struct kmm_failure *f)
 {
-	switch (reason) {
-	case KMM_FAIL_MODIFIERS:
-		return "the zone modifiers DMA, DMA32 and HIGHMEM exclude each other.";
-	case KMM_FAIL_ORDER:
-		return "no block is that large.";
-	case KMM_FAIL_ZERO_HIGH:
-		return "high memory has no address to clear it by; kmm_alloc_cleared_page() gives a cleared page.";
+	switch (f->reason) {
+	case KMM_FAIL_REQUEST:
+		return kmm_gfp_fault(k, f->gfp, f->order);
 	case KMM_FAIL_INJECTED:
 		return "fault injection failed this attempt.";
 	case KMM_FAIL_MEMORY:
@@ -174,7 +170,7 @@ void kmm_why_failed(const struct kmm *k, struct kmm_sink *out)
 		kmm_printf(out, "order %u (%llu page%s) with %s for %s: ", f->order, 1ull << (f->order & 63),
 			   f->order ? "s in a row" : "", names, f->site);
 	}
-	kmm_printf(out, "%s", reason_text(f->reason));
+	kmm_printf(out, "%s", reason_text(k, f));
 	if (f->reason == KMM_FAIL_MEMORY) {
 		tell_zones(f, out);
 		tell_help(f, out);
