@@ -24,6 +24,7 @@ KMM_TIER_A += src/phys/section.c
 KMM_TIER_A += src/phys/tract.c
 KMM_TIER_A += src/phys/pcp.c
 KMM_TIER_A += src/phys/zone.c
+KMM_TIER_A += src/phys/node.c
 KMM_TIER_A += src/phys/watermark.c
 KMM_TIER_A += src/phys/gfp.c
 KMM_TIER_A += src/phys/context.c

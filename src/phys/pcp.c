@@ -162,16 +162,16 @@ void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, un
 
 static void want_back(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
 		for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
-			atomic_store_explicit(&k->phys->zone[i].pcp[cpu].limit[list], 0, memory_order_relaxed);
+			atomic_store_explicit(&k->phys->zones[i]->pcp[cpu].limit[list], 0, memory_order_relaxed);
 }
 
 static void drain_zones(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		if (kmm_pcp_pages(&k->phys->zone[i].pcp[cpu]))
-			kmm_pcp_drain(k, &k->phys->zone[i], &k->phys->zone[i].pcp[cpu]);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		if (kmm_pcp_pages(&k->phys->zones[i]->pcp[cpu]))
+			kmm_pcp_drain(k, k->phys->zones[i], &k->phys->zones[i]->pcp[cpu]);
 }
 
 void kmm_pcp_drain_here(struct kmm *k)
