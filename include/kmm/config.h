@@ -56,8 +56,8 @@
 #ifndef __cplusplus
 _Static_assert(KMM_NR_ORDERS >= 1 && KMM_NR_ORDERS <= 15, "KMM_NR_ORDERS: 1 to 15");
 _Static_assert(KMM_MAX_CPUS >= 1 && KMM_MAX_CPUS <= 64, "KMM_MAX_CPUS: 1 to 64");
-_Static_assert(KMM_MAX_NODES >= 1 && KMM_MAX_NODES <= 16 && (KMM_MAX_NODES & (KMM_MAX_NODES - 1)) == 0,
-	       "KMM_MAX_NODES: 1, 2, 4, 8 or 16");
+_Static_assert(KMM_MAX_NODES >= 1 && KMM_MAX_NODES <= 8 && (KMM_MAX_NODES & (KMM_MAX_NODES - 1)) == 0,
+	       "KMM_MAX_NODES: 1, 2, 4 or 8");
 _Static_assert(KMM_VMALLOC_LAZY_PAGES >= 1 && KMM_VMALLOC_LAZY_PAGES <= 1 << 20, "KMM_VMALLOC_LAZY_PAGES: 1 to 2^20");
 _Static_assert(KMM_MAX_RANGES >= 8, "KMM_MAX_RANGES: at least 8");
 #endif

@@ -30,6 +30,8 @@ unsigned kmm_node_distance(const struct kmm *k, unsigned from, unsigned to);
 unsigned kmm_node_fallback(const struct kmm *k, unsigned node, uint8_t order[KMM_MAX_NODES]);
 /* As kmm_zone_info(), of one node. false: no such node or zone. */
 bool kmm_node_zone_info(const struct kmm *k, unsigned node, enum kmm_zone_id zone, struct kmm_zone_info *out);
+/* The same by mobility, as kmm_zone_types(). */
+bool kmm_node_zone_types(const struct kmm *k, unsigned node, enum kmm_zone_id zone, struct kmm_zone_types *out);
 
 /* As kmm_alloc_pages(), from memory of `node` or what is nearest to it; with KMM_GFP_THISNODE of it only.
  * NULL also when there is no such node. */

@@ -54,9 +54,38 @@ static void set_fast(struct kmm *k, unsigned cpu, unsigned modifiers)
 	struct kmm_zone *z = class == KMM_BAD_ZONE ? NULL : kmm_best_zone(p, kmm_cpu_node(k, cpu), class);
 
 	if (z)
-		*fast = (struct kmm_fast){ &z->pcp[cpu], &z->free, z->gate[class] };
+		*fast = (struct kmm_fast){ &z->pcp[cpu][kmm_gfp_mobility(modifiers)], &z->free, 0 };
 	else
 		*fast = (struct kmm_fast){ &p->no_pcp, &p->zone[0].free, 0 };
+}
+
+/* Contiguous areas are not for all: the gate holds their size back, so that the common case need not count. */
+static kmm_word gate_of(const struct kmm *k, unsigned cpu, unsigned modifiers)
+{
+	unsigned class = k->phys->class_of[modifiers];
+	const struct kmm_zone *z = class == KMM_BAD_ZONE ? NULL : kmm_best_zone(k->phys, kmm_cpu_node(k, cpu), class);
+
+	return z ? z->gate[class] + (modifiers & KMM_GFP_MOVABLE ? 0 : z->cma) : 0;
+}
+
+void kmm_gfp_set_gates(struct kmm *k, unsigned cpu, bool open)
+{
+	struct kmm_phys *p = k->phys;
+
+	for (unsigned i = 0; i < 16; i++)
+		__atomic_store_n(&p->fast[cpu][i].gate, open ? gate_of(k, cpu, i) : (kmm_word)-1, __ATOMIC_RELAXED);
+}
+
+static void set_pcp_of(struct kmm_phys *p, unsigned cpu)
+{
+	for (unsigned i = 0; i < KMM_CACHE_NUMBERS; i++)
+		p->pcp_of[i][cpu] = &p->no_pcp;
+	for (unsigned i = 0; i < p->nr_zones * KMM_PCP_SORTS; i++) {
+		struct kmm_zone *z = p->zones[i / KMM_PCP_SORTS];
+		unsigned sort = i % KMM_PCP_SORTS;
+
+		p->pcp_of[kmm_cache_number(z->node, z->id, sort)][cpu] = &z->pcp[cpu][sort];
+	}
 }
 
 void kmm_gfp_init(struct kmm *k)
@@ -64,13 +93,13 @@ void kmm_gfp_init(struct kmm *k)
 	struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
 
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		for (unsigned i = 0; i < p->nr_zones; i++)
-			p->pcp_of[kmm_zone_number(p->zones[i]->node, p->zones[i]->id)][cpu] = &p->zones[i]->pcp[cpu];
-	for (unsigned i = 0; i < 16; i++) {
+	for (unsigned i = 0; i < 16; i++)
 		p->class_of[i] = on_this_machine(p, wide, start_zone[i]);
-		for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
+	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++) {
+		set_pcp_of(p, cpu);
+		for (unsigned i = 0; i < 16; i++)
 			set_fast(k, cpu, i);
+		kmm_gfp_set_gates(k, cpu, true);
 	}
 }
 

@@ -31,7 +31,7 @@ static void make_zone(const struct kmm *k, struct kmm_zone *z, unsigned node, un
 	z->id = (enum kmm_zone_id)id;
 	z->node = (uint8_t)node;
 	z->exists = id != (wide ? KMM_ZONE_HIGHMEM : KMM_ZONE_DMA32);
-	z->bits = kmm_zone_number(node, z->id) << 8 | (id == KMM_ZONE_HIGHMEM ? KMM_PG_HIGH : 0u);
+	z->bits = kmm_cache_number(node, z->id, 0) << 8 | (id == KMM_ZONE_HIGHMEM ? KMM_PG_HIGH : 0u);
 }
 
 void kmm_nodes_make(struct kmm *k, void *others)
@@ -148,7 +148,7 @@ const char *kmm_numa_name(enum kmm_numa item)
 
 void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone *z, unsigned cpu)
 {
-	kmm_word *numa = z->pcp[cpu].numa;
+	kmm_word *numa = z->pcp[cpu][0].numa; /* that of one sort counts for all */
 
 	numa[z->node == kmm_cpu_node(k, cpu) ? KMM_NUMA_LOCAL : KMM_NUMA_OTHER]++;
 	if (best->node == z->node) {
@@ -156,7 +156,16 @@ void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone 
 		return;
 	}
 	numa[KMM_NUMA_MISS]++;
-	k->phys->node[best->node].zone[best->id].pcp[cpu].numa[KMM_NUMA_FOREIGN]++;
+	k->phys->node[best->node].zone[best->id].pcp[cpu][0].numa[KMM_NUMA_FOREIGN]++;
+}
+
+static kmm_word taken_on(const struct kmm_zone *z, unsigned cpu)
+{
+	kmm_word nr = 0;
+
+	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
+		nr += z->pcp[cpu][sort].taken;
+	return nr;
 }
 
 kmm_word kmm_zone_numa(const struct kmm *k, const struct kmm_zone *z, enum kmm_numa item)
@@ -166,9 +175,9 @@ kmm_word kmm_zone_numa(const struct kmm *k, const struct kmm_zone *z, enum kmm_n
 	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
 		bool local = kmm_cpu_node(k, cpu) == z->node;
 
-		nr += z->pcp[cpu].numa[item];
+		nr += z->pcp[cpu][0].numa[item];
 		if (item == KMM_NUMA_HIT || item == (local ? KMM_NUMA_LOCAL : KMM_NUMA_OTHER))
-			nr += z->pcp[cpu].taken;
+			nr += taken_on(z, cpu);
 	}
 	return nr;
 }
@@ -189,7 +198,7 @@ kmm_word kmm_phys_allocations(const struct kmm *k)
 
 	for (unsigned i = 0; i < k->phys->nr_zones; i++)
 		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
-			nr += k->phys->zones[i]->pcp[cpu].taken;
+			nr += taken_on(k->phys->zones[i], cpu);
 	return nr;
 }
 
