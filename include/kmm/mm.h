@@ -8,6 +8,7 @@
 #define KMM_MM_H
 
 #include "kmm/backing.h"
+#include "kmm/node.h"
 #include "kmm/pagetable.h"
 
 #ifdef __cplusplus
@@ -47,6 +48,9 @@ void kmm_mm_put(struct kmm_mm *mm);
 struct kmm *kmm_mm_machine(const struct kmm_mm *mm);
 struct kmm_paddr kmm_mm_root(const struct kmm_mm *mm);
 struct kmm_mm_limits *kmm_mm_limits(struct kmm_mm *mm);
+/* Which nodes the space's private pages come from, from now on (kmm/node.h); inherited by fork. errors: as
+ * kmm_mempolicy_make(). */
+KMM_MUST_CHECK enum kmm_status kmm_mm_set_policy(struct kmm_mm *mm, enum kmm_policy mode, uint32_t nodes);
 
 /* mmap(2). addr: hint, or the place with FIXED. backing: NULL for anonymous; otherwise a reference is taken.
  * pgoff in pages. errors as Linux 6.1 by kmm_status_errno(): KMM_EINVAL (length 0, unaligned FIXED, bad

@@ -37,6 +37,39 @@ bool kmm_node_zone_types(const struct kmm *k, unsigned node, enum kmm_zone_id zo
  * NULL also when there is no such node. */
 struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order);
 
+/* ---- policies ---- */
+
+/* Where pages shall come from; numbers are Linux's (MPOL_):
+ *   DEFAULT         the CPU's node first               LOCAL       the same, by name
+ *   PREFERRED       the lowest of the nodes first, then what is nearest to it
+ *   PREFERRED_MANY  any of the nodes, the one nearest to the CPU first; others before anything is reclaimed
+ *   BIND            only the nodes, nearest first. Requests that start below the highest zone are not bound: the
+ *                   low zones may all be on one node
+ *   INTERLEAVE      the nodes in turn */
+enum kmm_policy {
+	KMM_POLICY_DEFAULT, KMM_POLICY_PREFERRED, KMM_POLICY_BIND, KMM_POLICY_INTERLEAVE, KMM_POLICY_LOCAL,
+	KMM_POLICY_PREFERRED_MANY, KMM_NR_POLICIES
+};
+const char *kmm_policy_name(enum kmm_policy mode);
+
+struct kmm_mempolicy {
+	enum kmm_policy mode;
+	uint32_t nodes; /* a bit each */
+	uint32_t last;  /* INTERLEAVE: the node that was taken last; two CPUs at once may take the same one twice */
+};
+
+/* Makes a policy by the rules of set_mempolicy(2): nodes without memory are left out. errors: KMM_EINVAL unknown mode,
+ * nodes that the machine does not have, nodes with DEFAULT or LOCAL, none that has memory with the others (PREFERRED
+ * without nodes is LOCAL); *out is as before then. context: any. */
+KMM_MUST_CHECK enum kmm_status kmm_mempolicy_make(const struct kmm *k, enum kmm_policy mode, uint32_t nodes,
+						  struct kmm_mempolicy *out);
+/* As kmm_alloc_pages(), by a policy; THISNODE overrides it. */
+struct kmm_page *kmm_alloc_pages_policy(struct kmm *k, struct kmm_mempolicy *policy, kmm_gfp gfp, unsigned order);
+/* INTERLEAVE by place instead of by turn: the node for number `index` of a row of pages. Others: KMM_NODE_ANY. */
+unsigned kmm_mempolicy_node(const struct kmm_mempolicy *policy, uint64_t index);
+
+/* ---- counts ---- */
+
 /* Where allocations went, in blocks, as Linux counts them for the node that served:
  *   HIT         it was the node that was asked first     MISS      another was, but could not
  *   FOREIGN     it was asked first, another served       INTERLEAVE  a HIT that an interleaving policy aimed here

@@ -107,12 +107,16 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 
 struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 {
+	struct kmm_mempolicy *policy = &f->vma->mm->policy;
 	struct kmm *k = f->vma->mm->k;
 	struct kmm_page *page;
 
 	if (kmm_anon_prepare(f->vma) != KMM_OK)
 		return NULL;
-	page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	if (policy->mode == KMM_POLICY_DEFAULT)
+		page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	else
+		page = kmm_phys_alloc_policy(k, policy, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
 	if (!page)
 		return NULL;
 	kmm_page_set_owner(k, page, f->vma->anon);

@@ -36,13 +36,7 @@ struct request {
 	enum kmm_mobility mobility;
 };
 
-/* What a caller says about nodes: the one to ask first, or KMM_NODE_ANY, and which may serve. */
-struct where {
-	unsigned node;
-	uint32_t nodes;
-};
-
-static const struct where anywhere = { KMM_NODE_ANY, ~(uint32_t)0 };
+static const struct kmm_where anywhere = { KMM_NODE_ANY, KMM_ALL_NODES, false };
 
 /* ---- taking ---- */
 
@@ -231,7 +225,7 @@ void kmm_tell_waiters(struct kmm *k)
 /* ---- requests ---- */
 
 /* The CPU may change while we ask: then the node is one that was near a moment ago. */
-static void set_nodes(struct kmm *k, struct request *rq, const struct where *where)
+static void set_nodes(struct kmm *k, struct request *rq, const struct kmm_where *where)
 {
 	unsigned node = where->node == KMM_NODE_ANY ? kmm_cpu_node(k, kmm_cpu(k)) : where->node;
 
@@ -239,7 +233,7 @@ static void set_nodes(struct kmm *k, struct request *rq, const struct where *whe
 	rq->nodes = rq->gfp & KMM_GFP_THISNODE ? where->nodes & 1u << node : where->nodes;
 }
 
-static struct kmm_page *alloc_by_passes(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+static struct kmm_page *alloc_by_passes(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
 					enum kmm_kind kind, const char *site)
 {
 	struct request rq = { .gfp = gfp, .order = order, .kind = kind, .mobility = kmm_gfp_mobility(gfp) };
@@ -252,7 +246,7 @@ static struct kmm_page *alloc_by_passes(struct kmm *k, const struct where *where
 		page = gfp & KMM_GFP_NOFAIL ? insist(k, &rq) : take_slowly(k, &rq);
 		reason = KMM_FAIL_MEMORY;
 	}
-	if (!page)
+	if (!page && !where->quiet)
 		kmm_fail_note(k, reason, &(struct kmm_attempt){ gfp, order, rq.nodes, site });
 	return page;
 }
@@ -275,13 +269,14 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 	return page;
 }
 
-static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+static struct kmm_page *alloc_where(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
 				    enum kmm_kind kind, const char *site)
 {
 	struct kmm_page *page = NULL;
 
 	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
-		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
+		if (!where->quiet)
+			kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
 		return NULL;
 	}
 	page = alloc_by_passes(k, where, gfp, order, kind, site);
@@ -331,21 +326,21 @@ struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 	return alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
 }
 
-struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nodes, kmm_gfp gfp, unsigned order,
-				      enum kmm_kind kind, const char *site)
+struct kmm_page *kmm_phys_alloc_at(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
+				   enum kmm_kind kind, const char *site)
 {
-	struct where where = { node, nodes };
-
-	return alloc_where(k, &where, gfp, order, kind, site);
+	return alloc_where(k, where, gfp, order, kind, site);
 }
 
 struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)
 {
+	struct kmm_where where = { node, KMM_ALL_NODES, false };
+
 	if (node == KMM_NODE_ANY || (node == 0 && k->phys->nr_nodes == 1))
 		return kmm_alloc_pages(k, gfp, order);
 	if (node >= k->phys->nr_nodes)
 		return NULL;
-	return kmm_phys_alloc_nodes(k, node, ~(uint32_t)0, gfp, order, KMM_KIND_KERNEL, "alloc_pages_node");
+	return kmm_phys_alloc_at(k, &where, gfp, order, KMM_KIND_KERNEL, "alloc_pages_node");
 }
 
 void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)

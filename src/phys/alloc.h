@@ -5,13 +5,25 @@
 #ifndef KMM_PHYS_ALLOC_H
 #define KMM_PHYS_ALLOC_H
 
+#include "kmm/node.h"
 #include "phys/desc.h"
 
 /* kmm_alloc_pages() for a frame of a known kind; `site` names the caller for fault injection. */
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site);
-/* The same from memory of the nodes whose bits are set, asking first at `node` (KMM_NODE_ANY: the CPU's). */
-struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nodes, kmm_gfp gfp, unsigned order,
-				      enum kmm_kind kind, const char *site);
+
+/* What a caller says about nodes. */
+struct kmm_where {
+	unsigned node;      /* to ask first; KMM_NODE_ANY: the CPU's */
+	uint32_t nodes;     /* that may serve, a bit each */
+	bool quiet;         /* there is another way: a failure is none */
+};
+#define KMM_ALL_NODES ((uint32_t)-1)
+struct kmm_page *kmm_phys_alloc_at(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
+				   enum kmm_kind kind, const char *site);
+/* By a policy that says something (policy.c). */
+struct kmm_page *kmm_phys_alloc_policy(struct kmm *k, struct kmm_mempolicy *policy, kmm_gfp gfp, unsigned order,
+				       enum kmm_kind kind, const char *site);
+
 /* Frees a block whatever its kind; refcount must be 1 (or 0 after the caller dropped it). */
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order);
 

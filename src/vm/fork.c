@@ -179,6 +179,7 @@ static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
 	child->legacy_base = parent->legacy_base;
 	child->start_brk = parent->start_brk;
 	child->brk = parent->brk;
+	child->policy = parent->policy;
 	child->start_stack = parent->start_stack;
 	child->start_code = parent->start_code;
 	child->end_code = parent->end_code;

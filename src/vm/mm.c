@@ -135,6 +135,16 @@ struct kmm *kmm_mm_machine(const struct kmm_mm *mm) { return mm->k; }
 struct kmm_paddr kmm_mm_root(const struct kmm_mm *mm) { return mm->space.root; }
 struct kmm_mm_limits *kmm_mm_limits(struct kmm_mm *mm) { return &mm->limits; }
 
+enum kmm_status kmm_mm_set_policy(struct kmm_mm *mm, enum kmm_policy mode, uint32_t nodes)
+{
+	enum kmm_status status;
+
+	kmm_mm_lock(mm);
+	status = kmm_mempolicy_make(mm->k, mode, nodes, &mm->policy);
+	kmm_mm_unlock(mm);
+	return status;
+}
+
 /* ---- looking ---- */
 
 static bool is_heap(const struct kmm_vma *vma)

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/math.h"
+#include "kmm/node.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "pt/pt.h"
@@ -77,6 +78,7 @@ struct kmm_mm {
 	uint32_t map_count;      /* m */
 
 	struct kmm_mm_limits limits;
+	struct kmm_mempolicy policy; /* of private pages; read without a lock, which may see half a change once */
 	kmm_word mmap_base;      /* m: 0 until the first placement, as exec fixes it */
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
 	kmm_word start_brk, brk, start_stack, start_code, end_code; /* m */
