@@ -28,6 +28,7 @@ KMM_TIER_A += src/phys/isolate.c
 KMM_TIER_A += src/phys/pcp.c
 KMM_TIER_A += src/phys/zone.c
 KMM_TIER_A += src/phys/node.c
+KMM_TIER_A += src/phys/node_movable.c
 KMM_TIER_A += src/phys/policy.c
 KMM_TIER_A += src/phys/watermark.c
 KMM_TIER_A += src/phys/gfp.c

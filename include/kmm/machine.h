@@ -28,6 +28,7 @@ struct kmm_memrange {
 struct kmm_node_range {
 	uint64_t start, size; /* bytes, page aligned */
 	uint8_t node;         /* below KMM_MAX_NODES */
+	bool hotplug;         /* as ACPI's SRAT has it: memory may come and go here while the machine runs */
 };
 
 /* Windows at the top of a 32-bit kernel's address space, in the order in which they come down from
@@ -76,7 +77,15 @@ struct kmm_machine {
 	bool huge_page_reserve;            /* raise min_free_kbytes as a kernel with THP does */
 	uint32_t watermark_scale_factor;   /* in 1/10000 of the zone (default 10) */
 	uint32_t lowmem_reserve_ratio[KMM_NR_ZONES]; /* defaults 256 256 32 0 0 */
-	uint32_t movable_percent;          /* share of the top zone given to ZONE_MOVABLE (default 0) */
+
+	/* ZONE_MOVABLE (Linux's boot options of these names; node_movable.c). Bytes or percent of all RAM, 0: not said.
+	 * kernelcore: so much, spread over the nodes, is for everything; the rest is Movable. movablecore: so much is
+	 * Movable. With both, the larger share for everything counts. movable_node: RAM in hotplug ranges is Movable,
+	 * whatever else is said. */
+	uint64_t kernelcore_bytes, movablecore_bytes;
+	uint8_t kernelcore_percent, movablecore_percent;
+	bool movable_node;
+	uint32_t movable_percent;          /* else: share of each node's top zone that is Movable (default 0) */
 
 	/* The kernel image, for explain: its window on 64-bit machines; 32-bit ones see it in the
 	 * direct map. 0: none. */

@@ -267,17 +267,41 @@ static void join_pieces(struct kmm_bootmem *b)
 	b->node[0].start = 0;
 }
 
-enum kmm_status kmm_boot_nodes(struct kmm_bootmem *b, const struct kmm_machine *m, const char **why)
+/* Sorted by start, whole sections. Ranges of one node may overlap: the later one keeps what the earlier did not have. */
+static bool add_hot(struct kmm_bootmem *b, const struct kmm_node_range *r, uint64_t limit)
 {
-	b->nr_node = 0;
+	uint64_t section = (uint64_t)1 << KMM_SECTION_SHIFT;
+	uint64_t start = kmm_align_up(r->start, section), end = kmm_align_down(kmm_min_u64(r->start + r->size, limit), section);
+	struct kmm_boot_hot hot = { (kmm_word)(start >> KMM_PAGE_SHIFT), (kmm_word)(end >> KMM_PAGE_SHIFT), r->node };
+	unsigned at = 0;
+
+	for (; at < b->nr_hot && b->hot[at].start <= hot.start; at++)
+		hot.start = hot.start > b->hot[at].end ? hot.start : b->hot[at].end;
+	if (at < b->nr_hot && hot.end > b->hot[at].start)
+		hot.end = b->hot[at].start;
+	if (start >= end || hot.start >= hot.end)
+		return true;
+	if (b->nr_hot == KMM_MAX_BOOT_NODES)
+		return false;
+	for (unsigned i = b->nr_hot++; i > at; i--)
+		b->hot[i] = b->hot[i - 1];
+	b->hot[at] = hot;
+	return true;
+}
+
+enum kmm_status kmm_boot_nodes(struct kmm_bootmem *b, const struct kmm_machine *m, uint64_t phys_limit, const char **why)
+{
+	b->nr_node = b->nr_hot = 0;
 	for (unsigned i = 0; i < m->nr_node_map; i++) {
+		const struct kmm_node_range *r = &m->node_map[i];
 		const char *fault = node_range_fault(m, i);
 
 		if (fault)
 			return refuse(why, KMM_EINVAL, fault);
-		if (m->node_map[i].start >> KMM_PAGE_SHIFT > NO_LIMIT)
+		if (r->start >= phys_limit)
 			continue;
-		if (!add_piece(b, (kmm_word)(m->node_map[i].start >> KMM_PAGE_SHIFT), m->node_map[i].node))
+		if (!add_piece(b, (kmm_word)(r->start >> KMM_PAGE_SHIFT), r->node) ||
+		    (r->hotplug && !add_hot(b, r, phys_limit)))
 			return refuse(why, KMM_EOVERFLOW, "too many ranges of nodes");
 	}
 	if (b->nr_node == 0)

@@ -21,6 +21,12 @@ struct kmm_boot_node {
 	uint8_t node;
 };
 
+/* Frames where memory may be added or removed. */
+struct kmm_boot_hot {
+	kmm_word start, end; /* whole sections */
+	uint8_t node;
+};
+
 #define KMM_MAX_BOOT_NODES (4u * KMM_MAX_NODES)
 
 struct kmm_bootmem {
@@ -30,6 +36,8 @@ struct kmm_bootmem {
 	unsigned nr_reserve;
 	struct kmm_boot_node node[KMM_MAX_BOOT_NODES]; /* sorted; neighbours differ */
 	unsigned nr_node;                        /* at least 1 */
+	struct kmm_boot_hot hot[KMM_MAX_BOOT_NODES]; /* sorted, disjoint */
+	unsigned nr_hot;
 	kmm_word ram_pages, unreachable_pages;
 	kmm_word first_ram, max_pfn;             /* first RAM frame; one past the last */
 };
@@ -45,9 +53,10 @@ struct kmm_run {
 /* Repairs machine->map (rules: bootmem.c). errors: KMM_ERANGE, KMM_EOVERFLOW. */
 KMM_MUST_CHECK enum kmm_status kmm_boot_init(struct kmm_bootmem *b, const struct kmm_machine *machine,
 					     uint64_t phys_limit, const char **why);
-/* Reads machine->node_map. errors: KMM_EINVAL ranges that are unaligned, empty, of no possible node or overlap;
+/* Reads machine->node_map; what lies above phys_limit (bytes) is left out. errors: KMM_EINVAL ranges that are unaligned, empty, of no possible node or overlap;
  * KMM_EOVERFLOW too many. */
-KMM_MUST_CHECK enum kmm_status kmm_boot_nodes(struct kmm_bootmem *b, const struct kmm_machine *machine, const char **why);
+KMM_MUST_CHECK enum kmm_status kmm_boot_nodes(struct kmm_bootmem *b, const struct kmm_machine *machine, uint64_t phys_limit,
+					      const char **why);
 /* From the first frame to the end of the last one that is the node's; empty when it has none. */
 void kmm_boot_node_span(const struct kmm_bootmem *b, unsigned node, kmm_word *first, kmm_word *end);
 /* The node of a frame, whether it is RAM or not; *end (may be NULL): the first frame after it that is another's. */

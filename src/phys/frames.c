@@ -181,7 +181,7 @@ static enum kmm_status read_map(struct kmm *k, const char **why)
 	if (status == KMM_OK)
 		status = kmm_boot_init(b, &k->machine, k->layout.phys_limit, why);
 	if (status == KMM_OK)
-		status = kmm_boot_nodes(b, &k->machine, why);
+		status = kmm_boot_nodes(b, &k->machine, k->layout.phys_limit, why);
 	if (status == KMM_OK)
 		status = kmm_layout_derive(&k->machine, (uint64_t)b->max_pfn << KMM_PAGE_SHIFT, &k->layout, why);
 	if (status == KMM_OK)

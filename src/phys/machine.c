@@ -141,6 +141,10 @@ enum kmm_status kmm_machine_defaults(struct kmm_machine *m, const char **why)
 		return refuse(why, "more CPUs than KMM_MAX_CPUS");
 	if (m->movable_percent > 100)
 		return refuse(why, "the movable share is more than 100 percent");
+	if (m->kernelcore_percent > 100 || m->movablecore_percent > 100)
+		return refuse(why, "kernelcore or movablecore is more than 100 percent");
+	if (m->movable_node && !g->wide)
+		return refuse(why, "movable_node is for 64-bit machines: others need their low memory for the kernel");
 	if ((m->nr_map && !m->map) || (m->nr_reserve && !m->reserve))
 		return refuse(why, "a list of ranges has entries but no address");
 	if (check_nodes(m, why))

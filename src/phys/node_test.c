@@ -14,7 +14,7 @@ static enum kmm_status even_nodes(struct fixture *f, enum kmm_format_id format, 
 	uint64_t piece = (ram > 3 * GIB ? ram + GIB : ram) / nr & ~(uint64_t)4095;
 
 	for (unsigned i = 0; i < nr; i++) {
-		ranges[i] = (struct kmm_node_range){ i * piece, piece, (uint8_t)i };
+		ranges[i] = (struct kmm_node_range){ i * piece, piece, (uint8_t)i, false };
 		f->machine.cpu_node[i] = (uint8_t)i;
 	}
 	f->machine.node_map = ranges;
@@ -224,10 +224,10 @@ static void check_refused(const struct kmm_node_range *ranges, unsigned nr, cons
 
 KMM_TEST(node_descriptions_that_make_no_sense_are_refused)
 {
-	static const struct kmm_node_range overlap[] = { { 0, 128 * MIB, 0 }, { 64 * MIB, 128 * MIB, 1 } };
-	static const struct kmm_node_range unaligned[] = { { 100, 128 * MIB, 0 } };
-	static const struct kmm_node_range empty[] = { { 0, 0, 0 } };
-	static const struct kmm_node_range beyond[] = { { 0, 128 * MIB, KMM_MAX_NODES } };
+	static const struct kmm_node_range overlap[] = { { 0, 128 * MIB, 0, false }, { 64 * MIB, 128 * MIB, 1, false } };
+	static const struct kmm_node_range unaligned[] = { { 100, 128 * MIB, 0, false } };
+	static const struct kmm_node_range empty[] = { { 0, 0, 0, false } };
+	static const struct kmm_node_range beyond[] = { { 0, 128 * MIB, KMM_MAX_NODES, false } };
 	struct kmm_machine m = { .format = KMM_X86_64, .nr_nodes = 2 };
 	struct kmm_node_range many[64];
 	const char *why;
@@ -237,7 +237,7 @@ KMM_TEST(node_descriptions_that_make_no_sense_are_refused)
 	CALL(check_refused(empty, 1, "empty"));
 	CALL(check_refused(beyond, 1, "KMM_MAX_NODES"));
 	for (unsigned i = 0; i < 64; i++)
-		many[i] = (struct kmm_node_range){ i * MIB, MIB, i & 1 };
+		many[i] = (struct kmm_node_range){ i * MIB, MIB, i & 1, false };
 	CALL(check_refused(many, 64, "too many"));
 	m.distance[0][1] = 10;
 	CHECK_EQ(kmm_machine_defaults(&m, &why), KMM_EINVAL);
@@ -317,7 +317,7 @@ KMM_TEST(node_random_use_of_interleaved_memory)
 		struct fixture f = { 0 };
 
 		for (unsigned j = 0; j < 12; j++)
-			ranges[j] = (struct kmm_node_range){ j * 117 * MIB + j * 4096, 117 * MIB + 4096, j & 1 };
+			ranges[j] = (struct kmm_node_range){ j * 117 * MIB + j * 4096, 117 * MIB + 4096, j & 1, false };
 		f.machine.node_map = ranges;
 		f.machine.nr_node_map = 12;
 		f.machine.nr_cpus = 2;
@@ -337,7 +337,7 @@ KMM_TEST(node_interleaved_by_whole_sections)
 	struct fixture f = { 0 };
 
 	for (unsigned j = 0; j < 8; j++)
-		ranges[j] = (struct kmm_node_range){ j * 256 * MIB, 256 * MIB, j & 1 };
+		ranges[j] = (struct kmm_node_range){ j * 256 * MIB, 256 * MIB, j & 1, false };
 	f.machine.node_map = ranges;
 	f.machine.nr_node_map = 8;
 	f.machine.nr_cpus = 2;

@@ -438,6 +438,10 @@ static inline struct kmm_zone *kmm_zone_of(const struct kmm_phys *p, const struc
 	return &p->node[KMM_MAX_NODES > 1 ? kmm_page_node(page) : 0].zone[kmm_page_zone(page)];
 }
 const char *kmm_zone_name(enum kmm_zone_id zone);
+/* Of a node's zones, the highest with RAM; the lowest when none has. Movable does not count. */
+struct kmm_zone *kmm_top_zone(struct kmm_zone *zone);
+/* Where each node's Movable zone begins, KMM_NO_PFN: nowhere (node_movable.c). The other zones are bounded already. */
+void kmm_movable_starts(const struct kmm *k, kmm_word start[KMM_MAX_NODES]);
 /* Frames of one kind, over boot and all CPUs. */
 kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind);
 /* Frames in CPU caches. */

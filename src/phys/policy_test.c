@@ -9,7 +9,7 @@
 static enum kmm_status four_nodes(struct fixture *f, enum kmm_format_id format, unsigned cpu_node)
 {
 	static const struct kmm_node_range ranges[] = {
-		{ 0, 2 * GIB, 0 }, { 2 * GIB, 2 * GIB, 1 }, { 4 * GIB, GIB, 2 }, { 5 * GIB, GIB, 3 },
+		{ 0, 2 * GIB, 0, false }, { 2 * GIB, 2 * GIB, 1, false }, { 4 * GIB, GIB, 2, false }, { 5 * GIB, GIB, 3, false },
 	};
 
 	f->machine.node_map = ranges;

@@ -4,7 +4,7 @@
  *
  * The bounds partition each node's frames: DMA to 16 MiB; on 64-bit machines DMA32 to 4 GiB and Normal above; on
  * 32-bit ones Normal to the end of low memory and HighMem above. Movable, when asked for, is the end of the
- * node's topmost zone that has RAM. Between a zone's bounds there may be frames of other nodes, which are not its own.
+ * node's memory (node_movable.c). Between a zone's bounds there may be frames of other nodes, which are not its own.
  */
 #include "phys/geometry.h"
 #include "phys/phys.h"
@@ -30,28 +30,6 @@ struct kmm_zone *kmm_zone_of_pfn(const struct kmm_phys *p, kmm_word pfn)
 	while (i + 1 < KMM_NR_ZONES && pfn >= zone[i].end)
 		i++;
 	return &zone[i];
-}
-
-/* The frame from which percent of the zone's RAM lies above, rounded up to a block. */
-static kmm_word movable_start(const struct kmm_phys *p, const struct kmm_zone *z, uint32_t percent)
-{
-	uint64_t left = kmm_div_u64((uint64_t)z->present * percent, 100, NULL);
-	kmm_word pfn = z->end;
-
-	while (left && pfn > z->first) {
-		struct kmm_run run;
-		kmm_word from;
-
-		kmm_boot_run(&p->boot, pfn - 1, &run);
-		from = run.start > z->first ? run.start : z->first;
-		run.ram = run.ram && run.node == z->node;
-		if (run.ram && pfn - from > left)
-			from = pfn - (kmm_word)left;
-		left -= run.ram ? pfn - from : 0;
-		pfn = from;
-	}
-	pfn = (kmm_word)kmm_align_up(pfn, (uint64_t)1 << KMM_MAX_ORDER);
-	return pfn < z->end ? pfn : z->end;
 }
 
 static void count_zone(const struct kmm_phys *p, struct kmm_zone *z)
@@ -83,6 +61,15 @@ static void count_zone(const struct kmm_phys *p, struct kmm_zone *z)
 		pfn = end;
 	}
 	z->free = z->lazy = z->managed;
+}
+
+struct kmm_zone *kmm_top_zone(struct kmm_zone *zone)
+{
+	struct kmm_zone *top = &zone[KMM_ZONE_MOVABLE - 1];
+
+	while (top > zone && top->present == 0)
+		top--;
+	return top;
 }
 
 /* Where zones of this sort of machine end, as far as there is memory. */
@@ -118,20 +105,25 @@ static void bound_zones(const struct kmm *k, unsigned node)
 	}
 }
 
-static void cut_movable(struct kmm *k, struct kmm_zone *zone)
+/* From this frame on the node's memory is Movable. On a machine with high memory only its topmost zone is cut, so that
+ * Movable is high or is not. */
+static void cut_movable(struct kmm *k, struct kmm_zone *zone, kmm_word start)
 {
-	struct kmm_zone *movable = &zone[KMM_ZONE_MOVABLE], *top = movable - 1;
+	struct kmm_zone *movable = &zone[KMM_ZONE_MOVABLE], *top = kmm_top_zone(zone);
+	bool wide = kmm_geometry(k->machine.format)->wide;
+	kmm_word end = movable->end;
 
-	while (top > zone && top->present == 0)
-		top--;
-	if (k->machine.movable_percent == 0 || top == zone)
+	if (!wide && start < top->first)
+		start = top->first;
+	if (start >= end)
 		return;
-	movable->first = movable_start(k->phys, top, k->machine.movable_percent);
 	movable->bits |= top->bits & KMM_PG_HIGH;
-	top->end = movable->first;
-	for (struct kmm_zone *z = top + 1; z < movable; z++)
-		z->first = z->end = movable->first;
-	count_zone(k->phys, top);
+	for (struct kmm_zone *z = zone; z < movable; z++) {
+		z->end = z->end < start ? z->end : start;
+		z->first = z->first < start ? z->first : start;
+		count_zone(k->phys, z);
+	}
+	movable->first = start;
 	count_zone(k->phys, movable);
 }
 
@@ -166,11 +158,14 @@ static void size_tracts(struct kmm_zone *z)
 void kmm_zones_bound(struct kmm *k)
 {
 	struct kmm_phys *p = k->phys;
+	kmm_word movable[KMM_MAX_NODES];
 
-	for (unsigned node = 0; node < p->nr_nodes; node++) {
+	for (unsigned node = 0; node < p->nr_nodes; node++)
 		bound_zones(k, node);
-		cut_movable(k, p->node[node].zone);
-	}
+	kmm_movable_starts(k, movable);
+	for (unsigned node = 0; node < p->nr_nodes; node++)
+		if (movable[node] != KMM_NO_PFN)
+			cut_movable(k, p->node[node].zone, movable[node]);
 	for (unsigned i = 0; i < p->nr_zones; i++) {
 		size_tracts(p->zones[i]);
 		kmm_pcp_init(p->zones[i]);
