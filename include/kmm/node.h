@@ -68,6 +68,37 @@ struct kmm_page *kmm_alloc_pages_policy(struct kmm *k, struct kmm_mempolicy *pol
 /* INTERLEAVE by place instead of by turn: the node for number `index` of a row of pages. Others: KMM_NODE_ANY. */
 unsigned kmm_mempolicy_node(const struct kmm_mempolicy *policy, uint64_t index);
 
+/* ---- memory that comes and goes ---- */
+
+/* By sections of 128 MiB, in ranges that the machine's description calls hotplug; memory that was there at the start
+ * may go too. One change at a time. Watermarks, fallback and reports follow. context of both calls: no locks, may sleep. */
+
+/* Which zone the memory is for. DEFAULT as in Linux: the one whose span it lies in, if that is one; else Movable with
+ * the machine's movable_node; else KERNEL, which is what the addresses call for. */
+enum kmm_hot_zone { KMM_HOT_DEFAULT, KMM_HOT_KERNEL, KMM_HOT_MOVABLE };
+
+struct kmm_hot_memory {
+	struct kmm_paddr start;
+	uint64_t size;
+	unsigned node;             /* KMM_NODE_ANY: as the description says; else it must be the same */
+	enum kmm_hot_zone zone;
+	bool memmap_on_memory;     /* its descriptors lie in itself, not in memory that is there already */
+};
+
+/* The memory is there (the embedder has seen to that) and may be used from now on. errors: KMM_EINVAL not whole sections,
+ * not all of one zone, another node; KMM_ERANGE not a hotplug range; KMM_EEXIST some of it is there; KMM_EAGAIN another
+ * change is going on; KMM_ENOMEM descriptors or page tables; KMM_ENOTSUP memmap_on_memory: the port gives
+ * descriptors no place of their own (32-bit machines, flat arrays). On errors nothing has changed. */
+KMM_MUST_CHECK enum kmm_status kmm_hot_add(struct kmm *k, const struct kmm_hot_memory *memory);
+/* Empties the range as far as its pages can be moved, and takes it out of everything; then the embedder may take the
+ * memory away. errors: KMM_EINVAL, KMM_ERANGE, KMM_EAGAIN as above, the last also where a
+ * contiguous area is or something is being isolated; KMM_ENOENT some of it is not there or has holes;
+ * KMM_EBUSY the frame in *busy (may be NULL) is in use and stays so: nothing has changed but where pages lie. */
+KMM_MUST_CHECK enum kmm_status kmm_hot_remove(struct kmm *k, struct kmm_paddr start, uint64_t size,
+					      struct kmm_page_info *busy);
+/* Is the memory of this section there, at least some of it? */
+bool kmm_section_present(const struct kmm *k, struct kmm_paddr at);
+
 /* ---- counts ---- */
 
 /* Where allocations went, in blocks, as Linux counts them for the node that served:

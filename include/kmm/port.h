@@ -65,6 +65,15 @@ struct kmm_port {
 	kmm_word window_start;
 	kmm_word window_size;
 
+	/* ---- tier a, optional: memory that is added while the machine runs (kmm/node.h) ---- */
+	/* Where the descriptors of all memory that may ever be there are visible to C code in one row: a reservation that
+	 * descriptors_changed() fills. NULL: descriptors of memory that may be added are set aside at the start, with
+	 * those of what is there. Used only on machines that have hotplug ranges above their memory. */
+	void *descriptors;
+	/* Bytes [offset, offset + nr_pages pages) of that row are now in frames first, first + 1 ..., or nowhere when
+	 * first.v is 0. May sleep. */
+	int (*descriptors_changed)(struct kmm_port *port, uint64_t offset, struct kmm_pfn first, kmm_word nr_pages);
+
 	/* ---- tier b, mandatory ---- */
 	void (*tlb_flush_local)(struct kmm_port *port, const struct kmm_flush *flush);
 	/* Bit n of cpus: CPU n must have flushed before this returns. Never includes this CPU. */

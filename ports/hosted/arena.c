@@ -140,9 +140,42 @@ static bool make_ram(struct hosted_machine *m, uint64_t ram_end)
 	return true;
 }
 
+/* ---- descriptors of memory that may be added ---- */
+
+static int descriptors_changed(struct kmm_port *port, uint64_t offset, struct kmm_pfn first, kmm_word nr_pages)
+{
+	struct hosted_machine *m = hosted_of_port(port);
+	uint64_t bytes = (uint64_t)nr_pages * KMM_PAGE_SIZE;
+
+	if (offset > m->descriptors_bytes || bytes > m->descriptors_bytes - offset)
+		return -1;
+	if (first.v == 0)
+		return mmap(m->descriptors + offset, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+			    0) == MAP_FAILED;
+	return mmap(m->descriptors + offset, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, m->fd,
+		    (off_t)kmm_pfn_to_paddr(first).v) == MAP_FAILED;
+}
+
+static bool make_descriptors(struct hosted_machine *m)
+{
+	bool hotplug = false;
+
+	for (unsigned i = 0; i < m->config.machine.nr_node_map; i++)
+		hotplug |= m->config.machine.node_map[i].hotplug;
+	if (!hotplug || m->config.machine.format <= KMM_I386_PAE)
+		return true;
+	m->descriptors_bytes = kmm_layout_memmap_bytes(m->config.machine.format, m->arena_bytes / KMM_PAGE_SIZE) +
+			       (UINT64_C(1) << 20); /* the core rounds up to sections */
+	m->descriptors_bytes &= ~(uint64_t)(KMM_PAGE_SIZE - 1);
+	m->descriptors = reserve_addresses(m->descriptors_bytes);
+	m->port.descriptors = m->descriptors;
+	m->port.descriptors_changed = descriptors_changed;
+	return m->descriptors != NULL;
+}
+
 bool hosted_arena_init(struct hosted_machine *m, uint64_t ram_end)
 {
-	return make_ram(m, ram_end) && make_window(m);
+	return make_ram(m, ram_end) && make_window(m) && make_descriptors(m);
 }
 
 void hosted_arena_fini(struct hosted_machine *m)
@@ -153,6 +186,8 @@ void hosted_arena_fini(struct hosted_machine *m)
 		munmap(m->bus, m->arena_bytes);
 	if (m->window)
 		munmap(m->window, m->window_bytes);
+	if (m->descriptors)
+		munmap(m->descriptors, m->descriptors_bytes);
 	if (m->fd >= 0)
 		close(m->fd);
 }

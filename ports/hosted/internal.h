@@ -33,6 +33,8 @@ struct hosted_machine {
 	uint64_t arena_bytes;    /* of both */
 	char *window;
 	uint64_t window_bytes;
+	char *descriptors;       /* 64-bit machines to which memory may be added: their descriptors in one row */
+	uint64_t descriptors_bytes;
 	unsigned long window_maps, window_unmaps; /* atomic */
 
 	/* hooks.c */
@@ -50,7 +52,7 @@ static inline struct hosted_machine *hosted_of_port(struct kmm_port *port)
 	return (struct hosted_machine *)port;
 }
 
-/* arena.c: RAM up to ram_end, low memory as the layout says, and the windows' reservation; sets the port's values.
+/* arena.c: RAM up to ram_end (of all that may ever be there), low memory as the layout says, and the windows' reservation; sets the port's values.
  * false: the host cannot map so much. hosted_arena_fini() undoes what was done, also partly. */
 bool hosted_arena_init(struct hosted_machine *m, uint64_t ram_end);
 void hosted_arena_fini(struct hosted_machine *m);

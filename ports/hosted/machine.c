@@ -53,6 +53,20 @@ static enum kmm_status fill_reserve(struct hosted_machine *m, const char **why)
 	return KMM_OK;
 }
 
+/* End of the addresses where memory is or may be added. */
+static uint64_t memory_end(const struct kmm_machine *machine, uint64_t ram)
+{
+	uint64_t limit = UINT64_C(1) << machine->phys_bits, end = ram;
+
+	for (unsigned i = 0; i < machine->nr_node_map; i++) {
+		const struct kmm_node_range *r = &machine->node_map[i];
+
+		if (r->hotplug && r->start < limit && r->start + r->size > end)
+			end = r->start + r->size;
+	}
+	return end < limit ? end : limit;
+}
+
 /* End of the RAM that the machine can address. */
 static uint64_t ram_end(const struct kmm_machine *machine)
 {
@@ -105,7 +119,7 @@ static enum kmm_status build(struct hosted_machine *m, const char **why)
 	if (status)
 		return status;
 	hosted_hooks_init(m);
-	if (!hosted_arena_init(m, ram_end(&m->config.machine)))
+	if (!hosted_arena_init(m, memory_end(&m->config.machine, ram_end(&m->config.machine))))
 		return refuse(KMM_ENOTSUP, why, "this host cannot map so much memory into one process");
 	m->state = aligned_alloc(64, state_bytes);
 	if (!m->state)

@@ -46,7 +46,7 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_phys *p = k->phys;
 	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
-	struct kmm_pcp *pcp = fast->pcp;
+	struct kmm_pcp *pcp = __atomic_load_n(&fast->pcp, __ATOMIC_RELAXED);
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr, pfn;
 	struct kmm_page *page;
@@ -128,12 +128,13 @@ static bool may_serve(const struct request *rq, const struct kmm_zone *z)
 	return z->id <= rq->start && (rq->nodes >> z->node & 1);
 }
 
-static struct kmm_page *pass(struct kmm *k, const struct request *rq, bool last)
+static struct kmm_page *try_list(struct kmm *k, const struct request *rq, bool last)
 {
+	unsigned nr = __atomic_load_n(&rq->from->nr_list, __ATOMIC_RELAXED);
 	struct kmm_zone *best = NULL;
 
-	for (unsigned i = 0; i < rq->from->nr_list; i++) {
-		struct kmm_zone *z = rq->from->list[i];
+	for (unsigned i = 0; i < nr; i++) {
+		struct kmm_zone *z = __atomic_load_n(&rq->from->list[i], __ATOMIC_RELAXED);
 		struct kmm_page *page;
 
 		if (!may_serve(rq, z))
@@ -144,6 +145,19 @@ static struct kmm_page *pass(struct kmm *k, const struct request *rq, bool last)
 			return page;
 	}
 	return NULL;
+}
+
+/* Once more when the list changed while it was read. */
+static struct kmm_page *pass(struct kmm *k, const struct request *rq, bool last)
+{
+	struct kmm_page *page;
+	unsigned lists;
+
+	do {
+		lists = atomic_load_explicit(&k->phys->hot.lists, memory_order_acquire);
+		page = try_list(k, rq, last);
+	} while (!page && lists != atomic_load_explicit(&k->phys->hot.lists, memory_order_acquire));
+	return page;
 }
 
 static kmm_word let_reclaim(struct kmm *k, const struct request *rq)

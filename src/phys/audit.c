@@ -35,7 +35,7 @@ static void expect(struct audit *a, bool ok, const char *what, const struct kmm_
 
 static bool in_zone(const struct audit *a, const struct kmm_zone *z, kmm_word pfn)
 {
-	return pfn >= z->first && pfn < z->end && kmm_zone_of_pfn(a->p, pfn) == z;
+	return pfn < a->p->max_pfn && kmm_zone_of_pfn(a->p, pfn) == z;
 }
 
 /* ---- entries and lists ---- */
@@ -48,7 +48,7 @@ static kmm_word check_tract(struct audit *a, const struct kmm_zone *z, uint32_t 
 	unsigned nr = 0;
 
 	for (unsigned j = 0; j < KMM_TRACT_PAGES; j++) {
-		int order = j + first >= z->first && j + first < z->end ? kmm_tract_largest_at(z, first + j) : -1;
+		int order = kmm_tract_largest_at(z, first + j);
 
 		nr += kmm_tract_bit(z, first + j);
 		top = order > top ? order : top;
@@ -249,19 +249,15 @@ static void tally_lazy(struct audit *a, kmm_word pfn, kmm_word end, kmm_word kin
 
 static void tally_zone(struct audit *a, const struct kmm_zone *z, kmm_word kinds[KMM_NR_KINDS])
 {
-	kmm_word pfn = z->first, node_end;
+	kmm_word pfn = z->tract_first * KMM_TRACT_PAGES, last = pfn + (kmm_word)z->nr_tracts * KMM_TRACT_PAGES, end;
 
-	while (pfn < z->end) {
-		kmm_word section = kmm_section_of(pfn), end = (section + 1) * KMM_SECTION_PAGES;
-		unsigned node = kmm_boot_node(&a->p->boot, pfn, &node_end);
+	for (last = last < a->p->max_pfn ? last : a->p->max_pfn; pfn < last; pfn = end) {
+		bool own = kmm_zone_run(a->p, pfn, &end) == z;
 
-		end = end < node_end ? end : node_end;
-		end = end < z->end ? end : z->end;
-		if (node == z->node && kmm_section_is_live(a->p, section))
+		if (own && kmm_section_is_live(a->p, kmm_section_of(pfn)))
 			tally_live(a, z, pfn, end, kinds);
-		else if (node == z->node)
+		else if (own)
 			tally_lazy(a, pfn, end, kinds);
-		pfn = end;
 	}
 }
 
@@ -305,7 +301,7 @@ unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out)
 	return a.nr;
 }
 
-/* Blocks of RAM from pfn on that begin before end, all made, and are not free. Returns where the last one ends. */
+/* Blocks of RAM in [pfn, end), all made, that are not free. Returns where the last one ends. */
 static kmm_word visit_run(struct kmm *k, kmm_word pfn, kmm_word end,
 		      void (*visit)(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr), void *arg)
 {
@@ -313,7 +309,7 @@ static kmm_word visit_run(struct kmm *k, kmm_word pfn, kmm_word end,
 		struct kmm_page *page = kmm_page_at(k->phys, pfn);
 		kmm_word nr = block_pages(page);
 
-		if (kmm_page_kind(page) != KMM_KIND_NONE)
+		if (kmm_page_kind(page) > KMM_KIND_HOLE && !(page->flags & KMM_PG_FIRMWARE))
 			visit(arg, page, kmm_pfn(pfn), nr);
 		pfn += nr;
 	}
@@ -328,12 +324,9 @@ void kmm_phys_for_each(struct kmm *k, void (*visit)(void *arg, struct kmm_page *
 
 	while (pfn < p->max_pfn) {
 		kmm_word end = (kmm_section_of(pfn) + 1) * KMM_SECTION_PAGES;
-		struct kmm_run run;
 
-		kmm_boot_run(&p->boot, pfn, &run);
-		end = run.end < end ? run.end : end;
 		end = end < p->max_pfn ? end : p->max_pfn;
-		if (run.ram && kmm_section_is_live(p, kmm_section_of(pfn)))
+		if (kmm_section_is_live(p, kmm_section_of(pfn)))
 			pfn = visit_run(k, pfn, end, visit, arg);
 		else
 			pfn = end;

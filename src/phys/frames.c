@@ -36,6 +36,8 @@ static enum kmm_status check_arguments(const void *state, const struct kmm_port 
 		return fail(why, KMM_EINVAL, "the state block is missing or not aligned to 64 bytes");
 	if (!port || !port->irq_save || !port->irq_restore || !port->cpu_id || !port->fatal)
 		return fail(why, KMM_EINVAL, "the port lacks a hook that tier a needs");
+	if (port->descriptors && !port->descriptors_changed)
+		return fail(why, KMM_EINVAL, "the port has a place for descriptors and no hook to fill it");
 	return KMM_OK;
 }
 
@@ -88,14 +90,27 @@ static enum kmm_status place(struct kmm *k, uint64_t bytes, enum kmm_kind kind, 
 static enum kmm_status place_memmap(struct kmm *k, const char **why)
 {
 	struct kmm_phys *p = k->phys;
-	uint64_t bytes = kmm_layout_memmap_bytes(k->machine.format, p->max_pfn);
+	bool apart = k->port->descriptors && p->max_pfn > p->boot_end;
+	uint64_t bytes = kmm_layout_memmap_bytes(k->machine.format, apart ? p->boot_end : p->max_pfn);
 	enum kmm_status status = place(k, bytes, KMM_KIND_MEMMAP, &p->memmap_pfn, why);
+	kmm_word pfn;
 
 	if (status != KMM_OK)
 		return status;
 	p->stride = kmm_geometry(k->machine.format)->descriptor_bytes;
 	p->memmap_pages = pages_for(bytes);
 	p->memmap = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(p->memmap_pfn)));
+	p->hot.apart = apart;
+	if (!apart)
+		return KMM_OK;
+	status = place(k, kmm_hot_table_bytes(p), KMM_KIND_RESERVED, &pfn, why);
+	if (status != KMM_OK)
+		return status;
+	p->hot.descs = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
+	memset(p->hot.descs, 0, kmm_hot_table_bytes(p));
+	p->memmap = k->port->descriptors;
+	if (k->port->descriptors_changed(k->port, 0, kmm_pfn(p->memmap_pfn), p->memmap_pages))
+		return fail(why, KMM_ENOMEM, "the port cannot show the descriptors in one row");
 	return KMM_OK;
 }
 
@@ -173,6 +188,17 @@ static enum kmm_status place_tracts(struct kmm *k, const char **why)
 	return KMM_OK;
 }
 
+static void set_ends(struct kmm_phys *p)
+{
+	const struct kmm_bootmem *b = &p->boot;
+
+	p->max_pfn = p->boot_end = b->max_pfn;
+	if (b->nr_hot == 0)
+		return;
+	p->boot_end = (kmm_word)kmm_align_up(b->max_pfn, KMM_SECTION_PAGES);
+	p->max_pfn = b->hot[b->nr_hot - 1].end > p->boot_end ? b->hot[b->nr_hot - 1].end : p->boot_end;
+}
+
 static enum kmm_status read_map(struct kmm *k, const char **why)
 {
 	enum kmm_status status = kmm_layout_derive(&k->machine, UINT64_MAX, &k->layout, why);
@@ -186,7 +212,8 @@ static enum kmm_status read_map(struct kmm *k, const char **why)
 		status = kmm_layout_derive(&k->machine, (uint64_t)b->max_pfn << KMM_PAGE_SHIFT, &k->layout, why);
 	if (status == KMM_OK)
 		status = reserve_all(b, &k->machine, why);
-	k->phys->max_pfn = b->max_pfn;
+	if (status == KMM_OK)
+		set_ends(k->phys);
 	return status;
 }
 
@@ -283,8 +310,8 @@ void kmm_memory_stats(const struct kmm *k, struct kmm_memory_stats *out)
 	const struct kmm_phys *p = k->phys;
 
 	*out = (struct kmm_memory_stats){
-		.ram_pages = p->boot.ram_pages, .unreachable_pages = p->boot.unreachable_pages,
-		.spanned_pages = p->max_pfn - p->boot.first_ram, .memmap_pages = p->memmap_pages,
+		.ram_pages = p->boot.ram_pages + p->hot.added - p->hot.removed, .unreachable_pages = p->boot.unreachable_pages,
+		.spanned_pages = p->boot.max_pfn - p->boot.first_ram, .memmap_pages = p->memmap_pages,
 		.memmap = kmm_pfn_to_paddr(kmm_pfn(p->memmap_pfn)), .page_size_bytes = kmm_stride(p),
 		.sections = p->nr_sections, .sections_live = count_live(p),
 		.free_pages = kmm_phys_free_pages(k), .managed_pages = kmm_phys_managed_pages(k),

@@ -53,10 +53,10 @@ static void set_fast(struct kmm *k, unsigned cpu, unsigned modifiers)
 	unsigned class = p->class_of[modifiers];
 	struct kmm_zone *z = class == KMM_BAD_ZONE ? NULL : kmm_best_zone(p, kmm_cpu_node(k, cpu), class);
 
-	if (z)
-		*fast = (struct kmm_fast){ &z->pcp[cpu][kmm_gfp_mobility(modifiers)], &z->free, 0 };
-	else
-		*fast = (struct kmm_fast){ &p->no_pcp, &p->zone[0].free, 0 };
+	/* It may be read meanwhile: any two of the three words go together, as long as little seems to be free. */
+	__atomic_store_n(&fast->gate, (kmm_word)-1, __ATOMIC_RELAXED);
+	__atomic_store_n(&fast->pcp, z ? &z->pcp[cpu][kmm_gfp_mobility(modifiers)] : &p->no_pcp, __ATOMIC_RELAXED);
+	__atomic_store_n(&fast->free, z ? &z->free : &p->zone[0].free, __ATOMIC_RELAXED);
 }
 
 /* Contiguous areas are not for all: the gate holds their size back, so that the common case need not count. */
@@ -88,19 +88,25 @@ static void set_pcp_of(struct kmm_phys *p, unsigned cpu)
 	}
 }
 
-void kmm_gfp_init(struct kmm *k)
+void kmm_gfp_refresh(struct kmm *k)
 {
 	struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
 
 	for (unsigned i = 0; i < 16; i++)
-		p->class_of[i] = on_this_machine(p, wide, start_zone[i]);
+		__atomic_store_n(&p->class_of[i], on_this_machine(p, wide, start_zone[i]), __ATOMIC_RELAXED);
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++) {
-		set_pcp_of(p, cpu);
 		for (unsigned i = 0; i < 16; i++)
 			set_fast(k, cpu, i);
-		kmm_gfp_set_gates(k, cpu, true);
+		kmm_gfp_set_gates(k, cpu, atomic_load_explicit(&p->wanted[cpu], memory_order_relaxed) == 0);
 	}
+}
+
+void kmm_gfp_init(struct kmm *k)
+{
+	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
+		set_pcp_of(k->phys, cpu);
+	kmm_gfp_refresh(k);
 }
 
 enum kmm_status kmm_gfp_zone(const struct kmm *k, kmm_gfp gfp, enum kmm_zone_id *zone)

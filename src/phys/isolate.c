@@ -17,18 +17,14 @@
 static struct kmm_zone *zone_of_range(struct kmm *k, kmm_word first, kmm_word nr)
 {
 	struct kmm_zone *z;
-	kmm_word end;
 
 	if (nr == 0 || first >= k->phys->max_pfn || nr > k->phys->max_pfn - first)
-		return NULL;
-	z = kmm_zone_of_pfn(k->phys, first);
-	kmm_boot_node(&k->phys->boot, first, &end);
-	if (first + nr > z->end || first + nr > end)
 		return NULL;
 	for (kmm_word s = kmm_section_of(first); s <= kmm_section_of(first + nr - 1); s++)
 		if (!kmm_section_need(k, s * KMM_SECTION_PAGES))
 			return NULL;
-	return z;
+	z = kmm_zone_of_pfn(k->phys, first);
+	return kmm_zone_owns(k->phys, z, first, nr) ? z : NULL;
 }
 
 static bool any_isolated(const struct kmm_zone *z, uint32_t first, uint32_t last)

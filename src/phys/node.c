@@ -8,6 +8,9 @@
  * do not draw it all. In each node zones from the highest down, as far as they have frames; nodes before zones,
  * always: Linux's other order, zones before nodes, is gone since 4.14.
  *
+ * The lists change when memory comes or goes, under the eyes of requests: those see entries of the old list or of the new
+ * one, all of them zones, and one that failed looks again if a change was made meanwhile (hot.lists counts them).
+ *
  * Counts. An allocation that ends in a CPU's cache is one from the first zone of the CPU's own list: a hit, local if
  * that zone is of the CPU's node. It costs one increment (pcp->taken), from which the reports make the
  * counts; all other allocations are counted when they happen.
@@ -111,8 +114,8 @@ static void list_zones(struct kmm_phys *p, struct kmm_node *node)
 	for (unsigned i = 0; i < node->nr_order; i++)
 		for (unsigned id = KMM_NR_ZONES; id-- > 0;)
 			if (p->node[node->order[i]].zone[id].managed)
-				node->list[nr++] = &p->node[node->order[i]].zone[id];
-	node->nr_list = nr;
+				__atomic_store_n(&node->list[nr++], &p->node[node->order[i]].zone[id], __ATOMIC_RELAXED);
+	__atomic_store_n(&node->nr_list, nr, __ATOMIC_RELAXED);
 }
 
 void kmm_nodes_init(struct kmm *k)
@@ -123,6 +126,7 @@ void kmm_nodes_init(struct kmm *k)
 		order_nodes(k, node, load);
 		list_zones(k->phys, &k->phys->node[node]);
 	}
+	atomic_fetch_add_explicit(&k->phys->hot.lists, 1, memory_order_release);
 }
 
 struct kmm_zone *kmm_best_zone(const struct kmm_phys *p, unsigned node, unsigned class)

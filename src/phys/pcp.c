@@ -25,6 +25,11 @@ unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list)
 	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks : z->pcp_huge;
 }
 
+static bool is_wanted(const struct kmm_phys *p, unsigned cpu)
+{
+	return atomic_load_explicit(&p->wanted[cpu], memory_order_relaxed) != 0;
+}
+
 static void set_limits(struct kmm_zone *z, unsigned cpu, bool open)
 {
 	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
@@ -35,7 +40,7 @@ static void set_limits(struct kmm_zone *z, unsigned cpu, bool open)
 
 /* Linux's batch: a quarter of a thousandth of the zone, at most a quarter of 1 MiB, one below a power of 2. Small
  * zones keep no blocks of several frames. */
-void kmm_pcp_init(struct kmm_zone *z)
+void kmm_pcp_init(struct kmm *k, struct kmm_zone *z)
 {
 	uint32_t batch = (uint32_t)kmm_min_u64(z->managed / 1024, 256) / 4;
 
@@ -47,13 +52,15 @@ void kmm_pcp_init(struct kmm_zone *z)
 	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 64), KMM_PCP_HUGE);
 	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/64 of a zone, at most */
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		set_limits(z, cpu, true);
+		set_limits(z, cpu, !is_wanted(k->phys, cpu));
 }
 
 /* What the limit allows and one more, or a refill that takes its last word whole. */
 static size_t room_for(const struct kmm_zone *z, unsigned list)
 {
-	return (size_t)kmm_pcp_limit(z, list) + (list ? 1 : KMM_BITS);
+	size_t most = list == 0 ? KMM_PCP_MOST : list < KMM_PCP_LISTS - 1 ? KMM_PCP_BLOCKS : KMM_PCP_HUGE;
+
+	return (z->may_grow ? most : kmm_pcp_limit(z, list)) + (list ? 1 : KMM_BITS);
 }
 
 size_t kmm_pcp_words(const struct kmm_zone *z)
@@ -62,7 +69,7 @@ size_t kmm_pcp_words(const struct kmm_zone *z)
 
 	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
 		nr += room_for(z, list);
-	return z->present ? nr * KMM_PCP_SORTS : 0;
+	return z->present || z->may_grow ? nr * KMM_PCP_SORTS : 0;
 }
 
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at)
@@ -163,11 +170,6 @@ bool kmm_pcp_may_keep(const struct kmm_phys *p)
 {
 	return atomic_load_explicit(&p->waiters, memory_order_acquire) == 0 &&
 	       atomic_load_explicit(&p->isolating, memory_order_acquire) == 0;
-}
-
-static bool is_wanted(const struct kmm_phys *p, unsigned cpu)
-{
-	return atomic_load_explicit(&p->wanted[cpu], memory_order_relaxed) != 0;
 }
 
 static void close_caches(struct kmm *k, unsigned cpu)

@@ -82,6 +82,7 @@ struct kmm_shelf {
 #define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
 #define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
 #define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
+#define KMM_PCP_MOST (6 * 63u)     /* single frames: six of the largest batches */
 #define KMM_PCP_HUGE 8u           /* of order 9, at most */
 
 struct kmm_mag {
@@ -102,6 +103,7 @@ struct kmm_zone {
 	enum kmm_zone_id id;          /* i */
 	uint8_t node;                 /* i */
 	bool exists;                  /* i: this sort of machine has the zone */
+	bool may_grow;                /* i: memory may be added to it */
 	uint32_t bits;                /* i: zone, node and high, as in the flags of its frames */
 	kmm_word tract_first;          /* i: number of the first tract, pfn / 512 */
 	uint32_t nr_tracts;            /* i */
@@ -113,17 +115,17 @@ struct kmm_zone {
 	uint16_t whole_tops;          /* z: bit per order of wholly free tracts in a list */
 	uint32_t whole[KMM_TOP_MAX + 1]; /* z: those lists, from KMM_TRACT_ORDER on */
 	uint32_t nr_whole;            /* z: wholly free tracts */
-	kmm_word first, end;          /* i: bounds, pfns */
-	kmm_word start, spanned, present; /* i: first RAM frame, to the last one, RAM in between */
+	kmm_word first, end;          /* i: bounds at boot, pfns */
+	kmm_word start, spanned, present; /* z: first RAM frame, to the last one, RAM in between */
 	kmm_word managed;             /* z */
 	kmm_word free;                /* z: set bits, and frames not materialised; read without lock as a hint */
 	kmm_word lazy;                /* z: of those, not materialised */
 	kmm_word cma, free_cma;       /* z: frames of contiguous areas, and those of them that `free` counts */
 	kmm_word isolated;            /* z: set bits in isolated tracts: free, but nobody's to take, and not in `free` */
 	kmm_word next_section;        /* z: all sections before it (HighMem: after it) are materialised or have nothing to give */
-	kmm_word min, low, high;      /* i */
-	kmm_word protection[KMM_NR_ZONES]; /* i */
-	kmm_word gate[KMM_NR_ZONES];  /* i: low + protection: more free than this needs no thought */
+	kmm_word min, low, high;      /* z */
+	kmm_word protection[KMM_NR_ZONES]; /* z */
+	kmm_word gate[KMM_NR_ZONES];  /* z: low + protection: more free than this needs no thought */
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i: frames */
 	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 3, and 9 */
@@ -143,6 +145,18 @@ static inline bool kmm_fast_is_shut(const struct kmm_fast *fast)
 {
 	return __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= __atomic_load_n(&fast->gate, __ATOMIC_RELAXED);
 }
+
+/* Memory that comes and goes (hotplug.c). */
+struct kmm_hot {
+	atomic_uint busy;             /* one change at a time */
+	atomic_uint lists;            /* how often the lists of zones changed */
+	kmm_word added, removed;      /* frames of RAM, under busy */
+	enum kmm_status (*map)(struct kmm *k, const struct kmm_hot_section *section);  /* page tables, or NULL */
+	void (*unmap)(struct kmm *k, const struct kmm_hot_section *section);
+	enum kmm_status (*empty)(struct kmm *k, struct kmm_pfn first, kmm_word nr, kmm_word *left); /* moves pages away, or NULL */
+	bool apart;                   /* i: descriptors of added memory are not part of the array that boot placed ... */
+	kmm_word *descs;              /* busy: ... but begin at these frames, by section from boot_end on; 0: none are there */
+};
 
 /* Why the last failure failed. */
 enum kmm_fail_reason {
@@ -177,7 +191,8 @@ struct kmm_node {
 struct kmm_phys {
 	char *memmap;                 /* i: descriptor 0 */
 	unsigned stride;              /* i: bytes per descriptor */
-	kmm_word max_pfn;             /* i */
+	kmm_word max_pfn;             /* i: end of all memory that there may ever be */
+	kmm_word boot_end;            /* i: end of the sections, or if nothing can be added of the frames, of boot's memory */
 	kmm_word memmap_pfn, memmap_pages; /* i */
 	uint64_t metadata_bytes;      /* i: tracts and caches */
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
@@ -193,6 +208,7 @@ struct kmm_phys {
 	atomic_uint *live;            /* i: bit per section: its descriptors are valid; bits are only ever set */
 	kmm_word nr_sections;         /* i */
 	atomic_uint small_live[KMM_SMALL_SECTIONS / 32];
+	struct kmm_hot hot;
 	kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order); /* the pressure hook, or NULL */
 	void *(*high_address)(struct kmm *k, struct kmm_page *page);     /* kmap's lookup, or NULL */
 	atomic_uint waiters;          /* NOFAIL requests that sleep */
@@ -321,6 +337,11 @@ bool kmm_zone_grow(struct kmm *k, struct kmm_zone *z);
 bool kmm_section_need(struct kmm *k, kmm_word pfn);
 /* Makes all sections that more than one zone share. context: init. */
 void kmm_sections_init(struct kmm *k);
+/* For hotplug.c: writes flags and zeroes into descriptors. */
+void kmm_descs_label(struct kmm *k, kmm_word pfn, kmm_word end, uint32_t flags);
+/* The entries of other zones for a section that becomes z's. */
+void kmm_section_clear_elsewhere(struct kmm_phys *p, const struct kmm_zone *z, kmm_word start, kmm_word end);
+void kmm_section_set_live(struct kmm_phys *p, kmm_word section, bool live);
 /* Adds what sections not yet made would give to nr_free (by order); returns the pages. Lock z held. */
 kmm_word kmm_zone_count_lazy(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
 
@@ -402,7 +423,7 @@ unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list);
 /* May caches keep what is freed? Not while somebody waits for it. */
 bool kmm_pcp_may_keep(const struct kmm_phys *p);
 /* Sizes for the zone's managed pages. */
-void kmm_pcp_init(struct kmm_zone *z);
+void kmm_pcp_init(struct kmm *k, struct kmm_zone *z);
 /* Words that one CPU's cache of the zone needs; 0 in a zone without RAM. */
 size_t kmm_pcp_words(const struct kmm_zone *z);
 /* Gives a CPU's cache its memory. */
@@ -432,7 +453,14 @@ void kmm_tell_waiters(struct kmm *k);
 void kmm_zones_bound(struct kmm *k);
 /* Counts, watermarks and modifier tables, when all that boot takes is taken. */
 void kmm_zones_init(struct kmm *k);
+/* By the descriptor where there is one, else by number. */
 struct kmm_zone *kmm_zone_of_pfn(const struct kmm_phys *p, kmm_word pfn);
+/* The zone to which [pfn, *end) belongs, in one section; NULL: to none. pfn below max_pfn. */
+struct kmm_zone *kmm_zone_run(const struct kmm_phys *p, kmm_word pfn, kmm_word *end);
+/* Are all of them the zone's? */
+bool kmm_zone_owns(const struct kmm_phys *p, const struct kmm_zone *z, kmm_word first, kmm_word nr);
+/* Watermarks, sizes of CPU caches, orders of fallback and tables by modifiers, for the frames that the zones have now. */
+void kmm_zones_refresh(struct kmm *k);
 static inline struct kmm_zone *kmm_zone_of(const struct kmm_phys *p, const struct kmm_page *page)
 {
 	return &p->node[KMM_MAX_NODES > 1 ? kmm_page_node(page) : 0].zone[kmm_page_zone(page)];
@@ -463,6 +491,16 @@ static inline void kmm_zone_set_free(struct kmm_zone *z, kmm_word nr)
 	__atomic_store_n(&z->free, nr, __ATOMIC_RELAXED);
 }
 
+/* Where frames of such a zone end by their number alone; 32-bit: by this machine's layout. */
+kmm_word kmm_zone_class_end(const struct kmm *k, enum kmm_zone_id id);
+
+/* ---- memory that comes and goes (hotplug.c) ---- */
+
+/* Of the part [*from, *to) of a hotplug range: what could become the zone's. false: nothing. */
+bool kmm_hot_clip(const struct kmm *k, struct kmm_zone *z, kmm_word *from, kmm_word *to);
+/* Bytes of the table of where descriptors of added sections lie. */
+size_t kmm_hot_table_bytes(const struct kmm_phys *p);
+
 /* ---- nodes (node.c) ---- */
 
 /* Bytes for the zones of all nodes but the first. */
@@ -482,6 +520,8 @@ kmm_word kmm_zone_numa(const struct kmm *k, const struct kmm_zone *z, enum kmm_n
 /* ---- requests (gfp.c, why.c) ---- */
 
 void kmm_gfp_init(struct kmm *k);
+/* The tables by modifiers, for the frames that the zones have now. */
+void kmm_gfp_refresh(struct kmm *k);
 /* The gates of a CPU's fast entries as they belong, or so that nothing passes. */
 void kmm_gfp_set_gates(struct kmm *k, unsigned cpu, bool open);
 

@@ -5,12 +5,13 @@
  * known from the boot map, which never changes.
  *
  * Making a section writes each of its descriptors once, zone in all, kind in those that are not free, and
- * fills the bitmaps of its tracts. The live bit is set last, so that who sees it sees the rest.
+ * fills the bitmaps of its tracts. The live bit is set last, so that who sees it sees the rest. Memory that is added
+ * or removed later is not in the boot map: its sections are made, and unmade, by hotplug.c.
  * A section of one zone is made under that zone's lock; those of several at start, when nobody looks.
  */
 #include "phys/phys.h"
 
-static void label(struct kmm *k, kmm_word pfn, kmm_word end, uint32_t flags)
+void kmm_descs_label(struct kmm *k, kmm_word pfn, kmm_word end, uint32_t flags)
 {
 	const struct kmm_phys *p = k->phys;
 	unsigned stride = kmm_stride(p);
@@ -69,7 +70,7 @@ static void make(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end
 		kmm_boot_run(&k->phys->boot, pfn, &run);
 		to = run.end < end ? run.end : end;
 		if (run.node == z->node)
-			label(k, pfn, to, run_flags(z, &run));
+			kmm_descs_label(k, pfn, to, run_flags(z, &run));
 		if (run.node == z->node && run.kind == KMM_KIND_FREE) {
 			kmm_tracts_fill(z, pfn, to);
 			z->lazy -= to - pfn;
@@ -80,11 +81,11 @@ static void make(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end
 }
 
 /* Zones that reach over a section of another zone keep entries for it, with nothing in them. */
-static void clear_elsewhere(struct kmm_phys *p, const struct kmm_zone *z, kmm_word start, kmm_word end)
+void kmm_section_clear_elsewhere(struct kmm_phys *p, const struct kmm_zone *z, kmm_word start, kmm_word end)
 {
 	for (unsigned i = 0; i < p->nr_zones; i++) {
 		struct kmm_zone *other = p->zones[i];
-		kmm_word first = other->tract_first * KMM_TRACT_PAGES, last = first + other->nr_tracts * KMM_TRACT_PAGES;
+		kmm_word first = other->tract_first * KMM_TRACT_PAGES, last = first + (kmm_word)other->nr_tracts * KMM_TRACT_PAGES;
 		kmm_word from = first > start ? first : start, to = last < end ? last : end;
 
 		if (other != z && from < to)
@@ -92,9 +93,14 @@ static void clear_elsewhere(struct kmm_phys *p, const struct kmm_zone *z, kmm_wo
 	}
 }
 
-static void set_live(struct kmm_phys *p, kmm_word section)
+void kmm_section_set_live(struct kmm_phys *p, kmm_word section, bool live)
 {
-	atomic_fetch_or_explicit(&p->live[section / 32], 1u << (section % 32), memory_order_release);
+	uint32_t bit = 1u << (section % 32);
+
+	if (live)
+		atomic_fetch_or_explicit(&p->live[section / 32], bit, memory_order_release);
+	else
+		atomic_fetch_and_explicit(&p->live[section / 32], ~bit, memory_order_release);
 }
 
 static kmm_word section_end(const struct kmm_phys *p, kmm_word section)
@@ -114,10 +120,10 @@ static void make_whole(struct kmm *k, struct kmm_zone *z, kmm_word section)
 {
 	kmm_word start = section * KMM_SECTION_PAGES, end = section_end(k->phys, section);
 
-	if (k->phys->nr_nodes > 1)
-		clear_elsewhere(k->phys, z, start, end);
+	if (k->phys->nr_nodes > 1 || k->phys->boot.nr_hot)
+		kmm_section_clear_elsewhere(k->phys, z, start, end);
 	make(k, z, start, end);
-	set_live(k->phys, section);
+	kmm_section_set_live(k->phys, section, true);
 }
 
 /* The first section at or after `section` that is not live and has free frames of the zone; skips runs. */
@@ -216,7 +222,7 @@ static void make_shared(struct kmm *k, kmm_word section)
 
 	if (start >= p->max_pfn || kmm_section_is_live(p, section))
 		return;
-	clear_elsewhere(p, NULL, start, end);
+	kmm_section_clear_elsewhere(p, NULL, start, end);
 	for (unsigned i = 0; i < p->nr_zones; i++) {
 		struct kmm_zone *z = p->zones[i];
 		kmm_word from = z->first > start ? z->first : start, to = z->end < end ? z->end : end;
@@ -224,7 +230,7 @@ static void make_shared(struct kmm *k, kmm_word section)
 		if (from < to)
 			make(k, z, from, to);
 	}
-	set_live(p, section);
+	kmm_section_set_live(p, section, true);
 }
 
 static void begin_growth(struct kmm_zone *z)

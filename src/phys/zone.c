@@ -22,14 +22,48 @@ const char *kmm_zone_name(enum kmm_zone_id zone)
 	return (unsigned)zone < KMM_NR_ZONES ? zone_names[zone] : "?";
 }
 
-struct kmm_zone *kmm_zone_of_pfn(const struct kmm_phys *p, kmm_word pfn)
+/* By number, as it was at boot; *end: where the zone or the node ends. */
+static struct kmm_zone *boot_zone(const struct kmm_phys *p, kmm_word pfn, kmm_word *end)
 {
-	struct kmm_zone *zone = p->node[kmm_boot_node(&p->boot, pfn, NULL)].zone;
+	struct kmm_zone *zone = p->node[kmm_boot_node(&p->boot, pfn, end)].zone;
 	unsigned i = 0;
 
 	while (i + 1 < KMM_NR_ZONES && pfn >= zone[i].end)
 		i++;
+	if (pfn < zone[i].end && zone[i].end < *end)
+		*end = zone[i].end;
 	return &zone[i];
+}
+
+struct kmm_zone *kmm_zone_of_pfn(const struct kmm_phys *p, kmm_word pfn)
+{
+	kmm_word end;
+
+	if (pfn < p->max_pfn && kmm_section_is_live(p, kmm_section_of(pfn)))
+		return kmm_zone_of(p, kmm_page_at(p, pfn));
+	return boot_zone(p, pfn, &end);
+}
+
+struct kmm_zone *kmm_zone_run(const struct kmm_phys *p, kmm_word pfn, kmm_word *end)
+{
+	kmm_word section_end = (kmm_section_of(pfn) + 1) * KMM_SECTION_PAGES;
+	struct kmm_zone *z = boot_zone(p, pfn, end);
+
+	*end = *end < section_end ? *end : section_end;
+	*end = *end < p->max_pfn ? *end : p->max_pfn;
+	if (kmm_section_is_live(p, kmm_section_of(pfn)))
+		return kmm_zone_of(p, kmm_page_at(p, pfn));
+	return pfn >= z->first && pfn < z->end ? z : NULL;
+}
+
+bool kmm_zone_owns(const struct kmm_phys *p, const struct kmm_zone *z, kmm_word first, kmm_word nr)
+{
+	kmm_word end;
+
+	for (kmm_word pfn = first; pfn < first + nr; pfn = end)
+		if (kmm_zone_run(p, pfn, &end) != z)
+			return false;
+	return true;
 }
 
 static void count_zone(const struct kmm_phys *p, struct kmm_zone *z)
@@ -72,32 +106,35 @@ struct kmm_zone *kmm_top_zone(struct kmm_zone *zone)
 	return top;
 }
 
-/* Where zones of this sort of machine end, as far as there is memory. */
-static void class_ends(const struct kmm *k, kmm_word end[KMM_NR_ZONES])
+kmm_word kmm_zone_class_end(const struct kmm *k, enum kmm_zone_id id)
 {
-	const struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
 
-	end[KMM_ZONE_DMA] = DMA_END;
-	end[KMM_ZONE_DMA32] = wide ? DMA32_END : DMA_END;
-	end[KMM_ZONE_NORMAL] = wide ? p->max_pfn : (kmm_word)(k->layout.lowmem_end >> KMM_PAGE_SHIFT);
-	end[KMM_ZONE_HIGHMEM] = end[KMM_ZONE_MOVABLE] = p->max_pfn;
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		end[i] = end[i] < p->max_pfn ? end[i] : p->max_pfn;
+	switch (id) {
+	case KMM_ZONE_DMA:
+		return DMA_END;
+	case KMM_ZONE_DMA32:
+		return wide ? DMA32_END : DMA_END;
+	case KMM_ZONE_NORMAL:
+		return wide ? KMM_NO_PFN : (kmm_word)(k->layout.lowmem_end >> KMM_PAGE_SHIFT);
+	default:
+		return KMM_NO_PFN;
+	}
 }
 
 static void bound_zones(const struct kmm *k, unsigned node)
 {
 	struct kmm_phys *p = k->phys;
-	kmm_word ends[KMM_NR_ZONES], at, node_end;
+	kmm_word at, node_end;
 
-	class_ends(k, ends);
 	kmm_boot_node_span(&p->boot, node, &at, &node_end);
-	node_end = node_end < p->max_pfn ? node_end : p->max_pfn;
+	node_end = node_end < p->boot_end ? node_end : p->boot_end;
 	at = at < node_end ? at : node_end;
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
 		struct kmm_zone *z = &p->node[node].zone[i];
-		kmm_word end = ends[i] < node_end ? ends[i] : node_end;
+		kmm_word end = kmm_zone_class_end(k, z->id);
+
+		end = end < node_end ? end : node_end;
 
 		z->first = at;
 		z->end = at = end > at ? end : at;
@@ -127,32 +164,53 @@ static void cut_movable(struct kmm *k, struct kmm_zone *zone, kmm_word start)
 	count_zone(k->phys, movable);
 }
 
-static void set_watermarks(struct kmm *k, struct kmm_phys *p)
+static void set_marks(struct kmm *k, struct kmm_zone *z, const struct kmm_marks *marks)
 {
+	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
+
+	z->min = marks->min;
+	z->low = marks->low;
+	z->high = marks->high;
+	for (unsigned j = 0; j < KMM_NR_ZONES; j++) {
+		z->protection[j] = marks->protection[j];
+		z->gate[j] = z->low + z->protection[j];
+	}
+	kmm_pcp_init(k, z);
+	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+}
+
+/* Requests may be on their way: they see old lists and marks, or new ones. */
+void kmm_zones_refresh(struct kmm *k)
+{
+	struct kmm_phys *p = k->phys;
 	struct kmm_marks marks[KMM_MAX_ZONES];
 
 	kmm_watermarks_of(k, marks);
-	for (unsigned i = 0; i < p->nr_zones; i++) {
-		struct kmm_zone *z = p->zones[i];
-
-		z->min = marks[i].min;
-		z->low = marks[i].low;
-		z->high = marks[i].high;
-		for (unsigned j = 0; j < KMM_NR_ZONES; j++) {
-			z->protection[j] = marks[i].protection[j];
-			z->gate[j] = z->low + z->protection[j];
-		}
-		kmm_pcp_init(z);
-	}
+	for (unsigned i = 0; i < p->nr_zones; i++)
+		set_marks(k, p->zones[i], &marks[i]);
+	kmm_nodes_init(k);
+	kmm_gfp_refresh(k);
 }
 
-/* A tract that a zone's bounds cut counts in both. */
-static void size_tracts(struct kmm_zone *z)
+/* A tract that a zone's bounds cut counts in both. Zones that may get more memory reach over where that would be. */
+static void size_tracts(const struct kmm *k, struct kmm_zone *z)
 {
-	z->tract_first = z->first / KMM_TRACT_PAGES;
+	const struct kmm_bootmem *b = &k->phys->boot;
+	kmm_word first = z->first, end = z->end;
+
+	for (unsigned i = 0; i < b->nr_hot; i++) {
+		kmm_word from = b->hot[i].start, to = b->hot[i].end;
+
+		if (b->hot[i].node != z->node || !kmm_hot_clip(k, z, &from, &to))
+			continue;
+		end = first < end && end > to ? end : to;
+		first = first < end && first < from ? first : from;
+		z->may_grow = true;
+	}
+	z->tract_first = first / KMM_TRACT_PAGES;
 	z->nr_tracts = 0;
-	if (z->end > z->first)
-		z->nr_tracts = (uint32_t)((z->end - 1) / KMM_TRACT_PAGES - z->tract_first) + 1;
+	if (end > first)
+		z->nr_tracts = (uint32_t)((end - 1) / KMM_TRACT_PAGES - z->tract_first) + 1;
 }
 
 void kmm_zones_bound(struct kmm *k)
@@ -167,8 +225,8 @@ void kmm_zones_bound(struct kmm *k)
 		if (movable[node] != KMM_NO_PFN)
 			cut_movable(k, p->node[node].zone, movable[node]);
 	for (unsigned i = 0; i < p->nr_zones; i++) {
-		size_tracts(p->zones[i]);
-		kmm_pcp_init(p->zones[i]);
+		size_tracts(k, p->zones[i]);
+		kmm_pcp_init(k, p->zones[i]);
 	}
 }
 
@@ -176,9 +234,8 @@ void kmm_zones_init(struct kmm *k)
 {
 	for (unsigned i = 0; i < k->phys->nr_zones; i++)
 		count_zone(k->phys, k->phys->zones[i]);
-	set_watermarks(k, k->phys);
-	kmm_nodes_init(k);
 	kmm_gfp_init(k);
+	kmm_zones_refresh(k);
 }
 
 /* ---- looking ---- */
@@ -281,8 +338,7 @@ static bool reaches_into(const struct kmm_phys *p, const struct kmm_zone *z, uin
 {
 	kmm_word first = kmm_tract_pfn(z, i), last = first + KMM_TRACT_PAGES - 1;
 
-	return kmm_boot_node(&p->boot, first > z->first ? first : z->first, NULL) == z->node ||
-	       kmm_boot_node(&p->boot, last < z->end ? last : z->end - 1, NULL) == z->node;
+	return kmm_zone_of_pfn(p, first) == z || (last < p->max_pfn && kmm_zone_of_pfn(p, last) == z);
 }
 
 static void add_section(const struct kmm *k, const struct kmm_zone *z, kmm_word start, kmm_word end, struct kmm_zone_types *out)

@@ -186,6 +186,69 @@ static enum kmm_status make_window_tables(struct kmm *k)
 	return status;
 }
 
+/* ---- memory that comes and goes ---- */
+
+/* The leaf of this level at va, if one is there. */
+static bool find_leaf(struct kmm *k, kmm_word va, unsigned level, struct kmm_spot *spot)
+{
+	kmm_pt_descend(k, k->pt->kernel.root, va, level, spot);
+	return spot->level == level && kmm_entry_load(k, spot->entry) != 0;
+}
+
+/* Clears what map_span() wrote for it, as far as it did. A larger leaf is of boot and shows other memory too: it stays. */
+static void unmap_span(struct kmm *k, struct span s)
+{
+	unsigned level = leaf_level(k, &s);
+	uint64_t bytes = (uint64_t)1 << kmm_pt_fmt(k)->level[level].shift;
+	struct kmm_spot spot;
+
+	for (kmm_word va = (kmm_word)s.va; va < s.va + s.size; va += (kmm_word)bytes)
+		if (find_leaf(k, va, level, &spot))
+			kmm_pt_set_spot(k, &k->pt->kernel, &spot, va, 0);
+	kmm_pt_flush_kernel(k, kmm_kva((kmm_word)s.va), kmm_kva((kmm_word)(s.va + s.size)));
+}
+
+static struct span direct_of(const struct kmm *k, const struct kmm_hot_section *section)
+{
+	uint64_t pa = kmm_pfn_to_paddr(section->first).v;
+
+	return (struct span){ k->layout.page_offset + pa, pa, (uint64_t)KMM_SECTION_PAGES * KMM_PAGE_SIZE, DIRECT_FLAGS };
+}
+
+static struct span descs_of(const struct kmm *k, const struct kmm_hot_section *section)
+{
+	return (struct span){ k->layout.vmemmap_start + section->descs_offset, kmm_pfn_to_paddr(section->descs).v,
+			      (uint64_t)section->nr_descs * KMM_PAGE_SIZE, DIRECT_FLAGS };
+}
+
+static void unmap_section(struct kmm *k, const struct kmm_hot_section *section)
+{
+	if (k->layout.kmap_slots)
+		return;
+	unmap_span(k, direct_of(k, section));
+	if (section->nr_descs)
+		unmap_span(k, descs_of(k, section));
+}
+
+/* 32-bit machines add high memory only, which no table shows. */
+static enum kmm_status map_section(struct kmm *k, const struct kmm_hot_section *section)
+{
+	struct span direct = direct_of(k, section);
+	enum kmm_status status = KMM_OK;
+	struct kmm_walk walk;
+
+	if (k->layout.kmap_slots)
+		return KMM_OK;
+	kmm_walk(k, k->pt->kernel.root, direct.va, &walk);
+	if (!walk.mapped)
+		status = map_span(k, direct);
+	if (status == KMM_OK && section->nr_descs)
+		status = map_span(k, descs_of(k, section));
+	if (status != KMM_OK)
+		unmap_section(k, section);
+	return status;
+}
+
 /* ---- start ---- */
 
 static void init_state(struct kmm *k, struct kmm_pt *pt)
@@ -245,10 +308,12 @@ enum kmm_status kmm_pt_init(struct kmm *k)
 	pt->kernel.root = kmm_pfn_to_paddr(kmm_page_to_pfn(k, root));
 	pt->kernel.nr_tables = kmm_pt_root_is_fixed(k) ? 0 : 1;
 	k->pt = pt;
+	kmm_hot_register_map(k, map_section, unmap_section);
 	status = build_kernel(k);
 	if (status != KMM_OK) {
 		kmm_pt_free_kernel(k, pt->kernel.root);
 		kmm_phys_free(k, kmm_virt_to_page(k, pt), 0);
+		kmm_hot_register_map(k, NULL, NULL);
 		k->pt = NULL;
 	}
 	return status;
