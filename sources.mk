@@ -27,6 +27,7 @@ KMM_TIER_A += src/phys/tract_hold.c
 KMM_TIER_A += src/phys/isolate.c
 KMM_TIER_A += src/phys/pcp.c
 KMM_TIER_A += src/phys/zone.c
+KMM_TIER_A += src/phys/node.c
 KMM_TIER_A += src/phys/watermark.c
 KMM_TIER_A += src/phys/gfp.c
 KMM_TIER_A += src/phys/context.c

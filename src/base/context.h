@@ -51,7 +51,8 @@ struct kmm {
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;
 	struct kmm_faults faults;
-	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count */
+	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count.
+	                               ALLOC leaves out what kmm_phys_allocations() counts in */
 	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
 };
 

@@ -2,8 +2,8 @@
 /*
  * Allocation and freeing of page frames.
  *
- * A request names, by its modifiers, the zone where it starts; it falls back to the zones below, each of
- * which keeps its watermark and its protection against requests from above.
+ * A request names, by its modifiers, the zone where it starts, and a node, mostly the CPU's; it falls back to the zones
+ * below and to other nodes (node.c), each zone keeping its watermark and its protection against requests from above.
  *
  *   a small block, this CPU has one cached, and the zone is well above low:  take it (no lock)
  *   first pass    each zone that stays above low
@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "base/printf.h"
+#include "kmm/node.h"
 #include "phys/phys.h"
 
 #define RECLAIM_ROUNDS 16u
@@ -30,8 +31,18 @@ struct request {
 	unsigned order;
 	enum kmm_zone_id start;
 	enum kmm_kind kind;
+	const struct kmm_node *from;  /* whose list of zones is tried ... */
+	uint32_t nodes;               /* ... as far as they are of these nodes, a bit each */
 	enum kmm_mobility mobility;
 };
+
+/* What a caller says about nodes: the one to ask first, or KMM_NODE_ANY, and which may serve. */
+struct where {
+	unsigned node;
+	uint32_t nodes;
+};
+
+static const struct where anywhere = { KMM_NODE_ANY, ~(uint32_t)0 };
 
 /* ---- taking ---- */
 
@@ -53,10 +64,10 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	mag->nr = nr - 1;
 	pfn = mag->at[nr - 1];
 	pcp->kinds[kind] += (kmm_word)1 << order;
+	pcp->taken++;
 	kmm_port_irq_restore(k->port, irq);
 	page = kmm_page_at(p, pfn);
 	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
-	kmm_count_events(k, KMM_EV_ALLOC, 1);
 	return page;
 }
 
@@ -100,7 +111,8 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 	return kmm_page_at(k->phys, pfn);
 }
 
-static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq, bool last)
+static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq,
+				 const struct kmm_zone *best, bool last)
 {
 	bool no_marks = last && (rq->gfp & KMM_GFP_MEMALLOC);
 	struct kmm_page *page = NULL;
@@ -111,15 +123,29 @@ static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct
 	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->mobility, rq->start, kmm_watermark_mark(z, rq->gfp, last)))
 		page = take(k, z, rq);
+	if (page)
+		kmm_numa_count(k, best, z, kmm_cpu(k));
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	return page;
 }
 
+static bool may_serve(const struct request *rq, const struct kmm_zone *z)
+{
+	return z->id <= rq->start && (rq->nodes >> z->node & 1);
+}
+
 static struct kmm_page *pass(struct kmm *k, const struct request *rq, bool last)
 {
-	for (unsigned i = rq->start + 1u; i-- > 0;) {
-		struct kmm_page *page = try_zone(k, &k->phys->zone[i], rq, last);
+	struct kmm_zone *best = NULL;
 
+	for (unsigned i = 0; i < rq->from->nr_list; i++) {
+		struct kmm_zone *z = rq->from->list[i];
+		struct kmm_page *page;
+
+		if (!may_serve(rq, z))
+			continue;
+		best = best ? best : z;
+		page = try_zone(k, z, rq, best, last);
 		if (page)
 			return page;
 	}
@@ -204,7 +230,17 @@ void kmm_tell_waiters(struct kmm *k)
 
 /* ---- requests ---- */
 
-static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+/* The CPU may change while we ask: then the node is one that was near a moment ago. */
+static void set_nodes(struct kmm *k, struct request *rq, const struct where *where)
+{
+	unsigned node = where->node == KMM_NODE_ANY ? kmm_cpu_node(k, kmm_cpu(k)) : where->node;
+
+	rq->from = &k->phys->node[node];
+	rq->nodes = rq->gfp & KMM_GFP_THISNODE ? where->nodes & 1u << node : where->nodes;
+}
+
+static struct kmm_page *alloc_by_passes(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+					enum kmm_kind kind, const char *site)
 {
 	struct request rq = { .gfp = gfp, .order = order, .kind = kind, .mobility = kmm_gfp_mobility(gfp) };
 	enum kmm_fail_reason reason = KMM_FAIL_REQUEST;
@@ -212,11 +248,12 @@ static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned ord
 
 	if (!kmm_gfp_fault(k, gfp, order)) {
 		rq.start = (enum kmm_zone_id)k->phys->class_of[gfp & 15];
+		set_nodes(k, &rq, where);
 		page = gfp & KMM_GFP_NOFAIL ? insist(k, &rq) : take_slowly(k, &rq);
 		reason = KMM_FAIL_MEMORY;
 	}
 	if (!page)
-		kmm_fail_note(k, reason, gfp, order, site);
+		kmm_fail_note(k, reason, &(struct kmm_attempt){ gfp, order, rq.nodes, site });
 	return page;
 }
 
@@ -238,22 +275,28 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 	return page;
 }
 
-/* All but the common case; out of line so that the common case needs no frame for it. */
-__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
-							     enum kmm_kind kind, const char *site)
+static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+				    enum kmm_kind kind, const char *site)
 {
 	struct kmm_page *page = NULL;
 
 	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
-		kmm_fail_note(k, KMM_FAIL_INJECTED, gfp, order, site);
+		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
 		return NULL;
 	}
-	page = alloc_by_passes(k, gfp, order, kind, site);
+	page = alloc_by_passes(k, where, gfp, order, kind, site);
 	if (!page)
 		return NULL;
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
 	return hand_out(k, page, gfp, order);
+}
+
+/* All but the common case; out of line so that the common case needs no frame for it. */
+__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
+							     enum kmm_kind kind, const char *site)
+{
+	return alloc_where(k, &anywhere, gfp, order, kind, site);
 }
 
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
@@ -288,6 +331,23 @@ struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 	return alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
 }
 
+struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nodes, kmm_gfp gfp, unsigned order,
+				      enum kmm_kind kind, const char *site)
+{
+	struct where where = { node, nodes };
+
+	return alloc_where(k, &where, gfp, order, kind, site);
+}
+
+struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)
+{
+	if (node == KMM_NODE_ANY || (node == 0 && k->phys->nr_nodes == 1))
+		return kmm_alloc_pages(k, gfp, order);
+	if (node >= k->phys->nr_nodes)
+		return NULL;
+	return kmm_phys_alloc_nodes(k, node, ~(uint32_t)0, gfp, order, KMM_KIND_KERNEL, "alloc_pages_node");
+}
+
 void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 {
 	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, kmm_size_to_order(size),
@@ -300,7 +360,7 @@ void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 
 static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
+	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
 	kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
@@ -315,7 +375,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 __attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_pcp *pcp, const struct kmm_page *page, unsigned list,
 					       unsigned long irq)
 {
-	kmm_pcp_overflow(k, &k->phys->zone[kmm_page_zone(page)], pcp, list);
+	kmm_pcp_overflow(k, kmm_zone_of(k->phys, page), pcp, list);
 	kmm_irq_restore(k, irq);
 }
 
@@ -324,7 +384,8 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
 	struct kmm_phys *p = k->phys;
 	uint32_t flags = page->flags;
-	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][flags >> 8 & 63];
+	unsigned cpu = kmm_cpu(k);
+	struct kmm_pcp *pcp = p->pcp_of[kmm_page_cache_number(page)][cpu];
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr;
 
@@ -423,10 +484,10 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 			pages[got] = kmm_page_at(p, mag->at[--left]);
 	mag->nr = left;
 	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
+	fast->pcp->taken += (kmm_word)got;
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));
-	kmm_count_events(k, KMM_EV_ALLOC, (kmm_word)got);
 	return got;
 }
 

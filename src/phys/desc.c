@@ -13,7 +13,7 @@ unsigned kmm_page_stride(const struct kmm *k)
 
 void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind)
 {
-	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(p)];
+	struct kmm_zone *z = kmm_zone_of(k->phys, p);
 	kmm_word nr = (kmm_word)1 << kmm_page_order(p);
 	unsigned long irq = kmm_irq_save(k);
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE);

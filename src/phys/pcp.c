@@ -172,15 +172,15 @@ static bool is_wanted(const struct kmm_phys *p, unsigned cpu)
 
 static void close_caches(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		set_limits(&k->phys->zone[i], cpu, false);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		set_limits(k->phys->zones[i], cpu, false);
 	kmm_gfp_set_gates(k, cpu, false);
 }
 
 static void open_caches(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		set_limits(&k->phys->zone[i], cpu, true);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		set_limits(k->phys->zones[i], cpu, true);
 	kmm_gfp_set_gates(k, cpu, true);
 }
 
@@ -207,8 +207,8 @@ static bool drain_cpu(struct kmm *k, unsigned cpu)
 {
 	bool any = false;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES * KMM_PCP_SORTS; i++) {
-		struct kmm_zone *z = &k->phys->zone[i / KMM_PCP_SORTS];
+	for (unsigned i = 0; i < k->phys->nr_zones * KMM_PCP_SORTS; i++) {
+		struct kmm_zone *z = k->phys->zones[i / KMM_PCP_SORTS];
 		struct kmm_pcp *pcp = &z->pcp[cpu][i % KMM_PCP_SORTS];
 
 		if (kmm_pcp_pages(pcp) == 0)
