@@ -32,6 +32,9 @@ KMM_TIER_A += src/phys/why.c
 KMM_TIER_A += src/phys/address.c
 KMM_TIER_A += src/phys/frames.c
 KMM_TIER_A += src/phys/report.c
+KMM_TIER_A += src/phys/owner.c
+KMM_TIER_A += src/phys/owner_report.c
+KMM_TIER_A += src/phys/poison.c
 KMM_TIER_A += src/phys/audit.c
 
 KMM_TIER_B :=
