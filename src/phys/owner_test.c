@@ -254,7 +254,7 @@ static void change(struct fixture *f, struct model *m, uint64_t *seed)
 KMM_TEST(owner_random_blocks)
 {
 	struct fixture f = { 0 };
-	struct model m[RANDOM_BLOCKS] = { { NULL } };
+	static struct model m[RANDOM_BLOCKS];
 	uint64_t seed = kmm_test_seed();
 	struct kmm_debug_stats stats;
 
