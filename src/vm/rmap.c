@@ -4,6 +4,7 @@
  * number; every area of the owner says at which address it would show that number, and the entry there says whether it
  * does. So nothing is kept per entry, and a stale or copied page is never mistaken for another.
  */
+#include "pt/leaf.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 
@@ -23,7 +24,7 @@ static bool maps(struct walk *w, struct kmm_mm *mm, kmm_word va)
 	bool hit = false;
 
 	if (kmm_pt_lookup(w->k, &mm->space, va, &ref)) {
-		struct kmm_pte pte = kmm_pt_decode(w->k, kmm_pt_read(w->k, &ref));
+		struct kmm_pte pte = kmm_pt_decode(w->k, kmm_leaf_as_mapped(kmm_pt_read(w->k, &ref)));
 
 		hit = (pte.flags & KMM_PTE_PRESENT) && kmm_pfn_to_page(w->k, pte.pfn) == w->page;
 	}
