@@ -90,16 +90,16 @@ static bool visit_area(struct batch *b, struct move *m, const struct kmm_vma *vm
 	uint64_t place = m->guest.index - vma->pgoff;
 	unsigned long flags;
 	struct kmm_ptref ref;
-	bool more = true;
+	bool more;
 	kmm_word va;
 
 	if (m->guest.index < vma->pgoff || place >= kmm_vma_pages(vma))
 		return true;
 	va = vma->start + ((kmm_word)place << KMM_PAGE_SHIFT);
-	flags = kmm_spin_lock(b->k, &mm->space.lock, KMM_LOCK_PT);
-	if (kmm_pt_lookup(b->k, &mm->space, va, &ref))
-		more = visit(b, m, mm, &ref, va);
-	kmm_spin_unlock(b->k, &mm->space.lock, KMM_LOCK_PT, flags);
+	if (!kmm_pt_lookup_lock(b->k, &mm->space, va, &ref, &flags))
+		return true;
+	more = visit(b, m, mm, &ref, va);
+	kmm_pt_unlock(b->k, &ref, flags);
 	return more;
 }
 
@@ -417,12 +417,9 @@ enum kmm_status kmm_move_frames(struct kmm_mover *mover, const kmm_word *pfns, u
 
 static bool is_moving_at(struct kmm_mm *mm, kmm_word va)
 {
-	unsigned long flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
 	struct kmm_ptref ref;
-	bool moving = kmm_pt_lookup(mm->k, &mm->space, va, &ref) && kmm_leaf_is_moving(ref.entry);
 
-	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
-	return moving;
+	return kmm_pt_lookup(mm->k, &mm->space, va, &ref) && kmm_leaf_is_moving(ref.entry);
 }
 
 struct sleeper {
