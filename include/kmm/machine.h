@@ -78,6 +78,8 @@ struct kmm_machine {
 	uint32_t lowmem_reserve_ratio[KMM_NR_ZONES]; /* defaults 256 256 32 0 0 */
 	uint32_t movable_percent;          /* share of the top zone given to ZONE_MOVABLE (default 0) */
 
+	unsigned debug;          /* KMM_DEBUG_ features of debug.h that are on from the start (default none) */
+
 	/* The kernel image, for explain: its window on 64-bit machines; 32-bit ones see it in the
 	 * direct map. 0: none. */
 	uint64_t image_va, image_pa, image_size;
