@@ -30,6 +30,12 @@ struct kmm_faults {          /* fault injection; not locked: tests run one threa
 	const char *site;    /* the one that was failed, constant text */
 };
 
+/* Where a CPU walks without locks (pt/walking.h). One cache line each. */
+struct kmm_walker {
+	const void *space; /* NULL: nowhere */
+	char alone[64 - sizeof(void *)];
+};
+
 #define KMM_STRAIGHT_SIZES 1025u /* kmalloc serves 0 .. 1024 bytes by one look into a table */
 
 struct kmm {
@@ -55,6 +61,7 @@ struct kmm {
 	struct kmm_faults faults;
 	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count.
 	                               ALLOC leaves out what kmm_phys_allocations() counts in */
+	struct kmm_walker walker[KMM_MAX_CPUS]; /* each CPU its own; read by all */
 	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
 };
 

@@ -2,8 +2,7 @@
 /*
  * The life of a space: made empty, referenced, emptied by the last put.
  */
-#include "vm/mm.h"
-
+#include "vm/lock.h"
 #include "vm/space.h"
 
 static struct kmm_mm_limits default_limits(void)
@@ -87,7 +86,9 @@ static void drop_areas(struct kmm_mm *mm)
 	mm->map_count = 0;
 	while ((vma = kmm_mm_first(mm)) != NULL) {
 		kmm_list_del(&vma->link);
-		kmm_vma_free(k, vma);
+		if (vma->backing)
+			kmm_backing_put(vma->backing);
+		kmm_cache_free(k, k->vm->vma_cache, vma);
 	}
 }
 
