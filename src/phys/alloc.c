@@ -64,9 +64,9 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
-	mag->nr = nr - 1;
+	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	pcp->kinds[kind] += (kmm_word)1 << order;
+	kmm_word_add(&pcp->kinds[kind], (kmm_word)1 << order);
 	kmm_port_irq_restore(k->port, irq);
 	page = kmm_page_at(p, pfn);
 	prepare(p, page, kind, order);
@@ -108,7 +108,8 @@ static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, struct kmm_pcp
 		if (!kmm_pcp_refill(k, z, pcp, list, want))
 			return KMM_NO_PFN;
 	}
-	return mag->at[--mag->nr];
+	kmm_word_set(&mag->nr, mag->nr - 1);
+	return mag->at[mag->nr];
 }
 
 /* Lock z held. */
@@ -120,7 +121,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	pcp->kinds[rq->kind] += (kmm_word)1 << rq->order;
+	kmm_word_add(&pcp->kinds[rq->kind], (kmm_word)1 << rq->order);
 	prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order);
 	return kmm_page_at(k->phys, pfn);
 }
@@ -327,7 +328,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
+	kmm_word_add(&kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)], -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
@@ -355,9 +356,9 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
+	kmm_word_add(&pcp->kinds[flags & 15], -((kmm_word)1 << order));
 	mag->at[nr] = kmm_pfn_of(p, page);
-	mag->nr = nr + 1;
+	kmm_word_set(&mag->nr, nr + 1);
 	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
 		overflow(k, page, list, irq);
 	else if (straight)
@@ -446,8 +447,8 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 	if (__atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate)
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
-	mag->nr = left;
-	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
+	kmm_word_set(&mag->nr, left);
+	kmm_word_add(&fast->pcp->kinds[KMM_KIND_KERNEL], (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		prepare(p, pages[i], KMM_KIND_KERNEL, 0);

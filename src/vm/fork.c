@@ -146,9 +146,8 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	if (kmm_reserve(child, &r, 1, 1, vma->start, vma->start) != KMM_OK)
 		return KMM_ENOMEM;
 	copy = kmm_reserve_take(child, &r);
-	*copy = *vma;
+	kmm_vma_copy(copy, vma);
 	copy->mm = child;
-	copy->anon = NULL;
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKED;
 	if (copy->backing)
 		kmm_backing_get(copy->backing);

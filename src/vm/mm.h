@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/math.h"
+#include "base/shared.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "pt/pt.h"
@@ -81,7 +82,7 @@ struct kmm_mm {
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
 	kmm_word start_brk, brk, start_stack, start_code, end_code; /* m */
 
-	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m */
+	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m; kmm_vm_committed() looks */
 	kmm_word rss[KMM_NR_RSS], peak_rss; /* t */
 	uint64_t faults, cow_copies, cow_reuses, zero_maps, file_maps; /* m */
 };
@@ -202,6 +203,20 @@ void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r);
 /* Edits hold b of the one backing involved, if any. */
 void kmm_edit_begin(struct kmm *k, struct kmm_backing *backing);
 void kmm_edit_end(struct kmm *k, struct kmm_backing *backing);
+/* An area like another, in no list and without private pages yet. The lists that the other is in may change meanwhile, so
+ * its links are not even read. m of `from` held. */
+static inline void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from)
+{
+	to->start = from->start;
+	to->end = from->end;
+	to->flags = from->flags;
+	to->tag = from->tag;
+	to->cloned = from->cloned;
+	to->pgoff = from->pgoff;
+	to->mm = from->mm;
+	to->backing = from->backing;
+	to->anon = NULL;
+}
 /* Inside an edit. link: into index, list and reverse maps (vma->anon is set by kmm_anon_link). */
 void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma);
 void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma);

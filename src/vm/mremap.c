@@ -183,8 +183,7 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 	if (kmm_vma_merge(mm, prev, &piece))
 		return;
 	vma = kmm_reserve_take(mm, &m->reserve);
-	*vma = *old;
-	vma->anon = NULL;
+	kmm_vma_copy(vma, old);
 	vma->start = piece.start;
 	vma->end = piece.end;
 	vma->pgoff = piece.pgoff;

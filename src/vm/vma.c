@@ -90,9 +90,9 @@ void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 	if (is_exec(vm_flags))
 		mm->exec_pages += pages;
 	else if (vm_flags & STACK)
-		mm->stack_pages += pages;
+		kmm_word_add(&mm->stack_pages, pages);
 	else if (is_data(vm_flags))
-		mm->data_pages += pages;
+		kmm_word_add(&mm->data_pages, pages);
 	if (vm_flags & KMM_VM_LOCKED)
 		mm->locked_pages += pages;
 }
@@ -201,8 +201,7 @@ void kmm_vma_free(struct kmm *k, struct kmm_vma *vma)
 /* A copy of an area's properties without its links and anon object. */
 static void copy_properties(struct kmm_vma *to, const struct kmm_vma *from)
 {
-	*to = *from;
-	to->anon = NULL;
+	kmm_vma_copy(to, from);
 	if (to->backing)
 		kmm_backing_get(to->backing);
 }
