@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "base/math.h"
+#include "base/shared.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "pt/pt.h"

@@ -90,9 +90,9 @@ void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 	if (is_exec(vm_flags))
 		mm->exec_pages += pages;
 	else if (vm_flags & STACK)
-		mm->stack_pages += pages;
+		kmm_word_add(&mm->stack_pages, pages);
 	else if (is_data(vm_flags))
-		mm->data_pages += pages;
+		kmm_word_add(&mm->data_pages, pages);
 	if (vm_flags & KMM_VM_LOCKED)
 		mm->locked_pages += pages;
 }
