@@ -54,7 +54,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # 32-bit: arguments in registers. 64-bit: interrupts use the stack of the code they interrupt, so no red zone.
 BARE := -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-mno-sse -mno-mmx -mno-80387 -msoft-float -O2 -g -Iports -DKMM_PORT_INLINE='"x86/inline.h"'
-BARE_32 := -m32 -march=i686 $(BARE) -mregparm=3 -freg-struct-return
+BARE_32 := -m32 -march=i686 -mtune=generic $(BARE) -mregparm=3 -freg-struct-return
 BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc

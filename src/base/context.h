@@ -19,6 +19,7 @@
 struct kmm_phys;
 struct kmm_pt;
 struct kmm_slab;
+struct kmm_front;
 struct kmm_kva_state;
 struct kmm_vm;
 struct kmm_page_debug;
@@ -50,6 +51,9 @@ struct kmm {
 	uint32_t straight_size;
 	uintptr_t straight_end;
 	char *direct_map;           /* port->direct_map, hot copy */
+	char *memmap;               /* descriptor 0, and bytes from one to the next: hot copies; NULL before tier b */
+	size_t page_bytes;
+	struct kmm_front *front[KMM_MAX_CPUS]; /* where kmalloc looks sizes up */
 	struct kmm_phys *phys;      /* tier a */
 	struct kmm_pt *pt;          /* tier b: NULL before kmm_init_kernel() */
 	struct kmm_slab *slab;
