@@ -89,6 +89,7 @@ struct proc *proc_new(struct proc *parent)
 	memset(p, 0, sizeof(*p));
 	p->pid = p->pgid = p->sid = pid_new();
 	p->parent = parent;
+	p->ppid = parent->pid;
 	p->umask = 022;
 	p->start_ns = os_now();
 	p->exit_signal = SIGCHLD;
@@ -124,6 +125,8 @@ struct task *task_new(struct proc *proc, uint32_t tid)
 	t->proc = proc;
 	t->tid = tid;
 	t->call_nr = -1;
+	t->cpu = x86_cpu_id();
+	t->allowed = ~0u;
 	t->alt_stack.flags = SS_DISABLE;
 	x86_fpu_init(&t->fpu);
 	sig_pending_init(&t->pending);

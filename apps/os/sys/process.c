@@ -174,7 +174,7 @@ sword sys_gettid(const uword *a)
 sword sys_getppid(const uword *a)
 {
 	(void)a;
-	return (int32_t)self()->parent->pid;
+	return (int32_t)self()->ppid;
 }
 
 sword sys_getpgrp(const uword *a)

@@ -20,9 +20,11 @@ enum { MAX_RW = 0x7ffff000 };
 sword syscall_run(struct x86_frame *frame);
 
 #define SYS(number, name) sword sys_##name(const uword *a);
+#define SYS_FREE SYS
 #include "sys/list32.h"
 #include "sys/list64.h"
 #undef SYS
+#undef SYS_FREE
 
 /* ---- shared by handlers ---- */
 static inline struct open_file *file_arg(uint32_t fd)
