@@ -122,6 +122,8 @@ void task_exit(void)
 {
 	struct proc *p = current->proc;
 
+	if (current->robust_list && p->mm)
+		futex_give_up(current->robust_list, current->robust_64);
 	if (current->clear_child_tid && p->mm && p->nr_tasks > 1) {
 		if (put_u32(current->clear_child_tid, 0) == 0)
 			futex_wake_all(current->clear_child_tid);

@@ -67,6 +67,7 @@ static int set_up_task(struct task *t, const struct x86_frame *frame, const stru
 	x86_tls_save(&current->tls);
 	t->tls = current->tls;
 	t->blocked = current->blocked;
+	t->allowed = current->allowed;
 	if (!(args->flags & CLONE_VM) || (args->flags & CLONE_VFORK))
 		t->alt_stack = current->alt_stack;
 	x86_fpu_copy(&t->fpu, &current->fpu);

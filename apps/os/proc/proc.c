@@ -107,7 +107,25 @@ void proc_free(struct proc *p)
 	list_del(&p->sibling);
 	list_del(&p->all_link);
 	sig_pending_clear(&p->pending, ~0ull);
-	kmm_cache_free(os.k, proc_cache, p);
+	p->freed = true;
+	if (!p->holds)
+		kmm_cache_free(os.k, proc_cache, p);
+}
+
+struct kmm_mm *proc_hold(struct proc *p)
+{
+	p->holds++;
+	if (p->mm)
+		kmm_mm_get(p->mm);
+	return p->mm;
+}
+
+void proc_let_go(struct proc *p, struct kmm_mm *mm)
+{
+	if (mm)
+		kmm_mm_put(mm);
+	if (--p->holds == 0 && p->freed)
+		kmm_cache_free(os.k, proc_cache, p);
 }
 
 struct task *task_new(struct proc *proc, uint32_t tid)

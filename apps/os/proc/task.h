@@ -74,6 +74,8 @@ struct task {
 	bool restart_rem64;
 
 	uword clear_child_tid;   /* user address to clear at the end, 0: none */
+	uword robust_list;       /* user address of the list of locks to give up at the end, 0: none */
+	bool robust_64;          /* its pointers are 64-bit */
 	uint32_t ticks;          /* clock ticks that hit this task */
 };
 
@@ -107,6 +109,8 @@ struct proc {
 	bool stopped, stop_reported, continued;
 	int stop_signal;
 	bool has_execed;
+	bool freed;              /* proc_free() was called, the memory waits for the holds */
+	uint32_t holds;          /* others that look at it and may sleep meanwhile */
 	bool exec_waiting;       /* one thread waits for the others to end */
 
 	struct task *vfork_parent; /* waits until exec or exit */
@@ -164,6 +168,10 @@ int proc_init(void);
 struct proc *proc_new(struct proc *parent);  /* with a pid, without threads or space */
 void proc_free(struct proc *proc);           /* a zombie, or one that never ran */
 struct proc *proc_find(uint32_t pid);
+/* For who looks at a process by calls that may sleep: proc itself, and its space of now, stay until they are let go. The
+ * process may end or exec meanwhile. */
+struct kmm_mm *proc_hold(struct proc *proc);
+void proc_let_go(struct proc *proc, struct kmm_mm *mm);
 struct task *task_find(uint32_t tid);
 struct task *task_new(struct proc *proc, uint32_t tid); /* with a stack; its frame is task_frame() */
 void task_free(struct task *task);

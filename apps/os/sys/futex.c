@@ -11,6 +11,7 @@
 
 enum { FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_WAIT_BITSET = 9,
        FUTEX_WAKE_BITSET, FUTEX_PRIVATE = 128, FUTEX_CLOCK_REALTIME = 256 };
+#define FUTEX_WAITERS 0x80000000u /* in the word of a robust lock */
 
 struct futex_key {
 	const void *object;
@@ -236,6 +237,62 @@ static sword wake_op(const struct futex_key *key, const uword *a, bool private)
 	if (holds(how >> 24 & 15, (int32_t)old, sign_extend12(how & 0xfff)))
 		n += wake(&second, (uint32_t)a[3], ~0u);
 	return n;
+}
+
+/* ---- robust locks: a list in user memory, so nothing in it can be relied on ---- */
+
+enum { OWNER_DIED = 1 << 30, TID_MASK = 0x3fffffff, MOST_LOCKS = 2048 };
+
+static int get_pointer(uword at, bool is_64, uword *out)
+{
+	*out = 0;
+	return copy_in(out, at, is_64 ? 8 : 4);
+}
+
+/* The word of a lock that this thread holds says that its owner died; one who waits is told. */
+static int give_up(uword addr)
+{
+	uint32_t seen;
+	bool swapped = false;
+	struct futex_key key;
+
+	if ((addr & 3) || copy_in(&seen, addr, sizeof(seen)) != 0)
+		return -EFAULT;
+	while (!swapped) {
+		if ((seen & TID_MASK) != current->tid)
+			return 0;
+		if (kmm_compare_swap_user(current->proc->mm, kmm_uva(addr), &seen, (seen & ~(uint32_t)TID_MASK) | OWNER_DIED,
+					  &swapped) != KMM_OK)
+			return -EFAULT;
+	}
+	if ((seen & FUTEX_WAITERS) && key_of(addr, false, &key) == 0)
+		wake(&key, 1, ~0u);
+	if (seen & FUTEX_WAITERS)
+		wake(&(struct futex_key){ current->proc->mm, addr }, 1, ~0u);
+	return 0;
+}
+
+/* The head: first entry, distance from an entry to its lock, and an entry that was just being added or removed. Bit 0 of a
+ * pointer marks locks of another kind, which this kernel does not have. */
+void futex_give_up(uword head, bool is_64)
+{
+	unsigned size = is_64 ? 8 : 4;
+	uword entry, offset, pending;
+
+	if (get_pointer(head, is_64, &entry) != 0 || get_pointer(head + size, is_64, &offset) != 0 ||
+	    get_pointer(head + 2 * size, is_64, &pending) != 0)
+		return;
+	if (!is_64)
+		offset = (uword)(sword)(int32_t)offset;
+	for (unsigned n = 0; n < MOST_LOCKS && (entry & ~(uword)1) != head; n++) {
+		uword next, at = entry & ~(uword)1;
+
+		if (get_pointer(at, is_64, &next) != 0 || (at != (pending & ~(uword)1) && give_up(at + offset) != 0))
+			return;
+		entry = next;
+	}
+	if (pending)
+		give_up((pending & ~(uword)1) + offset);
 }
 
 /* ---- the call ---- */

@@ -8,7 +8,7 @@
 SYS(1, exit) SYS(2, fork) SYS(7, waitpid) SYS(11, execve) SYS_FREE(20, getpid) SYS(57, setpgid) SYS_FREE(64, getppid)
 SYS(65, getpgrp) SYS(66, setsid) SYS(114, wait4) SYS(120, clone) SYS(132, getpgid) SYS(147, getsid)
 SYS(190, vfork) SYS_FREE(224, gettid) SYS(252, exit_group) SYS_FREE(258, set_tid_address) SYS(284, waitid)
-SYS_FREE(311, set_robust_list)
+SYS_FREE(311, set_robust_list) SYS(435, clone3)
 /* who we are */
 SYS_FREE(23, ok) SYS_FREE(24, zero) SYS_FREE(46, ok) SYS_FREE(47, zero) SYS_FREE(49, zero) SYS_FREE(50, zero) SYS_FREE(70, ok) SYS_FREE(71, ok)
 SYS_FREE(80, zero) SYS_FREE(81, ok) SYS_FREE(199, zero) SYS_FREE(200, zero) SYS_FREE(201, zero) SYS_FREE(202, zero) SYS_FREE(203, ok) SYS_FREE(204, ok)
@@ -18,7 +18,7 @@ SYS_FREE(214, ok) SYS_FREE(215, zero) SYS_FREE(216, zero)
 SYS_FREE(34, ok) SYS(75, setrlimit) SYS(76, old_getrlimit) SYS(77, getrusage) SYS(88, reboot) SYS_FREE(96, getpriority)
 SYS_FREE(97, ok) SYS(116, sysinfo) SYS_FREE(122, uname) SYS(136, personality) SYS_FREE(154, ok) SYS_FREE(155, sched_getparam)
 SYS_FREE(156, ok) SYS_FREE(157, zero) SYS_FREE(158, sched_yield) SYS_FREE(159, zero) SYS_FREE(160, zero) SYS(172, prctl)
-SYS(191, ugetrlimit) SYS_FREE(240, futex) SYS_FREE(241, ok) SYS_FREE(242, sched_getaffinity) SYS_FREE(243, set_thread_area)
+SYS(191, ugetrlimit) SYS_FREE(240, futex) SYS(241, sched_setaffinity) SYS_FREE(318, getcpu) SYS(242, sched_getaffinity) SYS_FREE(243, set_thread_area)
 SYS(340, prlimit64) SYS(355, getrandom) SYS_FREE(422, futex_time64)
 /* memory */
 SYS_FREE(45, brk) SYS_FREE(90, old_mmap) SYS_FREE(91, munmap) SYS_FREE(125, mprotect) SYS_FREE(144, msync) SYS_FREE(163, mremap)

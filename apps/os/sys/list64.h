@@ -7,7 +7,7 @@
 SYS_FREE(39, getpid) SYS(56, clone) SYS(57, fork) SYS(58, vfork) SYS(59, execve) SYS(60, exit) SYS(61, wait4)
 SYS(109, setpgid) SYS_FREE(110, getppid) SYS(111, getpgrp) SYS(112, setsid) SYS(121, getpgid) SYS(124, getsid)
 SYS_FREE(158, arch_prctl) SYS_FREE(186, gettid) SYS_FREE(218, set_tid_address) SYS(231, exit_group) SYS(247, waitid)
-SYS_FREE(273, set_robust_list)
+SYS_FREE(273, set_robust_list) SYS(435, clone3)
 /* who we are */
 SYS_FREE(102, zero) SYS_FREE(104, zero) SYS_FREE(105, ok) SYS_FREE(106, ok) SYS_FREE(107, zero) SYS_FREE(108, zero) SYS_FREE(113, ok) SYS_FREE(114, ok)
 SYS_FREE(115, zero) SYS_FREE(116, ok) SYS_FREE(117, ok) SYS(118, getresuid) SYS_FREE(119, ok) SYS(120, getresuid) SYS_FREE(122, zero)
@@ -15,8 +15,8 @@ SYS_FREE(123, zero)
 /* limits, scheduling, the machine */
 SYS_FREE(24, sched_yield) SYS_FREE(63, uname) SYS(97, ugetrlimit) SYS(98, getrusage) SYS(99, sysinfo) SYS(135, personality)
 SYS_FREE(140, getpriority) SYS_FREE(141, ok) SYS_FREE(142, ok) SYS_FREE(143, sched_getparam) SYS_FREE(144, ok) SYS_FREE(145, zero) SYS_FREE(146, zero)
-SYS_FREE(147, zero) SYS(157, prctl) SYS(160, setrlimit) SYS(169, reboot) SYS_FREE(202, futex_time64) SYS_FREE(203, ok)
-SYS_FREE(204, sched_getaffinity) SYS(302, prlimit64) SYS(318, getrandom)
+SYS_FREE(147, zero) SYS(157, prctl) SYS(160, setrlimit) SYS(169, reboot) SYS_FREE(202, futex_time64) SYS(203, sched_setaffinity) SYS_FREE(309, getcpu)
+SYS(204, sched_getaffinity) SYS(302, prlimit64) SYS(318, getrandom)
 /* memory */
 SYS_FREE(9, mmap) SYS_FREE(10, mprotect) SYS_FREE(11, munmap) SYS_FREE(12, brk) SYS_FREE(25, mremap) SYS_FREE(26, msync) SYS_FREE(28, madvise)
 /* signals */

@@ -50,5 +50,7 @@ int put_rusage(uword to, const struct usage *usage);
 
 /* futex.c */
 void futex_wake_all(uword addr);
+/* The locks in a thread's robust list (set_robust_list(2)) lose their owner. */
+void futex_give_up(uword head, bool is_64);
 
 #endif
