@@ -3,7 +3,7 @@
  * Everything at once for a set time: several processes, each with several threads that change their space and check it
  * (space_ops.h), fork in the middle of it, and now and then are killed in the middle of it.
  *
- * usage: stress [SECONDS [PROCESSES [SEED]]]     default 10 s, 4 processes
+ * usage: stress [SECONDS [PROCESSES [SEED]]]     default 10 s, 2 processes
  *
  *   main      keeps PROCESSES workers alive; kills one now and then
  *   worker    NR_THREADS threads; the last one also forks: a child checks what it got, changes it, and ends by itself or is
@@ -165,7 +165,7 @@ static void supervise(pid_t pid[], unsigned nr, uint32_t *random)
 
 int main(int argc, char **argv)
 {
-	unsigned nr = argc > 2 ? (unsigned)atoi(argv[2]) : 4;
+	unsigned nr = argc > 2 ? (unsigned)atoi(argv[2]) : 2;
 	uint32_t random = argc > 3 ? (uint32_t)atoi(argv[3]) | 1 : 12345, lost;
 	pid_t pid[MAX_WORKERS];
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -132,10 +133,32 @@ static void *change_space(void *arg)
 	return arg;
 }
 
+static atomic_bool taken_often;
+
+/* The first takes rights and pages away, the others use what is there as fast as they can. */
+static void *take_away(void *arg)
+{
+	unsigned number = (unsigned)*(int *)arg;
+	uint32_t random = 815 + number;
+
+	for (int i = 0; number == 0 && i < STEPS; i++) {
+		revoke_take();
+		replace_page((unsigned)i % 3);
+	}
+	if (number == 0)
+		atomic_store(&taken_often, true);
+	while (!atomic_load(&taken_often)) {
+		revoke_write(&random);
+		replace_read();
+	}
+	return arg;
+}
+
 static void check_space(void)
 {
 	space_open();
 	run(change_space, "one space");
+	run(take_away, "taken away");
 	CHECK("one space", atomic_load(&space_errors) == 0);
 	space_close();
 }
