@@ -339,9 +339,20 @@ $(eval $(call user_rules,user,-m32))
 $(eval $(call user_rules,user64,-m64))
 
 # The benchmark's ring-3 program: as a distribution would build it.
+GUEST_FLAGS := -std=gnu11 -static -O2 -Wall -Wextra -Werror -Wmissing-prototypes -D_GNU_SOURCE
 build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 	$(call say,USER,$@)mkdir -p $(@D)
-	$(Q)gcc -std=gnu11 -m32 -static -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
+	$(Q)gcc $(GUEST_FLAGS) -m32 -o $@ $<
+
+build/bench/guest64/%: bench/guest/%.c Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -m64 -o $@ $<
+
+# What `make bench-linux` runs on Linux and on ours: the same file.
+VERSUS := $(wildcard bench/linux/*.c)
+build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wildcard bench/linux/*.h) Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
 
 # --- dependency files -----------------------------------------------------------------------------
 
