@@ -87,6 +87,8 @@ struct kmm_machine {
 	bool movable_node;
 	uint32_t movable_percent;          /* else: share of each node's top zone that is Movable (default 0) */
 
+	unsigned debug;          /* KMM_DEBUG_ features of debug.h that are on from the start (default none) */
+
 	/* The kernel image, for explain: its window on 64-bit machines; 32-bit ones see it in the
 	 * direct map. 0: none. */
 	uint64_t image_va, image_pa, image_size;

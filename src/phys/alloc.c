@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/printf.h"
 #include "kmm/node.h"
+#include "phys/owner.h"
 #include "phys/phys.h"
 
 #define RECLAIM_ROUNDS 16u
@@ -55,10 +56,10 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
-	mag->nr = nr - 1;
+	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	pcp->kinds[kind] += (kmm_word)1 << order;
-	pcp->taken++;
+	kmm_word_add(&pcp->kinds[kind], (kmm_word)1 << order);
+	kmm_word_add(&pcp->taken, 1);
 	kmm_port_irq_restore(k->port, irq);
 	page = kmm_page_at(p, pfn);
 	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
@@ -89,7 +90,8 @@ static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, const struct r
 		if (!kmm_pcp_refill(k, z, rq->mobility, list, want))
 			return KMM_NO_PFN;
 	}
-	return mag->at[--mag->nr];
+	kmm_word_set(&mag->nr, mag->nr - 1);
+	return mag->at[mag->nr];
 }
 
 /* Lock z held. */
@@ -100,7 +102,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind] += (kmm_word)1 << rq->order;
+	kmm_word_add(&kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind], (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
 }
@@ -284,7 +286,7 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 }
 
 static struct kmm_page *alloc_where(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
-				    enum kmm_kind kind, const char *site)
+				    enum kmm_kind kind, const char *site, const void *caller)
 {
 	struct kmm_page *page = NULL;
 
@@ -296,6 +298,8 @@ static struct kmm_page *alloc_where(struct kmm *k, const struct kmm_where *where
 	page = alloc_by_passes(k, where, gfp, order, kind, site);
 	if (!page)
 		return NULL;
+	if (k->page_debug)
+		kmm_page_debug_alloc(k, page, gfp, order, site, caller);
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
 	return hand_out(k, page, gfp, order);
@@ -303,22 +307,25 @@ static struct kmm_page *alloc_where(struct kmm *k, const struct kmm_where *where
 
 /* All but the common case; out of line so that the common case needs no frame for it. */
 __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
-							     enum kmm_kind kind, const char *site)
+							     enum kmm_kind kind, const char *site,
+							     const void *caller)
 {
-	return alloc_where(k, &anywhere, gfp, order, kind, site);
+	return alloc_where(k, &anywhere, gfp, order, kind, site, caller);
 }
 
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
-							      enum kmm_kind kind, const char *site)
+							      enum kmm_kind kind, const char *site,
+							      const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 	struct kmm_page *page = NULL;
 
 	if (list < KMM_PCP_LISTS && kmm_gfp_is_common(gfp) && k->straight)
 		page = take_cached(k, gfp, order, list, kind);
-	return page ? page : alloc_slow(k, gfp, order, kind, site);
+	return page ? page : alloc_slow(k, gfp, order, kind, site, caller);
 }
 
+/* Inlined, so that the return address is that of who called us. */
 ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
 	if (order == 0 && kmm_gfp_is_common(gfp) && k->straight) {
@@ -327,7 +334,7 @@ ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order,
 		if (page)
 			return page;
 	}
-	return alloc_block(k, gfp, order, kind, site);
+	return alloc_block(k, gfp, order, kind, site, __builtin_return_address(0));
 }
 
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
@@ -343,7 +350,7 @@ struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 struct kmm_page *kmm_phys_alloc_at(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
 				   enum kmm_kind kind, const char *site)
 {
-	return alloc_where(k, where, gfp, order, kind, site);
+	return alloc_where(k, where, gfp, order, kind, site, __builtin_return_address(0));
 }
 
 struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)
@@ -372,7 +379,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
+	kmm_word_add(&kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)], -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
@@ -400,9 +407,9 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
+	kmm_word_add(&pcp->kinds[flags & 15], -((kmm_word)1 << order));
 	mag->at[nr] = kmm_pfn_of(p, page);
-	mag->nr = nr + 1;
+	kmm_word_set(&mag->nr, nr + 1);
 	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
 		overflow(k, pcp, page, list, irq);
 	else if (straight)
@@ -419,11 +426,14 @@ ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
 }
 
 /* The long way: blocks of several frames, somebody listens, or an invalid free. */
-__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
+__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order,
+						 const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 
 	KMM_ASSERT(k, may_free(page, order));
+	if (k->page_debug)
+		kmm_page_debug_free(k, page, order, caller);
 	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
 	if (list < KMM_PCP_LISTS) {
 		free_cached(k, page, order, list, false);
@@ -436,7 +446,7 @@ __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page 
 ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	if (RARE(order || !k->straight || (KMM_DEBUG >= 1 && !may_free(page, 0)))) {
-		free_block(k, page, order);
+		free_block(k, page, order, __builtin_return_address(0));
 		return;
 	}
 	kmm_count_events(k, KMM_EV_FREE, 1);
@@ -491,9 +501,9 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 	if (!kmm_fast_is_shut(fast))
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
-	mag->nr = left;
-	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
-	fast->pcp->taken += (kmm_word)got;
+	kmm_word_set(&mag->nr, left);
+	kmm_word_add(&fast->pcp->kinds[KMM_KIND_KERNEL], (kmm_word)got);
+	kmm_word_add(&fast->pcp->taken, (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));
