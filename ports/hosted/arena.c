@@ -136,7 +136,7 @@ static bool make_ram(struct hosted_machine *m, uint64_t ram_end)
 	if (!m->bus)
 		return false;
 	m->arena = m->bus;
-	if (m->config.strict && low < m->arena_bytes && !make_strict_arena(m, low))
+	if (m->config.strict && m->layout.kmap_slots && low < m->arena_bytes && !make_strict_arena(m, low))
 		return false;
 	m->port.direct_map = m->arena;
 	m->port.direct_map_all = !m->config.strict;

@@ -96,7 +96,7 @@ static void count_interleaved(struct kmm *k, const struct kmm_page *page, unsign
 	if (kmm_page_node(page) != node)
 		return;
 	irq = kmm_irq_save(k);
-	kmm_zone_of(k->phys, page)->pcp[kmm_cpu(k)][0].numa[KMM_NUMA_INTERLEAVE]++;
+	kmm_word_add(&kmm_zone_of(k->phys, page)->pcp[kmm_cpu(k)][0].numa[KMM_NUMA_INTERLEAVE], 1);
 	kmm_irq_restore(k, irq);
 }
 

@@ -2,6 +2,7 @@
 /*
  * Starting tier c: caches, and the zero page that all untouched anonymous memory reads from.
  */
+#include "kmm/compact.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 #include "vm/radix.h"
@@ -61,6 +62,7 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 		return KMM_ENOMEM;
 	}
 	k->vm = vm;
+	kmm_hot_register_empty(k, kmm_migrate_range);
 	return KMM_OK;
 }
 
