@@ -15,7 +15,7 @@
 #define SMALLEST_RAM (UINT64_C(4) << 20)
 
 enum { OPT_MEMMAP = 256, OPT_SPLIT, OPT_WINDOWS, OPT_VMALLOC, OPT_CPUS, OPT_PHYS_BITS, OPT_SEED, OPT_RANDOMISE,
-       OPT_IMAGE, OPT_STRICT, OPT_JSON, OPT_COLOR };
+       OPT_IMAGE, OPT_STRICT, OPT_JSON, OPT_COLOR, OPT_NODES };
 
 static const struct argp_option machine_options[] = {
 	{ "machine", 'm', "NAME", 0, "i386 (default), i386-pae, x86_64, x86_64-la57", 0 },
@@ -25,6 +25,7 @@ static const struct argp_option machine_options[] = {
 	{ "windows", OPT_WINDOWS, "WHOSE", 0, "kmm (default) or linux-6.1 (32-bit)", 0 },
 	{ "vmalloc", OPT_VMALLOC, "SIZE", 0, "addresses for vmalloc (32-bit; default 128M)", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "processors (default 1)", 0 },
+	{ "nodes", OPT_NODES, "N", 0, "RAM and processors in N equal nodes (default 1)", 0 },
 	{ "phys-bits", OPT_PHYS_BITS, "N", 0, "physical address width of the processor", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of everything random (default 1)", 0 },
 	{ "randomise", OPT_RANDOMISE, NULL, 0, "random bases, from the seed", 0 },
@@ -130,6 +131,13 @@ static void take_cpus(struct options *o, const char *text)
 		fail(o->command, EXIT_INPUT, "--cpus %s: this build simulates 1 to %u processors", text, KMM_MAX_CPUS);
 }
 
+static void take_nodes(struct options *o, const char *text)
+{
+	o->nr_nodes = (unsigned)number_or_fail(o, "--nodes", text, 1u << 20);
+	if (o->nr_nodes < 1 || o->nr_nodes > KMM_MAX_NODES)
+		fail(o->command, EXIT_INPUT, "--nodes %s: this build knows 1 to %u nodes", text, KMM_MAX_NODES);
+}
+
 static error_t parse_machine(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -145,6 +153,7 @@ static error_t parse_machine(int key, char *arg, struct argp_state *state)
 	case OPT_WINDOWS: take_windows(o, arg); return 0;
 	case OPT_VMALLOC: take_vmalloc(o, arg); return 0;
 	case OPT_CPUS: take_cpus(o, arg); return 0;
+	case OPT_NODES: take_nodes(o, arg); return 0;
 	case OPT_PHYS_BITS:
 		o->config.machine.phys_bits = (uint8_t)number_or_fail(o, "--phys-bits", arg, 255);
 		return 0;
@@ -252,11 +261,13 @@ static void finish(struct options *o, unsigned groups)
 	if (o->have_ram && o->memmap)
 		fail(o->command, EXIT_USAGE, "--ram and --memmap exclude each other");
 	fill_windows(o);
+	if (!o->have_ram && !o->memmap)
+		o->requested_ram = DEFAULT_RAM;
+	if (o->nr_nodes > 1 || o->hot_bytes)
+		options_fill_nodes(o);
 	if (kmm_machine_defaults(&o->config.machine, &why))
 		fail(o->command, EXIT_INPUT, "%s", why);
 	fill_vmalloc(o);
-	if (!o->have_ram && !o->memmap)
-		o->requested_ram = DEFAULT_RAM;
 	if (!o->memmap)
 		check_ram(o);
 	fill_image(o, groups);

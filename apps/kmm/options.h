@@ -23,8 +23,11 @@ struct options {
 	struct kmm_memrange *memmap; /* of --memmap */
 	uint64_t requested_ram;      /* as on the command line or by default; 0 with --memmap */
 	bool json;
+	struct kmm_node_range node_map[KMM_MAX_NODES + 1]; /* of --nodes and hot_bytes */
+	uint64_t hot_bytes; /* set by a command of its own: where so much may be added above all RAM, on a node of its own */
 
 	/* while parsing */
+	unsigned nr_nodes;
 	bool have_ram;
 	const char *narrow_option; /* the last one given that only a 32-bit machine has */
 	const char *windows;
@@ -41,6 +44,10 @@ struct own_args {
 /* Parses all of argv; ends the process with a sentence when something is wrong. input goes to own->parser. */
 void options_parse(struct options *o, unsigned groups, const struct own_args *own, void *input, int argc, char **argv);
 void options_free(struct options *o);
+
+/* Shares RAM and processors out evenly over o->nr_nodes nodes (nodes.c), whatever the map looks like, by whole
+ * sections where there are enough of them; and makes room for o->hot_bytes. */
+void options_fill_nodes(struct options *o);
 
 /* Boots the machine that the options describe, or ends the process. */
 struct hosted_machine *options_boot(const struct options *o);

@@ -2,6 +2,7 @@
 /*
  * Zones as tables and JSON.
  */
+#include "kmm/node.h"
 #include "text.h"
 #include "units.h"
 #include "views.h"
@@ -21,18 +22,40 @@ const char *view_zone_name(struct kmm *k, enum kmm_zone_id zone)
 	return kmm_zone_info(k, zone, &info) ? info.name : "none";
 }
 
+/* Number i of the zones of all nodes, by node. false: there is none; nodes but the first show those with memory. */
+static bool zone_at(struct kmm *k, unsigned i, struct kmm_zone_info *out)
+{
+	unsigned node = i / KMM_NR_ZONES;
+
+	return kmm_node_zone_info(k, node, (enum kmm_zone_id)(i % KMM_NR_ZONES), out) && (node == 0 || out->present);
+}
+
+static unsigned nr_zones(struct kmm *k)
+{
+	return kmm_nr_nodes(k) * KMM_NR_ZONES;
+}
+
+/* "Normal", or "1 Normal" on a machine of several nodes. */
+static void add_name(struct kmm *k, struct table *t, unsigned i, const struct kmm_zone_info *info)
+{
+	if (kmm_nr_nodes(k) > 1)
+		table_add(t, "%u %s", i / KMM_NR_ZONES, info->name);
+	else
+		table_add(t, "%s", info->name);
+}
+
 void view_zones(struct kmm *k)
 {
 	struct table t;
 	char start[SIZE_TEXT], mib[SIZE_TEXT], free_mib[SIZE_TEXT];
 
 	table_start(&t, "<zone|>start pfn|>spanned|>present|>managed|>free|>managed MiB|>free MiB");
-	for (unsigned z = 0; z < KMM_NR_ZONES; z++) {
+	for (unsigned z = 0; z < nr_zones(k); z++) {
 		struct kmm_zone_info i;
 
-		if (!kmm_zone_info(k, (enum kmm_zone_id)z, &i))
+		if (!zone_at(k, z, &i))
 			continue;
-		table_add(&t, "%s", i.name);
+		add_name(k, &t, z, &i);
 		table_add(&t, "%s", i.spanned ? hex_text(start, i.start.v, 1) : "-");
 		table_add(&t, "%" PRIu64, (uint64_t)i.spanned);
 		table_add(&t, "%" PRIu64, (uint64_t)i.present);
@@ -71,12 +94,12 @@ void view_watermarks(struct kmm *k)
 
 	watermark_columns(k, spec, sizeof(spec));
 	table_start(&t, spec);
-	for (unsigned z = 0; z < KMM_NR_ZONES; z++) {
+	for (unsigned z = 0; z < nr_zones(k); z++) {
 		struct kmm_zone_info i;
 
-		if (!kmm_zone_info(k, (enum kmm_zone_id)z, &i))
+		if (!zone_at(k, z, &i))
 			continue;
-		table_add(&t, "%s", i.name);
+		add_name(k, &t, z, &i);
 		table_add(&t, "%" PRIu64, (uint64_t)i.min);
 		table_add(&t, "%" PRIu64, (uint64_t)i.low);
 		table_add(&t, "%" PRIu64, (uint64_t)i.high);
@@ -105,12 +128,12 @@ void view_free_blocks(struct kmm *k)
 
 	block_columns(spec, sizeof(spec));
 	table_start(&t, spec);
-	for (unsigned z = 0; z < KMM_NR_ZONES; z++) {
+	for (unsigned z = 0; z < nr_zones(k); z++) {
 		struct kmm_zone_info i;
 
-		if (!kmm_zone_info(k, (enum kmm_zone_id)z, &i))
+		if (!zone_at(k, z, &i))
 			continue;
-		table_add(&t, "%s", i.name);
+		add_name(k, &t, z, &i);
 		for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
 			table_add(&t, "%" PRIu64, (uint64_t)i.nr_free[order]);
 	}
@@ -140,13 +163,13 @@ json_t *view_zones_json(struct kmm *k)
 {
 	json_t *array = json_array();
 
-	for (unsigned z = 0; z < KMM_NR_ZONES; z++) {
+	for (unsigned z = 0; z < nr_zones(k); z++) {
 		struct kmm_zone_info i;
 
-		if (!kmm_zone_info(k, (enum kmm_zone_id)z, &i))
+		if (!zone_at(k, z, &i))
 			continue;
-		json_array_append_new(array, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-			i.name, "start", json_address(in_bytes(i.start.v)), "spanned_pages", json_count(i.spanned),
+		json_array_append_new(array, json_pack("{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "node",
+			(int)(z / KMM_NR_ZONES), "name", i.name, "start", json_address(in_bytes(i.start.v)), "spanned_pages", json_count(i.spanned),
 			"present_pages", json_count(i.present), "managed_pages", json_count(i.managed),
 			"free_pages", json_count(i.free), "min", json_count(i.min), "low", json_count(i.low),
 			"high", json_count(i.high), "protection", counts(i.protection, KMM_NR_ZONES),

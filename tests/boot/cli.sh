@@ -101,6 +101,7 @@ for machine in i386 i386-pae x86_64 x86_64-la57; do
 	expect 0 page --machine "$machine" kmap
 	json 'd["violations"] == 0' boot --machine "$machine" --ram 2G
 	json 'len(d["zones"]) >= 3' zones --machine "$machine"
+	json 'len({z["node"] for z in d["zones"] if z["managed_pages"]}) == 4' zones --machine "$machine" --nodes 4 --cpus 4
 	json 'd["layout"]["regions"][0]["first"] == "0x0"' layout --machine "$machine"
 	json 'len(d["answers"]) == len(d["demonstration"])' explain --machine "$machine" --list --all
 	json 'd["processor_agrees"] and d["walk"]["mapped"]' walk --machine "$machine" heap
