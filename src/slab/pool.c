@@ -340,8 +340,7 @@ void kmm_pool_drain(struct kmm *k, struct kmm_pool *pool, unsigned cpu)
 	if (pool->limit == 0)
 		return;
 	flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
-	kmm_slab_give(k, pool, magazine->slot + 1, kmm_magazine_nr(magazine), &dead);
-	kmm_magazine_set_top(magazine, magazine->slot);
+	kmm_magazine_empty(k, pool, magazine, &dead);
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
 	kmm_slab_delete_list(k, pool, &dead);
 }
@@ -364,13 +363,29 @@ kmm_word kmm_pool_trim(struct kmm *k, struct kmm_pool *pool)
 	return pages;
 }
 
-/* This CPU's magazine, the depot, the empty slabs. Other CPUs' magazines stay, since only they may touch them. */
+/* Asks the other CPUs for their magazines. */
+static void ask_others(struct kmm *k, struct kmm_pool *pool)
+{
+	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+	unsigned cpu, self = kmm_cpu(k);
+
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
+		struct kmm_magazine *magazine = pool->magazine[cpu];
+
+		if (cpu != self && kmm_magazine_nr(magazine))
+			kmm_magazine_set_end(magazine, magazine->slot);
+	}
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+}
+
+/* This CPU's magazine, the depot, the empty slabs; other CPUs' magazines when those free next. */
 static kmm_word shrink(struct kmm *k, struct kmm_pool *pool)
 {
 	kmm_word before = __atomic_load_n(&pool->nr_slabs, __ATOMIC_RELAXED), after;
 	unsigned long flags = kmm_irq_save(k);
 
 	kmm_pool_drain(k, pool, kmm_cpu(k));
+	ask_others(k, pool);
 	kmm_irq_restore(k, flags);
 	kmm_pool_trim(k, pool);
 	after = __atomic_load_n(&pool->nr_slabs, __ATOMIC_RELAXED);
