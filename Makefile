@@ -4,6 +4,7 @@
 #   hosted    gcc -O2, 64-bit          build/hosted      the command, the tests, the benchmarks
 #   embed     gcc -O2, 64-bit          build/embed       build/libkmm.a: the library for any port
 #   asan      clang + ASan + UBSan     build/asan        the tests again
+#   release   gcc -O2, no assertions   build/release     the tests once more: mistakes are refused all the same
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
 #   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
 #   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
@@ -38,7 +39,7 @@ VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted embed asan clang fuzz
+HOSTED_PROFILES := hosted embed release asan clang fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
@@ -57,6 +58,7 @@ BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
 CC_embed := gcc
+CC_release := gcc
 CC_asan := clang
 CC_clang := clang
 CC_fuzz := clang
@@ -69,6 +71,7 @@ CC_x86_64-la57 := gcc
 # the sanitized build go through the pointers.
 FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
+FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
 FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
@@ -92,12 +95,14 @@ bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=
 
 LINK_hosted :=
 LINK_embed :=
+LINK_release :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
 LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
 OBJ_embed := build/embed
+OBJ_release := build/release
 OBJ_asan := build/asan
 OBJ_clang := build/clang
 OBJ_fuzz := build/fuzz-obj
@@ -287,6 +292,10 @@ build/tests/hosted: $(call test_objs,hosted)
 build/asan/tests/hosted: $(call test_objs,asan)
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -pthread
+
+build/release/tests/hosted: $(call test_objs,release)
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_release) $(LINK_release) -o $@ $^ -ljansson -pthread
 
 build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE)) build/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
