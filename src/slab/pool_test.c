@@ -254,7 +254,7 @@ KMM_TEST(objects_freed_on_another_cpu_come_back_by_the_depot)
 /* CPU 1 keeps what it freed, until CPU 0 wants memory back and CPU 1 frees once more. */
 KMM_TEST(other_cpus_give_their_magazines_back_when_asked)
 {
-	struct hosted_config config = wide;
+	struct hosted_config config = pae;
 	struct kmm_cache *cache;
 	struct kmm_pool *pool;
 	struct tier_b t;

@@ -309,26 +309,36 @@ void hammer_slab_end(struct kmm *k)
 
 enum { STEPS = 3000, THREADS = 3 };
 
-KMM_TEST(hammer_slab_alone)
+static void alone(enum kmm_format_id format)
 {
-	static const enum kmm_format_id formats[] = { KMM_I386, KMM_I386_PAE, KMM_X86_64 };
-	unsigned i;
+	struct hosted_config config = { .machine = { .format = format },
+					.ram_bytes = format == KMM_X86_64 ? 64ull << 20 : 1000ull << 20 };
+	struct tier_b t;
+	kmm_word before;
 
-	for (i = 0; i < 3; i++) {
-		struct hosted_config config = { .machine = { .format = formats[i] },
-						.ram_bytes = formats[i] == KMM_X86_64 ? 64ull << 20 : 1000ull << 20 };
-		struct tier_b t;
-		kmm_word before;
+	CALL(tier_b_start(&t, &config));
+	before = tier_b_free_pages(&t) + kmm_pt_kernel_tables(t.k);
+	CALL(hammer_slab(t.k, 0, kmm_test_seed(), STEPS));
+	hammer_slab_end(t.k);
+	kmm_percpu_shrink(t.k);
+	CHECK_EQ(tier_b_free_pages(&t) + kmm_pt_kernel_tables(t.k), before);
+	CALL(tier_b_audit(&t));
+	tier_b_stop(&t);
+}
 
-		CALL(tier_b_start(&t, &config));
-		before = tier_b_free_pages(&t) + kmm_pt_kernel_tables(t.k);
-		CALL(hammer_slab(t.k, 0, kmm_test_seed(), STEPS));
-		hammer_slab_end(t.k);
-		kmm_percpu_shrink(t.k);
-		CHECK_EQ(tier_b_free_pages(&t) + kmm_pt_kernel_tables(t.k), before);
-		CALL(tier_b_audit(&t));
-		tier_b_stop(&t);
-	}
+KMM_TEST(hammer_slab_i386)
+{
+	alone(KMM_I386);
+}
+
+KMM_TEST(hammer_slab_i386_pae)
+{
+	alone(KMM_I386_PAE);
+}
+
+KMM_TEST(hammer_slab_x86_64)
+{
+	alone(KMM_X86_64);
 }
 
 struct share {
