@@ -344,6 +344,7 @@ KMM_TEST(hammer_slab_x86_64)
 struct share {
 	struct kmm *k;
 	unsigned cpu;
+	uint64_t seed;
 	pthread_t thread;
 };
 
@@ -352,7 +353,7 @@ static void *run_share(void *arg)
 	struct share *share = arg;
 
 	hosted_set_cpu(share->cpu);
-	hammer_slab(share->k, share->cpu, kmm_test_seed(), STEPS);
+	hammer_slab(share->k, share->cpu, share->seed, STEPS);
 	return NULL;
 }
 
@@ -366,7 +367,7 @@ KMM_TEST(hammer_slab_together)
 
 	CALL(tier_b_start(&t, &config));
 	for (i = 0; i < THREADS; i++) {
-		share[i] = (struct share){ .k = t.k, .cpu = i };
+		share[i] = (struct share){ .k = t.k, .cpu = i, .seed = kmm_test_seed() };
 		CHECK_EQ(pthread_create(&share[i].thread, NULL, run_share, &share[i]), 0);
 	}
 	for (i = 0; i < THREADS; i++)
