@@ -7,7 +7,7 @@
 #define KMM_X86_INLINE_H
 
 #include "kmm/port.h"
-#include "x86.h"
+#include "hot.h"
 
 /* The kernel of tests simulates machines with ports of their own inside the machine that it runs on. Their RAM lies
  * anywhere but where this machine's does. */
@@ -43,7 +43,7 @@ static inline char *kmm_port_direct_map(char *known)
 static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)
 {
 	(void)port;
-	x86_tlb_flush_page((uint32_t)va);
+	x86_tlb_flush_page((x86_word)va);
 }
 
 #endif

@@ -11,6 +11,7 @@
 
 static const char *const class_names[KMM_NR_LOCK_CLASSES] = {
 	[KMM_LOCK_MM] = "mm", [KMM_LOCK_BACKING] = "backing", [KMM_LOCK_RMAP] = "rmap", [KMM_LOCK_PT] = "pt",
+	[KMM_LOCK_TABLE] = "table",
 	[KMM_LOCK_SLAB] = "slab", [KMM_LOCK_KVA] = "kva", [KMM_LOCK_ZONE] = "zone",
 };
 
@@ -55,6 +56,14 @@ void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
 		return;
 	}
 	k->port->wait(k->port, mutex, take_as_waiter, &s);
+}
+
+bool kmm_mutex_trylock(struct kmm_mutex *mutex)
+{
+	unsigned free_state = 0;
+
+	return atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex)

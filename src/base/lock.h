@@ -19,7 +19,8 @@ enum kmm_lock_class {
 	KMM_LOCK_MM,      /* a space: VMA tree, counters (mutex) */
 	KMM_LOCK_BACKING, /* a file's page index and list of mappings (mutex) */
 	KMM_LOCK_RMAP,    /* an anonymous object's list of VMAs */
-	KMM_LOCK_PT,      /* page tables of a space, or the kernel's */
+	KMM_LOCK_PT,      /* page tables of a space, or the kernel's, above the last level; links to tables */
+	KMM_LOCK_TABLE,   /* one table of the last level */
 	KMM_LOCK_SLAB,    /* a cache, the list of caches */
 	KMM_LOCK_KVA,     /* vmalloc areas, kmap window */
 	KMM_LOCK_ZONE,    /* free lists and counters of a zone, sections */
@@ -71,6 +72,8 @@ static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum km
 /* Sleeping locks: order is by contract (docs/locking.md); a sleeper may move between CPUs, so the per-CPU
  * order mask does not cover them. */
 void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);
+/* true: taken. Never sleeps. */
+bool kmm_mutex_trylock(struct kmm_mutex *mutex);
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex);
 
 #endif

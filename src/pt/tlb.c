@@ -7,6 +7,7 @@
  * Which CPUs have a space loaded is not known here, so all others are told; with one CPU there are none.
  */
 #include "pt/map.h"
+#include "pt/walking.h"
 
 static void flush_cpus(struct kmm *k, const struct kmm_flush *flush)
 {
@@ -32,7 +33,7 @@ void kmm_tlb_begin(struct kmm *k, struct kmm_tlb *tlb, struct kmm_space *space)
 	tlb->space = space;
 	tlb->start = tlb->end = 0;
 	tlb->tables = false;
-	tlb->free_tables = (struct kmm_page_list){ 0, 0 };
+	tlb->free_tables = 0;
 	tlb->nr_held = 0;
 }
 
@@ -74,16 +75,37 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 	struct kmm_flush flush = { { 0 }, tlb->start, tlb->end, tlb->tables };
 
 	KMM_ASSERT(k, KMM_DEBUG < 1 || (k->locks_held[kmm_cpu(k)] >> KMM_LOCK_PT) == 0);
-	KMM_ASSERT(k, tlb->nr_held <= KMM_TLB_HELD && (!tlb->free_tables.nr || tlb->tables));
+	KMM_ASSERT(k, tlb->nr_held <= KMM_TLB_HELD && (!tlb->free_tables || tlb->tables));
 	if (!tlb->space->is_kernel)
 		flush.root = tlb->space->root;
 	if (tlb->start < tlb->end || tlb->tables)
 		flush_cpus(k, &flush);
 	if (tlb->nr_held)
 		drop_frames(k, tlb->held, tlb->nr_held);
-	if (tlb->tables)
-		kmm_pt_free_list(k, &tlb->free_tables);
+	if (tlb->tables) {
+		kmm_walks_wait(k, tlb->space);
+		kmm_pt_free_chain(k, tlb->free_tables);
+	}
 	kmm_tlb_begin(k, tlb, tlb->space);
+}
+
+void kmm_tlb_flush_space(struct kmm *k, const struct kmm_flush *flush)
+{
+	KMM_ASSERT(k, KMM_DEBUG < 1 || (k->locks_held[kmm_cpu(k)] >> KMM_LOCK_PT) == 0);
+	flush_cpus(k, flush);
+}
+
+void kmm_walks_wait(struct kmm *k, const struct kmm_space *space)
+{
+	unsigned here = kmm_cpu(k);
+
+	if (k->machine.nr_cpus == 1)
+		return;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		while (cpu != here && __atomic_load_n(&k->walker[cpu].space, __ATOMIC_ACQUIRE) == space)
+			if (k->port->relax)
+				k->port->relax(k->port);
 }
 
 void kmm_tlb_flush_here(struct kmm *k, const struct kmm_space *space, kmm_word va)

@@ -183,7 +183,7 @@ struct kmm_pool *kmm_pool_next(struct kmm *k, struct kmm_pool *at)
 
 /* ---- life ---- */
 
-/* Lock slab held. Pools about to die have no users. */
+/* Lock slab held. Pools about to die have no users, or are closing. */
 static struct kmm_pool *find_equal(struct kmm_slab *slab, const struct kmm_pool *wanted)
 {
 	struct kmm_list *item;
@@ -191,7 +191,7 @@ static struct kmm_pool *find_equal(struct kmm_slab *slab, const struct kmm_pool 
 	for (item = slab->pools.next; item != &slab->pools; item = item->next) {
 		struct kmm_pool *pool = kmm_container(item, struct kmm_pool, entry.list);
 
-		if (pool->users && may_share(pool) && pool->slot == wanted->slot && pool->flags == wanted->flags)
+		if (pool->users && !pool->closing && may_share(pool) && pool->slot == wanted->slot && pool->flags == wanted->flags)
 			return pool;
 	}
 	return NULL;
@@ -378,17 +378,35 @@ static void ask_others(struct kmm *k, struct kmm_pool *pool)
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
 }
 
+kmm_word kmm_pool_spare(struct kmm *k, struct kmm_pool *pool)
+{
+	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+	kmm_word pages = (pool->empty.nr << pool->order) + pool->depot_nr;
+
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+	return pages;
+}
+
+static kmm_word count_slabs(struct kmm *k, struct kmm_pool *pool)
+{
+	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+	kmm_word nr = pool->nr_slabs;
+
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+	return nr;
+}
+
 /* This CPU's magazine, the depot, the empty slabs; other CPUs' magazines when those free next. */
 static kmm_word shrink(struct kmm *k, struct kmm_pool *pool)
 {
-	kmm_word before = __atomic_load_n(&pool->nr_slabs, __ATOMIC_RELAXED), after;
+	kmm_word before = count_slabs(k, pool), after;
 	unsigned long flags = kmm_irq_save(k);
 
 	kmm_pool_drain(k, pool, kmm_cpu(k));
 	ask_others(k, pool);
 	kmm_irq_restore(k, flags);
 	kmm_pool_trim(k, pool);
-	after = __atomic_load_n(&pool->nr_slabs, __ATOMIC_RELAXED);
+	after = count_slabs(k, pool);
 	return after < before ? (before - after) << pool->order : 0;
 }
 

@@ -315,15 +315,15 @@ KMM_TEST(double_free_is_found_in_other_magazines_and_the_depot)
 
 	config.machine.nr_cpus = 2;
 	for (where = 0; where < 3; where++) {
-		void *other[200];
+		void *other[1000];
 
 		CALL(tier_b_start(&x.t, &config));
 		CHECK_OK(kmm_cache_create(x.t.k, "twice", 32, 0, KMM_CACHE_NO_MERGE, NULL, &x.cache));
 		x.object = kmm_cache_alloc(x.t.k, x.cache, KMM_GFP_KERNEL);
-		for (i = 0; i < 200; i++)
+		for (i = 0; i < 1000; i++)
 			other[i] = kmm_cache_alloc(x.t.k, x.cache, KMM_GFP_KERNEL);
 		kmm_cache_free(x.t.k, x.cache, x.object);
-		for (i = 1; where && i < 200; i++) /* other[0] keeps the slab */
+		for (i = 1; where && i < 1000; i++) /* other[0] keeps the slab */
 			kmm_cache_free(x.t.k, x.cache, other[i]);
 		CHECK(where == 0 || x.cache->pool->depot_nr);
 		if (where == 2)

@@ -99,6 +99,7 @@ struct kmm_pool {
 
 	struct kmm_entry entry;      /* slab->pools, oldest first */
 	unsigned users;              /* slab->lock: caches that have it */
+	bool closing;                /* slab->lock: its only cache is being destroyed: no other may join */
 	char name[24];               /* slab->lock: that of its oldest cache */
 
 	struct kmm_spin lock;
@@ -199,6 +200,8 @@ void kmm_magazine_empty(struct kmm *k, struct kmm_pool *pool, struct kmm_magazin
 void kmm_pool_drain(struct kmm *k, struct kmm_pool *pool, unsigned cpu);
 /* Gives depot and empty slabs back; returns pages freed. */
 kmm_word kmm_pool_trim(struct kmm *k, struct kmm_pool *pool);
+/* What trimming could give, roughly in pages: empty slabs, and objects in the depot. */
+kmm_word kmm_pool_spare(struct kmm *k, struct kmm_pool *pool);
 /* Walks, newest first, with no lock held in between: NULL gives the first, the last gives NULL. The entry handed out
  * cannot be removed until it is handed back in, so a walk must go to its end. */
 struct kmm_entry *kmm_entry_next(struct kmm *k, struct kmm_list *head, struct kmm_entry *at);

@@ -169,8 +169,8 @@ static void check_space(struct audit *a, struct kmm_mm *mm)
 	check_sums(a);
 	kmm_pt_for_each_run(a->k, &mm->space, 0, kmm_mm_task_size(mm), check_run, a, &resume);
 	for (unsigned i = 0; i < KMM_NR_RSS; i++)
-		if (a->rss[i] != mm->rss[i])
-			complain(a, "the number of resident pages is wrong", a->rss[i], mm->rss[i]);
+		if (a->rss[i] != kmm_mm_rss(mm, i))
+			complain(a, "the number of resident pages is wrong", a->rss[i], kmm_mm_rss(mm, i));
 }
 
 /* ---- frames ---- */
@@ -210,6 +210,8 @@ unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 		complain(&a, "the number of spaces is wrong", nr, vm->nr_mms);
 	if (a.nr_entries != a.nr_mapcounts)
 		complain(&a, "entries of all spaces are not the sum of the map counts", a.nr_entries, a.nr_mapcounts);
+	if (atomic_load(&vm->moving) || atomic_load(&vm->visitors))
+		complain(&a, "pages are being moved by nobody", atomic_load(&vm->moving), atomic_load(&vm->visitors));
 	if (a.nr_anon != atomic_load(&vm->nr_anon))
 		complain(&a, "anon objects without areas", a.nr_anon, atomic_load(&vm->nr_anon));
 	if (atomic_load(&vm->zero_page->refcount) != 1)
