@@ -17,6 +17,7 @@ static const struct {
 	{ "buddyinfo", kmm_report_buddyinfo, NULL }, { "pagetypeinfo", kmm_report_pagetypeinfo, NULL },
 	{ "slabinfo", kmm_report_slabinfo, NULL },
 	{ "vmstat", kmm_report_vmstat, NULL },       { "vmallocinfo", kmm_report_vmallocinfo, NULL },
+	{ "page_owner", kmm_report_page_owner, NULL },
 	{ "maps", NULL, kmm_report_maps },           { "smaps", NULL, kmm_report_smaps },
 	{ "status", NULL, kmm_report_mm_status },    { "statm", NULL, kmm_report_statm },
 };
@@ -45,7 +46,7 @@ static const struct own_args args = {
 	.parser = parse,
 	.args_doc = "REPORT",
 	.doc = "A report in the format of Linux's /proc. Of the machine: meminfo zoneinfo buddyinfo pagetypeinfo slabinfo "
-	       "vmstat vmallocinfo. Of the demonstration's program: maps smaps status statm.",
+	       "vmstat vmallocinfo; page_owner, which Linux keeps in debugfs. Of the demonstration's program: maps smaps status statm.",
 };
 
 static void write_report(const struct report_args *a, struct target *t, struct kmm_sink *out)
@@ -65,6 +66,8 @@ int cmd_report(int argc, char **argv)
 	options_parse(&a.o, OPTIONS_MACHINE | OPTIONS_IMAGE, &args, &a, argc, argv);
 	if (a.chosen < 0)
 		fail(a.o.command, EXIT_USAGE, "which report? 'kmm report --help' lists them");
+	if (reports[a.chosen].machine == kmm_report_page_owner)
+		a.o.config.machine.debug = KMM_DEBUG_PAGE_OWNER;
 	target_open(&t, &a.o);
 	write_report(&a, &t, hosted_text_init(&text));
 	if (a.o.json) {

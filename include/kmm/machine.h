@@ -84,6 +84,8 @@ struct kmm_machine {
 	const struct kmm_cma_range *cma;
 	unsigned nr_cma;
 
+	unsigned debug;          /* KMM_DEBUG_ features of debug.h that are on from the start (default none) */
+
 	/* The kernel image, for explain: its window on 64-bit machines; 32-bit ones see it in the
 	 * direct map. 0: none. */
 	uint64_t image_va, image_pa, image_size;

@@ -21,6 +21,7 @@ struct kmm_pt;
 struct kmm_slab;
 struct kmm_kva_state;
 struct kmm_vm;
+struct kmm_page_debug;
 
 struct kmm_faults {          /* fault injection; not locked: tests run one thread while it is armed */
 	uint64_t nth;        /* fail when count reaches it; 0: off */
@@ -37,7 +38,7 @@ struct kmm {
 	const struct kmm_format *fmt;
 	struct kmm_port *port;
 	bool native;                /* i: the port is the one that base/hooks.h was built for */
-	/* Native, no trace, no failure to inject: nothing keeps a call from its fast path. The other two say the same to
+	/* Native, no trace, no failure to inject, no page debugging: nothing keeps a call from its fast path. The other two say the same to
 	 * those who compare anyway: end of low memory, and of the sizes that kmalloc looks up; 0 when not. */
 	bool straight;
 	uint32_t straight_size;
@@ -48,6 +49,7 @@ struct kmm {
 	struct kmm_slab *slab;
 	struct kmm_kva_state *kva;
 	struct kmm_vm *vm;          /* tier c: NULL before kmm_init_spaces() */
+	struct kmm_page_debug *page_debug; /* page owner and poison; NULL: off, as it mostly is */
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;
 	struct kmm_faults faults;
@@ -88,7 +90,7 @@ static inline unsigned kmm_cpu(const struct kmm *k)
 /* To be called when one of the things that `straight` sums up has changed. */
 static inline void kmm_set_straight(struct kmm *k)
 {
-	k->straight = k->native && !k->trace && !k->faults.armed;
+	k->straight = k->native && !k->trace && !k->faults.armed && !k->page_debug;
 	k->straight_size = k->straight ? KMM_STRAIGHT_SIZES : 0;
 	k->straight_end = k->straight ? (uintptr_t)k->layout.lowmem_end : 0;
 }

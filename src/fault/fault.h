@@ -35,6 +35,7 @@ struct kmm_fault {
 	struct kmm_ptref ref;    /* of addr if has_table; stays, because tables are freed under m only */
 	uint64_t raw;            /* the entry as seen; 0: none */
 	struct kmm_pte pte;      /* the same, decoded */
+	unsigned moves;          /* kmm_moves() before: the frame seen is the same as long as none was completed */
 };
 
 /* Pure. vm_flags and backed: the area's; pte_flags: the entry's. The area allows the access. */

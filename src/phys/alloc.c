@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/printf.h"
 #include "kmm/node.h"
+#include "phys/owner.h"
 #include "phys/phys.h"
 
 #define RECLAIM_ROUNDS 16u
@@ -275,18 +276,27 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 	return page;
 }
 
+/* What a block is allocated for, and by whom. */
+struct source {
+	enum kmm_kind kind;
+	const char *site;
+	const void *caller;
+};
+
 static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
-				    enum kmm_kind kind, const char *site)
+				    const struct source *source)
 {
 	struct kmm_page *page = NULL;
 
-	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
-		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
+	if (kmm_inject(k, source->site) && !(gfp & KMM_GFP_NOFAIL)) {
+		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, source->site });
 		return NULL;
 	}
-	page = alloc_by_passes(k, where, gfp, order, kind, site);
+	page = alloc_by_passes(k, where, gfp, order, source->kind, source->site);
 	if (!page)
 		return NULL;
+	if (k->page_debug)
+		kmm_page_debug_alloc(k, page, gfp, order, source->site, source->caller);
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
 	return hand_out(k, page, gfp, order);
@@ -294,22 +304,27 @@ static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, km
 
 /* All but the common case; out of line so that the common case needs no frame for it. */
 __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
-							     enum kmm_kind kind, const char *site)
+							     enum kmm_kind kind, const char *site,
+							     const void *caller)
 {
-	return alloc_where(k, &anywhere, gfp, order, kind, site);
+	struct source source = { kind, site, caller };
+
+	return alloc_where(k, &anywhere, gfp, order, &source);
 }
 
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
-							      enum kmm_kind kind, const char *site)
+							      enum kmm_kind kind, const char *site,
+							      const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 	struct kmm_page *page = NULL;
 
 	if (list < KMM_PCP_LISTS && kmm_gfp_is_common(gfp) && k->straight)
 		page = take_cached(k, gfp, order, list, kind);
-	return page ? page : alloc_slow(k, gfp, order, kind, site);
+	return page ? page : alloc_slow(k, gfp, order, kind, site, caller);
 }
 
+/* Inlined, so that the return address is that of who called us. */
 ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
 	if (order == 0 && kmm_gfp_is_common(gfp) && k->straight) {
@@ -318,7 +333,7 @@ ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order,
 		if (page)
 			return page;
 	}
-	return alloc_block(k, gfp, order, kind, site);
+	return alloc_block(k, gfp, order, kind, site, __builtin_return_address(0));
 }
 
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
@@ -335,8 +350,9 @@ struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nod
 				      enum kmm_kind kind, const char *site)
 {
 	struct where where = { node, nodes };
+	struct source source = { kind, site, __builtin_return_address(0) };
 
-	return alloc_where(k, &where, gfp, order, kind, site);
+	return alloc_where(k, &where, gfp, order, &source);
 }
 
 struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)
@@ -410,11 +426,14 @@ ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
 }
 
 /* The long way: blocks of several frames, somebody listens, or an invalid free. */
-__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
+__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order,
+						 const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 
 	KMM_ASSERT(k, may_free(page, order));
+	if (k->page_debug)
+		kmm_page_debug_free(k, page, order, caller);
 	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
 	if (list < KMM_PCP_LISTS) {
 		free_cached(k, page, order, list, false);
@@ -427,7 +446,7 @@ __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page 
 ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	if (RARE(order || !k->straight || (KMM_DEBUG >= 1 && !may_free(page, 0)))) {
-		free_block(k, page, order);
+		free_block(k, page, order, __builtin_return_address(0));
 		return;
 	}
 	kmm_count_events(k, KMM_EV_FREE, 1);

@@ -10,6 +10,7 @@
  */
 #include "base/mem.h"
 #include "phys/geometry.h"
+#include "phys/owner.h"
 #include "phys/phys.h"
 
 #define STATE_ALIGN 64
@@ -255,6 +256,9 @@ enum kmm_status kmm_init_frames(void *state, const struct kmm_machine *machine, 
 	k->machine.map = k->machine.reserve = NULL;
 	k->machine.node_map = NULL;
 	k->machine.nr_map = k->machine.nr_reserve = k->machine.nr_node_map = 0;
+	status = kmm_debug_set(k, k->machine.debug);
+	if (status != KMM_OK)
+		return fail(why, status, "page debugging that this library does not have, or no memory for its table");
 	*out = k;
 	return KMM_OK;
 }

@@ -201,6 +201,8 @@ struct kmm_phys {
 	atomic_uint small_live[KMM_SMALL_SECTIONS / 32];
 	kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order); /* the pressure hook, or NULL */
 	void *(*high_address)(struct kmm *k, struct kmm_page *page);     /* kmap's lookup, or NULL */
+	void *(*high_view)(struct kmm *k, struct kmm_page *page);        /* a window to a high frame, or NULL (owner.h) */
+	void (*high_unview)(struct kmm *k, const void *at);
 	atomic_uint waiters;          /* NOFAIL requests that sleep */
 	atomic_uint frees;            /* counts frees while there are waiters */
 	struct kmm_cma cma[KMM_MAX_CMA]; /* added to at start, or while nothing else runs that asks for them */

@@ -128,9 +128,9 @@ static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_wor
 	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
 		uint64_t raw;
 
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
-		KMM_ASSERT(k, !kmm_leaf_is_present(target));
+		KMM_ASSERT(k, !kmm_leaf_is_mapped(target));
 		raw = kmm_entry_take(k, entry);
 		kmm_entry_set(k, target, raw);
 		kmm_leaf_tally(k, &gone, va + ((kmm_word)i << KMM_PAGE_SHIFT), 0);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/test.h"
+#include "kmm/compact.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "kmm/percpu.h"
@@ -140,6 +141,27 @@ static bool family(struct life *l)
 	       peek(l, l->mm, 0x31000002, 'L');
 }
 
+/* The frame behind va gives its content to another one. false only for lack of memory. */
+static bool move(struct life *l, struct kmm_mm *mm, uint64_t va)
+{
+	enum kmm_status status;
+	struct kmm_walk walk;
+
+	kmm_walk(l->k, kmm_mm_root(mm), (kmm_word)va, &walk);
+	if (!check(l, walk.mapped, "a page that was touched is not mapped"))
+		return false;
+	status = kmm_migrate_page(l->k, kmm_paddr_to_pfn(walk.pa));
+	check(l, status == KMM_OK || status == KMM_ENOMEM, "a page could not be moved");
+	return status == KMM_OK;
+}
+
+static bool moves(struct life *l)
+{
+	return move(l, l->mm, 0x20005000) && move(l, l->child, 0x10001000) && move(l, l->mm, 0x31000000) &&
+	       peek(l, l->child, 0x20005000, 5) && peek(l, l->child, 0x10001000, 44) && peek(l, l->child, 0x31000002, 'L') &&
+	       poke(l, l->child, 0x31000002, 'l') && peek(l, l->mm, 0x31000002, 'l');
+}
+
 static void fini(struct life *l)
 {
 	if (l->child)
@@ -172,7 +194,7 @@ const char *life_run(struct ground *g, const char **wrong)
 {
 	static const struct { const char *name; bool (*step)(struct life *l); } steps[] = {
 		{ "kernel objects", kernel_objects }, { "kernel views", kernel_views }, { "a space", space },
-		{ "mappings", mappings }, { "a family", family },
+		{ "mappings", mappings }, { "a family", family }, { "moves", moves },
 	};
 	struct life l = { .g = g, .k = g->k };
 	const char *failed = NULL;

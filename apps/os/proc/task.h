@@ -135,6 +135,7 @@ void leave_if_asked(void);                           /* leave.c; called by the i
 void space_activate(struct kmm_mm *mm); /* NULL: the kernel's tables only */
 void port_wait(struct kmm_port *port, const void *key, bool (*done)(void *arg), void *arg);
 void port_wake(struct kmm_port *port, const void *key);
+uint32_t port_owner_id(struct kmm_port *port);
 
 /* ---- proc.c ---- */
 int proc_init(void);
