@@ -79,6 +79,7 @@ KMM_TIER_C :=
 KMM_TIER_C += src/vm/tree.c
 KMM_TIER_C += src/vm/hole.c
 KMM_TIER_C += src/vm/vma.c
+KMM_TIER_C += src/vm/lock.c
 KMM_TIER_C += src/vm/merge.c
 KMM_TIER_C += src/vm/anon.c
 KMM_TIER_C += src/vm/zap.c

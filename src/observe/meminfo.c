@@ -10,6 +10,7 @@
 #include "observe/observe.h"
 
 #include "kmm/kmm.h"
+#include "base/shared.h"
 #include "kmm/node.h"
 #include "phys/alloc.h"
 #include "pt/pt.h"
@@ -54,20 +55,6 @@ static void count_file_page(void *arg, struct kmm_page *page, struct kmm_pfn pfn
 		t->file_mapped += nr;
 }
 
-static void add_spaces(struct kmm *k, struct totals *t)
-{
-	struct kmm_vm *vm = k->vm;
-
-	if (!vm)
-		return;
-	for (struct kmm_list *l = vm->mms.next; l != &vm->mms; l = l->next) {
-		struct kmm_mm_stats stats;
-
-		kmm_mm_stats(kmm_container(l, struct kmm_mm, link), &stats);
-		t->committed += stats.data_pages + stats.stack_pages;
-	}
-}
-
 static void gather(struct kmm *k, struct totals *t)
 {
 	struct kmm_zone_info zone;
@@ -78,7 +65,8 @@ static void gather(struct kmm *k, struct totals *t)
 			add_zone(t, (enum kmm_zone_id)(i % KMM_NR_ZONES), &zone);
 	if (t->kinds[KMM_KIND_FILE])
 		kmm_phys_for_each(k, count_file_page, t);
-	add_spaces(k, t);
+	if (k->vm)
+		t->committed = kmm_vm_committed(k);
 	t->vmalloc_used = t->kinds[KMM_KIND_VMALLOC];
 }
 
@@ -197,8 +185,8 @@ void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 	stat(out, "nr_shmem", t.shmem);
 	stat(out, "nr_page_table_pages", t.kinds[KMM_KIND_PGTABLE]);
 	stat(out, "pgalloc", kmm_phys_allocations(k));
-	stat(out, "pgfree", k->events[KMM_EV_FREE]);
-	stat(out, "pgfault", k->events[KMM_EV_FAULT]);
+	stat(out, "pgfree", kmm_word_look(&k->events[KMM_EV_FREE]));
+	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
 	stat(out, "pgmajfault", 0);
-	stat(out, "allocstall", k->events[KMM_EV_ALLOC_FAIL]);
+	stat(out, "allocstall", kmm_word_look(&k->events[KMM_EV_ALLOC_FAIL]));
 }

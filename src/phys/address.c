@@ -22,7 +22,7 @@ struct kmm_page *kmm_pfn_to_page(struct kmm *k, struct kmm_pfn pfn)
 
 static bool is_ram(const struct kmm_page *page)
 {
-	return kmm_page_kind(page) != KMM_KIND_HOLE && !(page->flags & KMM_PG_FIRMWARE);
+	return kmm_page_kind(page) != KMM_KIND_HOLE && !(kmm_page_flags(page) & KMM_PG_FIRMWARE);
 }
 
 bool kmm_pfn_is_ram(const struct kmm *k, struct kmm_pfn pfn)
@@ -114,7 +114,7 @@ void kmm_page_info(struct kmm *k, struct kmm_page *page, struct kmm_page_info *o
 		.pfn = kmm_page_to_pfn(k, page), .kind = kind, .zone = kmm_page_zone(page),
 		.order = kmm_page_order(page),
 		.refcount = atomic_load_explicit(&page->refcount, memory_order_relaxed),
-		.dirty = (page->flags & KMM_PG_DIRTY) != 0,
+		.dirty = (kmm_page_flags(page) & KMM_PG_DIRTY) != 0,
 	};
 	if (kind == KMM_KIND_NONE)
 		tell_free(k, page, out);

@@ -62,10 +62,10 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
-	mag->nr = nr - 1;
+	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	pcp->kinds[kind] += (kmm_word)1 << order;
-	pcp->taken++;
+	kmm_word_add(&pcp->kinds[kind], (kmm_word)1 << order);
+	kmm_word_add(&pcp->taken, 1);
 	kmm_port_irq_restore(k->port, irq);
 	page = kmm_page_at(p, pfn);
 	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
@@ -96,7 +96,8 @@ static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, const struct r
 		if (!kmm_pcp_refill(k, z, rq->mobility, list, want))
 			return KMM_NO_PFN;
 	}
-	return mag->at[--mag->nr];
+	kmm_word_set(&mag->nr, mag->nr - 1);
+	return mag->at[mag->nr];
 }
 
 /* Lock z held. */
@@ -107,7 +108,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind] += (kmm_word)1 << rq->order;
+	kmm_word_add(&kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind], (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
 }
@@ -379,7 +380,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
+	kmm_word_add(&kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)], -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
@@ -407,9 +408,9 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
+	kmm_word_add(&pcp->kinds[flags & 15], -((kmm_word)1 << order));
 	mag->at[nr] = kmm_pfn_of(p, page);
-	mag->nr = nr + 1;
+	kmm_word_set(&mag->nr, nr + 1);
 	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
 		overflow(k, pcp, page, list, irq);
 	else if (straight)
@@ -501,9 +502,9 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 	if (!kmm_fast_is_shut(fast))
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
-	mag->nr = left;
-	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
-	fast->pcp->taken += (kmm_word)got;
+	kmm_word_set(&mag->nr, left);
+	kmm_word_add(&fast->pcp->kinds[KMM_KIND_KERNEL], (kmm_word)got);
+	kmm_word_add(&fast->pcp->taken, (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));

@@ -60,9 +60,11 @@ enum {
 /* Bytes per descriptor on this machine; a constant in a 32-bit build. */
 unsigned kmm_page_stride(const struct kmm *k);
 
-static inline enum kmm_kind kmm_page_kind(const struct kmm_page *p) { return (enum kmm_kind)(p->flags & 15); }
-static inline unsigned kmm_page_order(const struct kmm_page *p) { return (p->flags >> 4) & 15; }
-static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return (enum kmm_zone_id)((p->flags >> 8) & 7); }
+/* Whoever does not own the frame gets what was true a moment ago, and marks may be set meanwhile. */
+static inline uint32_t kmm_page_flags(const struct kmm_page *p) { return __atomic_load_n(&p->flags, __ATOMIC_RELAXED); }
+static inline enum kmm_kind kmm_page_kind(const struct kmm_page *p) { return (enum kmm_kind)(kmm_page_flags(p) & 15); }
+static inline unsigned kmm_page_order(const struct kmm_page *p) { return kmm_page_flags(p) >> 4 & 15; }
+static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return (enum kmm_zone_id)(kmm_page_flags(p) >> 8 & 7); }
 
 static inline unsigned kmm_page_node(const struct kmm_page *p) { return (p->flags >> 11) & 7; }
 
@@ -87,6 +89,6 @@ void kmm_page_list_del(struct kmm *k, struct kmm_page_list *list, struct kmm_pag
 struct kmm_page *kmm_page_list_first(struct kmm *k, const struct kmm_page_list *list);
 
 /* High: no linear address. All of HighMem, and Movable where that was cut from HighMem. */
-static inline bool kmm_page_is_high(const struct kmm_page *p) { return (p->flags & KMM_PG_HIGH) != 0; }
+static inline bool kmm_page_is_high(const struct kmm_page *p) { return (kmm_page_flags(p) & KMM_PG_HIGH) != 0; }
 
 #endif

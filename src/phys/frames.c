@@ -323,7 +323,7 @@ static bool may_give_back(struct kmm *k, kmm_word pfn)
 {
 	struct kmm_page *page = kmm_pfn_to_page(k, kmm_pfn(pfn));
 
-	return page && kmm_page_kind(page) == KMM_KIND_RESERVED && (page->flags & KMM_PG_BOOT);
+	return page && kmm_page_kind(page) == KMM_KIND_RESERVED && (kmm_page_flags(page) & KMM_PG_BOOT);
 }
 
 static void give_back(struct kmm *k, kmm_word pfn)

@@ -164,7 +164,7 @@ static kmm_word taken_on(const struct kmm_zone *z, unsigned cpu)
 	kmm_word nr = 0;
 
 	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
-		nr += z->pcp[cpu][sort].taken;
+		nr += kmm_word_look(&z->pcp[cpu][sort].taken);
 	return nr;
 }
 

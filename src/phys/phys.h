@@ -22,6 +22,7 @@
 
 #include "base/lock.h"
 #include "base/math.h"
+#include "base/shared.h"
 #include "kmm/cma.h"
 #include "kmm/node.h"
 #include "phys/alloc.h"
@@ -87,13 +88,13 @@ struct kmm_shelf {
 
 struct kmm_mag {
 	kmm_word *at;                 /* i: room for what the limit allows and one refill */
-	kmm_word nr;                  /* c: blocks; the last one is taken next */
+	kmm_word nr;                  /* c: blocks; the last one is taken next; others look (base/shared.h) */
 };
 
 struct kmm_pcp {
 	struct kmm_mag mag[KMM_PCP_LISTS];
 	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
-	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps) */
+	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps); others look */
 	kmm_word taken;               /* c: blocks that came out of it on the shortest way: hits, see node.c */
 	kmm_word numa[KMM_NR_NUMA];   /* c: all others */
 };

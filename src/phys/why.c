@@ -181,9 +181,13 @@ static const char *reason_text(const struct kmm *k, const struct kmm_failure *f)
 
 void kmm_why_failed(const struct kmm *k, struct kmm_sink *out)
 {
-	const struct kmm_failure *f = &k->phys->failure;
+	struct kmm *unlocked = (struct kmm *)k; /* to take the lock, which leaves all as it is */
+	struct kmm_failure last, *f = &last;
+	unsigned long irq = kmm_spin_lock(unlocked, &k->phys->fail_lock, KMM_LOCK_ZONE);
 	char names[DESCRIBE_BYTES];
 
+	last = k->phys->failure;
+	kmm_spin_unlock(unlocked, &k->phys->fail_lock, KMM_LOCK_ZONE, irq);
 	if (f->reason != KMM_FAIL_NONE) {
 		kmm_gfp_describe(f->gfp, names, sizeof(names));
 		kmm_printf(out, "order %u (%llu page%s) with %s for %s: ", f->order, 1ull << (f->order & 63),

@@ -202,19 +202,22 @@ kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind)
 	kmm_word nr = z->boot_kinds[kind];
 
 	if (kind == KMM_KIND_FREE)
-		return z->free + z->isolated + kmm_zone_cached(z);
+		return kmm_zone_free_hint(z) + z->isolated + kmm_zone_cached(z);
 	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_SORTS; i++)
-		nr += z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS].kinds[kind];
+		nr += kmm_word_look(&z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS].kinds[kind]);
 	return nr;
 }
 
 bool kmm_node_zone_info(const struct kmm *k, unsigned node, enum kmm_zone_id id, struct kmm_zone_info *out)
 {
-	const struct kmm_zone *z;
+	struct kmm *unlocked = (struct kmm *)k; /* to take its lock, which leaves all as it is */
+	struct kmm_zone *z;
+	unsigned long irq;
 
 	if ((unsigned)id >= KMM_NR_ZONES || node >= k->phys->nr_nodes || !k->phys->zone[id].exists)
 		return false;
 	z = &k->phys->node[node].zone[id];
+	irq = kmm_spin_lock(unlocked, &z->lock, KMM_LOCK_ZONE);
 	*out = (struct kmm_zone_info){
 		.name = kmm_zone_name(id), .start = kmm_pfn(z->start), .spanned = z->spanned,
 		.present = z->present, .managed = z->managed, .free = z->free,
@@ -227,6 +230,7 @@ bool kmm_node_zone_info(const struct kmm *k, unsigned node, enum kmm_zone_id id,
 	kmm_zone_count_lazy(k, z, out->nr_free);
 	for (unsigned i = 0; i < KMM_NR_KINDS; i++)
 		out->kinds[i] = kmm_zone_kind_count(z, (enum kmm_kind)i);
+	kmm_spin_unlock(unlocked, &z->lock, KMM_LOCK_ZONE, irq);
 	return true;
 }
 
