@@ -37,7 +37,7 @@ static void make_zone(const struct kmm *k, struct kmm_zone *z, unsigned node, un
 void kmm_nodes_make(struct kmm *k, void *others)
 {
 	struct kmm_phys *p = k->phys;
-	struct kmm_zone *zone = p->zone;
+	struct kmm_zone *zone = p->zone, *next = others;
 
 	p->nr_nodes = k->machine.nr_nodes;
 	for (unsigned node = 0; node < p->nr_nodes; node++) {
@@ -46,7 +46,9 @@ void kmm_nodes_make(struct kmm *k, void *others)
 			make_zone(k, &zone[i], node, i);
 			p->zones[p->nr_zones++] = &zone[i];
 		}
-		zone = (struct kmm_zone *)others + node * KMM_NR_ZONES;
+		zone = next; /* NULL with one node */
+		if (next)
+			next += KMM_NR_ZONES;
 	}
 }
 
