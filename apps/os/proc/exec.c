@@ -253,7 +253,9 @@ static void put_aux(struct words *v, const struct new_program *p, const uword sp
 		{ AT_PHDR, p->image.phdr }, { AT_PHENT, p->image.phentsize }, { AT_PHNUM, p->image.phnum },
 		{ AT_BASE, 0 }, { AT_FLAGS, 0 }, { AT_ENTRY, p->image.entry }, { AT_UID, 0 }, { AT_EUID, 0 },
 		{ AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, special[0] }, { AT_HWCAP2, 0 },
-		{ AT_EXECFN, special[1] }, { AT_PLATFORM, special[2] }, { AT_NULL, 0 },
+		{ AT_EXECFN, special[1] }, { AT_PLATFORM, special[2] },
+		{ AT_MINSIGSTKSZ, sizeof(uword) == 8 && p->elf.is_64 ? sig_frame_size64() : sig_frame_size32() },
+		{ AT_NULL, 0 },
 	};
 
 	for (int i = 0; i < NR_AUX; i++) {

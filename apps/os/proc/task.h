@@ -73,6 +73,7 @@ struct task {
 	uword restart_rem;         /* where it reports what is left */
 	bool restart_rem64;
 
+	uword fault_address;     /* of its last page fault: the processor's register is anybody's */
 	uword clear_child_tid;   /* user address to clear at the end, 0: none */
 	uword robust_list;       /* user address of the list of locks to give up at the end, 0: none */
 	bool robust_64;          /* its pointers are 64-bit */

@@ -123,7 +123,7 @@ static void save_registers(struct sigcontext *sc, const struct x86_frame *f, uin
 		.trapno = f->trapno < X86_IRQ_BASE ? (uint32_t)f->trapno : 0, .err = (uint32_t)f->err,
 		.eip = (uint32_t)REG(f, ip), .cs = f->cs & 0xffff, .eflags = (uint32_t)REG(f, flags),
 		.esp_at_signal = (uint32_t)REG(f, sp), .ss = f->ss & 0xffff, .fpstate = fpstate,
-		.oldmask = (uint32_t)mask, .cr2 = f->trapno == X86_TRAP_PF ? (uint32_t)x86_fault_address() : 0,
+		.oldmask = (uint32_t)mask, .cr2 = f->trapno == X86_TRAP_PF ? (uint32_t)current->fault_address : 0,
 	};
 }
 
@@ -200,6 +200,14 @@ int sig_frame_push32(struct x86_frame *f, const struct pending_signal *info, con
 	x86_frame_set_segment(f, X86_SEG_ES, X86_USER_DS);
 	REG(f, flags) &= ~(uint32_t)(EFLAGS_TF | EFLAGS_DF | EFLAGS_RF);
 	return 0;
+}
+
+_Static_assert(sizeof(struct classic_frame) >= sizeof(struct rt_frame), "the larger of the two");
+
+/* With what alignment may add. */
+uword sig_frame_size32(void)
+{
+	return sizeof(struct classic_frame) + sizeof(struct fpstate) + 63 + 16;
 }
 
 static int pop_classic(struct x86_frame *f)

@@ -74,7 +74,7 @@ static void save_registers(struct sigcontext *sc, const struct x86_frame *f, uwo
 		.rax = f->rax, .rcx = f->rcx, .rsp = f->rsp, .rip = f->rip, .rflags = f->rflags,
 		.cs = (uint16_t)f->cs, .ss = (uint16_t)f->ss, .err = f->err,
 		.trapno = f->trapno < X86_IRQ_BASE ? f->trapno : 0, .oldmask = mask, .fpstate = fpstate,
-		.cr2 = f->trapno == X86_TRAP_PF ? x86_fault_address() : 0,
+		.cr2 = f->trapno == X86_TRAP_PF ? current->fault_address : 0,
 	};
 }
 
@@ -128,6 +128,12 @@ int sig_frame_push64(struct x86_frame *f, const struct pending_signal *info, con
 	f->ss = X86_USER_DS;
 	f->rflags &= ~(uint64_t)(RFLAGS_TF | RFLAGS_DF | RFLAGS_RF);
 	return 0;
+}
+
+/* With what alignment may add below the red zone. */
+uword sig_frame_size64(void)
+{
+	return sizeof(struct rt_frame) + FPU_SIZE + 63 + 16;
 }
 
 static int pop(struct x86_frame *f)

@@ -43,6 +43,9 @@ int sig_frame_push32(struct x86_frame *frame, const struct pending_signal *info,
 		     sigset mask);
 int sig_frame_push64(struct x86_frame *frame, const struct pending_signal *info, const struct sig_action *action,
 		     sigset mask);
+/* Bytes of stack that the largest takes, for AT_MINSIGSTKSZ. */
+uword sig_frame_size32(void);
+uword sig_frame_size64(void);
 /* The way back. Return what the interrupted code had in the result register, so that the caller's "result" is no
  * change. */
 sword sig_frame_pop32(struct x86_frame *frame, bool rt);

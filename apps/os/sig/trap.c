@@ -29,6 +29,7 @@ static void page_fault(struct x86_frame *f)
 		.stack_pointer = { x86_frame_sp(f) },
 	};
 
+	current->fault_address = addr;
 	switch (kmm_handle_fault(current->proc->mm, &info)) {
 	case KMM_FAULT_OK: break;
 	case KMM_FAULT_SEGV_MAPERR: sig_fault(SIGSEGV, SEGV_MAPERR, addr); break;

@@ -102,10 +102,10 @@ void x86_fpu_forget(struct x86_fpu *fpu)
 {
 	struct fpu_cpu *cpu = &fpu_cpus[x86_cpu_id()];
 
+	fpu->cpu = NOBODY; /* another processor may still name it as the owner */
 	if (cpu->owner != fpu)
 		return;
 	cpu->owner = NULL;
-	fpu->cpu = NOBODY;
 	set_ts();
 }
 
