@@ -24,6 +24,7 @@ program() {
 for machine in i386 i386-pae x86_64 x86_64-la57; do
 	program $machine 4 threads
 	program $machine 4 signals
+	program $machine 4 vectors
 	guest --machine $machine --cpus 3 --ram 256M --report "$dir/report.json" --file tests/boot/programs.script:/script \
 		busybox sh -c '. /script; grep -c ^processor /proc/cpuinfo >/dev/null; exit 42' </dev/null
 	ends 42 "$machine, 3 processors: programs"

@@ -392,8 +392,12 @@ int exec_program(struct x86_frame *frame, const char *path, struct exec_args *ar
 	struct proc *proc = current->proc;
 	int err = open_program(path, args, &p);
 
-	if (err == 0)
+	if (err == 0) {
+		unsigned depth = kernel_lock_drop(); /* all that it works on is ours */
+
 		err = build_space(&p, args);
+		kernel_lock_retake(depth);
+	}
 	if (err == 0)
 		err = become_only_thread();
 	if (err) {

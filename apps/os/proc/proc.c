@@ -134,7 +134,7 @@ struct task *task_new(struct proc *proc, uint32_t tid)
 
 	if (!t)
 		return NULL;
-	memset(t, 0, sizeof(*t));
+	memset(t, 0, offsetof(struct task, fpu));
 	t->stack = kmm_get_free_pages(os.k, KMM_GFP_KERNEL, KERNEL_STACK_ORDER);
 	if (!t->stack) {
 		kmm_cache_free(os.k, task_cache, t);

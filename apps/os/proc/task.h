@@ -57,7 +57,6 @@ struct task {
 	struct x86_context *context;
 	char *stack;             /* lowest byte; NULL: the boot context */
 	struct x86_tls tls;
-	struct x86_fpu fpu;
 
 	const void *sleep_key;
 	uint64_t deadline;       /* ns, 0: none */
@@ -78,6 +77,7 @@ struct task {
 	uword robust_list;       /* user address of the list of locks to give up at the end, 0: none */
 	bool robust_64;          /* its pointers are 64-bit */
 	uint32_t ticks;          /* clock ticks that hit this task */
+	struct x86_fpu fpu;      /* last: task_new() clears what lies before */
 };
 
 enum proc_state { PROC_ALIVE, PROC_ZOMBIE };

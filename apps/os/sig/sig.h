@@ -43,6 +43,10 @@ int sig_frame_push32(struct x86_frame *frame, const struct pending_signal *info,
 		     sigset mask);
 int sig_frame_push64(struct x86_frame *frame, const struct pending_signal *info, const struct sig_action *action,
 		     sigset mask);
+/* fpu.c: current's floating point state at a user address that is a multiple of 64, and back. */
+uword sig_fpu_size(void);
+int sig_fpu_push(uword at);
+int sig_fpu_pop(uword at);
 /* Bytes of stack that the largest takes, for AT_MINSIGSTKSZ. */
 uword sig_frame_size32(void);
 uword sig_frame_size64(void);
