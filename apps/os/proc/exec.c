@@ -367,11 +367,10 @@ static void reset_signals(struct proc *p)
 static void install(struct proc *proc, struct new_program *p, const char *name)
 {
 	struct kmm_mm *old = proc->mm;
+	unsigned depth;
 
 	proc->mm = p->mm;
 	space_activate(p->mm);
-	if (old)
-		kmm_mm_put(old);
 	if (proc->exe)
 		inode_release_run(proc->exe);
 	inode_put(proc->exe);
@@ -384,6 +383,11 @@ static void install(struct proc *proc, struct new_program *p, const char *name)
 	str_copy(proc->comm, str_base(name), sizeof(proc->comm));
 	proc->has_execed = true;
 	p->mm = NULL, p->inode = NULL, p->path = NULL;
+	if (!old)
+		return;
+	depth = kernel_lock_drop();
+	kmm_mm_put(old);
+	kernel_lock_retake(depth);
 }
 
 int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args)

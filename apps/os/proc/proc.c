@@ -145,6 +145,7 @@ struct task *task_new(struct proc *proc, uint32_t tid)
 	t->call_nr = -1;
 	t->cpu = x86_cpu_id();
 	t->allowed = ~0u;
+	t->at_rest = true;
 	t->alt_stack.flags = SS_DISABLE;
 	x86_fpu_init(&t->fpu);
 	sig_pending_init(&t->pending);

@@ -51,6 +51,7 @@ struct task {
 	enum task_state state;   /* s */
 	uint32_t cpu, allowed;   /* where it runs or ran last; bit per processor where it may */
 	bool on_cpu;             /* its stack is in use: see sched.c */
+	bool at_rest;            /* waits for its turn to go back to ring 3: holds nothing in the kernel */
 	bool resched;            /* its turn is over. Set by its own processor */
 	bool notify;             /* look for signals, stop or exit before going back to ring 3. Set by anybody */
 	unsigned lock_depth;     /* times it has taken the kernel lock */
@@ -223,7 +224,7 @@ struct wait_result {
 };
 /* 0 with pid 0: WNOHANG and nothing yet. */
 int proc_wait(const struct wait_request *request, struct wait_result *out);
-void proc_usage(const struct proc *proc, struct usage *out);
+void proc_usage(struct proc *proc, struct usage *out);
 
 /* Is the running system call, or outside of one the program, a 64-bit one? Known at compile time where it cannot. */
 static inline bool abi_64(void)

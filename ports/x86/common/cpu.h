@@ -52,7 +52,7 @@ void x86_tlb_do(const struct kmm_flush *flush);
 void x86_tlb_others(uint64_t cpus, const struct kmm_flush *flush);
 void x86_tlb_serve(void);
 void x86_tlb_leave(void); /* an idle processor is about to touch kernel addresses again */
-void x86_tlb_note_root(uint64_t root_pa);
+void x86_tlb_load_root(uint64_t root_pa);
 extern uint64_t x86_kernel_root;
 
 /* from entry.S and boot.S */
