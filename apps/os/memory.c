@@ -58,6 +58,7 @@ static void start_frames(void)
 	os.port->log = klog_core;
 	os.port->wait = port_wait;
 	os.port->wake = port_wake;
+	os.port->owner_id = port_owner_id;
 	if (kmm_machine_defaults(&m, &why) != KMM_OK ||
 	    kmm_init_frames(kmm_state, &m, os.port, &os.k, &why) != KMM_OK)
 		os_leave(OS_EXIT_INPUT, why);

@@ -34,6 +34,12 @@ static inline unsigned kmm_port_cpu(struct kmm_port *port)
 	return x86_cpu_id();
 }
 
+static inline char *kmm_port_direct_map(char *known)
+{
+	(void)known;
+	return (char *)X86_PAGE_OFFSET;
+}
+
 static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)
 {
 	(void)port;

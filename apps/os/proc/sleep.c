@@ -143,3 +143,9 @@ void port_wake(struct kmm_port *port, const void *key)
 	(void)port;
 	sched_wake(key);
 }
+
+uint32_t port_owner_id(struct kmm_port *port)
+{
+	(void)port;
+	return current && current->proc ? current->proc->pid : 0;
+}

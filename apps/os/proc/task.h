@@ -164,6 +164,7 @@ void sched_stop_current(void);           /* until sched_continue() */
 void sched_continue(struct task *task);
 void port_wait(struct kmm_port *port, const void *key, bool (*done)(void *arg), void *arg);
 void port_wake(struct kmm_port *port, const void *key);
+uint32_t port_owner_id(struct kmm_port *port);
 
 /* ---- proc.c ---- */
 int proc_init(void);
