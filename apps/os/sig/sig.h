@@ -63,7 +63,8 @@ uword sig_handler_stack(uword sp, const struct sig_action *action);
 void trap_init(void);
 
 /* Kernel-provided code page at the same place in every program: returns from handlers without SA_RESTORER. */
-enum { VDSO_BASE = 0xb8000000u, VDSO_SIGRETURN = VDSO_BASE + 0, VDSO_RT_SIGRETURN = VDSO_BASE + 16 };
+/* 32-bit programs on a 64-bit kernel have it higher, as they have their stack. */
+enum { VDSO_BASE = sizeof(uword) == 8 ? 0xf7000000u : 0xb8000000u, VDSO_SIGRETURN = VDSO_BASE + 0, VDSO_RT_SIGRETURN = VDSO_BASE + 16 };
 int vdso_init(void);
 int vdso_map(struct kmm_mm *mm);
 
