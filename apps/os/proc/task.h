@@ -38,6 +38,8 @@ struct pending {
 	struct list queue;
 };
 
+enum { MAX_HELD = 4 };
+
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_BLOCKED /* not by signals */, TASK_STOPPED, TASK_DEAD };
 
 /* Written by the task itself, or under the kernel lock; s: under the sleepers' lock while it does not run. */
@@ -68,6 +70,8 @@ struct task {
 	struct pending pending;
 	struct sig_stack alt_stack;
 	bool call_is_64;         /* the convention of that call */
+	uint8_t nr_held;         /* files that the call looks at: file_arg() */
+	struct open_file *held[MAX_HELD];
 	sword call_nr;           /* number of the system call that is running, -1: not in one */
 	uint64_t restart_deadline; /* of the sleep that restart_syscall goes on with */
 	uword restart_rem;         /* where it reports what is left */
