@@ -86,6 +86,7 @@ uint64_t kmm_fail_count(const struct kmm *k, const char **failed_site);
 /* ---- reports, the text of Linux 6.1's /proc files ---- */
 void kmm_report_zoneinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_buddyinfo(struct kmm *k, struct kmm_sink *out);
+void kmm_report_pagetypeinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_slabinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_vmallocinfo(struct kmm *k, struct kmm_sink *out);

@@ -66,6 +66,16 @@ enum kmm_kind {
 };
 const char *kmm_kind_name(enum kmm_kind kind);
 
+/* What can become of a page: memory is kept apart by it, 2 MiB ("tract") by 2 MiB, so that pages that stay where they
+ * are do not spoil large blocks all over. The first three are what a request says (neither MOVABLE nor RECLAIMABLE:
+ * unmovable); HIGHATOMIC is Linux's and always empty here; CMA is a contiguous area, lent to movable pages; ISOLATE
+ * is taken away from everybody for a while. Numbers and order are Linux's. */
+enum kmm_mobility {
+	KMM_MOBILITY_UNMOVABLE, KMM_MOBILITY_MOVABLE, KMM_MOBILITY_RECLAIMABLE, KMM_MOBILITY_HIGHATOMIC,
+	KMM_MOBILITY_CMA, KMM_MOBILITY_ISOLATE, KMM_NR_MOBILITIES
+};
+const char *kmm_mobility_name(enum kmm_mobility mobility);
+
 /* Zone where a request starts. errors: KMM_EINVAL for the illegal combinations of modifiers.
  * On a machine without the zone the next lower existing one is taken (HIGHMEM -> NORMAL). */
 KMM_MUST_CHECK enum kmm_status kmm_gfp_zone(const struct kmm *k, kmm_gfp gfp, enum kmm_zone_id *zone);
@@ -90,6 +100,10 @@ void kmm_free_pages_bulk(struct kmm *k, size_t nr, struct kmm_page *const *pages
  * HIGHMEM and goes on without it. */
 void *kmm_get_free_pages(struct kmm *k, kmm_gfp gfp, unsigned order);
 void kmm_free_pages_at(struct kmm *k, void *addr, unsigned order);
+
+/* Gives what the running CPU has in caches of free frames back to the zones: for a CPU that will not allocate or free
+ * for a while, before it sleeps. Caches of CPUs that do are given back when somebody needs them. context: any. */
+void kmm_drain_cpu(struct kmm *k);
 
 /* References to an order-0 frame or a block's head. put of the last one frees it. */
 void kmm_get_page(struct kmm *k, struct kmm_page *page);
@@ -125,10 +139,19 @@ struct kmm_zone_info {
 	kmm_word min, low, high;                  /* watermarks, pages */
 	kmm_word protection[KMM_NR_ZONES];        /* lowmem reserve against requests that start at [zone] */
 	kmm_word nr_free[KMM_NR_ORDERS];          /* free blocks by order */
-	kmm_word kinds[KMM_NR_KINDS];             /* frames by what they are used for; FREE with CPU caches */
+	kmm_word kinds[KMM_NR_KINDS];             /* frames by what they are used for; FREE with CPU caches and isolated ones */
+	kmm_word cma, free_cma;                   /* pages of contiguous areas; those of them in `free` */
+	kmm_word isolated;                        /* free pages in isolated tracts: in neither `free` nor `nr_free` */
 };
 /* false: this machine has no such zone (as opposed to an empty one). */
 bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id zone, struct kmm_zone_info *out);
+
+struct kmm_zone_types {
+	kmm_word nr_free[KMM_NR_MOBILITIES][KMM_NR_ORDERS]; /* free blocks by order, as kmm_zone_info counts them */
+	kmm_word nr_tracts[KMM_NR_MOBILITIES];              /* pieces of 512 frames that hold RAM */
+};
+/* The same by mobility. false: this machine has no such zone. */
+bool kmm_zone_types(const struct kmm *k, enum kmm_zone_id zone, struct kmm_zone_types *out);
 
 /* Recomputes min/low/high and protections for given managed page counts, by the machine's policy
  * (Linux 6.1 rules); the zones of a running machine use the same function.

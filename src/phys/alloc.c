@@ -31,24 +31,10 @@ struct request {
 	unsigned order;
 	enum kmm_zone_id start;
 	enum kmm_kind kind;
+	enum kmm_mobility mobility;
 };
 
 /* ---- taking ---- */
-
-/* The descriptor of what is handed out. Only the head is written. */
-static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order)
-{
-	kmm_flags_set(page, (page->flags & KMM_ZONE_MASK) | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u));
-	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
-	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
-	page->a = page->b = page->obj = 0;
-	if (kmm_is_wide(p)) {
-		struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
-
-		wide->a_hi = wide->b_hi = 0;
-		wide->obj_hi = 0;
-	}
-}
 
 /* Only while k->straight: the hooks are those that were built in, and events are counted and no more. */
 ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, unsigned list, enum kmm_kind kind)
@@ -61,7 +47,7 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	kmm_word nr = mag->nr, pfn;
 	struct kmm_page *page;
 
-	if (RARE(nr == 0 || __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= fast->gate)) {
+	if (RARE(nr == 0 || kmm_fast_is_shut(fast))) {
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
@@ -70,43 +56,33 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	pcp->kinds[kind] += (kmm_word)1 << order;
 	kmm_port_irq_restore(k->port, irq);
 	page = kmm_page_at(p, pfn);
-	prepare(p, page, kind, order);
+	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
 	kmm_count_events(k, KMM_EV_ALLOC, 1);
 	return page;
 }
 
-static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
-{
-	unsigned long irq;
-
-	/* A look without interrupts off may be at another CPU's; a request that is missed is served next time. */
-	if (atomic_load_explicit(&kmm_this_pcp(k, z)->limit[0], memory_order_relaxed) != 0)
-		return;
-	irq = kmm_irq_save(k);
-	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), 0);
-	kmm_irq_restore(k, irq);
-}
-
 /* A whole batch only while that leaves the zone above low: near its marks a zone must not lose frames to a
  * cache where more urgent requests on other CPUs could not have them. Lock z held. */
-static unsigned refill_size(const struct kmm_zone *z, const struct request *rq)
+static unsigned refill_size(const struct kmm_phys *p, const struct kmm_zone *z, const struct request *rq)
 {
 	kmm_word batch = rq->order ? kmm_pcp_limit(z, kmm_pcp_list(rq->order)) / 2 : z->pcp_batch;
 	kmm_word frames = (batch << rq->order) + KMM_BITS;
 
-	return batch && z->free > z->gate[rq->start] + frames ? (unsigned)batch : 1;
+	if (!batch || !kmm_pcp_may_keep(p))
+		return 1;
+	return kmm_zone_usable(z, rq->mobility) > z->gate[rq->start] + frames ? (unsigned)batch : 1;
 }
 
-static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, const struct request *rq)
+static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
 	unsigned list = kmm_pcp_list(rq->order), want;
-	struct kmm_mag *mag = &pcp->mag[list];
+	struct kmm_mag *mag = &kmm_this_pcp(k, z, rq->mobility)->mag[list];
 
 	if (mag->nr == 0) {
-		want = refill_size(z, rq);
+		want = refill_size(k->phys, z, rq);
 		if (want == 1)
-			return kmm_tract_take(k, z, rq->order);
-		if (!kmm_pcp_refill(k, z, pcp, list, want))
+			return kmm_tract_take(k, z, rq->order, rq->mobility);
+		if (!kmm_pcp_refill(k, z, rq->mobility, list, want))
 			return KMM_NO_PFN;
 	}
 	return mag->at[--mag->nr];
@@ -115,14 +91,13 @@ static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, struct kmm_pcp
 /* Lock z held. */
 static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
-	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
 	bool cached = kmm_pcp_list(rq->order) < KMM_PCP_LISTS;
-	kmm_word pfn = cached ? take_cacheable(k, z, pcp, rq) : kmm_tract_take(k, z, rq->order);
+	kmm_word pfn = cached ? take_cacheable(k, z, rq) : kmm_tract_take(k, z, rq->order, rq->mobility);
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	pcp->kinds[rq->kind] += (kmm_word)1 << rq->order;
-	prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order);
+	kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind] += (kmm_word)1 << rq->order;
+	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
 }
 
@@ -134,9 +109,8 @@ static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct
 
 	if (z->managed == 0)
 		return NULL;
-	serve_drain_request(k, z);
 	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
-	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->start, kmm_watermark_mark(z, rq->gfp, last)))
+	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->mobility, rq->start, kmm_watermark_mark(z, rq->gfp, last)))
 		page = take(k, z, rq);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	return page;
@@ -173,8 +147,10 @@ static struct kmm_page *last_passes(struct kmm *k, const struct request *rq)
 static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 {
 	unsigned rounds = rq->gfp & KMM_GFP_NORETRY ? 1 : RECLAIM_ROUNDS;
-	struct kmm_page *page = pass(k, rq, false);
+	struct kmm_page *page;
 
+	kmm_pcp_serve(k);
+	page = pass(k, rq, false);
 	while (!page) {
 		kmm_word freed = let_reclaim(k, rq);
 
@@ -231,7 +207,7 @@ void kmm_tell_waiters(struct kmm *k)
 
 static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
-	struct request rq = { .gfp = gfp, .order = order, .kind = kind };
+	struct request rq = { .gfp = gfp, .order = order, .kind = kind, .mobility = kmm_gfp_mobility(gfp) };
 	enum kmm_fail_reason reason = KMM_FAIL_REQUEST;
 	struct kmm_page *page = NULL;
 
@@ -333,7 +309,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
+	kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
@@ -342,11 +318,10 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 }
 
 /* The list is over its limit; interrupts are off and are restored. */
-__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_page *page, unsigned list, unsigned long irq)
+__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_pcp *pcp, const struct kmm_page *page, unsigned list,
+					       unsigned long irq)
 {
-	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
-
-	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), list);
+	kmm_pcp_overflow(k, &k->phys->zone[kmm_page_zone(page)], pcp, list);
 	kmm_irq_restore(k, irq);
 }
 
@@ -355,7 +330,7 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
 	struct kmm_phys *p = k->phys;
 	uint32_t flags = page->flags;
-	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][kmm_page_zone(page)];
+	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][flags >> 8 & 63];
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr;
 
@@ -365,7 +340,7 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 	mag->at[nr] = kmm_pfn_of(p, page);
 	mag->nr = nr + 1;
 	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
-		overflow(k, page, list, irq);
+		overflow(k, pcp, page, list, irq);
 	else if (straight)
 		kmm_port_irq_restore(k->port, irq);
 	else
@@ -452,14 +427,14 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 	kmm_word left = mag->nr;
 	size_t got = 0;
 
-	if (__atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate)
+	if (!kmm_fast_is_shut(fast))
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
 	mag->nr = left;
 	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
-		prepare(p, pages[i], KMM_KIND_KERNEL, 0);
+		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));
 	kmm_count_events(k, KMM_EV_ALLOC, (kmm_word)got);
 	return got;
 }

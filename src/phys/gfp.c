@@ -49,7 +49,37 @@ static void set_fast(struct kmm_phys *p, unsigned cpu, unsigned modifiers)
 	}
 	while (zone > 0 && p->zone[zone].managed == 0)
 		zone--;
-	*fast = (struct kmm_fast){ &p->zone[zone].pcp[cpu], &p->zone[zone].free, p->zone[zone].gate[class] };
+	*fast = (struct kmm_fast){ &p->zone[zone].pcp[cpu][kmm_gfp_mobility(modifiers)], &p->zone[zone].free, 0 };
+}
+
+/* Contiguous areas are not for all: the gate holds their size back, so that the common case need not count. */
+static kmm_word gate_of(const struct kmm_phys *p, unsigned modifiers)
+{
+	unsigned class = p->class_of[modifiers], zone = class;
+
+	if (class == KMM_BAD_ZONE)
+		return 0;
+	while (zone > 0 && p->zone[zone].managed == 0)
+		zone--;
+	return p->zone[zone].gate[class] + (modifiers & KMM_GFP_MOVABLE ? 0 : p->zone[zone].cma);
+}
+
+void kmm_gfp_set_gates(struct kmm *k, unsigned cpu, bool open)
+{
+	struct kmm_phys *p = k->phys;
+
+	for (unsigned i = 0; i < 16; i++)
+		__atomic_store_n(&p->fast[cpu][i].gate, open ? gate_of(p, i) : (kmm_word)-1, __ATOMIC_RELAXED);
+}
+
+static void set_pcp_of(struct kmm_phys *p, unsigned cpu)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		unsigned zone = i & 7, sort = i >> 4;
+		bool real = zone < KMM_NR_ZONES && sort < KMM_PCP_SORTS;
+
+		p->pcp_of[cpu][i] = real ? &p->zone[zone].pcp[cpu][sort] : &p->no_pcp;
+	}
 }
 
 void kmm_gfp_init(struct kmm *k)
@@ -57,13 +87,13 @@ void kmm_gfp_init(struct kmm *k)
 	struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
 
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-			p->pcp_of[cpu][i] = &p->zone[i].pcp[cpu];
-	for (unsigned i = 0; i < 16; i++) {
+	for (unsigned i = 0; i < 16; i++)
 		p->class_of[i] = on_this_machine(p, wide, start_zone[i]);
-		for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
+	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++) {
+		set_pcp_of(p, cpu);
+		for (unsigned i = 0; i < 16; i++)
 			set_fast(p, cpu, i);
+		kmm_gfp_set_gates(k, cpu, true);
 	}
 }
 

@@ -29,27 +29,37 @@
 #define KMM_SMALL_SECTIONS 512 /* 64 GiB: their bits fit struct kmm_phys */
 #define KMM_BAD_ZONE 0xff
 
+#define KMM_NR_PLACED (KMM_MOBILITY_CMA + 1) /* mobilities whose tracts are in lists */
 #define KMM_ZONE_MASK 0xf00u /* what a frame keeps all its life: zone and high */
+#define KMM_PG_SORT_SHIFT 12 /* of an allocated block: enum kmm_mobility of the request, for the cache it goes back to */
 
 /* ---- tracts: what is free, see tract.c ---- */
 
 #define KMM_TRACT_ORDER 9u
 #define KMM_TRACT_PAGES (1u << KMM_TRACT_ORDER)
 #define KMM_TRACT_WORDS (KMM_TRACT_PAGES / KMM_BITS)
-#define KMM_TRACT_CLASSES 16u /* by fullness; 0: the fullest */
+#define KMM_TRACT_CLASSES 8u /* by fullness; 0: the fullest */
 #define KMM_TOP_MAX (KMM_MAX_ORDER > 9 ? KMM_MAX_ORDER : 9)
 #define KMM_TOP_NONE 15u
 #define KMM_TOP_BODY 16u
+#define KMM_TOP_HELD 17u
 #define KMM_NO_PFN ((kmm_word)-1)
+
+/* What a tract is for: unmovable blocks of one order (0 .. 8), or blocks of any order of the sort that is said. */
+#define KMM_SORT_MOVABLE KMM_TRACT_ORDER
+#define KMM_SORT_RECLAIMABLE (KMM_TRACT_ORDER + 1)
+#define KMM_SORT_CMA (KMM_TRACT_ORDER + 2)
+#define KMM_NR_SHELVES (KMM_TRACT_ORDER + 3)
+#define KMM_SORT_ISOLATE KMM_NR_SHELVES
 
 struct kmm_tract {
 	uint32_t next, prev;          /* z: index + 1 in the zone, 0 ends; of tracts in a list */
 	uint16_t free;                /* z: set bits */
 	uint8_t top;                  /* z: see tract.c */
-	uint8_t class : 4, cut : 4;   /* z: with top, the list it is in */
+	uint8_t class : 4, sort : 4;  /* z: with top, the list it is in */
 };
 
-/* Tracts that are partly free and cut into blocks of one order. */
+/* Tracts that are partly free, of one sort. */
 struct kmm_shelf {
 	uint16_t classes;             /* z: bit per class with a non-empty list */
 	uint16_t tops[KMM_TRACT_CLASSES]; /* z: the same for the lists of a class, by top */
@@ -58,6 +68,7 @@ struct kmm_shelf {
 
 /* ---- caches of the CPUs, see pcp.c ---- */
 
+#define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
 #define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
 #define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
 #define KMM_PCP_HUGE 8u           /* of order 9, at most */
@@ -82,9 +93,9 @@ struct kmm_zone {
 	uint32_t nr_tracts;            /* i */
 	struct kmm_tract *tract;        /* i */
 	kmm_bits *map;                /* i: bitmap, from the first tract's first frame on */
-	struct kmm_shelf shelf[KMM_TRACT_ORDER]; /* z: by the order that they are cut into */
-	uint32_t nr_tops[KMM_TRACT_ORDER]; /* z: tracts in shelves, by top */
-	uint16_t tops;                /* z: bit per top that is there */
+	struct kmm_shelf shelf[KMM_NR_SHELVES]; /* z: by sort */
+	uint32_t nr_tops[KMM_NR_PLACED][KMM_TRACT_ORDER]; /* z: tracts in shelves, by mobility and top */
+	uint16_t tops[KMM_NR_PLACED]; /* z: bit per top that is there */
 	uint16_t whole_tops;          /* z: bit per order of wholly free tracts in a list */
 	uint32_t whole[KMM_TOP_MAX + 1]; /* z: those lists, from KMM_TRACT_ORDER on */
 	uint32_t nr_whole;            /* z: wholly free tracts */
@@ -93,6 +104,8 @@ struct kmm_zone {
 	kmm_word managed;             /* z */
 	kmm_word free;                /* z: set bits, and frames not materialised; read without lock as a hint */
 	kmm_word lazy;                /* z: of those, not materialised */
+	kmm_word cma, free_cma;       /* z: frames of contiguous areas, and those of them that `free` counts */
+	kmm_word isolated;            /* z: set bits in isolated tracts: free, but nobody's to take, and not in `free` */
 	kmm_word next_section;        /* z: all sections before it (HighMem: after it) are materialised or have nothing to give */
 	kmm_word min, low, high;      /* i */
 	kmm_word protection[KMM_NR_ZONES]; /* i */
@@ -100,15 +113,22 @@ struct kmm_zone {
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i: frames */
 	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 3, and 9 */
-	struct kmm_pcp pcp[KMM_MAX_CPUS];
+	struct kmm_pcp pcp[KMM_MAX_CPUS][KMM_PCP_SORTS];
 };
 
 /* What the common case of an allocation looks at, one per CPU and zone modifiers. */
 struct kmm_fast {
 	struct kmm_pcp *pcp;          /* i: of the first zone that has frames; illegal modifiers: an empty one */
 	const kmm_word *free;         /* i: that zone's */
-	kmm_word gate;                /* i: and its gate for this request */
+	kmm_word gate;                /* and its gate for this request; all ones when the CPU shall come by (pcp.c); read
+	                                 and written without lock */
 };
+
+/* Too little is free, or the CPU shall come by. */
+static inline bool kmm_fast_is_shut(const struct kmm_fast *fast)
+{
+	return __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= __atomic_load_n(&fast->gate, __ATOMIC_RELAXED);
+}
 
 /* Why the last failure failed. */
 enum kmm_fail_reason {
@@ -137,8 +157,10 @@ struct kmm_phys {
 	kmm_word memmap_pfn, memmap_pages; /* i */
 	uint64_t metadata_bytes;      /* i: tracts and caches */
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
-	struct kmm_fast fast[KMM_MAX_CPUS][16]; /* i */
-	struct kmm_pcp *pcp_of[KMM_MAX_CPUS][8]; /* i: by zone */
+	struct kmm_fast fast[KMM_MAX_CPUS][16];
+	struct kmm_pcp *pcp_of[KMM_MAX_CPUS][64]; /* i: by bits 8 to 13 of a frame's flags */
+	atomic_uint wanted[KMM_MAX_CPUS]; /* that CPU shall give its caches back: set by others, cleared by it */
+	atomic_uint isolating;        /* isolated ranges: while there are any, nothing is kept in caches */
 	struct kmm_pcp no_pcp;        /* i: empty */
 	struct kmm_zone zone[KMM_NR_ZONES];
 	atomic_uint *live;            /* i: bit per section: its descriptors are valid; bits are only ever set */
@@ -175,6 +197,25 @@ static inline kmm_word kmm_pfn_of(const struct kmm_phys *p, const struct kmm_pag
 	size_t bytes = (size_t)((const char *)page - p->memmap);
 
 	return (kmm_word)(kmm_is_wide(p) ? bytes / sizeof(struct kmm_page_wide) : bytes / sizeof(struct kmm_page));
+}
+
+/* The descriptor of what is handed out. Only the head is written. */
+static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order,
+				    enum kmm_mobility mobility)
+{
+	uint32_t flags = page->flags & KMM_ZONE_MASK;
+
+	flags |= (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u);
+	__atomic_store_n(&page->flags, flags, __ATOMIC_RELAXED);
+	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
+	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+	page->a = page->b = page->obj = 0;
+	if (kmm_is_wide(p)) {
+		struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
+
+		wide->a_hi = wide->b_hi = 0;
+		wide->obj_hi = 0;
+	}
 }
 
 /* Reports look at the flags of frames that they do not own. */
@@ -280,15 +321,16 @@ static inline bool kmm_tract_bit(const struct kmm_zone *z, kmm_word pfn)
 	return z->map[(pfn - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] >> (pfn % KMM_BITS) & 1;
 }
 
-/* Is there a block of at least this order? Materialises sections to find out. */
-bool kmm_tract_has(struct kmm *k, struct kmm_zone *z, unsigned order);
-/* Bit per order of a largest free block of something in a list. */
-unsigned kmm_tract_tops(const struct kmm_zone *z);
+/* Is there a block of at least this order that such a request may have? Materialises sections to find out. */
+bool kmm_tract_has(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility);
+/* Bit per order of a largest free block of something in a list that such a request may have. */
+unsigned kmm_tract_tops(const struct kmm_zone *z, enum kmm_mobility mobility);
 /* First frame of a block, or KMM_NO_PFN. */
-kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order);
+kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility);
 /* Up to `want` blocks of a small order, in rising order by tract; of order 0, when more than one is wanted, up to
  * KMM_BITS - 1 more, to take words whole. Returns how many. */
-unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned want, kmm_word *out);
+unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
+			     kmm_word *out);
 void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);
 /* Many blocks of one order. */
 void kmm_tract_put_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns);
@@ -297,8 +339,17 @@ void kmm_tracts_clear(struct kmm_zone *z, kmm_word start, kmm_word end);
 /* Sets the bits of [start, end) of tracts just cleared; settle then lists them. zone->free is the caller's. */
 void kmm_tracts_fill(struct kmm_zone *z, kmm_word start, kmm_word end);
 void kmm_tracts_settle(struct kmm_zone *z, kmm_word start, kmm_word end);
-/* Adds the free blocks by order of sections that are made; returns their frames. */
-kmm_word kmm_tracts_count(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
+/* What a tract that is made is for. */
+enum kmm_mobility kmm_tract_mobility(const struct kmm_tract *tract);
+/* Adds the free blocks of a tract that is made, by order. Isolated ones have what their bits say. */
+void kmm_tract_count(const struct kmm_zone *z, uint32_t i, kmm_word nr_free[KMM_NR_ORDERS]);
+/* Out of all lists, its frames out of the zone's free ones; back in, for what is said (not ISOLATE). */
+void kmm_tract_hold(struct kmm_zone *z, uint32_t i);
+void kmm_tract_release(struct kmm_zone *z, uint32_t i, enum kmm_mobility mobility);
+/* Clears the free bits of frames first .. first + nr - 1 of the tract: they are the caller's. All are set. */
+void kmm_tract_carve(struct kmm_zone *z, uint32_t i, unsigned first, unsigned nr);
+/* Adds the free blocks by order of sections that are made, those of isolated tracts left out. */
+void kmm_tracts_count(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
 /* Order, up to 8, of the largest free block that pfn is in, -1 when it is not free. */
 int kmm_tract_largest_at(const struct kmm_zone *z, kmm_word pfn);
 /* Order of the free block that begins with pfn, -1 when it does not begin one. */
@@ -306,9 +357,9 @@ int kmm_tract_block_at(const struct kmm_zone *z, kmm_word pfn);
 
 /* ---- CPU caches (pcp.c); interrupts off ---- */
 
-static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z)
+static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility)
 {
-	return &z->pcp[kmm_cpu(k)];
+	return &z->pcp[kmm_cpu(k)][mobility];
 }
 
 static inline unsigned kmm_pcp_order(unsigned list) { return list < KMM_PCP_LISTS - 1 ? list : KMM_TRACT_ORDER; }
@@ -323,6 +374,8 @@ static inline unsigned kmm_pcp_list(unsigned order)
 
 /* Blocks that a list of a CPU's cache may hold. */
 unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list);
+/* May caches keep what is freed? Not while somebody waits for it. */
+bool kmm_pcp_may_keep(const struct kmm_phys *p);
 /* Sizes for the zone's managed pages. */
 void kmm_pcp_init(struct kmm_zone *z);
 /* Words that one CPU's cache of the zone needs; 0 in a zone without RAM. */
@@ -330,16 +383,18 @@ size_t kmm_pcp_words(const struct kmm_zone *z);
 /* Gives a CPU's cache its memory. */
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at);
 /* Fills an empty list from the tracts; lock z held. false: nothing was there. */
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list, unsigned want);
-/* Gives all that the CPU has cached back; lock z not held. */
-void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp);
-/* The list holds more than its limit: gives half back, or all of all lists when that is wanted. Lock z not held. */
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned list, unsigned want);
+/* The list holds more than its limit: gives half back, or all of all caches when that is wanted. Lock z not held. */
 void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list);
+/* Gives back all that this CPU has, if somebody wants that. No locks held. */
+void kmm_pcp_serve(struct kmm *k);
 /* Frames in it. */
 kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp);
+/* Frames in the caches of a CPU. */
+kmm_word kmm_pcp_cpu_pages(const struct kmm_zone *z, unsigned cpu);
 /* Does some CPU's cache hold a block that begins with pfn? Its order, or -1. */
 int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn);
-/* This CPU's caches of all zones now, those of others when they next free, or run out. No locks held. */
+/* This CPU's caches of all zones now, those of others when they next allocate or free. No locks held. */
 void kmm_pcp_drain_here(struct kmm *k);
 /* Makes every CPU free straight to the lists, and say so, while NOFAIL requests wait. */
 void kmm_pcp_drain_all(struct kmm *k);
@@ -364,6 +419,12 @@ static inline kmm_word kmm_zone_free_hint(const struct kmm_zone *z)
 	return __atomic_load_n(&z->free, __ATOMIC_RELAXED);
 }
 
+/* Free frames that such a request may have; lock z held. */
+static inline kmm_word kmm_zone_usable(const struct kmm_zone *z, enum kmm_mobility mobility)
+{
+	return mobility == KMM_MOBILITY_MOVABLE ? z->free : z->free - z->free_cma;
+}
+
 static inline void kmm_zone_set_free(struct kmm_zone *z, kmm_word nr)
 {
 	__atomic_store_n(&z->free, nr, __ATOMIC_RELAXED);
@@ -372,6 +433,17 @@ static inline void kmm_zone_set_free(struct kmm_zone *z, kmm_word nr)
 /* ---- requests (gfp.c, why.c) ---- */
 
 void kmm_gfp_init(struct kmm *k);
+/* The gates of a CPU's fast entries as they belong, or so that nothing passes. */
+void kmm_gfp_set_gates(struct kmm *k, unsigned cpu, bool open);
+
+/* What a request says of its pages; RECLAIMABLE and MOVABLE exclude each other. */
+static inline enum kmm_mobility kmm_gfp_mobility(kmm_gfp gfp)
+{
+	_Static_assert(KMM_GFP_MOVABLE >> 3 == KMM_MOBILITY_MOVABLE && KMM_GFP_RECLAIMABLE >> 14 == KMM_MOBILITY_RECLAIMABLE,
+		       "the bits are the numbers");
+	return (enum kmm_mobility)((gfp >> 3 & 1) | (gfp >> 14 & 2));
+}
+
 /* What contradicts itself in a request, as a sentence; NULL: nothing (context.c). */
 const char *kmm_gfp_fault(const struct kmm *k, kmm_gfp gfp, unsigned order);
 
@@ -392,6 +464,7 @@ void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, kmm_gfp gfp, unsi
  * less what the request's urgency opens. */
 kmm_word kmm_watermark_mark(const struct kmm_zone *z, kmm_gfp gfp, bool last_pass);
 /* May a request that starts in zone `start` take 2^order frames and leave mark? Lock z held. */
-bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_zone_id start, kmm_word mark);
+bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility,
+			  enum kmm_zone_id start, kmm_word mark);
 
 #endif

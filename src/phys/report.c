@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/zoneinfo and /proc/buddyinfo in the text of Linux 6.1. Of the statistics that Linux keeps, the
+ * /proc/zoneinfo, buddyinfo and pagetypeinfo in the text of Linux 6.1. Of the statistics that Linux keeps, the
  * ones that kmm keeps are printed, in Linux's order; readers look them up by name.
  */
 #include "phys/phys.h"
@@ -39,7 +39,7 @@ static void print_pagesets(const struct kmm *k, const struct kmm_zone *z, struct
 			   "\n              count: %llu"
 			   "\n              high:  %llu"
 			   "\n              batch: %llu",
-			   cpu, (ull)kmm_pcp_pages(&z->pcp[cpu]), (ull)z->pcp_high, (ull)z->pcp_batch);
+			   cpu, (ull)kmm_pcp_cpu_pages(z, cpu), (ull)z->pcp_high, (ull)z->pcp_batch);
 }
 
 /* One column per zone that the machine has. */
@@ -68,19 +68,20 @@ static void print_zone(struct kmm *k, enum kmm_zone_id id, bool with_node, struc
 		print_node(k, out);
 	kmm_printf(out,
 		   "\n  pages free     %llu"
-		   "\n        boost    0" /* marks are never boosted here, */
+		   "\n        boost    0" /* marks are never boosted here */
 		   "\n        min      %llu"
 		   "\n        low      %llu"
 		   "\n        high     %llu"
 		   "\n        spanned  %llu"
 		   "\n        present  %llu"
 		   "\n        managed  %llu"
-		   "\n        cma      0", /* and there is no contiguous area for devices */
+		   "\n        cma      %llu",
 		   (ull)info.free, (ull)info.min, (ull)info.low, (ull)info.high, (ull)info.spanned,
-		   (ull)info.present, (ull)info.managed);
+		   (ull)info.present, (ull)info.managed, (ull)info.cma);
 	print_protection(k, &info, out);
 	if (info.present) {
 		stat(out, "nr_free_pages", info.free);
+		stat(out, "nr_free_cma", info.free_cma);
 		print_pagesets(k, &k->phys->zone[id], out);
 		kmm_printf(out,
 			   "\n  node_unreclaimable:  0" /* reclaim never gives a node up */
@@ -114,4 +115,49 @@ void kmm_report_buddyinfo(struct kmm *k, struct kmm_sink *out)
 			kmm_printf(out, "%6llu ", (ull)info.nr_free[order]);
 		kmm_printf(out, "\n");
 	}
+}
+
+/* ---- by mobility ---- */
+
+static void print_free_by_type(const struct kmm *k, enum kmm_zone_id id, struct kmm_sink *out)
+{
+	struct kmm_zone_types types;
+
+	if (k->phys->zone[id].present == 0 || !kmm_zone_types(k, id, &types))
+		return;
+	for (unsigned i = 0; i < KMM_NR_MOBILITIES; i++) {
+		kmm_printf(out, "Node %4d, zone %8s, type %12s ", 0, kmm_zone_name(id), kmm_mobility_name((enum kmm_mobility)i));
+		for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
+			kmm_printf(out, "%6llu ", (ull)types.nr_free[i][order]);
+		kmm_printf(out, "\n");
+	}
+}
+
+static void print_blocks_by_type(const struct kmm *k, enum kmm_zone_id id, struct kmm_sink *out)
+{
+	struct kmm_zone_types types;
+
+	if (k->phys->zone[id].present == 0 || !kmm_zone_types(k, id, &types))
+		return;
+	kmm_printf(out, "Node %d, zone %8s ", 0, kmm_zone_name(id));
+	for (unsigned i = 0; i < KMM_NR_MOBILITIES; i++)
+		kmm_printf(out, "%12llu ", (ull)types.nr_tracts[i]);
+	kmm_printf(out, "\n");
+}
+
+void kmm_report_pagetypeinfo(struct kmm *k, struct kmm_sink *out)
+{
+	kmm_printf(out, "Page block order: %u\nPages per block:  %u\n\n", KMM_TRACT_ORDER, KMM_TRACT_PAGES);
+	kmm_printf(out, "%-43s ", "Free pages count per migrate type at order");
+	for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
+		kmm_printf(out, "%6u ", order);
+	kmm_printf(out, "\n");
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		print_free_by_type(k, (enum kmm_zone_id)i, out);
+	kmm_printf(out, "\n%-23s", "Number of blocks type ");
+	for (unsigned i = 0; i < KMM_NR_MOBILITIES; i++)
+		kmm_printf(out, "%12s ", kmm_mobility_name((enum kmm_mobility)i));
+	kmm_printf(out, "\n");
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		print_blocks_by_type(k, (enum kmm_zone_id)i, out);
 }

@@ -162,11 +162,12 @@ kmm_word kmm_watermark_mark(const struct kmm_zone *z, kmm_gfp gfp, bool last_pas
 	return mark;
 }
 
-bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_zone_id start, kmm_word mark)
+bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility,
+			  enum kmm_zone_id start, kmm_word mark)
 {
 	kmm_word unusable = ((kmm_word)1 << order) - 1;
 
-	if (z->free <= mark + z->protection[start] + unusable)
+	if (kmm_zone_usable(z, mobility) <= mark + z->protection[start] + unusable)
 		return false;
-	return order == 0 || kmm_tract_has(k, z, order);
+	return order == 0 || kmm_tract_has(k, z, order, mobility);
 }

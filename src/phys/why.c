@@ -15,10 +15,10 @@ static bool worth_a_line(uint64_t nr)
 	return nr <= LOG_ALWAYS || (nr & (nr - 1)) == 0;
 }
 
-static int largest_free(const struct kmm *k, const struct kmm_zone *z)
+static int largest_free(const struct kmm *k, const struct kmm_zone *z, kmm_gfp gfp)
 {
 	kmm_word nr_free[KMM_NR_ORDERS] = { 0 };
-	unsigned tops = kmm_tract_tops(z);
+	unsigned tops = kmm_tract_tops(z, kmm_gfp_mobility(gfp));
 	int made = tops ? (int)kmm_log2_u32(tops) : -1, order = KMM_MAX_ORDER;
 
 	if (z->lazy)
@@ -38,7 +38,7 @@ static void note_zone(struct kmm *k, unsigned zone, kmm_gfp gfp, uint8_t class, 
 	out->free = z->free;
 	out->mark = kmm_watermark_mark(z, gfp, true);
 	out->protection = class != KMM_BAD_ZONE ? z->protection[class] : 0;
-	out->largest = largest_free(k, z);
+	out->largest = largest_free(k, z, gfp);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 }
 

@@ -179,7 +179,7 @@ kmm_word kmm_zone_cached(const struct kmm_zone *z)
 	kmm_word nr = 0;
 
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		nr += kmm_pcp_pages(&z->pcp[cpu]);
+		nr += kmm_pcp_cpu_pages(z, cpu);
 	return nr;
 }
 
@@ -188,9 +188,9 @@ kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind)
 	kmm_word nr = z->boot_kinds[kind];
 
 	if (kind == KMM_KIND_FREE)
-		return z->free + kmm_zone_cached(z);
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		nr += z->pcp[cpu].kinds[kind];
+		return z->free + z->isolated + kmm_zone_cached(z);
+	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_SORTS; i++)
+		nr += z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS].kinds[kind];
 	return nr;
 }
 
@@ -204,7 +204,8 @@ bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_inf
 	*out = (struct kmm_zone_info){
 		.name = kmm_zone_name(id), .start = kmm_pfn(z->start), .spanned = z->spanned,
 		.present = z->present, .managed = z->managed, .free = z->free,
-		.min = z->min, .low = z->low, .high = z->high,
+		.min = z->min, .low = z->low, .high = z->high, .cma = z->cma, .free_cma = z->free_cma,
+		.isolated = z->isolated,
 	};
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
 		out->protection[i] = z->protection[i];
@@ -212,6 +213,49 @@ bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_inf
 	kmm_zone_count_lazy(k, z, out->nr_free);
 	for (unsigned i = 0; i < KMM_NR_KINDS; i++)
 		out->kinds[i] = kmm_zone_kind_count(z, (enum kmm_kind)i);
+	return true;
+}
+
+/* A section that was not made: what is in it is free and movable, if it has RAM. */
+static void add_lazy_section(const struct kmm *k, const struct kmm_zone *z, kmm_word start, kmm_word end, struct kmm_zone_types *out)
+{
+	struct kmm_run run = { 0, start, KMM_KIND_HOLE, false, false };
+
+	while (!run.ram && run.end < end)
+		kmm_boot_run(&k->phys->boot, run.end, &run);
+	if (run.ram)
+		out->nr_tracts[KMM_MOBILITY_MOVABLE] += kmm_tract_of(z, end - 1) - kmm_tract_of(z, start) + 1;
+}
+
+static void add_section(const struct kmm *k, const struct kmm_zone *z, kmm_word start, kmm_word end, struct kmm_zone_types *out)
+{
+	if (!kmm_section_is_live(k->phys, kmm_section_of(start))) {
+		add_lazy_section(k, z, start, end, out);
+		return;
+	}
+	for (uint32_t i = kmm_tract_of(z, start); i <= kmm_tract_of(z, end - 1); i++) {
+		enum kmm_mobility mobility = kmm_tract_mobility(&z->tract[i]);
+
+		out->nr_tracts[mobility]++;
+		kmm_tract_count(z, i, out->nr_free[mobility]);
+	}
+}
+
+bool kmm_zone_types(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_types *out)
+{
+	const struct kmm_zone *z;
+	kmm_word pfn, end;
+
+	if ((unsigned)id >= KMM_NR_ZONES || !k->phys->zone[id].exists)
+		return false;
+	z = &k->phys->zone[id];
+	*out = (struct kmm_zone_types){ .nr_tracts = { 0 } };
+	for (pfn = z->start; pfn < z->start + z->spanned; pfn = end) {
+		end = (kmm_section_of(pfn) + 1) * KMM_SECTION_PAGES;
+		end = end < z->start + z->spanned ? end : z->start + z->spanned;
+		add_section(k, z, pfn, end, out);
+	}
+	kmm_zone_count_lazy(k, z, out->nr_free[KMM_MOBILITY_MOVABLE]);
 	return true;
 }
 

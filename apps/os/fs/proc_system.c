@@ -16,6 +16,7 @@
 MEMORY_REPORT(meminfo)
 MEMORY_REPORT(zoneinfo)
 MEMORY_REPORT(buddyinfo)
+MEMORY_REPORT(pagetypeinfo)
 MEMORY_REPORT(slabinfo)
 MEMORY_REPORT(vmallocinfo)
 MEMORY_REPORT(vmstat)
@@ -157,7 +158,8 @@ static const struct proc_entry sys_entries[] = {
 };
 
 const struct proc_entry proc_system_entries[] = {
-	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(slabinfo), TEXT(vmallocinfo), TEXT(vmstat),
+	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(pagetypeinfo), TEXT(slabinfo),
+	TEXT(vmallocinfo), TEXT(vmstat),
 	TEXT(version), TEXT(uptime), TEXT(stat), TEXT(loadavg), TEXT(filesystems), TEXT(mounts), TEXT(cpuinfo),
 	TEXT(cmdline),
 	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },
