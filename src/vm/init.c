@@ -63,8 +63,3 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 	k->vm = vm;
 	return KMM_OK;
 }
-
-enum kmm_status kmm_init_spaces(struct kmm *k)
-{
-	return kmm_vm_init(k);
-}
