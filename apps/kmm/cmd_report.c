@@ -46,8 +46,7 @@ static const struct own_args args = {
 	.parser = parse,
 	.args_doc = "REPORT",
 	.doc = "A report in the format of Linux's /proc. Of the machine: meminfo zoneinfo buddyinfo pagetypeinfo slabinfo "
-	       "vmstat vmallocinfo; page_owner, which Linux keeps in debugfs. Of the demonstration's program: maps smaps status "
-	       "statm.",
+	       "vmstat vmallocinfo; page_owner, which Linux keeps in debugfs. Of the demonstration's program: maps smaps status statm.",
 };
 
 static void write_report(const struct report_args *a, struct target *t, struct kmm_sink *out)

@@ -23,6 +23,13 @@ struct kmm_memrange {
 	const char *name;     /* for reports: "kernel image", "initrd"; may be NULL */
 };
 
+/* Memory by node. Ranges of different nodes must not overlap; what lies in none belongs to the node of the range below
+ * it (before the first one: to that one's). */
+struct kmm_node_range {
+	uint64_t start, size; /* bytes, page aligned */
+	uint8_t node;         /* below KMM_MAX_NODES */
+};
+
 /* Windows at the top of a 32-bit kernel's address space, in the order in which they come down from
  * top_va. The defaults are kmm's own needs; kmm_windows_linux_6_1() gives those of a Debian kernel. */
 struct kmm_windows {
@@ -52,6 +59,13 @@ struct kmm_machine {
 	unsigned nr_map;
 	const struct kmm_memrange *reserve; /* RAM in use before us: kernel image, initrd, ... */
 	unsigned nr_reserve;
+
+	/* Nodes. Without a list all is node 0. Read during start only, as the map. */
+	const struct kmm_node_range *node_map;
+	unsigned nr_node_map;
+	unsigned nr_nodes;       /* default: what the list and the CPUs need; more are nodes without memory */
+	uint8_t cpu_node[KMM_MAX_CPUS];
+	uint8_t distance[KMM_MAX_NODES][KMM_MAX_NODES]; /* as ACPI's SLIT, [from][to]; 0: 10 to itself, else 20 */
 
 	struct kmm_windows windows;
 	uint64_t seed;           /* of everything random */

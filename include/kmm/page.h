@@ -31,6 +31,7 @@ enum {
 	KMM_GFP_COMP = 0x2000,     /* the block is one object with a head */
 	KMM_GFP_HARDWALL = 0x4000, /* user allocation */
 	KMM_GFP_RECLAIMABLE = 0x8000, /* kernel memory that a shrinker can free */
+	KMM_GFP_THISNODE = 0x10000, /* memory of the node asked first, or none */
 
 	KMM_GFP_NOWAIT = 0,
 	KMM_GFP_ATOMIC = KMM_GFP_HIGH,
@@ -41,7 +42,7 @@ enum {
 	KMM_GFP_HIGHUSER = KMM_GFP_USER | KMM_GFP_HIGHMEM,
 	KMM_GFP_HIGHUSER_MOVABLE = KMM_GFP_HIGHUSER | KMM_GFP_MOVABLE,
 
-	KMM_GFP_ALL = 0xffff       /* other bits are refused */
+	KMM_GFP_ALL = 0x1ffff      /* other bits are refused */
 };
 
 /* Is this a request that makes sense? errors: KMM_EINVAL; *why (may be NULL) is then the rule, constant text.
@@ -143,7 +144,7 @@ struct kmm_zone_info {
 	kmm_word cma, free_cma;                   /* pages of contiguous areas; those of them in `free` */
 	kmm_word isolated;                        /* free pages in isolated tracts: in neither `free` nor `nr_free` */
 };
-/* false: this machine has no such zone (as opposed to an empty one). */
+/* Of all nodes together; kmm/node.h has each. false: this machine has no such zone (as opposed to an empty one). */
 bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id zone, struct kmm_zone_info *out);
 
 struct kmm_zone_types {
@@ -155,7 +156,8 @@ bool kmm_zone_types(const struct kmm *k, enum kmm_zone_id zone, struct kmm_zone_
 
 /* Recomputes min/low/high and protections for given managed page counts, by the machine's policy
  * (Linux 6.1 rules); the zones of a running machine use the same function.
- * managed[zone] in pages, 0 for zones that are empty; results in out[zone].min/low/high/protection. */
+ * For a machine of one node. managed[zone] in pages, 0 for zones that are empty; results in
+ * out[zone].min/low/high/protection. */
 void kmm_watermarks_compute(const struct kmm_machine *machine, const kmm_word managed[KMM_NR_ZONES],
 			    struct kmm_zone_info out[KMM_NR_ZONES], uint32_t *min_free_kbytes);
 

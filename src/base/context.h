@@ -19,6 +19,7 @@
 struct kmm_phys;
 struct kmm_pt;
 struct kmm_slab;
+struct kmm_front;
 struct kmm_kva_state;
 struct kmm_vm;
 struct kmm_page_debug;
@@ -29,6 +30,12 @@ struct kmm_faults {          /* fault injection; not locked: tests run one threa
 	uint64_t count;      /* attempts since it was set */
 	bool armed;          /* set, and perhaps gone off: attempts are counted */
 	const char *site;    /* the one that was failed, constant text */
+};
+
+/* Where a CPU walks without locks (pt/walking.h). One cache line each. */
+struct kmm_walker {
+	const void *space; /* NULL: nowhere */
+	char alone[64 - sizeof(void *)];
 };
 
 #define KMM_STRAIGHT_SIZES 1025u /* kmalloc serves 0 .. 1024 bytes by one look into a table */
@@ -45,6 +52,9 @@ struct kmm {
 	uint32_t straight_size;
 	uintptr_t straight_end;
 	char *direct_map;           /* port->direct_map, hot copy */
+	char *memmap;               /* descriptor 0, and bytes from one to the next: hot copies; NULL before tier b */
+	size_t page_bytes;
+	struct kmm_front *front[KMM_MAX_CPUS]; /* where kmalloc looks sizes up */
 	struct kmm_phys *phys;      /* tier a */
 	struct kmm_pt *pt;          /* tier b: NULL before kmm_init_kernel() */
 	struct kmm_slab *slab;
@@ -55,7 +65,9 @@ struct kmm {
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;
 	struct kmm_faults faults;
-	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count */
+	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count.
+	                               ALLOC leaves out what kmm_phys_allocations() counts in */
+	struct kmm_walker walker[KMM_MAX_CPUS]; /* each CPU its own; read by all */
 	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
 };
 

@@ -460,9 +460,9 @@ void kmm_kmap_info(const struct kmm *machine, struct kmm_kmap_info *out)
 		const struct kmm_local_cpu *cpu = &k->kva->local.cpu[i];
 		unsigned deepest = (unsigned)(cpu->end - cpu->first);
 
-		while (deepest && cpu->first[deepest - 1].pfn == KMM_LOCAL_NEVER)
+		while (deepest && kmm_word_look(&cpu->first[deepest - 1].pfn) == KMM_LOCAL_NEVER)
 			deepest--;
-		out->locals += cpu->calls;
+		out->locals += kmm_word_look(&cpu->calls);
 		if (deepest > out->local_max)
 			out->local_max = deepest;
 	}

@@ -2,8 +2,8 @@
 /*
  * Allocation and freeing of page frames.
  *
- * A request names, by its modifiers, the zone where it starts; it falls back to the zones below, each of
- * which keeps its watermark and its protection against requests from above.
+ * A request names, by its modifiers, the zone where it starts, and a node, mostly the CPU's; it falls back to the zones
+ * below and to other nodes (node.c), each zone keeping its watermark and its protection against requests from above.
  *
  *   a small block, this CPU has one cached, and the zone is well above low:  take it (no lock)
  *   first pass    each zone that stays above low
@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "base/printf.h"
+#include "kmm/node.h"
 #include "phys/owner.h"
 #include "phys/phys.h"
 
@@ -32,8 +33,18 @@ struct request {
 	unsigned order;
 	enum kmm_zone_id start;
 	enum kmm_kind kind;
+	const struct kmm_node *from;  /* whose list of zones is tried ... */
+	uint32_t nodes;               /* ... as far as they are of these nodes, a bit each */
 	enum kmm_mobility mobility;
 };
+
+/* What a caller says about nodes: the one to ask first, or KMM_NODE_ANY, and which may serve. */
+struct where {
+	unsigned node;
+	uint32_t nodes;
+};
+
+static const struct where anywhere = { KMM_NODE_ANY, ~(uint32_t)0 };
 
 /* ---- taking ---- */
 
@@ -52,13 +63,13 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
-	mag->nr = nr - 1;
+	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	pcp->kinds[kind] += (kmm_word)1 << order;
+	kmm_word_add(&pcp->kinds[kind], (kmm_word)1 << order);
+	kmm_word_add(&pcp->taken, 1);
 	kmm_port_irq_restore(k->port, irq);
 	page = kmm_page_at(p, pfn);
 	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
-	kmm_count_events(k, KMM_EV_ALLOC, 1);
 	return page;
 }
 
@@ -86,7 +97,8 @@ static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, const struct r
 		if (!kmm_pcp_refill(k, z, rq->mobility, list, want))
 			return KMM_NO_PFN;
 	}
-	return mag->at[--mag->nr];
+	kmm_word_set(&mag->nr, mag->nr - 1);
+	return mag->at[mag->nr];
 }
 
 /* Lock z held. */
@@ -97,12 +109,13 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind] += (kmm_word)1 << rq->order;
+	kmm_word_add(&kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind], (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
 }
 
-static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq, bool last)
+static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq,
+				 const struct kmm_zone *best, bool last)
 {
 	bool no_marks = last && (rq->gfp & KMM_GFP_MEMALLOC);
 	struct kmm_page *page = NULL;
@@ -113,15 +126,29 @@ static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct
 	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->mobility, rq->start, kmm_watermark_mark(z, rq->gfp, last)))
 		page = take(k, z, rq);
+	if (page)
+		kmm_numa_count(k, best, z, kmm_cpu(k));
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	return page;
 }
 
+static bool may_serve(const struct request *rq, const struct kmm_zone *z)
+{
+	return z->id <= rq->start && (rq->nodes >> z->node & 1);
+}
+
 static struct kmm_page *pass(struct kmm *k, const struct request *rq, bool last)
 {
-	for (unsigned i = rq->start + 1u; i-- > 0;) {
-		struct kmm_page *page = try_zone(k, &k->phys->zone[i], rq, last);
+	struct kmm_zone *best = NULL;
 
+	for (unsigned i = 0; i < rq->from->nr_list; i++) {
+		struct kmm_zone *z = rq->from->list[i];
+		struct kmm_page *page;
+
+		if (!may_serve(rq, z))
+			continue;
+		best = best ? best : z;
+		page = try_zone(k, z, rq, best, last);
 		if (page)
 			return page;
 	}
@@ -216,7 +243,17 @@ void kmm_tell_waiters(struct kmm *k)
 
 /* ---- requests ---- */
 
-static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+/* The CPU may change while we ask: then the node is one that was near a moment ago. */
+static void set_nodes(struct kmm *k, struct request *rq, const struct where *where)
+{
+	unsigned node = where->node == KMM_NODE_ANY ? kmm_cpu_node(k, kmm_cpu(k)) : where->node;
+
+	rq->from = &k->phys->node[node];
+	rq->nodes = rq->gfp & KMM_GFP_THISNODE ? where->nodes & 1u << node : where->nodes;
+}
+
+static struct kmm_page *alloc_by_passes(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+					enum kmm_kind kind, const char *site)
 {
 	struct request rq = { .gfp = gfp, .order = order, .kind = kind, .mobility = kmm_gfp_mobility(gfp) };
 	enum kmm_fail_reason reason = KMM_FAIL_REQUEST;
@@ -224,11 +261,12 @@ static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned ord
 
 	if (!kmm_gfp_fault(k, gfp, order)) {
 		rq.start = (enum kmm_zone_id)k->phys->class_of[gfp & 15];
+		set_nodes(k, &rq, where);
 		page = gfp & KMM_GFP_NOFAIL ? insist(k, &rq) : take_slowly(k, &rq);
 		reason = KMM_FAIL_MEMORY;
 	}
 	if (!page)
-		kmm_fail_note(k, reason, gfp, order, site);
+		kmm_fail_note(k, reason, &(struct kmm_attempt){ gfp, order, rq.nodes, site });
 	return page;
 }
 
@@ -250,18 +288,16 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 	return page;
 }
 
-/* All but the common case; out of line so that the common case needs no frame for it. */
-__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
-							     enum kmm_kind kind, const char *site,
-							     const void *caller)
+static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+				    enum kmm_kind kind, const char *site, const void *caller)
 {
 	struct kmm_page *page = NULL;
 
 	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
-		kmm_fail_note(k, KMM_FAIL_INJECTED, gfp, order, site);
+		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
 		return NULL;
 	}
-	page = alloc_by_passes(k, gfp, order, kind, site);
+	page = alloc_by_passes(k, where, gfp, order, kind, site);
 	if (!page)
 		return NULL;
 	if (k->page_debug)
@@ -269,6 +305,14 @@ __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
 	return hand_out(k, page, gfp, order);
+}
+
+/* All but the common case; out of line so that the common case needs no frame for it. */
+__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
+							     enum kmm_kind kind, const char *site,
+							     const void *caller)
+{
+	return alloc_where(k, &anywhere, gfp, order, kind, site, caller);
 }
 
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
@@ -305,6 +349,23 @@ struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 	return alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
 }
 
+struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nodes, kmm_gfp gfp, unsigned order,
+				      enum kmm_kind kind, const char *site)
+{
+	struct where where = { node, nodes };
+
+	return alloc_where(k, &where, gfp, order, kind, site, __builtin_return_address(0));
+}
+
+struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)
+{
+	if (node == KMM_NODE_ANY || (node == 0 && k->phys->nr_nodes == 1))
+		return kmm_alloc_pages(k, gfp, order);
+	if (node >= k->phys->nr_nodes)
+		return NULL;
+	return kmm_phys_alloc_nodes(k, node, ~(uint32_t)0, gfp, order, KMM_KIND_KERNEL, "alloc_pages_node");
+}
+
 void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 {
 	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, kmm_size_to_order(size),
@@ -317,10 +378,10 @@ void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 
 static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
+	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)] -= (kmm_word)1 << order;
+	kmm_word_add(&kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)], -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
@@ -332,7 +393,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 __attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_pcp *pcp, const struct kmm_page *page, unsigned list,
 					       unsigned long irq)
 {
-	kmm_pcp_overflow(k, &k->phys->zone[kmm_page_zone(page)], pcp, list);
+	kmm_pcp_overflow(k, kmm_zone_of(k->phys, page), pcp, list);
 	kmm_irq_restore(k, irq);
 }
 
@@ -341,15 +402,16 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
 	struct kmm_phys *p = k->phys;
 	uint32_t flags = page->flags;
-	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][flags >> 8 & 63];
+	unsigned cpu = kmm_cpu(k);
+	struct kmm_pcp *pcp = p->pcp_of[kmm_page_cache_number(page)][cpu];
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr;
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	pcp->kinds[flags & 15] -= (kmm_word)1 << order;
+	kmm_word_add(&pcp->kinds[flags & 15], -((kmm_word)1 << order));
 	mag->at[nr] = kmm_pfn_of(p, page);
-	mag->nr = nr + 1;
+	kmm_word_set(&mag->nr, nr + 1);
 	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
 		overflow(k, pcp, page, list, irq);
 	else if (straight)
@@ -441,12 +503,12 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 	if (!kmm_fast_is_shut(fast))
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
-	mag->nr = left;
-	fast->pcp->kinds[KMM_KIND_KERNEL] += (kmm_word)got;
+	kmm_word_set(&mag->nr, left);
+	kmm_word_add(&fast->pcp->kinds[KMM_KIND_KERNEL], (kmm_word)got);
+	kmm_word_add(&fast->pcp->taken, (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));
-	kmm_count_events(k, KMM_EV_ALLOC, (kmm_word)got);
 	return got;
 }
 

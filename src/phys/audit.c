@@ -33,9 +33,9 @@ static void expect(struct audit *a, bool ok, const char *what, const struct kmm_
 		broken(a, what, z, x, y);
 }
 
-static bool in_zone(const struct kmm_zone *z, kmm_word pfn)
+static bool in_zone(const struct audit *a, const struct kmm_zone *z, kmm_word pfn)
 {
-	return pfn >= z->first && pfn < z->end;
+	return pfn >= z->first && pfn < z->end && kmm_zone_of_pfn(a->p, pfn) == z;
 }
 
 /* ---- entries and lists ---- */
@@ -168,7 +168,7 @@ static kmm_word mark_cached(struct audit *a, const struct kmm_zone *z, bool set)
 		for (kmm_word j = 0; j < mag->nr; j++) {
 			kmm_word pfn = mag->at[j];
 
-			if (!in_zone(z, pfn) || !in_zone(z, pfn + frames - 1)) {
+			if (!in_zone(a, z, pfn) || !in_zone(a, z, pfn + frames - 1)) {
 				broken(a, "a CPU's cache leaves the zone", z, pfn, frames);
 				continue;
 			}
@@ -249,15 +249,17 @@ static void tally_lazy(struct audit *a, kmm_word pfn, kmm_word end, kmm_word kin
 
 static void tally_zone(struct audit *a, const struct kmm_zone *z, kmm_word kinds[KMM_NR_KINDS])
 {
-	kmm_word pfn = z->first;
+	kmm_word pfn = z->first, node_end;
 
 	while (pfn < z->end) {
 		kmm_word section = kmm_section_of(pfn), end = (section + 1) * KMM_SECTION_PAGES;
+		unsigned node = kmm_boot_node(&a->p->boot, pfn, &node_end);
 
+		end = end < node_end ? end : node_end;
 		end = end < z->end ? end : z->end;
-		if (kmm_section_is_live(a->p, section))
+		if (node == z->node && kmm_section_is_live(a->p, section))
 			tally_live(a, z, pfn, end, kinds);
-		else
+		else if (node == z->node)
 			tally_lazy(a, pfn, end, kinds);
 		pfn = end;
 	}
@@ -298,8 +300,8 @@ unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out)
 {
 	struct audit a = { k, k->phys, out, 0 };
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		audit_zone(&a, &k->phys->zone[i]);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		audit_zone(&a, k->phys->zones[i]);
 	return a.nr;
 }
 

@@ -17,11 +17,13 @@
 static struct kmm_zone *zone_of_range(struct kmm *k, kmm_word first, kmm_word nr)
 {
 	struct kmm_zone *z;
+	kmm_word end;
 
 	if (nr == 0 || first >= k->phys->max_pfn || nr > k->phys->max_pfn - first)
 		return NULL;
 	z = kmm_zone_of_pfn(k->phys, first);
-	if (first + nr > z->end)
+	kmm_boot_node(&k->phys->boot, first, &end);
+	if (first + nr > z->end || first + nr > end)
 		return NULL;
 	for (kmm_word s = kmm_section_of(first); s <= kmm_section_of(first + nr - 1); s++)
 		if (!kmm_section_need(k, s * KMM_SECTION_PAGES))
@@ -145,14 +147,19 @@ unsigned kmm_phys_take_from_tract(struct kmm *k, struct kmm_pfn pfn, unsigned wa
 
 /* ---- looking ---- */
 
-uint32_t kmm_phys_nr_tracts(const struct kmm *k, enum kmm_zone_id zone)
+unsigned kmm_phys_nr_zones(const struct kmm *k)
 {
-	return k->phys->zone[zone].nr_tracts;
+	return k->phys->nr_zones;
 }
 
-void kmm_phys_tract_info(struct kmm *k, enum kmm_zone_id zone, uint32_t i, struct kmm_tract_info *out)
+uint32_t kmm_phys_nr_tracts(const struct kmm *k, unsigned zone)
 {
-	struct kmm_zone *z = &k->phys->zone[zone];
+	return k->phys->zones[zone]->nr_tracts;
+}
+
+void kmm_phys_tract_info(struct kmm *k, unsigned zone, uint32_t i, struct kmm_tract_info *out)
+{
+	struct kmm_zone *z = k->phys->zones[zone];
 	const struct kmm_tract *tract = &z->tract[i];
 	kmm_word nr_free[KMM_NR_ORDERS] = { 0 };
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);

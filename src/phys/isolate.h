@@ -33,9 +33,11 @@ struct kmm_tract_info {
 	enum kmm_mobility mobility;
 	bool made;                  /* false: its section was never used: all that is usable is free */
 };
-/* Tracts of a zone, and one of them; i in address order. A glance: no lock is held afterwards. */
-uint32_t kmm_phys_nr_tracts(const struct kmm *k, enum kmm_zone_id zone);
-void kmm_phys_tract_info(struct kmm *k, enum kmm_zone_id zone, uint32_t i, struct kmm_tract_info *out);
+/* Tracts of a zone, and one of them; i in address order. A glance: no lock is held afterwards. Zones of all nodes are
+ * numbered node by node: zone z of node n is n * KMM_NR_ZONES + z. */
+unsigned kmm_phys_nr_zones(const struct kmm *k);
+uint32_t kmm_phys_nr_tracts(const struct kmm *k, unsigned zone);
+void kmm_phys_tract_info(struct kmm *k, unsigned zone, uint32_t i, struct kmm_tract_info *out);
 
 /* Takes up to `want` free single frames out of the tract that pfn is in, lowest first, into out[]; watermarks are not
  * asked. They become allocated as by a claim, for a movable page. Returns how many; 0 as well when the tract is isolated

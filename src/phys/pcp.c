@@ -90,7 +90,7 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobilit
 	unsigned nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), mobility, want, mag->at);
 
 	reverse(mag->at, nr);
-	mag->nr = nr;
+	kmm_word_set(&mag->nr, nr);
 	return nr != 0;
 }
 
@@ -100,7 +100,7 @@ static void give_back(struct kmm *k, struct kmm_zone *z, struct kmm_mag *mag, un
 	for (kmm_word i = 0; !KMM_CONFIG_VA32 && i < nr; i++)
 		__builtin_prefetch(&z->map[(mag->at[i] - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS], 1);
 	kmm_tract_put_many(k, z, order, (unsigned)nr, mag->at);
-	mag->nr -= nr;
+	kmm_word_set(&mag->nr, mag->nr - nr);
 	memmove(mag->at, mag->at + nr, (size_t)mag->nr * sizeof(*mag->at));
 }
 
@@ -127,7 +127,7 @@ kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp)
 	kmm_word nr = 0;
 
 	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
-		nr += pcp->mag[list].nr << kmm_pcp_order(list);
+		nr += kmm_word_look(&pcp->mag[list].nr) << kmm_pcp_order(list);
 	return nr;
 }
 
@@ -172,15 +172,15 @@ static bool is_wanted(const struct kmm_phys *p, unsigned cpu)
 
 static void close_caches(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		set_limits(&k->phys->zone[i], cpu, false);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		set_limits(k->phys->zones[i], cpu, false);
 	kmm_gfp_set_gates(k, cpu, false);
 }
 
 static void open_caches(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		set_limits(&k->phys->zone[i], cpu, true);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		set_limits(k->phys->zones[i], cpu, true);
 	kmm_gfp_set_gates(k, cpu, true);
 }
 
@@ -207,8 +207,8 @@ static bool drain_cpu(struct kmm *k, unsigned cpu)
 {
 	bool any = false;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES * KMM_PCP_SORTS; i++) {
-		struct kmm_zone *z = &k->phys->zone[i / KMM_PCP_SORTS];
+	for (unsigned i = 0; i < k->phys->nr_zones * KMM_PCP_SORTS; i++) {
+		struct kmm_zone *z = k->phys->zones[i / KMM_PCP_SORTS];
 		struct kmm_pcp *pcp = &z->pcp[cpu][i % KMM_PCP_SORTS];
 
 		if (kmm_pcp_pages(pcp) == 0)

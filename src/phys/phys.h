@@ -10,7 +10,8 @@
  * Free or not is a matter of the bitmaps and caches alone: a descriptor has a kind while its frame is the head
  * of an allocated block or was set aside at boot, else none, and nobody looks at it to free or to join.
  *
- * Zones partition the frame numbers 0 .. max_pfn: a frame's zone is a matter of its number alone. A
+ * Each node has its zones. A frame's node is a matter of the boot map, its zone of its number and node: the zones
+ * partition the frame numbers 0 .. max_pfn, though the bounds of two nodes' zones may overlap. A
  * section that belongs to two zones is materialised at start, any other when its zone first runs out of
  * blocks or somebody asks for one of its descriptors.
  *
@@ -21,6 +22,8 @@
 
 #include "base/lock.h"
 #include "base/math.h"
+#include "base/shared.h"
+#include "kmm/node.h"
 #include "phys/alloc.h"
 #include "phys/bits.h"
 #include "phys/bootmem.h"
@@ -28,10 +31,19 @@
 #define KMM_MAX_ORDER (KMM_NR_ORDERS - 1)
 #define KMM_SMALL_SECTIONS 512 /* 64 GiB: their bits fit struct kmm_phys */
 #define KMM_BAD_ZONE 0xff
+#define KMM_MAX_ZONES (KMM_MAX_NODES * KMM_NR_ZONES)
 
 #define KMM_NR_PLACED (KMM_MOBILITY_CMA + 1) /* mobilities whose tracts are in lists */
-#define KMM_ZONE_MASK 0xf00u /* what a frame keeps all its life: zone and high */
-#define KMM_PG_SORT_SHIFT 12 /* of an allocated block: enum kmm_mobility of the request, for the cache it goes back to */
+#define KMM_ZONE_MASK (0x3f00u | KMM_PG_HIGH) /* what a frame keeps all its life: zone, node and high */
+#define KMM_PG_SORT_SHIFT 14 /* of an allocated block: enum kmm_mobility of the request, for the cache it goes back to */
+
+/* Zone, node and sort of a frame as one number: the cache of a CPU that it goes to. */
+#define KMM_CACHE_NUMBERS 256u
+static inline unsigned kmm_page_cache_number(const struct kmm_page *page) { return page->flags >> 8 & (KMM_CACHE_NUMBERS - 1); }
+static inline unsigned kmm_cache_number(unsigned node, enum kmm_zone_id zone, unsigned sort)
+{
+	return sort << (KMM_PG_SORT_SHIFT - 8) | node << 3 | (unsigned)zone;
+}
 
 /* ---- tracts: what is free, see tract.c ---- */
 
@@ -75,20 +87,23 @@ struct kmm_shelf {
 
 struct kmm_mag {
 	kmm_word *at;                 /* i: room for what the limit allows and one refill */
-	kmm_word nr;                  /* c: blocks; the last one is taken next */
+	kmm_word nr;                  /* c: blocks; the last one is taken next; others look (base/shared.h) */
 };
 
 struct kmm_pcp {
 	struct kmm_mag mag[KMM_PCP_LISTS];
 	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
-	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps) */
+	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps); others look */
+	kmm_word taken;               /* c: blocks that came out of it on the shortest way: hits, see node.c */
+	kmm_word numa[KMM_NR_NUMA];   /* c: all others */
 };
 
 struct kmm_zone {
 	struct kmm_spin lock;
 	enum kmm_zone_id id;          /* i */
+	uint8_t node;                 /* i */
 	bool exists;                  /* i: this sort of machine has the zone */
-	uint32_t bits;                /* i: zone and high, as in the flags of its frames */
+	uint32_t bits;                /* i: zone, node and high, as in the flags of its frames */
 	kmm_word tract_first;          /* i: number of the first tract, pfn / 512 */
 	uint32_t nr_tracts;            /* i */
 	struct kmm_tract *tract;        /* i */
@@ -138,7 +153,7 @@ enum kmm_fail_reason {
 struct kmm_fail_zone {
 	bool exists, tried;
 	kmm_word free, mark, protection;
-	int largest;                  /* order of the largest free block, -1 none */
+	int8_t largest;               /* order of the largest free block, -1 none */
 };
 
 struct kmm_failure {
@@ -146,8 +161,18 @@ struct kmm_failure {
 	const char *site;
 	kmm_gfp gfp;
 	unsigned order;
+	unsigned nr_zones;
 	uint64_t nr;                  /* failures so far */
-	struct kmm_fail_zone zone[KMM_NR_ZONES];
+	struct kmm_fail_zone zone[KMM_MAX_ZONES]; /* as in kmm_phys.zones */
+};
+
+/* A group of CPUs and the memory near them. */
+struct kmm_node {
+	struct kmm_zone *zone;        /* i: KMM_NR_ZONES of them; NULL: no such node */
+	unsigned nr_list;
+	struct kmm_zone *list[KMM_MAX_ZONES]; /* zones with frames in the order in which to try: node by node, top down */
+	uint8_t order[KMM_MAX_NODES]; /* those nodes */
+	unsigned nr_order;
 };
 
 struct kmm_phys {
@@ -158,11 +183,14 @@ struct kmm_phys {
 	uint64_t metadata_bytes;      /* i: tracts and caches */
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
 	struct kmm_fast fast[KMM_MAX_CPUS][16];
-	struct kmm_pcp *pcp_of[KMM_MAX_CPUS][64]; /* i: by bits 8 to 13 of a frame's flags */
+	struct kmm_pcp *pcp_of[KMM_CACHE_NUMBERS][KMM_MAX_CPUS]; /* i */
 	atomic_uint wanted[KMM_MAX_CPUS]; /* that CPU shall give its caches back: set by others, cleared by it */
 	atomic_uint isolating;        /* isolated ranges: while there are any, nothing is kept in caches */
 	struct kmm_pcp no_pcp;        /* i: empty */
-	struct kmm_zone zone[KMM_NR_ZONES];
+	struct kmm_zone zone[KMM_NR_ZONES]; /* of node 0; others lie in RAM */
+	struct kmm_zone *zones[KMM_MAX_ZONES]; /* i: all, by node and zone */
+	unsigned nr_zones, nr_nodes;  /* i */
+	struct kmm_node node[KMM_MAX_NODES];
 	atomic_uint *live;            /* i: bit per section: its descriptors are valid; bits are only ever set */
 	kmm_word nr_sections;         /* i */
 	atomic_uint small_live[KMM_SMALL_SECTIONS / 32];
@@ -408,7 +436,11 @@ void kmm_tell_waiters(struct kmm *k);
 void kmm_zones_bound(struct kmm *k);
 /* Counts, watermarks and modifier tables, when all that boot takes is taken. */
 void kmm_zones_init(struct kmm *k);
-struct kmm_zone *kmm_zone_of_pfn(struct kmm_phys *p, kmm_word pfn);
+struct kmm_zone *kmm_zone_of_pfn(const struct kmm_phys *p, kmm_word pfn);
+static inline struct kmm_zone *kmm_zone_of(const struct kmm_phys *p, const struct kmm_page *page)
+{
+	return &p->node[KMM_MAX_NODES > 1 ? kmm_page_node(page) : 0].zone[kmm_page_zone(page)];
+}
 const char *kmm_zone_name(enum kmm_zone_id zone);
 /* Frames of one kind, over boot and all CPUs. */
 kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind);
@@ -430,6 +462,22 @@ static inline void kmm_zone_set_free(struct kmm_zone *z, kmm_word nr)
 {
 	__atomic_store_n(&z->free, nr, __ATOMIC_RELAXED);
 }
+
+/* ---- nodes (node.c) ---- */
+
+/* Bytes for the zones of all nodes but the first. */
+size_t kmm_nodes_bytes(const struct kmm *k);
+/* Makes the zones of the nodes, in that many zeroed bytes, and the list of them. */
+void kmm_nodes_make(struct kmm *k, void *others);
+/* Orders of fallback, when it is known which zones have frames. */
+void kmm_nodes_init(struct kmm *k);
+/* The first zone for a request of `class` from the node; NULL: no frames anywhere. */
+struct kmm_zone *kmm_best_zone(const struct kmm_phys *p, unsigned node, unsigned class);
+static inline unsigned kmm_cpu_node(const struct kmm *k, unsigned cpu) { return k->machine.cpu_node[cpu]; }
+/* A block of zone z was handed out on CPU `cpu` to a request that would have liked best the zone `best`. c */
+void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone *z, unsigned cpu);
+/* One of the counts, of one zone. */
+kmm_word kmm_zone_numa(const struct kmm *k, const struct kmm_zone *z, enum kmm_numa item);
 
 /* ---- requests (gfp.c, why.c) ---- */
 
@@ -454,12 +502,25 @@ static inline bool kmm_gfp_is_common(kmm_gfp gfp)
 {
 	const kmm_gfp patience = KMM_GFP_RECLAIM | KMM_GFP_IO | KMM_GFP_FS;
 
-	return !(gfp & (KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | ~(kmm_gfp)KMM_GFP_ALL)) &&
+	return !(gfp & (KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | KMM_GFP_THISNODE | ~(kmm_gfp)KMM_GFP_ALL)) &&
 	       !(((gfp & patience) + KMM_GFP_RECLAIM) & gfp & patience);
 }
-void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, kmm_gfp gfp, unsigned order, const char *site);
+struct kmm_attempt {
+	kmm_gfp gfp;
+	unsigned order;
+	uint32_t nodes;               /* those that were allowed to serve */
+	const char *site;
+};
+void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, const struct kmm_attempt *attempt);
 
 /* ---- watermarks (watermark.c) ---- */
+
+struct kmm_marks {
+	kmm_word min, low, high, protection[KMM_NR_ZONES];
+};
+
+/* For all zones as they are now, in the order of kmm_phys.zones. Returns min_free_kbytes. */
+uint32_t kmm_watermarks_of(const struct kmm *k, struct kmm_marks out[KMM_MAX_ZONES]);
 
 /* The mark that a request must leave free, protection not counted: low in the first pass; in the last one min,
  * less what the request's urgency opens. */

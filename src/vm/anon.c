@@ -10,9 +10,9 @@
 
 static void join(struct kmm_vma *vma, struct kmm_anon *anon, uint32_t tag, bool cloned)
 {
-	vma->anon = anon;
 	vma->tag = tag;
 	vma->cloned = cloned;
+	__atomic_store_n(&vma->anon, anon, __ATOMIC_RELEASE); /* faults look at it with l alone */
 	anon->refs++;
 	kmm_list_add_before(&anon->vmas, &vma->by_anon);
 }

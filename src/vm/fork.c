@@ -13,6 +13,7 @@
  * lifts without a copy.
  */
 #include "pt/leaf.h"
+#include "vm/lock.h"
 #include "vm/migrate.h"
 #include "vm/space.h"
 
@@ -153,13 +154,12 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 		return KMM_ENOMEM;
 	if (kmm_reserve(child, &r, 1, 1, vma->start, vma->start) != KMM_OK)
 		return KMM_ENOMEM;
+	/* No fault may copy a page between its write protection and the flush, or what another thread still writes by an
+	 * old translation would be lost. */
+	kmm_vma_write(vma);
 	copy = kmm_reserve_take(child, &r);
-	*copy = *vma;
-	copy->mm = child;
-	copy->anon = NULL;
+	kmm_vma_copy(copy, vma, child);
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKED;
-	if (copy->backing)
-		kmm_backing_get(copy->backing);
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
 	kmm_anon_link_child(copy, vma);
@@ -201,8 +201,10 @@ enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
 	if (!child)
 		return KMM_ENOMEM;
 	kmm_mm_lock(parent);
+	kmm_mutex_lock(child->k, &child->lock); /* nobody else's yet; its areas are unlocked with it */
 	copy_values(child, parent);
 	status = copy_areas(child, parent);
+	kmm_mm_unlock(child);
 	kmm_mm_unlock(parent);
 	if (status) {
 		kmm_mm_put(child);

@@ -7,7 +7,7 @@
  * a shared page of a backing that does not want to hear of writes, or a private page with one owner.
  */
 #include "pt/leaf.h"
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
 
@@ -99,6 +99,7 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 	status = charge(mm, old_flags, pages, &new_flags);
 	if (status)
 		return status;
+	kmm_vma_write(vma);
 	status = kmm_vma_carve(mm, *prev, vma, start, end, new_flags, r, prev);
 	if (status)
 		return status;

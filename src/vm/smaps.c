@@ -21,7 +21,7 @@ struct smaps {
 static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pte_flags)
 {
 	uint32_t mapcount = atomic_load_explicit(&page->count, memory_order_relaxed);
-	bool dirty = (pte_flags & KMM_PTE_DIRTY) || (page->flags & KMM_PG_DIRTY), shared = mapcount >= 2;
+	bool dirty = (pte_flags & KMM_PTE_DIRTY) || (kmm_page_flags(page) & KMM_PG_DIRTY), shared = mapcount >= 2;
 	uint32_t share = (uint32_t)KMM_PAGE_SIZE << PSS_SHIFT;
 
 	if (shared)

@@ -35,6 +35,9 @@ struct kmm_vm {
 /* Starts the layer; kmm_init_spaces() is its public name. errors: KMM_ENOMEM. context: boot. */
 KMM_MUST_CHECK enum kmm_status kmm_vm_init(struct kmm *k);
 
+/* Pages that all spaces together may come to need of their own: data and stacks. */
+kmm_word kmm_vm_committed(struct kmm *k);
+
 /* Checker: every space against its page tables, every user frame against its reverse map, counters against
  * the truth. Nothing else may run on k. Returns violations and writes a line for each. */
 unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out);
