@@ -27,15 +27,20 @@ struct kmm_compact_zone {
 	unsigned considered, defer_shift, order_failed; /* Linux's deferral: orders from order_failed on wait 2^shift requests */
 	kmm_word failed[KMM_COMPACT_FAILED];            /* first frames + 1 of such windows */
 	unsigned nr_failed;
+	uint32_t cursor;                                /* tract where the next look begins */
 };
 
 struct kmm_compact {
 	struct kmm_mutex lock;
-	struct kmm_compact_zone zone[KMM_NR_ZONES];
-	uint32_t cursor[KMM_NR_ZONES];                  /* tract where the next look begins */
+	struct kmm_compact_zone zone[KMM_MAX_ZONES];    /* as in kmm_phys.zones */
 	struct kmm_compact_stats stats;
 	bool is_step;                                   /* whose scanning is counted */
 };
+
+static inline struct kmm_compact_zone *kmm_compact_of(struct kmm *k, const struct kmm_zone *z)
+{
+	return &k->compact->zone[z->node * KMM_NR_ZONES + z->id];
+}
 
 /* Frames that shall become one free block, and where their content can go. */
 struct kmm_window {

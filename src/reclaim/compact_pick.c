@@ -32,7 +32,7 @@ struct survey {
 
 static bool has_failed(const struct survey *s, uint32_t tract)
 {
-	const struct kmm_compact_zone *c = &s->k->compact->zone[s->z->id];
+	const struct kmm_compact_zone *c = kmm_compact_of(s->k, s->z);
 
 	for (unsigned i = 0; i < c->nr_failed; i++)
 		if (c->failed[i] - 1 == kmm_tract_pfn(s->z, tract))
@@ -97,7 +97,7 @@ static void survey(struct survey *s)
 {
 	struct kmm_zone *z = s->z;
 	struct kmm_compact *c = s->k->compact;
-	uint32_t nr = z->nr_tracts < MOST_TRACTS ? z->nr_tracts : MOST_TRACTS, i = c->cursor[z->id];
+	uint32_t nr = z->nr_tracts < MOST_TRACTS ? z->nr_tracts : MOST_TRACTS, i = kmm_compact_of(s->k, z)->cursor;
 
 	for (uint32_t done = 0; done < nr;) {
 		unsigned long irq = kmm_spin_lock(s->k, &z->lock, KMM_LOCK_ZONE);
@@ -108,7 +108,7 @@ static void survey(struct survey *s)
 		}
 		kmm_spin_unlock(s->k, &z->lock, KMM_LOCK_ZONE, irq);
 	}
-	c->cursor[z->id] = nr < z->nr_tracts && i < z->nr_tracts ? i : 0;
+	kmm_compact_of(s->k, z)->cursor = nr < z->nr_tracts && i < z->nr_tracts ? i : 0;
 	*(c->is_step ? &c->stats.daemon_free_scanned : &c->stats.free_scanned) += (uint64_t)nr * KMM_TRACT_PAGES;
 }
 
@@ -119,7 +119,7 @@ bool kmm_compact_can_empty(struct kmm *k, const struct kmm_zone *z, kmm_word pfn
 	const struct kmm_page *page = kmm_page_at(k->phys, pfn);
 
 	*used = false;
-	if (pfn < z->first || pfn >= z->end)
+	if (pfn < z->first || pfn >= z->end || kmm_zone_of(k->phys, page) != z)
 		return false;
 	if (kmm_tract_bit(z, pfn))
 		return true;

@@ -57,7 +57,7 @@ enum outcome { EMPTIED, FAILED, NOTHING_TO_DO };
 
 static enum outcome try_window(struct kmm *k, struct kmm_zone *z, unsigned order, bool may_wait, bool no_files)
 {
-	struct kmm_compact_zone *c = &k->compact->zone[z->id];
+	struct kmm_compact_zone *c = kmm_compact_of(k, z);
 	struct kmm_window w;
 
 	if (c->nr_failed == KMM_COMPACT_FAILED || !kmm_compact_pick(k, z, order, &w) || !can_spare(z, &w))
@@ -74,7 +74,7 @@ static bool compact_zone(struct kmm *k, struct kmm_zone *z, kmm_gfp gfp, unsigne
 {
 	enum outcome outcome = FAILED;
 
-	k->compact->zone[z->id].nr_failed = 0;
+	kmm_compact_of(k, z)->nr_failed = 0;
 	while (outcome == FAILED)
 		outcome = try_window(k, z, order, false, !(gfp & KMM_GFP_FS));
 	return outcome == EMPTIED;
@@ -89,10 +89,10 @@ static bool compact_now(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_zon
 	if (!(gfp & KMM_GFP_IO) || !k->vm || !kmm_mutex_trylock(&c->lock))
 		return false;
 	c->is_step = false;
-	for (unsigned i = start + 1u; i-- > 0 && !done;) {
-		struct kmm_zone *z = &k->phys->zone[i];
+	for (unsigned i = k->phys->nr_zones; i-- > 0 && !done;) {
+		struct kmm_zone *z = k->phys->zones[i];
 
-		if (!z->managed || is_deferred(&c->zone[i], order))
+		if (z->id > start || !z->managed || is_deferred(&c->zone[i], order))
 			continue;
 		c->stats.stall++;
 		done = compact_zone(k, z, gfp, order);
@@ -124,7 +124,7 @@ static bool step_zone(struct kmm *k, struct kmm_zone *z, uint64_t until)
 		if (work_done(k->compact) >= until && outcome != NOTHING_TO_DO)
 			return true;
 	}
-	k->compact->zone[z->id].nr_failed = 0;
+	kmm_compact_of(k, z)->nr_failed = 0;
 	return false;
 }
 
@@ -140,9 +140,9 @@ bool kmm_compact_step(struct kmm *k, kmm_word budget)
 	c->is_step = true;
 	c->stats.daemon_wake++;
 	until = work_done(c) + budget;
-	for (unsigned i = KMM_NR_ZONES; i-- > 0 && !more;)
-		if (k->phys->zone[i].managed)
-			more = step_zone(k, &k->phys->zone[i], until);
+	for (unsigned i = k->phys->nr_zones; i-- > 0 && !more;)
+		if (k->phys->zones[i]->managed)
+			more = step_zone(k, k->phys->zones[i], until);
 	kmm_mutex_unlock(k, &c->lock);
 	return more;
 }
