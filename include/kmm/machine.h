@@ -47,6 +47,8 @@ struct kmm_windows {
 	uint64_t vmalloc_offset;    /* hole between low memory and vmalloc (default 8 MiB) */
 };
 
+struct kmm_cma_range; /* cma.h */
+
 struct kmm_machine {
 	enum kmm_format_id format;
 	uint64_t user_end;       /* user/kernel split, first kernel address (default: c0000000, or the
@@ -86,6 +88,10 @@ struct kmm_machine {
 	uint8_t kernelcore_percent, movablecore_percent;
 	bool movable_node;
 	uint32_t movable_percent;          /* else: share of each node's top zone that is Movable (default 0) */
+
+	/* Contiguous areas to begin with (cma.h), numbered in this order. Read during start only. */
+	const struct kmm_cma_range *cma;
+	unsigned nr_cma;
 
 	unsigned debug;          /* KMM_DEBUG_ features of debug.h that are on from the start (default none) */
 

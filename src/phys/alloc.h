@@ -37,7 +37,7 @@ void *kmm_page_lowmem_ptr(const struct kmm *k, const struct kmm_page *page);
  * nothing. Returns pages freed. NULL: none registered. */
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order));
 
-/* Memory comes or goes, a section at a time: page tables follow, and pages are moved away. */
+/* Memory comes or goes, a section at a time: page tables follow. */
 struct kmm_hot_section {
 	struct kmm_pfn first;     /* of KMM_SECTION_PAGES */
 	uint64_t descs_offset;    /* bytes from the first descriptor of all */
@@ -46,9 +46,11 @@ struct kmm_hot_section {
 };
 void kmm_hot_register_map(struct kmm *k, enum kmm_status (*map)(struct kmm *k, const struct kmm_hot_section *section),
 			  void (*unmap)(struct kmm *k, const struct kmm_hot_section *section));
-/* empty: moves what is allocated in a range elsewhere, as far as it can; *left: frames still in use. */
-void kmm_hot_register_empty(struct kmm *k, enum kmm_status (*empty)(struct kmm *k, struct kmm_pfn first, kmm_word nr,
-								   kmm_word *left));
+
+/* Compaction registers itself: called (no spin locks held, but perhaps mutexes) when a request of order > 0 with RECLAIM
+ * found no block. true: there may be one now in a zone up to `start`. */
+void kmm_compaction_register(struct kmm *k, bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order,
+							    enum kmm_zone_id start));
 
 /* kmap's lookup: the address of a high page's slot, or NULL. kmm_page_address() asks it for high pages. */
 void kmm_high_address_register(struct kmm *k, void *(*lookup)(struct kmm *k, struct kmm_page *page));

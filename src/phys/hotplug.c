@@ -425,10 +425,8 @@ static enum kmm_status empty_and_claim(struct kmm *k, const struct change *c, st
 	enum kmm_status status = claim(k, c, busy);
 
 	for (unsigned i = 0; status != KMM_OK && i < CLAIM_ROUNDS; i++) {
-		kmm_word left;
-
-		if (k->phys->hot.empty)
-			(void)(k->phys->hot.empty(k, kmm_pfn(c->first), c->nr, &left) == KMM_OK); /* the claim will tell */
+		if (k->phys->migrate)
+			(void)!k->phys->migrate(k, kmm_pfn(c->first), c->nr); /* the claim will tell */
 		kmm_pcp_serve(k);
 		status = claim(k, c, busy);
 	}
@@ -565,10 +563,4 @@ void kmm_hot_register_map(struct kmm *k, enum kmm_status (*map)(struct kmm *k, c
 {
 	k->phys->hot.map = map;
 	k->phys->hot.unmap = unmap;
-}
-
-void kmm_hot_register_empty(struct kmm *k, enum kmm_status (*empty)(struct kmm *k, struct kmm_pfn first, kmm_word nr,
-								   kmm_word *left))
-{
-	k->phys->hot.empty = empty;
 }
