@@ -25,29 +25,29 @@ expect() {
 	)
 }
 
-# both MACHINE ARCH RAM NAME ARGUMENT...: here and there, with the same files and the same stdin
+# both MACHINE ARCH RAM CPUS NAME ARGUMENT...: here and there, with the same files and the same stdin
 both() {
-	machine=$1 arch=$2 ram=$3 name=$4
-	shift 4
+	machine=$1 arch=$2 ram=$3 cpus=$4 name=$5
+	shift 5
 	expect "$arch" "$name" "$@" <"$dir/stdin"
-	guest --machine "$machine" --ram "$ram" --report "$dir/report.json" --env LC_ALL=C \
+	guest --machine "$machine" --ram "$ram" --cpus "$cpus" --report "$dir/report.json" --env LC_ALL=C \
 		--file "$dir/host/data:data" --file tests/real/work.bash:work.bash --file tests/real/work.zsh:work.zsh \
 		--file tests/real/work.lua:work.lua \
 		"build/real/$arch/bin/$name" "$@" <"$dir/stdin"
 	cat "$dir/err" >>"$dir/out"
-	ends 0 "$machine $ram, $arch $name"
-	same "$expected" "$machine $ram, $arch $name"
-	true_of 'd["audit"]["violations"] == 0' "$machine $ram, $arch $name: audit"
+	ends 0 "$machine $ram, $cpus CPUs, $arch $name"
+	same "$expected" "$machine $ram, $cpus CPUs, $arch $name"
+	true_of 'd["audit"]["violations"] == 0' "$machine $ram, $cpus CPUs, $arch $name: audit"
 }
 
-machine() { # MACHINE ARCH RAM
+machine() { # MACHINE ARCH RAM CPUS
 	: >"$dir/stdin"
-	both "$1" "$2" "$3" bash work.bash .
-	both "$1" "$2" "$3" zsh -f work.zsh
-	both "$1" "$2" "$3" lua work.lua $size .
-	both "$1" "$2" "$3" zstd -q -c -T4 -B512K --ultra -6 data
+	both "$1" "$2" "$3" "$4" bash work.bash .
+	both "$1" "$2" "$3" "$4" zsh -f work.zsh
+	both "$1" "$2" "$3" "$4" lua work.lua $size .
+	both "$1" "$2" "$3" "$4" zstd -q -c -T4 -B512K --ultra -6 data
 	cp tests/real/work.sql "$dir/stdin"
-	both "$1" "$2" "$3" sqlite3 work.db
+	both "$1" "$2" "$3" "$4" sqlite3 work.db
 	rm -f "$dir/host/work.db"
 }
 
@@ -57,15 +57,15 @@ cp tests/real/work.lua tests/real/work.bash tests/real/work.zsh "$dir/host"
 awk -v n=$((60000 * size)) 'BEGIN { for (i = 0; i < n; i++) { x = (x * 1103515245 + 12345) % 2147483648; print i, x % 1000, "line" x % 7 } }' \
 	>"$dir/host/data"
 
-machine i386 i386 64M
-machine i386-pae i386 1G
-machine x86_64 amd64 128M
-machine x86_64-la57 amd64 1G
+machine i386 i386 64M 1
+machine i386-pae i386 1G 4
+machine x86_64 amd64 128M 1
+machine x86_64-la57 amd64 1G 4
 if [ -n "$all" ]; then
-	machine i386 i386 1G
-	machine i386-pae i386 5G
-	machine x86_64 amd64 5G
-	machine x86_64 i386 1G
-	machine x86_64-la57 i386 1G
+	machine i386 i386 1G 4
+	machine i386-pae i386 5G 2
+	machine x86_64 amd64 5G 4
+	machine x86_64 i386 1G 4
+	machine x86_64-la57 i386 1G 8
 fi
 sum
