@@ -59,7 +59,7 @@ struct kmm {
 	struct kmm_faults faults;
 	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count */
 	struct kmm_walker walker[KMM_MAX_CPUS]; /* each CPU its own; read by all */
-	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
+	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, if KMM_LOCK_ORDER */
 };
 
 /* The one format of a pinned build, or this machine's. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Locks and their order. Classes are numbered in the order in which they may be taken: a lock of a
- * class may be taken only while no lock of the same or a later class is held on this CPU (asserted at
- * KMM_DEBUG >= 1; docs/locking.md holds the same list in words). One exception, by _nested: fork locks
+ * class may be taken only while no lock of the same or a later class is held on this CPU (asserted if
+ * KMM_LOCK_ORDER; docs/locking.md holds the same list in words). One exception, by _nested: fork locks
  * parent then child space.
  *
  * struct kmm_spin: short, interrupts off, no sleeping, no allocation that may sleep, no callback.
@@ -35,7 +35,7 @@ void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls);
 
 static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool nested)
 {
-	if (KMM_DEBUG >= 1) {
+	if (KMM_LOCK_ORDER) {
 		uint32_t *held = &k->locks_held[kmm_cpu(k)];
 
 		if ((*held >> cls) != 0 && !nested)
@@ -46,7 +46,7 @@ static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool ne
 
 static inline void kmm_lock_forget(struct kmm *k, enum kmm_lock_class cls)
 {
-	if (KMM_DEBUG >= 1)
+	if (KMM_LOCK_ORDER)
 		k->locks_held[kmm_cpu(k)] &= ~(1u << cls);
 }
 

@@ -52,17 +52,33 @@ void kmm_walk(const struct kmm *k, struct kmm_paddr root, kmm_word va, struct km
 	}
 }
 
+/* One level of a descent: *table becomes the next lower one. false: there is none. */
+static inline bool go_down(const struct kmm *k, kmm_word va, unsigned level, struct kmm_paddr *table)
+{
+	uint64_t raw = kmm_entry_load(k, kmm_pt_slot(k, *table, kmm_pt_index(k, va, level)));
+
+	*table = kmm_x86_table(raw);
+	return kmm_x86_is_table(raw);
+}
+
 bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out)
 {
-	struct kmm_spot spot;
+	unsigned root = kmm_pt_root_level(k);
+	struct kmm_paddr table = space->root;
 
-	kmm_pt_descend(k, space->root, va, 0, &spot);
-	if (spot.level != 0)
+	/* Each level on its own, so that in a pinned build all that depends on it is constant. */
+	if (root >= 4 && !go_down(k, va, 4, &table))
 		return false;
-	KMM_CHECK(k, kmm_page_kind(kmm_pt_table_page(k, spot.table)) == KMM_KIND_PGTABLE);
-	out->entry = spot.entry;
-	out->table = kmm_pt_table_page(k, spot.table);
+	if (root >= 3 && !go_down(k, va, 3, &table))
+		return false;
+	if (root >= 2 && !go_down(k, va, 2, &table))
+		return false;
+	if (!go_down(k, va, 1, &table))
+		return false;
+	out->entry = kmm_pt_slot(k, table, kmm_pt_index(k, va, 0));
+	out->table = kmm_pt_table_page(k, table);
 	out->level = 0;
+	KMM_CHECK(k, kmm_page_kind(out->table) == KMM_KIND_PGTABLE);
 	return true;
 }
 

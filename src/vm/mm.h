@@ -24,6 +24,7 @@
 #include "base/math.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
+#include "pt/fmt_x86.h"
 #include "pt/pt.h"
 #include "vm/tree.h"
 
@@ -175,6 +176,18 @@ static inline uint32_t kmm_vma_leaf(const struct kmm *k, uint32_t vm_flags)
 	return leaf;
 }
 
+/* The same as an entry's bits, to which a frame is added (kmm_pt_leaf()) and perhaps KMM_X86_RW. */
+static inline uint64_t kmm_vma_rights(const struct kmm *k, uint32_t vm_flags)
+{
+	uint64_t raw = KMM_X86_P;
+
+	if (vm_flags & KMM_VM_ACCESS)
+		raw |= KMM_X86_US | KMM_X86_A;
+	if (!(vm_flags & KMM_VM_EXEC) && kmm_pt_fmt(k)->has_nx && !k->machine.no_nx)
+		raw |= KMM_X86_NX;
+	return raw;
+}
+
 static inline bool kmm_vma_is_private(const struct kmm_vma *vma) { return !(vma->flags & KMM_VM_SHARED); }
 
 /* The entry n places behind ref, in the same table. */
@@ -204,7 +217,16 @@ static inline void kmm_mm_count_rss(struct kmm_mm *mm, unsigned sort, kmm_word m
 }
 
 /* The frame of an entry is mapped once more, or less. t: held. The zero page is not counted. */
-void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped);
+static inline void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped)
+{
+	enum kmm_kind kind = kmm_page_kind(page);
+	unsigned sort = kind == KMM_KIND_ANON ? KMM_RSS_ANON : vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
+
+	if (kind == KMM_KIND_ZERO)
+		return;
+	atomic_fetch_add_explicit(&page->count, mapped ? 1u : -1u, memory_order_relaxed);
+	kmm_mm_count_rss(vma->mm, sort, mapped ? 1 : -(kmm_word)1);
+}
 
 /* Every present entry in [start, end) of vma goes; frames are dropped through tlb, which may be flushed on the way.
  * false: not even a table was there. Lock held: m, or b of the area's backing. No spin locks. */

@@ -9,19 +9,6 @@
 #include "vm/backing.h"
 #include "vm/mm.h"
 
-void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped)
-{
-	unsigned sort = vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
-	unsigned more = mapped ? 1u : -1u;
-
-	if (kmm_page_kind(page) == KMM_KIND_ZERO)
-		return;
-	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		sort = KMM_RSS_ANON;
-	atomic_fetch_add_explicit(&page->count, more, memory_order_relaxed);
-	kmm_mm_count_rss(vma->mm, sort, mapped ? 1 : -(kmm_word)1);
-}
-
 /* ---- what is resident ---- */
 
 kmm_word kmm_mm_resident(const struct kmm_mm *mm)
