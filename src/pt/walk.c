@@ -125,26 +125,38 @@ struct visit {
 /* One step of the visit: the run at va, or the gap there. Returns its last byte. */
 static kmm_word visit_at(struct kmm *k, struct kmm_space *space, kmm_word va, kmm_word last, struct visit *visit)
 {
-	struct kmm_ptref ref = { NULL, NULL, 0 };
+	struct kmm_ptref ref;
 	struct kmm_spot spot;
 	unsigned long flags;
 	kmm_word run_last;
 
-	kmm_pt_descend(k, space->root, va, 0, &spot);
 	KMM_ASSERT(k, va <= last);
-	if (spot.level != 0)
+	if (!kmm_pt_lookup(k, space, va, &ref)) {
+		kmm_pt_descend(k, space->root, va, 1, &spot);
 		return kmm_pt_gap_last(k, &spot, va, last);
+	}
 	run_last = kmm_pt_entry_last(k, va, 1);
 	if (run_last > last)
 		run_last = last;
-	ref.entry = spot.entry;
-	ref.table = kmm_pt_table_page(k, spot.table);
-	KMM_CHECK(k, kmm_page_kind(ref.table) == KMM_KIND_PGTABLE);
 	if (!kmm_table_lock(k, ref.table, &flags))
 		return run_last; /* it died empty */
 	visit->go_on = visit->fn(visit->arg, &ref, va, (unsigned)((run_last - va) >> KMM_PAGE_SHIFT) + 1);
 	kmm_table_unlock(k, ref.table, flags);
 	return run_last;
+}
+
+bool kmm_pt_is_void(const struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end)
+{
+	struct kmm_spot spot;
+
+	kmm_pt_descend(k, space->root, start, 1, &spot);
+	if (kmm_entry_load_low(spot.entry) & KMM_ENTRY_PRESENT)
+		return false;
+	if (kmm_pt_entry_last(k, start, spot.level) < end - 1)
+		return false;
+	/* A table that holds nothing else is there to be freed; one that lives as long as the space is not. */
+	return spot.level > k->pt->user_fixed - 1u ||
+	       atomic_load_explicit(&kmm_pt_table_page((struct kmm *)k, spot.table)->count, memory_order_relaxed) != 0;
 }
 
 bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start, kmm_word end,

@@ -96,12 +96,6 @@ void kmm_vma_write(struct kmm_vma *vma)
 		wait_for_readers(vma);
 }
 
-void kmm_vma_write_range(struct kmm_mm *mm, kmm_word start, kmm_word end)
-{
-	for (struct kmm_vma *vma = kmm_mm_find(mm, start); vma && vma->start < end; vma = kmm_vma_next(vma))
-		kmm_vma_write(vma);
-}
-
 /* ---- giving m back ---- */
 
 /* What was unlinked may still be under the eyes of a walk. */

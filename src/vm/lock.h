@@ -46,8 +46,6 @@ void kmm_vma_read_end(struct kmm_vma *vma);
 
 /* m held, b not: no reader is in when it returns, nor comes in until m is given back. May sleep. */
 void kmm_vma_write(struct kmm_vma *vma);
-/* All areas that overlap [start, end). */
-void kmm_vma_write_range(struct kmm_mm *mm, kmm_word start, kmm_word end);
 
 /* For assertions. */
 static inline bool kmm_vma_is_written(const struct kmm_vma *vma)

@@ -229,7 +229,7 @@ static inline void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page
 }
 
 /* Every present entry in [start, end) of vma goes; frames are dropped through tlb, which may be flushed on the way.
- * false: not even a table was there. Lock held: m, or b of the area's backing. No spin locks. */
+ * false: no table of the range can have fallen empty. Lock held: m, or b of the area's backing. No spin locks. */
 bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
 
 /* ---- limits (Linux's rules) ---- */

@@ -38,7 +38,7 @@ struct zap {
 	struct kmm_vma *vma;
 	struct kmm_tlb *tlb;
 	kmm_word next;            /* first address not yet looked at */
-	bool has_tables;          /* some of the range has one */
+	bool seen, empties;       /* a table of the range was there; has no entry left */
 	kmm_word nr_anon, nr_other; /* entries of the run by the count they belong to */
 };
 
@@ -96,7 +96,8 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	}
 	kmm_leaf_settle(k, &run, first->table, -(int)run.nr, z->tlb);
 	settle_resident(z);
-	z->has_tables = true;
+	z->seen = true;
+	z->empties |= atomic_load_explicit(&first->table->count, memory_order_relaxed) == 0;
 	z->next = va;
 	return va == end;
 }
@@ -110,5 +111,6 @@ bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *
 	KMM_ASSERT(k, tlb->space == &vma->mm->space && vma->start <= start && start < end && end <= vma->end);
 	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, zap_run, &z, &resume))
 		kmm_tlb_flush(k, tlb);
-	return z.has_tables;
+	/* Of several tables, or of upper ones alone, the run does not tell. */
+	return z.empties || !z.seen || ((start ^ (end - 1)) >> kmm_pt_fmt(k)->level[1].shift) != 0;
 }
