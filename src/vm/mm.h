@@ -268,6 +268,8 @@ void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma);
 /* Out of the reverse maps alone, before the area's tables and the area itself go; takes b. */
 void kmm_vma_leave_maps(struct kmm_vma *vma);
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end);
+/* vma takes over the range of gone, which follows it; gone is unlinked. */
+void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone);
 /* Outside: drops the backing's reference. The VMA was unlinked; it goes when m is given back. */
 void kmm_vma_retire(struct kmm_vma *vma);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
@@ -296,8 +298,9 @@ bool kmm_vma_can_follow(const struct kmm_vma *prev, const struct kmm_piece *piec
  * ones). r: two VMAs. errors: KMM_ENOMEM max_map_count. */
 KMM_MUST_CHECK enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct kmm_vma *vma, kmm_word start,
 					     kmm_word end, uint32_t flags, struct kmm_reserve *r, struct kmm_vma **out);
-/* What kmm_vma_carve can need for the range. */
-KMM_MUST_CHECK enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, kmm_word start, kmm_word end);
+/* What kmm_vma_carve can need for the range. vma: what kmm_mm_find() says of its start. */
+KMM_MUST_CHECK enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, const struct kmm_vma *vma,
+						 kmm_word start, kmm_word end);
 
 /* Removes all areas and entries of [start, end). r: a VMA if kmm_unmap_splits(). */
 enum kmm_unmap_how {
@@ -337,6 +340,8 @@ KMM_MUST_CHECK enum kmm_status kmm_vma_grow_down(struct kmm_vma *vma, kmm_word a
 KMM_MUST_CHECK enum kmm_status kmm_anon_prepare(struct kmm_vma *vma);
 /* vma joins the object of `from` with the same tag; nothing if from has none. vma has none. */
 void kmm_anon_link(struct kmm_vma *vma, const struct kmm_vma *from);
+/* The same with the lock of that object held; it has one. */
+void kmm_anon_join(struct kmm_vma *vma, const struct kmm_vma *from);
 /* The same for fork: a tag of its own. */
 void kmm_anon_link_child(struct kmm_vma *vma, const struct kmm_vma *parent);
 /* Leaves the object; the last one frees it. */

@@ -436,6 +436,54 @@ void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, 
 	end_change(tree);
 }
 
+/* ---- cutting and joining ---- */
+
+/* Where nothing but the number of items changes, no sum above does: there is no hole between the two. */
+
+void kmm_tree_cut(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *tail)
+{
+	struct kmm_tree_node *leaf;
+	struct path path;
+
+	descend(tree, vma->start, &path);
+	leaf = path.node[0];
+	KMM_ASSERT(k, leaf->item[path.at[0]] == vma && vma->start < tail->start && tail->end == vma->end);
+	if (leaf->nr == KMM_TREE_ITEMS) {
+		kmm_tree_resize(k, tree, vma, vma->start, tail->start);
+		kmm_tree_insert(k, tree, tail);
+		return;
+	}
+	begin_change(tree);
+	put_word(&vma->end, tail->start);
+	put_word(&leaf->b[path.at[0]], tail->start);
+	put_item(leaf, path.at[0] + 1, (struct summary){ tail->start, tail->end, 0 }, tail);
+	end_change(tree);
+}
+
+void kmm_tree_join(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *gone)
+{
+	struct kmm_tree_node *leaf;
+	struct path path;
+	unsigned i;
+
+	descend(tree, vma->start, &path);
+	leaf = path.node[0];
+	i = path.at[0];
+	KMM_ASSERT(k, leaf->item[i] == vma && vma->end == gone->start);
+	if (i + 1 == leaf->nr || (path.levels > 1 && leaf->nr - 1 <= MERGE_AT)) {
+		kmm_word end = gone->end;
+
+		kmm_tree_erase(k, tree, gone);
+		kmm_tree_resize(k, tree, vma, vma->start, end);
+		return;
+	}
+	begin_change(tree);
+	put_word(&vma->end, gone->end);
+	put_word(&leaf->b[i], gone->end);
+	drop_item(leaf, i + 1);
+	end_change(tree);
+}
+
 /* ---- checking ---- */
 
 struct check {

@@ -64,6 +64,11 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);
 /* Gives vma another range, which must not reach beyond its neighbours. Sets vma->start and vma->end. */
 void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end);
 
+/* vma ends where tail, an area of its own, begins and goes on to vma's old end. Uses spare nodes, as an insertion. */
+void kmm_tree_cut(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *tail);
+/* vma takes over the range of gone, which begins where vma ends. */
+void kmm_tree_join(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *gone);
+
 /* The highest (lowest) hole of len bytes within [low, high); len > 0. *at: the hole's last (first) len bytes.
  * false: there is none. */
 bool kmm_tree_hole_down(const struct kmm_tree *tree, kmm_word len, kmm_word low, kmm_word high, kmm_word *at);

@@ -146,33 +146,73 @@ void kmm_edit_end(struct kmm *k, struct kmm_backing *backing)
 		kmm_mutex_unlock(k, &kmm_mapping_of(backing)->lock);
 }
 
-void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
+static void init_locks(struct kmm_mm *mm, struct kmm_vma *vma)
 {
-	struct kmm_vma *next = kmm_mm_find(mm, vma->start);
-
-	KMM_ASSERT(mm->k, vma->start < vma->end && (!next || next->start >= vma->end));
 	vma->users = 0;
 	vma->write_seq = mm->write_seq;
-	kmm_tree_insert(mm->k, &mm->tree, vma);
-	kmm_list_add_before(next ? &next->link : &mm->vmas, &vma->link);
+}
+
+/* All but the index. */
+static void link_in_lists(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_list *next)
+{
+	kmm_list_add_before(next, &vma->link);
 	if (vma->backing)
 		kmm_list_add_before(&kmm_mapping_of(vma->backing)->vmas, &vma->by_backing);
 	mm->map_count++;
 }
 
-void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
+void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
+{
+	struct kmm_vma *next = kmm_mm_find(mm, vma->start);
+
+	KMM_ASSERT(mm->k, vma->start < vma->end && (!next || next->start >= vma->end));
+	init_locks(mm, vma);
+	kmm_tree_insert(mm->k, &mm->tree, vma);
+	link_in_lists(mm, vma, next ? &next->link : &mm->vmas);
+}
+
+/* Out of everything but the index, which it has left. */
+static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma)
 {
 	KMM_ASSERT(mm->k, kmm_vma_is_written(vma));
 	kmm_anon_unlink(vma);
 	if (vma->backing)
 		kmm_list_del(&vma->by_backing);
-	kmm_tree_erase(mm->k, &mm->tree, vma);
 	/* Nobody puts it there again: for that it would have to be locked for reading. */
 	if (__atomic_load_n(&mm->recent, __ATOMIC_RELAXED) == vma)
 		__atomic_store_n(&mm->recent, kmm_vma_next(vma), __ATOMIC_RELEASE);
 	__atomic_fetch_or(&vma->users, KMM_AREA_GONE, __ATOMIC_RELEASE);
 	kmm_list_del(&vma->link);
 	mm->map_count--;
+}
+
+void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
+{
+	kmm_tree_erase(mm->k, &mm->tree, vma);
+	unlink_from_lists(mm, vma);
+}
+
+/* The lock that a reverse walk holds while it looks at the ranges of a family. */
+static unsigned long lock_family(struct kmm *k, struct kmm_anon *anon)
+{
+	return anon ? kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP) : 0;
+}
+
+static void unlock_family(struct kmm *k, struct kmm_anon *anon, unsigned long flags)
+{
+	if (anon)
+		kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);
+}
+
+void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone)
+{
+	struct kmm *k = mm->k;
+	unsigned long flags = lock_family(k, vma->anon);
+
+	KMM_ASSERT(k, kmm_vma_is_written(vma));
+	kmm_tree_join(k, &mm->tree, vma, gone);
+	unlock_family(k, vma->anon, flags);
+	unlink_from_lists(mm, gone);
 }
 
 void kmm_vma_leave_maps(struct kmm_vma *vma)
@@ -189,20 +229,16 @@ void kmm_vma_leave_maps(struct kmm_vma *vma)
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
 	struct kmm *k = vma->mm->k;
-	struct kmm_anon *anon = vma->anon;
-	unsigned long flags = 0;
+	unsigned long flags = lock_family(k, vma->anon);
 
 	KMM_ASSERT(k, kmm_vma_is_written(vma));
-	if (anon)
-		flags = kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP);
 	/* Each address keeps its index. */
 	if (start > vma->start)
 		vma->pgoff += (start - vma->start) >> KMM_PAGE_SHIFT;
 	else
 		vma->pgoff -= (vma->start - start) >> KMM_PAGE_SHIFT;
 	kmm_tree_resize(k, &vma->mm->tree, vma, start, end);
-	if (anon)
-		kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);
+	unlock_family(k, vma->anon, flags);
 }
 
 void kmm_vma_retire(struct kmm_vma *vma)
@@ -228,18 +264,23 @@ void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm 
 
 struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, struct kmm_vma *tail)
 {
-	kmm_word end = vma->end;
+	struct kmm *k = mm->k;
+	unsigned long flags;
 
-	KMM_ASSERT(mm->k, vma->start < addr && addr < end);
+	KMM_ASSERT(k, vma->start < addr && addr < vma->end);
 	kmm_vma_write(vma);
 	kmm_vma_copy(tail, vma, mm);
+	init_locks(mm, tail);
 	tail->pgoff = kmm_vma_index(vma, addr);
 	tail->start = addr;
-	kmm_edit_begin(mm->k, vma->backing);
-	kmm_vma_set_range(vma, vma->start, addr);
-	kmm_vma_link(mm, tail);
-	kmm_anon_link(tail, vma);
-	kmm_edit_end(mm->k, vma->backing);
+	kmm_edit_begin(k, vma->backing);
+	flags = lock_family(k, vma->anon);
+	kmm_tree_cut(k, &mm->tree, vma, tail);
+	if (vma->anon)
+		kmm_anon_join(tail, vma);
+	unlock_family(k, vma->anon, flags);
+	link_in_lists(mm, tail, vma->link.next);
+	kmm_edit_end(k, vma->backing);
 	return tail;
 }
 
@@ -250,11 +291,16 @@ bool kmm_mm_is_inside(struct kmm_mm *mm, kmm_word addr)
 	return vma && vma->start < addr;
 }
 
-enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, kmm_word start, kmm_word end)
+enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, const struct kmm_vma *vma, kmm_word start,
+				  kmm_word end)
 {
-	unsigned nr = kmm_mm_is_inside(mm, start) + kmm_mm_is_inside(mm, end);
+	unsigned nr = 0;
 
-	return kmm_reserve(mm, r, nr, nr, start, end);
+	if (vma)
+		nr = (vma->start < start) +
+		     (end <= vma->end ? end < vma->end && vma->start < end : kmm_mm_is_inside(mm, end));
+	r->nr = 0;
+	return nr ? kmm_reserve(mm, r, nr, nr, start, end) : KMM_OK;
 }
 
 enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct kmm_vma *vma, kmm_word start, kmm_word end,
