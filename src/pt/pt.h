@@ -163,8 +163,8 @@ bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start,
 			 kmm_word *resume);
 
 /* Is there neither an entry in [start, end) nor an empty table that could be freed because of it? Says so only when
- * one look is enough. Tables of the range must stay. */
-bool kmm_pt_is_void(const struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end);
+ * one look is enough. Tables of the range must stay, and nobody may be entering anything there. */
+bool kmm_pt_is_void(struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end);
 
 /* Frees the tables that lie wholly in [floor, ceiling) of a user space and are empty; into tlb. A ceiling of the layout's
  * user_end_max reaches to the end of the user half. Lock not held. */

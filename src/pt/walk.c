@@ -57,23 +57,32 @@ static inline bool go_down(const struct kmm *k, kmm_word va, unsigned level, str
 {
 	uint64_t raw = kmm_entry_load(k, kmm_pt_slot(k, *table, kmm_pt_index(k, va, level)));
 
+	if (!kmm_x86_is_table(raw))
+		return false;
 	*table = kmm_x86_table(raw);
-	return kmm_x86_is_table(raw);
+	return true;
+}
+
+/* From the root in *table to the table of the last level for va, or to the one that has none for it below: its level.
+ * Each level on its own, so that in a pinned build all that depends on it is constant. */
+static inline unsigned go_to_last(const struct kmm *k, kmm_word va, struct kmm_paddr *table)
+{
+	unsigned root = kmm_pt_root_level(k);
+
+	if (root >= 4 && !go_down(k, va, 4, table))
+		return 4;
+	if (root >= 3 && !go_down(k, va, 3, table))
+		return 3;
+	if (root >= 2 && !go_down(k, va, 2, table))
+		return 2;
+	return go_down(k, va, 1, table) ? 0 : 1;
 }
 
 bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out)
 {
-	unsigned root = kmm_pt_root_level(k);
 	struct kmm_paddr table = space->root;
 
-	/* Each level on its own, so that in a pinned build all that depends on it is constant. */
-	if (root >= 4 && !go_down(k, va, 4, &table))
-		return false;
-	if (root >= 3 && !go_down(k, va, 3, &table))
-		return false;
-	if (root >= 2 && !go_down(k, va, 2, &table))
-		return false;
-	if (!go_down(k, va, 1, &table))
+	if (go_to_last(k, va, &table) != 0)
 		return false;
 	out->entry = kmm_pt_slot(k, table, kmm_pt_index(k, va, 0));
 	out->table = kmm_pt_table_page(k, table);
@@ -145,18 +154,30 @@ static kmm_word visit_at(struct kmm *k, struct kmm_space *space, kmm_word va, km
 	return run_last;
 }
 
-bool kmm_pt_is_void(const struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end)
-{
-	struct kmm_spot spot;
+enum { FEW = 8 };
 
-	kmm_pt_descend(k, space->root, start, 1, &spot);
-	if (kmm_entry_load_low(spot.entry) & KMM_ENTRY_PRESENT)
+/* Are the nr entries from this one on all zero? */
+static bool are_zero(const struct kmm *k, const char *entry, kmm_word nr)
+{
+	for (; nr; nr--, entry += kmm_pt_fmt(k)->entry_size)
+		if (kmm_entry_load(k, entry) != 0)
+			return false;
+	return true;
+}
+
+bool kmm_pt_is_void(struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end)
+{
+	struct kmm_paddr table = space->root;
+	unsigned level = go_to_last(k, start, &table);
+	kmm_word nr = (end - start) >> KMM_PAGE_SHIFT;
+
+	if (kmm_pt_entry_last(k, start, level ? level : 1) < end - 1)
 		return false;
-	if (kmm_pt_entry_last(k, start, spot.level) < end - 1)
+	if (level == 0 && (nr > FEW || !are_zero(k, kmm_pt_slot(k, table, kmm_pt_index(k, start, 0)), nr)))
 		return false;
 	/* A table that holds nothing else is there to be freed; one that lives as long as the space is not. */
-	return spot.level > k->pt->user_fixed - 1u ||
-	       atomic_load_explicit(&kmm_pt_table_page((struct kmm *)k, spot.table)->count, memory_order_relaxed) != 0;
+	return level >= k->pt->user_fixed ||
+	       atomic_load_explicit(&kmm_pt_table_page(k, table)->count, memory_order_relaxed) != 0;
 }
 
 bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start, kmm_word end,

@@ -84,13 +84,11 @@ static void wait_for_readers(struct kmm_vma *vma)
 	__atomic_fetch_and(&vma->users, ~(uint32_t)KMM_AREA_WAITED, __ATOMIC_RELAXED);
 }
 
-void kmm_vma_write(struct kmm_vma *vma)
+void kmm_vma_write_first(struct kmm_vma *vma)
 {
 	struct kmm_mm *mm = vma->mm;
 
 	KMM_ASSERT(mm->k, atomic_load_explicit(&mm->lock.held, memory_order_relaxed) != 0);
-	if (kmm_vma_is_written(vma))
-		return;
 	__atomic_store_n(&vma->write_seq, mm->write_seq, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vma->users, __ATOMIC_SEQ_CST) & KMM_AREA_READERS)
 		wait_for_readers(vma);
@@ -108,7 +106,7 @@ static void free_unlinked(struct kmm_mm *mm)
 		struct kmm_vma *vma = mm->gone;
 
 		mm->gone = vma->next_gone;
-		kmm_cache_free(k, k->vm->vma_cache, vma);
+		kmm_vma_free(mm, vma);
 	}
 	kmm_tree_trim(k, &mm->tree);
 }

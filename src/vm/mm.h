@@ -72,6 +72,8 @@ struct kmm_vma {
 
 enum { KMM_RSS_ANON, KMM_RSS_FILE, KMM_RSS_SHMEM, KMM_NR_RSS };
 
+enum { KMM_SPARE_AREAS = 2 };
+
 struct kmm_mm {
 	struct kmm *k;
 	struct kmm_mutex lock;   /* m */
@@ -83,6 +85,8 @@ struct kmm_mm {
 	struct kmm_list vmas;    /* m: the same VMAs by address */
 	struct kmm_vma *recent;  /* last found, or NULL; linked. m, or l of the area that is put there */
 	struct kmm_vma *gone;    /* m: unlinked, freed when m is given back */
+	struct kmm_vma *spare[KMM_SPARE_AREAS]; /* m: memory of areas, kept for the next call that needs some */
+	unsigned nr_spare;
 	uint32_t write_seq;      /* m: vm/lock.h */
 	uint32_t map_count;      /* m */
 
@@ -146,7 +150,12 @@ static inline kmm_word kmm_mm_window(const struct kmm_mm *mm)
 	return (kmm_word)(mm->limits.user_end ? mm->limits.user_end : mm->k->layout.user_end);
 }
 /* Page-aligns a length upwards in the machine's own word size: it can wrap to 0 as it would there. */
-uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len);
+static inline uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len)
+{
+	uint64_t mask = kmm_pt_fmt(mm->k)->va_bits > 32 ? UINT64_MAX : UINT32_MAX;
+
+	return kmm_align_up(len, KMM_PAGE_SIZE) & mask;
+}
 /* Start of an area with the guard gap that a growing one keeps below it. */
 kmm_word kmm_vma_start_gap(const struct kmm_vma *vma);
 
@@ -240,6 +249,8 @@ bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word page
 bool kmm_vm_enough(const struct kmm *k, kmm_word pages);
 /* Adds to VmSize and its parts (negative by wrap-around: account(-n)). */
 void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
+/* Pages that stay get other rights. */
+void kmm_mm_account_change(struct kmm_mm *mm, uint32_t old_flags, uint32_t new_flags, kmm_word pages);
 /* Would a mapping with these properties count towards overcommit? */
 static inline bool kmm_vm_accountable(uint32_t vm_flags)
 {
@@ -270,6 +281,8 @@ void kmm_vma_leave_maps(struct kmm_vma *vma);
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end);
 /* vma takes over the range of gone, which follows it; gone is unlinked. */
 void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone);
+/* The memory of an area that is linked nowhere and seen by nobody. */
+void kmm_vma_free(struct kmm_mm *mm, struct kmm_vma *vma);
 /* Outside: drops the backing's reference. The VMA was unlinked; it goes when m is given back. */
 void kmm_vma_retire(struct kmm_vma *vma);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */

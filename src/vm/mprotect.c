@@ -107,8 +107,7 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 		return status;
 	(*prev)->flags = new_flags;
 	change_entries(*prev, start, end);
-	kmm_mm_account(mm, old_flags, -pages);
-	kmm_mm_account(mm, new_flags, pages);
+	kmm_mm_account_change(mm, old_flags, new_flags, pages);
 	return KMM_OK;
 }
 

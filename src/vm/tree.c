@@ -235,7 +235,7 @@ static struct summary sum_up(const struct kmm_tree_node *node)
 	return sum;
 }
 
-static void copy_item(struct kmm_tree_node *to, unsigned ti, const struct kmm_tree_node *from, unsigned fi)
+static inline void copy_item(struct kmm_tree_node *to, unsigned ti, const struct kmm_tree_node *from, unsigned fi)
 {
 	put_word(&to->a[ti], from->a[fi]);
 	put_word(&to->b[ti], from->b[fi]);

@@ -44,13 +44,6 @@ struct kmm_vma *kmm_mm_find_prev(struct kmm_mm *mm, kmm_word addr, struct kmm_vm
 	return vma;
 }
 
-uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len)
-{
-	uint64_t mask = kmm_fmt(mm->k)->va_bits > 32 ? UINT64_MAX : UINT32_MAX;
-
-	return kmm_align_up(len, KMM_PAGE_SIZE) & mask;
-}
-
 kmm_word kmm_vma_start_gap(const struct kmm_vma *vma)
 {
 	kmm_word gap = (kmm_word)vma->mm->limits.stack_guard_pages << KMM_PAGE_SHIFT;
@@ -82,22 +75,50 @@ bool kmm_vm_enough(const struct kmm *k, kmm_word pages)
 	return pages <= kmm_phys_managed_pages(k);
 }
 
-void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
+static inline void account_sort(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 {
-	mm->total_pages += pages;
-	if (mm->total_pages > mm->peak_total)
-		mm->peak_total = mm->total_pages;
 	if (is_exec(vm_flags))
 		mm->exec_pages += pages;
 	else if (vm_flags & STACK)
 		mm->stack_pages += pages;
 	else if (is_data(vm_flags))
 		mm->data_pages += pages;
+}
+
+void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
+{
+	mm->total_pages += pages;
+	if (mm->total_pages > mm->peak_total)
+		mm->peak_total = mm->total_pages;
+	account_sort(mm, vm_flags, pages);
 	if (vm_flags & KMM_VM_LOCKED)
 		mm->locked_pages += pages;
 }
 
+void kmm_mm_account_change(struct kmm_mm *mm, uint32_t old_flags, uint32_t new_flags, kmm_word pages)
+{
+	account_sort(mm, old_flags, -pages);
+	account_sort(mm, new_flags, pages);
+}
+
 /* ---- reserving ---- */
+
+static struct kmm_vma *new_vma(struct kmm_mm *mm)
+{
+	struct kmm *k = mm->k;
+
+	if (mm->nr_spare && !kmm_inject(k, "cache object"))
+		return mm->spare[--mm->nr_spare];
+	return kmm_cache_alloc(k, k->vm->vma_cache, KMM_GFP_KERNEL);
+}
+
+void kmm_vma_free(struct kmm_mm *mm, struct kmm_vma *vma)
+{
+	if (mm->nr_spare < KMM_SPARE_AREAS)
+		mm->spare[mm->nr_spare++] = vma;
+	else
+		kmm_cache_free(mm->k, mm->k->vm->vma_cache, vma);
+}
 
 enum kmm_status kmm_reserve(struct kmm_mm *mm, struct kmm_reserve *r, unsigned nr_vmas, unsigned inserts, kmm_word at,
 			    kmm_word at2)
@@ -108,13 +129,13 @@ enum kmm_status kmm_reserve(struct kmm_mm *mm, struct kmm_reserve *r, unsigned n
 		nodes += kmm_tree_need(&mm->tree, at2, inserts);
 	r->nr = 0;
 	while (r->nr < nr_vmas) {
-		struct kmm_vma *vma = kmm_cache_alloc(mm->k, mm->k->vm->vma_cache, KMM_GFP_KERNEL);
+		struct kmm_vma *vma = new_vma(mm);
 
 		if (!vma)
 			break;
 		r->vma[r->nr++] = vma;
 	}
-	if (r->nr == nr_vmas && kmm_tree_fill(mm->k, &mm->tree, nodes) == KMM_OK)
+	if (r->nr == nr_vmas && (!nodes || kmm_tree_fill(mm->k, &mm->tree, nodes) == KMM_OK))
 		return KMM_OK;
 	kmm_reserve_drop(mm, r);
 	return KMM_ENOMEM;
@@ -129,7 +150,7 @@ struct kmm_vma *kmm_reserve_take(struct kmm_mm *mm, struct kmm_reserve *r)
 void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r)
 {
 	while (r->nr > 0)
-		kmm_cache_free(mm->k, mm->k->vm->vma_cache, r->vma[--r->nr]);
+		kmm_vma_free(mm, r->vma[--r->nr]);
 }
 
 /* ---- linking ---- */
@@ -256,8 +277,15 @@ void kmm_vma_retire(struct kmm_vma *vma)
 
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm)
 {
-	*to = (struct kmm_vma){ .start = from->start, .end = from->end, .flags = from->flags, .tag = from->tag,
-				.cloned = from->cloned, .pgoff = from->pgoff, .mm = mm, .backing = from->backing };
+	to->start = from->start;
+	to->end = from->end;
+	to->flags = from->flags;
+	to->tag = from->tag;
+	to->cloned = from->cloned;
+	to->pgoff = from->pgoff;
+	to->mm = mm;
+	to->backing = from->backing;
+	to->anon = NULL;
 	if (to->backing)
 		kmm_backing_get(to->backing);
 }
@@ -296,11 +324,16 @@ enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, cons
 {
 	unsigned nr = 0;
 
-	if (vma)
-		nr = (vma->start < start) +
-		     (end <= vma->end ? end < vma->end && vma->start < end : kmm_mm_is_inside(mm, end));
 	r->nr = 0;
-	return nr ? kmm_reserve(mm, r, nr, nr, start, end) : KMM_OK;
+	if (!vma)
+		return KMM_OK;
+	if (end > vma->end) {
+		nr = (vma->start < start) + kmm_mm_is_inside(mm, end);
+		return nr ? kmm_reserve(mm, r, nr, nr, start, end) : KMM_OK;
+	}
+	/* Both cuts are in one area, so what they insert is in one place. */
+	nr = (vma->start < start) + (end < vma->end && vma->start < end);
+	return nr ? kmm_reserve(mm, r, nr, nr, vma->start, vma->start) : KMM_OK;
 }
 
 enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct kmm_vma *vma, kmm_word start, kmm_word end,
