@@ -166,7 +166,7 @@ USER_32_ONLY := tests/user/fuzz_calls_raw.c
 USER_64_ONLY := tests/user/wide.c
 USER_BINS := $(patsubst tests/user/%.c,build/user/%,$(filter-out $(USER_64_ONLY),$(USER))) \
 	$(patsubst tests/user/%.c,build/user64/%,$(filter-out $(USER_32_ONLY),$(USER)))
-BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
+BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%) build/bench/versus32 build/bench/versus64
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(KERNEL_PROFILES:%=build/kernel-%.elf)
@@ -201,6 +201,10 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
 	@scripts/bench
+
+.PHONY: bench-linux
+bench-linux: kernels ## boot Debian's Linux and our kernel with the same benchmark, and write both columns
+	@scripts/bench-linux
 
 .PHONY: deps
 deps: ## install what building, running and checking need (quick when all is there)
@@ -339,9 +343,20 @@ $(eval $(call user_rules,user,-m32))
 $(eval $(call user_rules,user64,-m64))
 
 # The benchmark's ring-3 program: as a distribution would build it.
+GUEST_FLAGS := -std=gnu11 -static -O2 -Wall -Wextra -Werror -Wmissing-prototypes -D_GNU_SOURCE
 build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 	$(call say,USER,$@)mkdir -p $(@D)
-	$(Q)gcc -std=gnu11 -m32 -static -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
+	$(Q)gcc $(GUEST_FLAGS) -m32 -o $@ $<
+
+build/bench/guest64/%: bench/guest/%.c Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -m64 -o $@ $<
+
+# What `make bench-linux` runs on Linux and on ours: the same file.
+VERSUS := $(wildcard bench/linux/*.c)
+build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wildcard bench/linux/*.h) Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
 
 # --- dependency files -----------------------------------------------------------------------------
 
