@@ -109,12 +109,6 @@ void kmm_page_cut_off(struct kmm *k, struct kmm_page *page)
 	kmm_page_set_owner(k, page, NULL);
 }
 
-void kmm_page_set_dirty(struct kmm_page *page)
-{
-	if (!has_mark(page, KMM_PG_DIRTY))
-		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
-}
-
 /* ---- shared anonymous memory ---- */
 
 static void free_shm(struct kmm_file *file)

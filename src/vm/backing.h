@@ -8,6 +8,7 @@
 #ifndef KMM_VM_BACKING_H
 #define KMM_VM_BACKING_H
 
+#include "phys/desc.h"
 #include "vm/vm.h"
 
 struct kmm_mapping {
@@ -35,7 +36,11 @@ bool kmm_page_is_cut_off(const struct kmm_page *page);
 /* Takes it: b held. */
 void kmm_page_cut_off(struct kmm *k, struct kmm_page *page);
 /* Marks like these come from several CPUs under different locks, so they are set by one instruction. */
-void kmm_page_set_dirty(struct kmm_page *page);
+static inline void kmm_page_set_dirty(struct kmm_page *page)
+{
+	if (!(__atomic_load_n(&page->flags, __ATOMIC_RELAXED) & KMM_PG_DIRTY))
+		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
+}
 
 /* ---- page index: page number to descriptor (radix.c). b held by all callers ---- */
 struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index);

@@ -87,6 +87,8 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 		kmm_vma_write(v);
 	if (how != KMM_UNMAP_NO_ENTRIES)
 		has_tables = zap_areas(mm, vma, start, end);
+	else
+		has_tables = !kmm_pt_is_void(mm->k, &mm->space, start, end);
 	while (vma && vma->start < end) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 
