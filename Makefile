@@ -5,6 +5,7 @@
 #   embed     gcc -O2, 64-bit          build/embed       build/libkmm.a: the library for any port
 #   asan      clang + ASan + UBSan     build/asan        the tests again
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
+#   tsan      clang + TSan             build/tsan        tests/race: threads as CPUs, all calls at once
 #   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
 #   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
@@ -33,12 +34,13 @@ endif
 
 DESTDIR ?=
 PREFIX ?= /usr/local
+SOAK ?= 600
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted embed asan clang fuzz
+HOSTED_PROFILES := hosted embed asan clang tsan fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
@@ -52,13 +54,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # 32-bit: arguments in registers. 64-bit: interrupts use the stack of the code they interrupt, so no red zone.
 BARE := -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-mno-sse -mno-mmx -mno-80387 -msoft-float -O2 -g -Iports -DKMM_PORT_INLINE='"x86/inline.h"'
-BARE_32 := -m32 -march=i686 $(BARE) -mregparm=3 -freg-struct-return
+BARE_32 := -m32 -march=i686 -mtune=generic $(BARE) -mregparm=3 -freg-struct-return
 BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
 CC_embed := gcc
 CC_asan := clang
 CC_clang := clang
+CC_tsan := clang
 CC_fuzz := clang
 CC_i386 := gcc
 CC_i386-pae := gcc
@@ -71,6 +74,7 @@ FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
 FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_clang := -O2 -g
+FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 # A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
 # compiler can see, so nothing is paid for the generality of the hosted build; VA32 makes addresses and
@@ -94,12 +98,14 @@ LINK_hosted :=
 LINK_embed :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
+LINK_tsan := -fsanitize=thread
 LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
 OBJ_embed := build/embed
 OBJ_asan := build/asan
 OBJ_clang := build/clang
+OBJ_tsan := build/tsan
 OBJ_fuzz := build/fuzz-obj
 OBJ_i386 := build/i386
 OBJ_i386-pae := build/i386-pae
@@ -140,6 +146,7 @@ app_os = $(APP_OS) $(APP_OS_$(WIDTH_$(1)))
 TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
+RACE := $(wildcard tests/race/*.c) $(wildcard tests/harness/*.c) tests/main_hosted.c
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
 PORT_TEMPLATE := $(wildcard ports/template/*.c)
@@ -198,6 +205,10 @@ check: deps ## run every check and test; the last line is "N passed, N failed"
 test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 	@build/tests/hosted
 
+.PHONY: soak
+soak: build/tsan/race ## race tests with ever new seeds, for SOAK seconds (default 600)
+	@scripts/soak $(SOAK)
+
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
 	@scripts/bench
@@ -230,7 +241,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/user64 build/bench build/fuzz build/check \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/user64 build/bench build/fuzz build/check build/soak \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
@@ -291,6 +302,10 @@ build/tests/hosted: $(call test_objs,hosted)
 build/asan/tests/hosted: $(call test_objs,asan)
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -pthread
+
+build/tsan/race: $(call objs,tsan,$(RACE) $(PORT_HOSTED)) build/tsan/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_tsan) $(LINK_tsan) -o $@ $^ -pthread
 
 build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE)) build/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
@@ -363,5 +378,5 @@ build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wild
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL))
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE))
 -include $(wildcard $(ALL_OBJS:.o=.d))

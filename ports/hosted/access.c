@@ -11,18 +11,29 @@
 /* A fault that was handled may come back because another CPU changed the entry; not this often. */
 enum { MAX_RETRIES = 1000 };
 
+/* Flushes from other CPUs reload it. */
+static uint64_t root_of(struct hosted_machine *m, unsigned cpu)
+{
+	uint64_t root;
+
+	pthread_mutex_lock(&m->cpu[cpu].lock);
+	root = m->cpu[cpu].mmu.cr3;
+	pthread_mutex_unlock(&m->cpu[cpu].lock);
+	return root;
+}
+
 void hosted_run_space(struct hosted_machine *m, struct kmm_mm *mm)
 {
 	uint64_t root = mm ? kmm_mm_root(mm).v : kmm_kernel_root(m->k).v;
 
-	if (m->cpu[hosted_cpu()].mmu.cr3 != root)
+	if (root_of(m, hosted_cpu()) != root)
 		hosted_load_root(m, hosted_cpu(), root);
 }
 
 void hosted_put_space(struct hosted_machine *m, struct kmm_mm *mm)
 {
 	for (unsigned i = 0; i < m->config.machine.nr_cpus; i++)
-		if (m->cpu[i].mmu.cr3 == kmm_mm_root(mm).v)
+		if (root_of(m, i) == kmm_mm_root(mm).v)
 			hosted_load_root(m, i, kmm_kernel_root(m->k).v);
 	kmm_mm_put(mm);
 }

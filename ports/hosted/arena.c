@@ -13,8 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Windows of 64-bit machines are terabytes of addresses; this much of vmalloc is shown to C code. */
+/* Windows of 64-bit machines are terabytes of addresses; this much of vmalloc is shown to C code, or less, down to
+ * the second number, where the host has not so many to spare (a sanitizer takes most of them). */
 #define WINDOW_LIMIT (UINT64_C(1) << 40)
+#define WINDOW_LEAST (UINT64_C(1) << 35)
 
 static char *reserve_addresses(uint64_t bytes)
 {
@@ -104,7 +106,8 @@ static bool make_window(struct hosted_machine *m)
 	uint64_t bytes = (narrow ? UINT64_C(1) << 32 : m->layout.vmalloc_end) - start;
 
 	m->window_bytes = bytes < WINDOW_LIMIT ? bytes : WINDOW_LIMIT;
-	m->window = reserve_addresses(m->window_bytes);
+	while (!(m->window = reserve_addresses(m->window_bytes)) && m->window_bytes > WINDOW_LEAST)
+		m->window_bytes /= 2;
 	m->port.window_base = m->window;
 	m->port.window_start = start;
 	m->port.window_size = m->window_bytes;

@@ -58,6 +58,14 @@ void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
 	k->port->wait(k->port, mutex, take_as_waiter, &s);
 }
 
+bool kmm_mutex_trylock(struct kmm_mutex *mutex)
+{
+	unsigned free_state = 0;
+
+	return atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex)
 {
 	unsigned was = atomic_exchange_explicit(&mutex->held, 0, memory_order_release);

@@ -72,6 +72,8 @@ static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum km
 /* Sleeping locks: order is by contract (docs/locking.md); a sleeper may move between CPUs, so the per-CPU
  * order mask does not cover them. */
 void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);
+/* true: taken. Never sleeps. */
+bool kmm_mutex_trylock(struct kmm_mutex *mutex);
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex);
 
 #endif

@@ -156,6 +156,26 @@ enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len)
 	return r.left ? KMM_EFAULT : KMM_OK;
 }
 
+enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct kmm_uva at, uint32_t *expected, uint32_t desired,
+				      bool *swapped)
+{
+	struct range r = { mm, at.v, sizeof(*expected), KMM_WRITE };
+	struct kmm_page *page;
+	size_t part;
+	char *view;
+
+	if (at.v % sizeof(*expected) || !is_user_range(mm, at.v, sizeof(*expected)))
+		return KMM_EFAULT;
+	kmm_mm_lock(mm);
+	view = begin_piece(&r, &page, &part);
+	if (view) {
+		*swapped = atomic_compare_exchange_strong((_Atomic uint32_t *)(void *)view, expected, desired);
+		end_piece(&r, page, view, part);
+	}
+	kmm_mm_unlock(mm);
+	return view ? KMM_OK : KMM_EFAULT;
+}
+
 /* Copies up to and with the first 0; returns whether there was one. */
 static bool copy_string_part(char *to, const char *from, size_t len, size_t *copied)
 {

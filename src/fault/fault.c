@@ -8,6 +8,7 @@
 #include "pt/leaf.h"
 #include "pt/walking.h"
 #include "vm/backing.h"
+#include "vm/migrate.h"
 
 enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t pte_flags, enum kmm_access access)
 {
@@ -30,6 +31,7 @@ static void look(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
 
+	f->moves = kmm_moves(mm->k);
 	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &f->ref);
 	f->raw = f->has_table ? kmm_pt_read(mm->k, &f->ref) : 0;
 }
@@ -64,7 +66,7 @@ static enum kmm_status replace(struct kmm_fault *f, struct kmm_page *page, uint6
 
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
-	same = kmm_pt_read(k, &f->ref) == f->raw;
+	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k);
 	if (same) {
 		kmm_pt_write(k, &mm->space, &f->ref, f->addr, raw);
 		kmm_vma_count_page(f->vma, old, false);
@@ -90,7 +92,7 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 		return KMM_ENOMEM;
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
-	free = kmm_pt_read(k, &f->ref) == 0 && !(source && kmm_page_is_cut_off(source));
+	free = kmm_pt_read(k, &f->ref) == 0 && f->moves == kmm_moves(k) && !(source && kmm_page_is_cut_off(source));
 	if (free) {
 		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, raw);
 		kmm_vma_count_page(f->vma, page, true);
@@ -164,6 +166,12 @@ struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 }
 
 /* ---- the way in ---- */
+
+static enum kmm_status wait_for_move(const struct kmm_fault *f)
+{
+	kmm_move_wait(f->vma->mm, f->addr);
+	return KMM_EAGAIN;
+}
 
 static enum kmm_status dispatch(struct kmm_fault *f)
 {
@@ -270,7 +278,7 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 	f.access = access;
 	do {
 		look(&f);
-		status = dispatch(&f);
+		status = kmm_raw_is_moving(f.raw) ? wait_for_move(&f) : dispatch(&f);
 	} while (status == KMM_EAGAIN);
 	kmm_vma_read_end(f.vma);
 	return verdict(status);

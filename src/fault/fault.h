@@ -36,6 +36,7 @@ struct kmm_fault {
 	bool has_table;
 	struct kmm_ptref ref;    /* of addr if has_table; stays, because the area does */
 	uint64_t raw;            /* the entry as seen; 0: none */
+	unsigned moves;          /* kmm_moves() before: the frame seen is the same as long as none was completed */
 };
 
 /* Pure. vm_flags and backed: the area's; pte_flags: the entry's. The area allows the access. */

@@ -20,6 +20,7 @@
  * queue; newcomers may take only what is not promised, so order of arrival holds.
  */
 #include "kva/kva.h"
+#include "phys/owner.h"
 
 #include "phys/phys.h"
 
@@ -459,9 +460,9 @@ void kmm_kmap_info(const struct kmm *machine, struct kmm_kmap_info *out)
 		const struct kmm_local_cpu *cpu = &k->kva->local.cpu[i];
 		unsigned deepest = (unsigned)(cpu->end - cpu->first);
 
-		while (deepest && cpu->first[deepest - 1].pfn == KMM_LOCAL_NEVER)
+		while (deepest && kmm_word_look(&cpu->first[deepest - 1].pfn) == KMM_LOCAL_NEVER)
 			deepest--;
-		out->locals += cpu->calls;
+		out->locals += kmm_word_look(&cpu->calls);
 		if (deepest > out->local_max)
 			out->local_max = deepest;
 	}
@@ -505,6 +506,7 @@ enum kmm_status kmm_kmap_init(struct kmm *k)
 	map->nr_slots = nr;
 	map->hint = map->slot;
 	kmm_high_address_register(k, high_address);
+	kmm_high_view_register(k, kmm_kmap_local, kmm_kunmap_local);
 	return KMM_OK;
 }
 

@@ -50,8 +50,8 @@ ALWAYS_INLINE struct kmm_local_slot *push(struct kmm *k, struct kmm_local_cpu *c
 
 	KMM_CHECK(k, kmm_entry_load(k, slot->entry) == 0);
 	cpu->next = slot + 1;
-	cpu->calls++;
-	slot->pfn = pfn;
+	kmm_word_add(&cpu->calls, 1);
+	kmm_word_set(&slot->pfn, pfn);
 	kmm_entry_set(k, slot->entry, kmm_pt_leaf(rights, kmm_pfn(pfn)));
 	return slot;
 }

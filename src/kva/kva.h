@@ -21,6 +21,7 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "base/shared.h"
 #include "kmm/kmap.h"
 #include "kmm/percpu.h"
 #include "kmm/vmalloc.h"
@@ -51,7 +52,7 @@ struct kmm_area {
 	enum kmm_area_kind kind;
 	enum kmm_area_state state;
 	struct kmm_area *next_dead;  /* DEAD: died before it */
-	kmm_word nr_mapped;          /* pages, from start on; DEAD: that were mapped */
+	kmm_word nr_mapped;          /* pages, from start on; DEAD: that were mapped; reports look (base/shared.h) */
 	struct kmm_page_list frames; /* VMALLOC: its own blocks, last one first; large ones under large leaves */
 	struct kmm_paddr phys;       /* IOREMAP */
 	const char *caller;          /* never NULL */
@@ -88,7 +89,7 @@ void kmm_area_release(struct kmm *k, struct kmm_area *area);
 static inline struct kmm_vmalloc_info kmm_area_info(const struct kmm_area *area)
 {
 	return (struct kmm_vmalloc_info){
-		.start = { area->start }, .size_bytes = area->end - area->start, .nr_pages = area->nr_mapped,
+		.start = { area->start }, .size_bytes = area->end - area->start, .nr_pages = kmm_word_look(&area->nr_mapped),
 		.caller = area->caller, .is_vmap = area->kind == KMM_AREA_VMAP,
 		.is_ioremap = area->kind == KMM_AREA_IOREMAP, .phys = area->phys,
 	};

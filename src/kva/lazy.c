@@ -39,7 +39,7 @@ void kmm_area_bury(struct kmm *k, struct kmm_area *area)
 	area->state = KMM_AREA_DEAD;
 	area->next_dead = areas->dead;
 	areas->dead = area;
-	areas->nr_dead_pages += area->nr_mapped;
+	kmm_word_add(&areas->nr_dead_pages, area->nr_mapped);
 	enough = areas->nr_dead_pages > areas->most_dead_pages;
 	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
 	if (enough)
@@ -58,7 +58,7 @@ static struct kmm_area *take_dead(struct kmm *k, struct kmm_areas *areas, kmm_wo
 			continue;
 		KMM_ASSERT(k, area->kind == KMM_AREA_VMALLOC && areas->nr_dead_pages >= nr);
 		*link = area->next_dead;
-		areas->nr_dead_pages -= nr;
+		kmm_word_add(&areas->nr_dead_pages, -nr);
 		areas->revivals++;
 		return area;
 	}
@@ -90,7 +90,7 @@ static struct kmm_area *take_all(struct kmm *k)
 
 	KMM_ASSERT(k, (dead == NULL) == (areas->nr_dead_pages == 0));
 	areas->dead = NULL;
-	areas->nr_dead_pages = 0;
+	kmm_word_set(&areas->nr_dead_pages, 0);
 	areas->purges += dead != NULL;
 	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
 	return dead;

@@ -47,8 +47,10 @@ static kmm_word align_for(const struct kmm *k, kmm_word nr, enum kmm_area_kind k
 	return order && kind == KMM_AREA_VMALLOC && nr >> order ? (kmm_word)KMM_PAGE_SIZE << order : KMM_PAGE_SIZE;
 }
 
-/* An area for nr pages and its guard, nothing mapped. NULL: no memory for it, or no addresses. */
-static struct kmm_area *new_area(struct kmm *k, kmm_word nr, enum kmm_area_kind kind, const char *caller)
+/* An area for nr pages and its guard, nothing mapped; phys: of ioremap. NULL: no memory for it, or no addresses. Reports
+ * see it from now on. */
+static struct kmm_area *new_area(struct kmm *k, kmm_word nr, enum kmm_area_kind kind, const char *caller,
+				 struct kmm_paddr phys)
 {
 	struct kmm_areas *areas = &k->kva->areas;
 	kmm_word room = (areas->end - areas->start) >> KMM_PAGE_SHIFT, align = align_for(k, nr, kind);
@@ -64,7 +66,7 @@ static struct kmm_area *new_area(struct kmm *k, kmm_word nr, enum kmm_area_kind 
 	area->state = KMM_AREA_LIVE;
 	area->nr_mapped = 0;
 	area->frames = (struct kmm_page_list){ 0, 0 };
-	area->phys = kmm_paddr(0);
+	area->phys = phys;
 	area->caller = caller ? caller : "unknown";
 	if (place(k, area, bytes, align) || (kmm_vmalloc_purge(k) && place(k, area, bytes, align)))
 		return area;
@@ -157,7 +159,7 @@ static bool map_chunk(struct kmm *k, struct kmm_area *area, const struct kmm_pfn
 	KMM_ASSERT(k, nr > 0 && next_va(area) + ((kmm_word)nr << KMM_PAGE_SHIFT) < area->end); /* never the guard */
 	if (kmm_pt_window_map(k, kmm_kva(next_va(area)), pfns, nr, KMM_KVA_FLAGS | flags))
 		return false;
-	area->nr_mapped += nr;
+	kmm_word_add(&area->nr_mapped, nr);
 	return true;
 }
 
@@ -192,7 +194,7 @@ static bool fill_large(struct kmm *k, struct kmm_area *area, kmm_word left)
 	if (!page)
 		return false;
 	if (!kmm_pt_window_map_large(k, kmm_kva(va), kmm_page_to_pfn(k, page), KMM_KVA_FLAGS | KMM_PTE_WRITE)) {
-		area->nr_mapped += (kmm_word)1 << order;
+		kmm_word_add(&area->nr_mapped, (kmm_word)1 << order);
 		return true;
 	}
 	area->frames.first = kmm_link_next(k->phys, page);
@@ -299,7 +301,7 @@ void *kmm_vmalloc(struct kmm *k, size_t size, const char *caller)
 	area = kmm_area_revive(k, nr, caller);
 	if (area)
 		return finish(k, area, remap(k, area));
-	area = new_area(k, nr, KMM_AREA_VMALLOC, caller);
+	area = new_area(k, nr, KMM_AREA_VMALLOC, caller, kmm_paddr(0));
 	return area ? finish(k, area, fill_own(k, area, nr)) : NULL;
 }
 
@@ -315,7 +317,7 @@ void *kmm_vmap(struct kmm *k, struct kmm_page *const *pages, kmm_word nr_pages, 
 {
 	struct source source = { pages, { 0 } };
 	uint32_t flags = (prot & KMM_PROT_WRITE ? KMM_PTE_WRITE : 0u) | (prot & KMM_PROT_EXEC ? KMM_PTE_EXEC : 0u);
-	struct kmm_area *area = new_area(k, nr_pages, KMM_AREA_VMAP, caller);
+	struct kmm_area *area = new_area(k, nr_pages, KMM_AREA_VMAP, caller, kmm_paddr(0));
 
 	return area ? finish(k, area, fill_given(k, area, &source, nr_pages, flags)) : NULL;
 }
@@ -348,10 +350,9 @@ void *kmm_ioremap(struct kmm *k, struct kmm_paddr pa, size_t size, const char *c
 	nr = (kmm_word)(((uint64_t)in_page + size + KMM_PAGE_SIZE - 1) >> KMM_PAGE_SHIFT);
 	if (touches_ram(k, source.first, nr))
 		return NULL;
-	area = new_area(k, nr, KMM_AREA_IOREMAP, caller);
+	area = new_area(k, nr, KMM_AREA_IOREMAP, caller, kmm_paddr(pa.v - in_page));
 	if (!area)
 		return NULL;
-	area->phys = kmm_paddr(pa.v - in_page);
 	KMM_ASSERT(k, kmm_paddr_to_pfn(area->phys).v == source.first.v);
 	view = finish(k, area, fill_given(k, area, &source, nr, KMM_PTE_WRITE | KMM_PTE_NOCACHE));
 	return view ? view + in_page : NULL;
@@ -401,7 +402,7 @@ static kmm_word count_dead(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp
 {
 	(void)self;
 	(void)gfp;
-	return __atomic_load_n(&k->kva->areas.nr_dead_pages, __ATOMIC_RELAXED);
+	return kmm_word_look(&k->kva->areas.nr_dead_pages);
 }
 
 /* All of them: the flush costs the same for one. */

@@ -22,7 +22,7 @@ struct kmm_page *kmm_pfn_to_page(struct kmm *k, struct kmm_pfn pfn)
 
 static bool is_ram(const struct kmm_page *page)
 {
-	return kmm_page_kind(page) != KMM_KIND_HOLE && !(page->flags & KMM_PG_FIRMWARE);
+	return kmm_page_kind(page) != KMM_KIND_HOLE && !(kmm_page_flags(page) & KMM_PG_FIRMWARE);
 }
 
 bool kmm_pfn_is_ram(const struct kmm *k, struct kmm_pfn pfn)
@@ -93,13 +93,13 @@ struct kmm_kva kmm_ptr_to_kva(const struct kmm *k, const void *ptr)
 }
 
 /* A frame without a kind: free, or inside a block. A glance: it may be taken while we look. */
-static void tell_free(struct kmm *k, kmm_word pfn, struct kmm_page_info *out)
+static void tell_free(const struct kmm *k, const struct kmm_page *page, struct kmm_page_info *out)
 {
-	const struct kmm_zone *z = &k->phys->zone[out->zone];
-	int order = kmm_tract_block_at(z, pfn);
+	const struct kmm_zone *z = kmm_zone_of(k->phys, page);
+	int order = kmm_tract_block_at(z, out->pfn.v);
 
 	if (order < 0)
-		order = kmm_pcp_find(z, pfn);
+		order = kmm_pcp_find(z, out->pfn.v);
 	if (order < 0)
 		return;
 	out->kind = KMM_KIND_FREE;
@@ -114,10 +114,10 @@ void kmm_page_info(struct kmm *k, struct kmm_page *page, struct kmm_page_info *o
 		.pfn = kmm_page_to_pfn(k, page), .kind = kind, .zone = kmm_page_zone(page),
 		.order = kmm_page_order(page),
 		.refcount = atomic_load_explicit(&page->refcount, memory_order_relaxed),
-		.dirty = (page->flags & KMM_PG_DIRTY) != 0,
+		.dirty = (kmm_page_flags(page) & KMM_PG_DIRTY) != 0,
 	};
 	if (kind == KMM_KIND_NONE)
-		tell_free(k, out->pfn.v, out);
+		tell_free(k, page, out);
 	if (kind >= KMM_KIND_ANON)
 		out->mapcount = atomic_load_explicit(&page->count, memory_order_relaxed);
 }

@@ -338,8 +338,9 @@ void kmm_pt_space_fini(struct kmm *k, struct kmm_space *space)
 	bool counts_root = !kmm_pt_root_is_fixed(k);
 	unsigned long flags;
 
-	KMM_ASSERT(k, !space->is_kernel && space->link.next->prev == &space->link);
+	KMM_ASSERT(k, !space->is_kernel);
 	flags = kmm_spin_lock(k, &pt->kernel.lock, KMM_LOCK_PT);
+	KMM_ASSERT(k, space->link.next->prev == &space->link);
 	kmm_list_del(&space->link);
 	kmm_spin_unlock(k, &pt->kernel.lock, KMM_LOCK_PT, flags);
 

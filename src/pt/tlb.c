@@ -89,6 +89,12 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 	kmm_tlb_begin(k, tlb, tlb->space);
 }
 
+void kmm_tlb_flush_space(struct kmm *k, const struct kmm_flush *flush)
+{
+	KMM_ASSERT(k, KMM_DEBUG < 1 || (k->locks_held[kmm_cpu(k)] >> KMM_LOCK_PT) == 0);
+	flush_cpus(k, flush);
+}
+
 void kmm_walks_wait(struct kmm *k, const struct kmm_space *space)
 {
 	unsigned here = kmm_cpu(k);

@@ -140,18 +140,40 @@ static void name_leaks(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm
 	}
 }
 
-/* Are objects of this pool out, and certainly this cache's? They are named then. */
+/* Keeps others from joining a pool that has this cache only, or lets them again. false: it has others already, whose CPUs
+ * use their magazines. */
+static bool set_closing(struct kmm *k, struct kmm_pool *pool, bool closing)
+{
+	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
+	bool alone = pool->users == 1;
+
+	pool->closing = closing && alone;
+	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
+	return alone;
+}
+
+static kmm_word count_inuse(struct kmm *k, struct kmm_pool *pool)
+{
+	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+	kmm_word nr = pool->inuse;
+
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+	return nr;
+}
+
+/* Are objects of this pool out, and certainly this cache's? They are named then. A pool without others is
+ * closed to them from now on. */
 static bool leaks(struct kmm *k, struct kmm_cache *cache, struct kmm_pool *pool)
 {
 	struct leak_walk w = { k, cache, pool };
 	unsigned cpu;
 
-	if (pool->users > 1)
+	if (!set_closing(k, pool, true))
 		return false;
 	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++)
 		kmm_pool_drain(k, pool, cpu);
 	kmm_pool_trim(k, pool);
-	if (pool->inuse == 0)
+	if (count_inuse(k, pool) == 0)
 		return false;
 	kmm_phys_for_each(k, name_leaks, &w);
 	return true;
@@ -192,6 +214,9 @@ enum kmm_status kmm_cache_close(struct kmm *k, struct kmm_cache *cache)
 
 	for (i = 0; i < KMM_NR_CHECKS; i++)
 		busy |= cache->pools[i] && leaks(k, cache, cache->pools[i]);
+	for (i = 0; i < KMM_NR_CHECKS && busy; i++)
+		if (cache->pools[i])
+			set_closing(k, cache->pools[i], false);
 	if (busy)
 		return KMM_EBUSY;
 	kmm_entry_remove(k, &cache->entry);
@@ -250,12 +275,27 @@ static uint32_t choose_budget(const struct kmm *k)
 	return (uint32_t)kmm_max_u64(4096, kmm_min_u64(65536, share));
 }
 
+/* What the fast paths look at first: hot copies, and a front for each CPU. false: out of memory. */
+static bool init_fast(struct kmm *k)
+{
+	struct kmm_front *front = kmm_phys_alloc_state(k, k->machine.nr_cpus * sizeof(*front), "slab state");
+	unsigned cpu;
+
+	if (!front)
+		return false;
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		k->front[cpu] = front + cpu;
+	k->memmap = k->phys->memmap;
+	k->page_bytes = kmm_stride(k->phys);
+	return true;
+}
+
 enum kmm_status kmm_slab_init(struct kmm *k)
 {
 	struct kmm_slab *slab = kmm_phys_alloc_state(k, sizeof(*slab), "slab state");
 	enum kmm_status status;
 
-	if (!slab)
+	if (!slab || !init_fast(k))
 		return KMM_ENOMEM;
 	k->slab = slab;
 	kmm_list_init(&slab->pools);

@@ -95,8 +95,7 @@ static kmm_word count_own(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp)
 	(void)self;
 	(void)gfp;
 	while ((pool = kmm_pool_next(k, pool)))
-		pages += (__atomic_load_n(&pool->empty.nr, __ATOMIC_RELAXED) << pool->order) +
-			 __atomic_load_n(&pool->depot_nr, __ATOMIC_RELAXED);
+		pages += kmm_pool_spare(k, pool);
 	return pages;
 }
 

@@ -7,11 +7,14 @@
  * for each entry, then the child's is written under its own, so two tables are never locked at once. The area's
  * backing is locked over both, or a truncation in between would miss the child.
  *
+ * An entry whose page is just being moved to another frame is waited for: copies of it that nobody finds would be left.
+ *
  * Running out of memory undoes the child as its exit would; the parent keeps the write protection, which its next write
  * lifts without a copy.
  */
 #include "pt/leaf.h"
 #include "vm/lock.h"
+#include "vm/migrate.h"
 #include "vm/space.h"
 
 enum { BATCH = 64 };
@@ -22,6 +25,7 @@ struct batch {
 	kmm_word next;           /* first address not looked at */
 	kmm_word base;           /* address of place 0; the batch is entries of one table */
 	unsigned nr;
+	bool is_moving;          /* the entry at next is */
 	kmm_word nr_anon, nr_other; /* of them by resident count; the rest shows the zero page */
 	uint64_t raw[BATCH];     /* as the child is to have them */
 	uint16_t place[BATCH];   /* pages after base */
@@ -54,8 +58,11 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	for (i = 0; i < nr && b->nr < BATCH; i++, entry = kmm_leaf_next(k, entry)) {
 		uint64_t raw;
 
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
+		b->is_moving = kmm_leaf_is_moving(entry);
+		if (b->is_moving)
+			break;
 		raw = kmm_leaf_read(k, entry);
 		if (raw & forbid) {
 			kmm_leaf_forbid_write(entry);
@@ -68,7 +75,7 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, b->tlb);
 	b->next = va + ((kmm_word)i << KMM_PAGE_SHIFT);
-	return b->nr == 0;
+	return b->nr == 0 && !b->is_moving;
 }
 
 /* The references of a batch are given up again. */
@@ -123,13 +130,15 @@ static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, s
 	kmm_edit_begin(k, vma->backing);
 	while (!done && b.next < vma->end && status == KMM_OK) {
 		b.nr = 0;
+		b.is_moving = false;
 		b.nr_anon = b.nr_other = 0;
 		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, collect_run, &b, &resume);
-		if (b.nr == 0)
-			continue;
-		status = install_batch(child, &b);
+		if (b.nr)
+			status = install_batch(child, &b);
 		if (status)
 			drop_batch(&b);
+		else if (b.is_moving)
+			kmm_move_wait(vma->mm, b.next);
 	}
 	kmm_edit_end(k, vma->backing);
 	return status;

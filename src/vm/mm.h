@@ -22,10 +22,12 @@
 #include <stdatomic.h>
 
 #include "base/math.h"
+#include "base/shared.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "pt/fmt_x86.h"
 #include "pt/pt.h"
+#include "vm/guest.h"
 #include "vm/tree.h"
 
 /* Flags of a VMA. The low bits are Linux's VM_ numbers; the low three are also KMM_PROT_ bits. Areas merge only if
@@ -45,6 +47,7 @@ enum {
 /* The private pages of a family of areas: those split, moved or forked from one that had some. A page's index is
  * its linear page number in each of them (vma->pgoff + offset). */
 struct kmm_anon {
+	struct kmm_guests guests; /* first */
 	struct kmm_spin lock;    /* KMM_LOCK_RMAP */
 	struct kmm_list vmas;    /* a: by kmm_vma.by_anon */
 	uint32_t refs;           /* a: length of the list */

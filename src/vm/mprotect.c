@@ -43,10 +43,10 @@ static bool change_run(void *arg, const struct kmm_ptref *first, kmm_word va, un
 	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry)) {
 		uint64_t raw, now;
 
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
 		raw = kmm_leaf_read(k, entry);
-		now = rights | (may_be_writable(c->vma, raw) ? KMM_X86_RW : 0);
+		now = (rights & ~(uint64_t)KMM_X86_P) | (raw & (KMM_X86_P | KMM_X86_MOVING)) | (may_be_writable(c->vma, raw) ? KMM_X86_RW : 0);
 		if ((now | (raw & keep)) == raw)
 			continue;
 		now |= kmm_entry_take(k, entry) & keep;

@@ -7,6 +7,8 @@
  */
 #include "vm/report.h"
 
+#include "pt/leaf.h"
+
 enum { PSS_SHIFT = 12 };
 
 struct smaps {
@@ -19,7 +21,7 @@ struct smaps {
 static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pte_flags)
 {
 	uint32_t mapcount = atomic_load_explicit(&page->count, memory_order_relaxed);
-	bool dirty = (pte_flags & KMM_PTE_DIRTY) || (page->flags & KMM_PG_DIRTY), shared = mapcount >= 2;
+	bool dirty = (pte_flags & KMM_PTE_DIRTY) || (kmm_page_flags(page) & KMM_PG_DIRTY), shared = mapcount >= 2;
 	uint32_t share = (uint32_t)KMM_PAGE_SIZE << PSS_SHIFT;
 
 	if (shared)
@@ -43,7 +45,7 @@ static bool count_run(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 	(void)va;
 	for (unsigned i = 0; i < nr; i++) {
 		struct kmm_ptref ref = kmm_ptref_at(s->k, first, i);
-		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_pt_read(s->k, &ref));
+		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_leaf_as_mapped(kmm_pt_read(s->k, &ref)));
 		struct kmm_page *page;
 
 		if (!(pte.flags & KMM_PTE_PRESENT))

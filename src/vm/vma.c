@@ -80,9 +80,9 @@ static inline void account_sort(struct kmm_mm *mm, uint32_t vm_flags, kmm_word p
 	if (is_exec(vm_flags))
 		mm->exec_pages += pages;
 	else if (vm_flags & STACK)
-		mm->stack_pages += pages;
+		kmm_word_add(&mm->stack_pages, pages);
 	else if (is_data(vm_flags))
-		mm->data_pages += pages;
+		kmm_word_add(&mm->data_pages, pages);
 }
 
 void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)

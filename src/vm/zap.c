@@ -2,7 +2,7 @@
 /*
  * Taking entries out of page tables, and the counts that go with each entry.
  *
- * A present entry holds a reference to its frame and counts in its map count, and the space's resident pages say how
+ * A present entry, or one whose page is just being moved, holds a reference to its frame and counts in its map count, and the space's resident pages say how
  * many there are of each sort. The zero page has none of these.
  */
 #include "pt/leaf.h"
@@ -82,10 +82,12 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 		struct kmm_page *page;
 		uint64_t raw;
 
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
 		raw = kmm_entry_take(k, entry);
 		kmm_leaf_tally(k, &run, va, 0);
+		if (!(raw & KMM_X86_P)) /* the mover's no longer */
+			atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
 		page = kmm_leaf_page(k, raw);
 		if (kmm_page_kind(page) == KMM_KIND_ZERO)
 			continue;
