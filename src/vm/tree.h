@@ -2,11 +2,11 @@
 /*
  * The index of a space's VMAs: a B+tree by address whose nodes also know the largest hole below them.
  *
- *	node: nr, level | a[15] first address | b[15] last end | gap[15] largest hole inside | item[15]
+ *	node: b[15] last end, nr, level | a[15] first address | item[15] | gap[15] largest hole inside
  *
- * Leaves (level 0) hold VMAs; there a and b are start and end, and gap is 0, so that both kinds of node are
- * searched and summed up by the same code. Holes between two items of a node are not stored but seen: a[i+1] - b[i].
- * A lookup reads one array of keys (two cache lines) per level and never backs up.
+ * Leaves (level 0) hold VMAs; there a and b are start and end, and gap is not used: nothing is inside. Both kinds of
+ * node are searched by the same code. Holes between two items of a node are not stored but seen: a[i+1] - b[i].
+ * A lookup reads one array of keys (two cache lines: nodes are aligned) per level and never backs up.
  *
  * Memory: inserting can need nodes. They come from the tree's spare list, filled beforehand by kmm_tree_fill() with
  * the number that kmm_tree_need() says, so that changes themselves cannot fail. Nodes that fall empty become spare.
@@ -26,13 +26,15 @@
 
 struct kmm_vma;
 
-enum { KMM_TREE_ITEMS = 15, KMM_TREE_LEVELS = 10 };
+enum { KMM_TREE_ITEMS = 15, KMM_TREE_LEVELS = 10, KMM_TREE_ALIGN = 64 };
 
 struct kmm_tree_node {
+	kmm_word b[KMM_TREE_ITEMS];
 	uint32_t nr;
 	uint32_t level;
-	kmm_word a[KMM_TREE_ITEMS], b[KMM_TREE_ITEMS], gap[KMM_TREE_ITEMS];
-	void *item[KMM_TREE_ITEMS]; /* VMA, or node of the next lower level */
+	kmm_word a[KMM_TREE_ITEMS];
+	void *item[KMM_TREE_ITEMS];   /* VMA, or node of the next lower level */
+	kmm_word gap[KMM_TREE_ITEMS]; /* undefined in leaves */
 };
 
 struct kmm_tree {
