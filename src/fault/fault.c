@@ -175,6 +175,8 @@ static enum kmm_status wait_for_move(const struct kmm_fault *f)
 
 static enum kmm_status dispatch(struct kmm_fault *f)
 {
+	if (f->raw == 0 && !f->vma->backing) /* nearly all of them */
+		return f->access == KMM_WRITE ? kmm_fault_anon(f) : kmm_fault_zero(f);
 	switch (kmm_fault_classify(f->vma->flags, f->vma->backing != NULL, (uint32_t)f->raw & (KMM_PTE_PRESENT | KMM_PTE_WRITE),
 				   f->access)) {
 	case KMM_CASE_ZERO:

@@ -140,7 +140,7 @@ static inline void kmm_pt_write(struct kmm *k, struct kmm_space *space, const st
 static inline void kmm_pt_fill(struct kmm *k, struct kmm_space *space, const struct kmm_ptref *ref, kmm_word va,
 			       uint64_t raw)
 {
-	KMM_ASSERT(k, raw != 0 && kmm_entry_load_low(ref->entry) == 0);
+	KMM_CHECK(k, raw != 0 && kmm_entry_load_low(ref->entry) == 0);
 	kmm_pt_count(ref->table, 0, raw);
 	kmm_entry_set(k, ref->entry, raw);
 	kmm_trace(k, KMM_EV_PT_SET, va, raw, ref->level, space->root.v);

@@ -18,7 +18,7 @@ void kmm_vma_read_end(struct kmm_vma *vma)
 	struct kmm *k = vma->mm->k;
 	uint32_t was = __atomic_fetch_sub(&vma->users, 1, __ATOMIC_RELEASE);
 
-	KMM_ASSERT(k, was & KMM_AREA_READERS);
+	KMM_CHECK(k, was & KMM_AREA_READERS);
 	if ((was & ~(uint32_t)KMM_AREA_GONE) == (KMM_AREA_WAITED | 1))
 		k->port->wake(k->port, vma);
 }
