@@ -36,9 +36,9 @@ void kmm_backing_put(struct kmm_backing *backing)
 	if (mapping) {
 		KMM_ASSERT(k, kmm_list_empty(&mapping->vmas));
 		backing->mappings = NULL;
-		kmm_mutex_lock(k, &mapping->lock); /* who moves pages of the file has it till he is done */
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING); /* who moves pages of the file has it till he is done */
 		free = kmm_guests_over(k, &mapping->guests);
-		kmm_mutex_unlock(k, &mapping->lock);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	}
 	backing->ops->release(backing);
 	if (free) /* now that no page names it any more */

@@ -104,7 +104,7 @@ struct kmm_mm {
 	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps; /* kmm_mm_count() */
 };
 
-static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock(mm->k, &mm->lock); }
+static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock_class(mm->k, &mm->lock, KMM_LOCK_MM); }
 /* Unlocks all areas that were locked for writing, and frees those that were unlinked. */
 void kmm_mm_unlock(struct kmm_mm *mm);
 

@@ -158,13 +158,13 @@ void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r)
 void kmm_edit_begin(struct kmm *k, struct kmm_backing *backing)
 {
 	if (backing)
-		kmm_mutex_lock(k, &kmm_mapping_of(backing)->lock);
+		kmm_mutex_lock_class(k, &kmm_mapping_of(backing)->lock, KMM_LOCK_BACKING);
 }
 
 void kmm_edit_end(struct kmm *k, struct kmm_backing *backing)
 {
 	if (backing)
-		kmm_mutex_unlock(k, &kmm_mapping_of(backing)->lock);
+		kmm_mutex_unlock_class(k, &kmm_mapping_of(backing)->lock, KMM_LOCK_BACKING);
 }
 
 static void init_locks(struct kmm_mm *mm, struct kmm_vma *vma)
