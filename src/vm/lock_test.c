@@ -66,8 +66,8 @@ KMM_TEST(area_readers_hold_off_its_writer_only)
 		usleep(100);
 	usleep(20000);
 	CHECK(!atomic_load(&w.done));
-	/* It waits, and who comes now is sent to the mutex. */
-	CHECK(kmm_vma_read_at(s.mm, (kmm_word)AREA) == NULL);
+	/* It waits, and has locked the area against who comes now. */
+	CHECK(kmm_vma_is_written(vma));
 	kmm_vma_read_end(vma);
 	pthread_join(thread, NULL);
 	CHECK(atomic_load(&w.done));
