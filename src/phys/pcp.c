@@ -157,6 +157,17 @@ int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn)
 	return -1;
 }
 
+bool kmm_pcp_holds(const struct kmm_zone *z, kmm_word pfn)
+{
+	for (unsigned order = 0; order <= KMM_TRACT_ORDER; order++) {
+		int found = kmm_pcp_find(z, pfn & ~(((kmm_word)1 << order) - 1));
+
+		if (found >= (int)order)
+			return true;
+	}
+	return false;
+}
+
 /* ---- given back for others ---- */
 
 bool kmm_pcp_may_keep(const struct kmm_phys *p)

@@ -81,6 +81,7 @@ struct kmm_shelf {
 
 /* ---- caches of the CPUs, see pcp.c ---- */
 
+#define KMM_NR_USES (KMM_NR_KINDS - KMM_KIND_KERNEL) /* kinds of allocated frames */
 #define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
 #define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
 #define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
@@ -94,10 +95,18 @@ struct kmm_mag {
 struct kmm_pcp {
 	struct kmm_mag mag[KMM_PCP_LISTS];
 	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
-	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps); others look */
-	kmm_word taken;               /* c: blocks that came out of it on the shortest way: hits, see node.c */
-	kmm_word numa[KMM_NR_NUMA];   /* c: all others */
+	/* Counts, all of which wrap; others look. By use: kind - KMM_KIND_KERNEL. */
+	kmm_word taken[KMM_NR_USES], freed[KMM_NR_USES]; /* c: single frames on the shortest way */
+	kmm_word blocks;              /* c: larger blocks that came out of it on the short way; with taken: hits, see node.c */
+	kmm_word kinds[KMM_NR_USES];  /* c: frames that this CPU made by all other ways less those it unmade */
+	kmm_word numa[KMM_NR_NUMA];   /* c: blocks that came neither way */
 };
+
+/* nr frames become of that kind, or (negative) cease to be, by other than the shortest way. c */
+static inline void kmm_pcp_count(struct kmm_pcp *pcp, enum kmm_kind kind, kmm_word nr)
+{
+	kmm_word_add(&pcp->kinds[kind - KMM_KIND_KERNEL], nr);
+}
 
 struct kmm_zone {
 	struct kmm_spin lock;
@@ -138,6 +147,7 @@ struct kmm_fast {
 	const kmm_word *free;         /* i: that zone's */
 	kmm_word gate;                /* and its gate for this request; all ones when the CPU shall come by (pcp.c); read
 	                                 and written without lock */
+	char *memmap;                 /* i: a copy, so that one line of the cache says all */
 };
 
 /* Too little is free, or the CPU shall come by. */
@@ -209,6 +219,7 @@ struct kmm_phys {
 	struct kmm_cma cma[KMM_MAX_CMA]; /* added to at start, or while nothing else runs that asks for them */
 	unsigned nr_cma;
 	enum kmm_status (*migrate)(struct kmm *k, struct kmm_pfn first, kmm_word nr); /* empties a range, or NULL */
+	atomic_uint misuses;          /* frees that were refused */
 	struct kmm_spin fail_lock;
 	struct kmm_failure failure;   /* fail_lock */
 	struct kmm_bootmem boot;      /* i */
@@ -234,6 +245,18 @@ static inline kmm_word kmm_pfn_of(const struct kmm_phys *p, const struct kmm_pag
 	size_t bytes = (size_t)((const char *)page - p->memmap);
 
 	return (kmm_word)(kmm_is_wide(p) ? bytes / sizeof(struct kmm_page_wide) : bytes / sizeof(struct kmm_page));
+}
+
+/* Number of whatever a pointer points to: at least max_pfn when that is no descriptor. Dividing by an odd factor is
+ * multiplying by its inverse, and a remainder makes the result huge; so do bits that the rotation brings to the top. */
+static inline kmm_word kmm_pfn_exact(const struct kmm_phys *p, const struct kmm_page *page)
+{
+	const unsigned bits = 8 * sizeof(kmm_word);
+	kmm_word bytes = (kmm_word)((uintptr_t)page - (uintptr_t)p->memmap);
+
+	if (kmm_is_wide(p))
+		return bytes >> 5 | bytes << (bits - 5);
+	return (bytes >> 3 | bytes << (bits - 3)) * ((kmm_word)-1 / 3 * 2 + 1);
 }
 
 /* The descriptor of what is handed out. Only the head is written. */
@@ -433,6 +456,8 @@ kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp);
 kmm_word kmm_pcp_cpu_pages(const struct kmm_zone *z, unsigned cpu);
 /* Does some CPU's cache hold a block that begins with pfn? Its order, or -1. */
 int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn);
+/* Or one with pfn in it? */
+bool kmm_pcp_holds(const struct kmm_zone *z, kmm_word pfn);
 /* This CPU's caches of all zones now, those of others when they next allocate or free. No locks held. */
 void kmm_pcp_drain_here(struct kmm *k);
 /* Makes every CPU free straight to the lists, and say so, while NOFAIL requests wait. */
@@ -512,8 +537,9 @@ static inline bool kmm_gfp_is_common(kmm_gfp gfp)
 {
 	const kmm_gfp patience = KMM_GFP_RECLAIM | KMM_GFP_IO | KMM_GFP_FS;
 
-	return !(gfp & (KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | KMM_GFP_THISNODE | ~(kmm_gfp)KMM_GFP_ALL)) &&
-	       !(((gfp & patience) + KMM_GFP_RECLAIM) & gfp & patience);
+	const kmm_gfp rules = KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | KMM_GFP_THISNODE | ~(kmm_gfp)KMM_GFP_ALL;
+
+	return !((((gfp + KMM_GFP_RECLAIM) & patience) | rules) & gfp);
 }
 struct kmm_attempt {
 	kmm_gfp gfp;
@@ -522,6 +548,10 @@ struct kmm_attempt {
 	const char *site;
 };
 void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, const struct kmm_attempt *attempt);
+
+/* A block must not be freed like this, or a reference not be given up: says in the log what is wrong with it, by whom
+ * it was asked, counts it, and is fatal where KMM_DEBUG says so. Nothing was changed (misuse.c). */
+void kmm_free_refused(struct kmm *k, const struct kmm_page *page, unsigned order, const void *caller);
 
 /* ---- watermarks (watermark.c) ---- */
 
