@@ -10,6 +10,7 @@
  *   pressure      a request that may block lets reclaim free something first
  *   last pass     each zone that stays above min, less what urgency opens
  *   drain         the CPU's caches go back to the bitmaps, and the last pass once more
+ *   compaction    for more than one page, where pages may be moved, and the last pass once more
  *   again         while reclaim frees something, a bounded number of times
  *
  * NOFAIL goes on until it succeeds: it lets reclaim work, else sleeps until something is freed. Where the
@@ -179,6 +180,14 @@ static struct kmm_page *last_passes(struct kmm *k, const struct request *rq)
 	return pass(k, rq, true);
 }
 
+/* Pages moved together may leave a block behind. */
+static struct kmm_page *compact_and_pass(struct kmm *k, const struct request *rq)
+{
+	if (!rq->order || !k->phys->compact || !(rq->gfp & KMM_GFP_RECLAIM) || (rq->gfp & KMM_GFP_MEMALLOC))
+		return NULL;
+	return k->phys->compact(k, rq->gfp, rq->order, rq->start) ? last_passes(k, rq) : NULL;
+}
+
 static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 {
 	unsigned rounds = rq->gfp & KMM_GFP_NORETRY ? 1 : RECLAIM_ROUNDS;
@@ -190,6 +199,8 @@ static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 		kmm_word freed = let_reclaim(k, rq);
 
 		page = last_passes(k, rq);
+		if (!page)
+			page = compact_and_pass(k, rq);
 		if (freed == 0 || --rounds == 0)
 			break;
 	}
@@ -640,4 +651,10 @@ void kmm_free_pages_at(struct kmm *k, void *addr, unsigned order)
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order))
 {
 	k->phys->reclaim = reclaim;
+}
+
+void kmm_compaction_register(struct kmm *k, bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order,
+							    enum kmm_zone_id start))
+{
+	k->phys->compact = compact;
 }

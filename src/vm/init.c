@@ -71,8 +71,3 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 	kmm_migrate_register(k, empty_range);
 	return KMM_OK;
 }
-
-enum kmm_status kmm_init_spaces(struct kmm *k)
-{
-	return kmm_vm_init(k);
-}
