@@ -21,6 +21,11 @@ static inline void kmm_word_set(kmm_word *word, kmm_word value)
 	__atomic_store_n(word, value, __ATOMIC_RELAXED);
 }
 
+static inline kmm_word kmm_word_look(const kmm_word *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
 /* Plainly, for compilers make one instruction of that and three of a load, a sum and a store that are atomic each; a
  * word is written as a whole either way. What checks for races is told so. */
 #if KMM_CHECKED_FOR_RACES
@@ -28,16 +33,21 @@ static inline void kmm_word_add(kmm_word *word, kmm_word more)
 {
 	kmm_word_set(word, *word + more);
 }
+static inline kmm_word kmm_word_glance(const kmm_word *word)
+{
+	return kmm_word_look(word);
+}
 #else
 static inline void kmm_word_add(kmm_word *word, kmm_word more)
 {
 	*word += more;
 }
-#endif
 
-static inline kmm_word kmm_word_look(const kmm_word *word)
+/* A look at another's word where each instruction counts: by an operand of the comparison. Not in loops that wait. */
+static inline kmm_word kmm_word_glance(const kmm_word *word)
 {
-	return __atomic_load_n(word, __ATOMIC_RELAXED);
+	return *word;
 }
+#endif
 
 #endif

@@ -55,12 +55,19 @@ ALWAYS_INLINE unsigned straight_cpu(const struct kmm *k)
 	return k->machine.nr_cpus == 1 ? 0 : kmm_port_cpu(k->port);
 }
 
+/* Where registers are few, compilers like to compute the pointer anew for each use. */
+ALWAYS_INLINE const struct kmm_fast *settled(const struct kmm_fast *fast)
+{
+	__asm__("" : "+r"(fast));
+	return fast;
+}
+
 /* Only while k->straight: the hooks are those that were built in, and nobody listens to events. */
 ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, unsigned list, enum kmm_kind kind)
 {
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_phys *p = k->phys;
-	const struct kmm_fast *fast = &p->fast[straight_cpu(k)][gfp & 15];
+	const struct kmm_fast *fast = settled(&p->fast[straight_cpu(k)][gfp & 15]);
 	struct kmm_pcp *pcp = fast->pcp;
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr, pfn;
@@ -77,7 +84,7 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 		kmm_pcp_count(pcp, kind, (kmm_word)1 << order);
 	kmm_port_irq_restore(k->port, irq);
 	page = (struct kmm_page *)(void *)(fast->memmap + (size_t)pfn * kmm_stride(p));
-	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
+	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u));
 	return page;
 }
 
@@ -366,26 +373,30 @@ NOINLINE struct kmm_page *alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order
 	return alloc_block(k, gfp, order, &source);
 }
 
-/* One frame by the shortest way, or NULL. */
-ALWAYS_INLINE struct kmm_page *take_one(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind)
+/* For one frame that nothing keeps from the shortest way? */
+ALWAYS_INLINE bool is_straight(const struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	if (RARE(order || !kmm_gfp_is_common(gfp) || !k->straight))
-		return NULL;
-	return take_cached(k, gfp, 0, 0, kind);
+	return kmm_gfp_is_common(gfp) && order == 0 && k->straight;
 }
 
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
-	struct kmm_page *page = take_one(k, gfp, order, kind);
+	struct kmm_page *page;
 
-	return page ? page : phys_alloc(k, gfp, order, kind, site);
+	if (RARE(!is_straight(k, gfp, order)))
+		return phys_alloc(k, gfp, order, kind, site);
+	page = take_cached(k, gfp, 0, 0, kind);
+	return page ? page : phys_alloc(k, gfp, 0, kind, site);
 }
 
 struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	struct kmm_page *page = take_one(k, gfp, order, KMM_KIND_KERNEL);
+	struct kmm_page *page;
 
-	return page ? page : alloc_pages(k, gfp, order);
+	if (RARE(!is_straight(k, gfp, order)))
+		return alloc_pages(k, gfp, order);
+	page = take_cached(k, gfp, 0, 0, KMM_KIND_KERNEL);
+	return page ? page : alloc_pages(k, gfp, 0);
 }
 
 struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nodes, kmm_gfp gfp, unsigned order,
@@ -430,29 +441,29 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 }
 
 /* A list is over its limit; interrupts are off and are restored. */
-static void overflow(struct kmm *k, struct kmm_pcp *pcp, const struct kmm_page *page, unsigned list, unsigned long irq)
+static void overflow(struct kmm *k, struct kmm_pcp *pcp, unsigned list, unsigned long irq)
 {
-	kmm_pcp_overflow(k, kmm_zone_of(k->phys, page), pcp, list);
+	kmm_pcp_overflow(k, pcp->zone, pcp, list);
 	kmm_irq_restore(k, irq);
 }
 
-/* The same for one frame just put into the cache that its flags named: few arguments, for a jump at the end. */
-NOINLINE void overflow_one(struct kmm *k, struct kmm_pcp *pcp, const struct kmm_page *page, unsigned long irq)
+/* The same for single frames: few arguments, for a jump at the end. */
+NOINLINE void overflow_one(struct kmm *k, struct kmm_pcp *pcp, unsigned long irq)
 {
-	overflow(k, pcp, page, 0, irq);
+	overflow(k, pcp, 0, irq);
 }
 
 /* Off to a CPU's cache, without a look at whether it may. false: its list is over the limit now. */
-ALWAYS_INLINE bool put_cached(struct kmm_pcp *pcp, struct kmm_page *page, kmm_word pfn, unsigned list)
+ALWAYS_INLINE bool put_cached(struct kmm_pcp *pcp, struct kmm_page *page, uint32_t flags, kmm_word pfn, unsigned list)
 {
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr;
 
-	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
+	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
 	mag->at[nr] = pfn;
 	kmm_word_set(&mag->nr, nr + 1);
-	return nr < atomic_load_explicit(&pcp->limit[list], memory_order_relaxed);
+	return nr < kmm_word_glance(&pcp->limit[list]);
 }
 
 static void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, unsigned list)
@@ -462,10 +473,10 @@ static void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, un
 	struct kmm_pcp *pcp = p->pcp_of[kmm_page_cache_number(page)][kmm_cpu(k)];
 
 	kmm_pcp_count(pcp, kmm_page_kind(page), -((kmm_word)1 << order));
-	if (put_cached(pcp, page, kmm_pfn_of(p, page), list))
+	if (put_cached(pcp, page, page->flags, kmm_pfn_of(p, page), list))
 		kmm_irq_restore(k, irq);
 	else
-		overflow(k, pcp, page, list, irq);
+		overflow(k, pcp, list, irq);
 }
 
 /* Allocated, as a block of that order, and referred to by at most one? */
@@ -515,8 +526,8 @@ NOINLINE void free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 }
 
 /* One allocated frame to this CPU's cache by the shortest way, if it is one and has one reference, or (dropped) none;
- * all else is left alone. Foreign pointers are told apart by their number; one into memory that was never used as a descriptor may
- * pass, if what lies there looks like one. */
+ * all else is left alone. Foreign pointers are told apart by their number; one into memory that was never used as a
+ * descriptor may pass, if what lies there looks like one. */
 ALWAYS_INLINE bool free_one(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
 {
 	struct kmm_phys *p = k->phys;
@@ -524,18 +535,20 @@ ALWAYS_INLINE bool free_one(struct kmm *k, struct kmm_page *page, unsigned order
 	struct kmm_pcp *pcp;
 	unsigned long irq;
 	unsigned use, refs;
+	uint32_t flags;
 
 	if (RARE(order || !k->straight || pfn >= p->max_pfn))
 		return false;
-	use = (page->flags & 0xff) - KMM_KIND_KERNEL; /* huge for other kinds, and for blocks */
+	flags = page->flags;
+	use = (flags & 0xff) - KMM_KIND_KERNEL; /* huge for other kinds, and for blocks */
 	refs = atomic_load_explicit(&page->refcount, memory_order_relaxed);
 	if (RARE(use >= KMM_NR_USES || (dropped ? refs > 1 : refs != 1)))
 		return false;
 	irq = kmm_port_irq_save(k->port);
-	pcp = p->pcp_of[kmm_page_cache_number(page)][straight_cpu(k)];
+	pcp = p->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][straight_cpu(k)];
 	kmm_word_add(&pcp->freed[use], 1);
-	if (RARE(!put_cached(pcp, page, pfn, 0)))
-		overflow_one(k, pcp, page, irq);
+	if (RARE(!put_cached(pcp, page, flags, pfn, 0)))
+		overflow_one(k, pcp, irq);
 	else
 		kmm_port_irq_restore(k->port, irq);
 	return true;

@@ -54,9 +54,10 @@ static void set_fast(struct kmm *k, unsigned cpu, unsigned modifiers)
 	struct kmm_zone *z = class == KMM_BAD_ZONE ? NULL : kmm_best_zone(p, kmm_cpu_node(k, cpu), class);
 
 	if (z)
-		*fast = (struct kmm_fast){ &z->pcp[cpu][kmm_gfp_mobility(modifiers)], &z->free, 0, p->memmap };
+		*fast = (struct kmm_fast){ &z->pcp[cpu][kmm_gfp_mobility(modifiers)], &z->free, 0, p->memmap,
+					   (uint32_t)kmm_gfp_mobility(modifiers) << KMM_PG_SORT_SHIFT };
 	else
-		*fast = (struct kmm_fast){ &p->no_pcp, &p->zone[0].free, 0, p->memmap };
+		*fast = (struct kmm_fast){ &p->no_pcp, &p->zone[0].free, 0, p->memmap, 0 };
 }
 
 /* Contiguous areas are not for all: the gate holds their size back, so that the common case need not count. */

@@ -29,8 +29,7 @@ static void set_limits(struct kmm_zone *z, unsigned cpu, bool open)
 {
 	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
 		for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
-			atomic_store_explicit(&z->pcp[cpu][sort].limit[list], open ? kmm_pcp_limit(z, list) : 0,
-					      memory_order_relaxed);
+			kmm_word_set(&z->pcp[cpu][sort].limit[list], open ? kmm_pcp_limit(z, list) : 0);
 }
 
 /* Linux's batch: a quarter of a thousandth of the zone, at most a quarter of 1 MiB, one below a power of 2. Small
@@ -68,6 +67,7 @@ size_t kmm_pcp_words(const struct kmm_zone *z)
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at)
 {
 	for (unsigned i = 0; i < KMM_PCP_SORTS * KMM_PCP_LISTS; i++) {
+		z->pcp[cpu][i / KMM_PCP_LISTS].zone = z;
 		z->pcp[cpu][i / KMM_PCP_LISTS].mag[i % KMM_PCP_LISTS] = (struct kmm_mag){ at, 0 };
 		at += room_for(z, i % KMM_PCP_LISTS);
 	}

@@ -94,7 +94,8 @@ struct kmm_mag {
 
 struct kmm_pcp {
 	struct kmm_mag mag[KMM_PCP_LISTS];
-	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
+	kmm_word limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back; no lock */
+	struct kmm_zone *zone;        /* i: whose frames these are */
 	/* Counts, all of which wrap; others look. By use: kind - KMM_KIND_KERNEL. */
 	kmm_word taken[KMM_NR_USES], freed[KMM_NR_USES]; /* c: single frames on the shortest way */
 	kmm_word blocks;              /* c: larger blocks that came out of it on the short way; with taken: hits, see node.c */
@@ -148,12 +149,13 @@ struct kmm_fast {
 	kmm_word gate;                /* and its gate for this request; all ones when the CPU shall come by (pcp.c); read
 	                                 and written without lock */
 	char *memmap;                 /* i: a copy, so that one line of the cache says all */
+	uint32_t sort;                /* i: in the flags of what it hands out */
 };
 
 /* Too little is free, or the CPU shall come by. */
 static inline bool kmm_fast_is_shut(const struct kmm_fast *fast)
 {
-	return __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= __atomic_load_n(&fast->gate, __ATOMIC_RELAXED);
+	return kmm_word_glance(fast->free) <= kmm_word_glance(&fast->gate);
 }
 
 /* Why the last failure failed. */
@@ -260,14 +262,10 @@ static inline kmm_word kmm_pfn_exact(const struct kmm_phys *p, const struct kmm_
 	return (bytes >> 3 | bytes << (bits - 3)) * ((kmm_word)-1 / 3 * 2 + 1);
 }
 
-/* The descriptor of what is handed out. Only the head is written. */
-static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order,
-				    enum kmm_mobility mobility)
+/* A free frame's descriptor, of which the flags are what it keeps all its life, and no more, gets others beside them. */
+static inline void kmm_page_become(const struct kmm_phys *p, struct kmm_page *page, uint32_t flags)
 {
-	uint32_t flags = page->flags & KMM_ZONE_MASK;
-
-	flags |= (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u);
-	__atomic_store_n(&page->flags, flags, __ATOMIC_RELAXED);
+	__atomic_store_n(&page->flags, page->flags | flags, __ATOMIC_RELAXED);
 	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
 	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
 	page->a = page->b = page->obj = 0;
@@ -277,6 +275,13 @@ static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *p
 		wide->a_hi = wide->b_hi = 0;
 		wide->obj_hi = 0;
 	}
+}
+
+/* The descriptor of what is handed out. Only the head is written. */
+static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order,
+				    enum kmm_mobility mobility)
+{
+	kmm_page_become(p, page, (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u));
 }
 
 /* Reports look at the flags of frames that they do not own. */
