@@ -36,6 +36,7 @@ KMM_TIER_A += src/phys/watermark.c
 KMM_TIER_A += src/phys/gfp.c
 KMM_TIER_A += src/phys/context.c
 KMM_TIER_A += src/phys/alloc.c
+KMM_TIER_A += src/phys/misuse.c
 KMM_TIER_A += src/phys/why.c
 KMM_TIER_A += src/phys/address.c
 KMM_TIER_A += src/phys/frames.c

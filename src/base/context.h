@@ -66,7 +66,7 @@ struct kmm {
 	void *trace_arg;
 	struct kmm_faults faults;
 	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count.
-	                               ALLOC leaves out what kmm_phys_allocations() counts in */
+	                               ALLOC and FREE leave out what kmm_phys_allocations() and _frees() count in */
 	struct kmm_walker walker[KMM_MAX_CPUS]; /* each CPU its own; read by all */
 	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, if KMM_LOCK_ORDER */
 };

@@ -185,7 +185,7 @@ void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 	stat(out, "nr_shmem", t.shmem);
 	stat(out, "nr_page_table_pages", t.kinds[KMM_KIND_PGTABLE]);
 	stat(out, "pgalloc", kmm_phys_allocations(k));
-	stat(out, "pgfree", kmm_word_look(&k->events[KMM_EV_FREE]));
+	stat(out, "pgfree", kmm_phys_frees(k));
 	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
 	stat(out, "pgmajfault", 0);
 	stat(out, "allocstall", kmm_word_look(&k->events[KMM_EV_ALLOC_FAIL]));

@@ -26,6 +26,7 @@
 
 #define RECLAIM_ROUNDS 16u
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline)) static
 #define RARE(cond) __builtin_expect(!!(cond), 0)
 
 struct request {
@@ -42,12 +43,25 @@ static const struct kmm_where anywhere = { KMM_NODE_ANY, KMM_ALL_NODES, false };
 
 /* ---- taking ---- */
 
-/* Only while k->straight: the hooks are those that were built in, and events are counted and no more. */
+/* The running CPU while k->straight: no pointer of the port need be asked. */
+ALWAYS_INLINE unsigned straight_cpu(const struct kmm *k)
+{
+	return k->machine.nr_cpus == 1 ? 0 : kmm_port_cpu(k->port);
+}
+
+/* Where registers are few, compilers like to compute the pointer anew for each use. */
+ALWAYS_INLINE const struct kmm_fast *settled(const struct kmm_fast *fast)
+{
+	__asm__("" : "+r"(fast));
+	return fast;
+}
+
+/* Only while k->straight: the hooks are those that were built in, and nobody listens to events. */
 ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, unsigned list, enum kmm_kind kind)
 {
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_phys *p = k->phys;
-	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
+	const struct kmm_fast *fast = settled(&p->fast[straight_cpu(k)][gfp & 15]);
 	struct kmm_pcp *pcp = __atomic_load_n(&fast->pcp, __ATOMIC_RELAXED);
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr, pfn;
@@ -59,11 +73,12 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	}
 	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	kmm_word_add(&pcp->kinds[kind], (kmm_word)1 << order);
-	kmm_word_add(&pcp->taken, 1);
+	kmm_word_add(order ? &pcp->blocks : &pcp->taken[kind - KMM_KIND_KERNEL], 1);
+	if (order)
+		kmm_pcp_count(pcp, kind, (kmm_word)1 << order);
 	kmm_port_irq_restore(k->port, irq);
-	page = kmm_page_at(p, pfn);
-	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
+	page = (struct kmm_page *)(void *)(fast->memmap + (size_t)pfn * kmm_stride(p));
+	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u));
 	return page;
 }
 
@@ -103,7 +118,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	kmm_word_add(&kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind], (kmm_word)1 << rq->order);
+	kmm_pcp_count(kmm_this_pcp(k, z, rq->mobility), rq->kind, (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
 }
@@ -323,48 +338,74 @@ static struct kmm_page *alloc_where(struct kmm *k, const struct kmm_where *where
 	return hand_out(k, page, gfp, order);
 }
 
-/* All but the common case; out of line so that the common case needs no frame for it. */
-__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
-							     enum kmm_kind kind, const char *site,
-							     const void *caller)
+/* Cleared low memory is the common case and clearing. */
+static struct kmm_page *take_cleared(struct kmm *k, kmm_gfp gfp, unsigned order, unsigned list, enum kmm_kind kind)
 {
-	struct source source = { kind, site, caller };
+	struct kmm_page *page;
 
-	return alloc_where(k, &anywhere, gfp, order, &source);
+	gfp &= ~(kmm_gfp)KMM_GFP_ZERO;
+	if ((gfp & KMM_GFP_HIGHMEM) || !kmm_gfp_is_common(gfp))
+		return NULL;
+	page = take_cached(k, gfp, order, list, kind);
+	if (page)
+		clear(k, page, order);
+	return page;
 }
 
-__attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
-							      enum kmm_kind kind, const char *site,
-							      const void *caller)
+static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order, const struct source *source)
 {
 	unsigned list = kmm_pcp_list(order);
 	struct kmm_page *page = NULL;
 
-	if (list < KMM_PCP_LISTS && kmm_gfp_is_common(gfp) && k->straight)
-		page = take_cached(k, gfp, order, list, kind);
-	return page ? page : alloc_slow(k, gfp, order, kind, site, caller);
+	if (list < KMM_PCP_LISTS && k->straight) {
+		if (gfp & KMM_GFP_ZERO)
+			page = take_cleared(k, gfp, order, list, source->kind);
+		else if (kmm_gfp_is_common(gfp))
+			page = take_cached(k, gfp, order, list, source->kind);
+	}
+	return page ? page : alloc_where(k, &anywhere, gfp, order, source);
 }
 
-/* Inlined, so that the return address is that of who called us. */
-ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+/* All but the common case, with the arguments of the public calls: so these end in a jump here and need no frame of their
+ * own, and the return address is that of their callers. */
+NOINLINE struct kmm_page *phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
-	if (order == 0 && kmm_gfp_is_common(gfp) && k->straight) {
-		struct kmm_page *page = take_cached(k, gfp, 0, 0, kind);
+	struct source source = { kind, site, __builtin_return_address(0) };
 
-		if (page)
-			return page;
-	}
-	return alloc_block(k, gfp, order, kind, site, __builtin_return_address(0));
+	return alloc_block(k, gfp, order, &source);
+}
+
+NOINLINE struct kmm_page *alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	struct source source = { KMM_KIND_KERNEL, "alloc_pages", __builtin_return_address(0) };
+
+	return alloc_block(k, gfp, order, &source);
+}
+
+/* For one frame that nothing keeps from the shortest way? */
+ALWAYS_INLINE bool is_straight(const struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	return kmm_gfp_is_common(gfp) && order == 0 && k->straight;
 }
 
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
-	return alloc(k, gfp, order, kind, site);
+	struct kmm_page *page;
+
+	if (RARE(!is_straight(k, gfp, order)))
+		return phys_alloc(k, gfp, order, kind, site);
+	page = take_cached(k, gfp, 0, 0, kind);
+	return page ? page : phys_alloc(k, gfp, 0, kind, site);
 }
 
 struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	return alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
+	struct kmm_page *page;
+
+	if (RARE(!is_straight(k, gfp, order)))
+		return alloc_pages(k, gfp, order);
+	page = take_cached(k, gfp, 0, 0, KMM_KIND_KERNEL);
+	return page ? page : alloc_pages(k, gfp, 0);
 }
 
 struct kmm_page *kmm_phys_alloc_at(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
@@ -401,7 +442,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_word_add(&kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)], -((kmm_word)1 << order));
+	kmm_pcp_count(kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE), kmm_page_kind(page), -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
@@ -409,87 +450,130 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 		kmm_tell_waiters(k);
 }
 
-/* The list is over its limit; interrupts are off and are restored. */
-__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_pcp *pcp, const struct kmm_page *page, unsigned list,
-					       unsigned long irq)
+/* A list is over its limit; interrupts are off and are restored. */
+static void overflow(struct kmm *k, struct kmm_pcp *pcp, unsigned list, unsigned long irq)
 {
-	kmm_pcp_overflow(k, kmm_zone_of(k->phys, page), pcp, list);
+	kmm_pcp_overflow(k, pcp->zone, pcp, list);
 	kmm_irq_restore(k, irq);
 }
 
-ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, unsigned list, bool straight)
+/* The same for single frames: few arguments, for a jump at the end. */
+NOINLINE void overflow_one(struct kmm *k, struct kmm_pcp *pcp, unsigned long irq)
 {
-	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
-	struct kmm_phys *p = k->phys;
-	uint32_t flags = page->flags;
-	unsigned cpu = kmm_cpu(k);
-	struct kmm_pcp *pcp = p->pcp_of[kmm_page_cache_number(page)][cpu];
+	overflow(k, pcp, 0, irq);
+}
+
+/* Off to a CPU's cache, without a look at whether it may. false: its list is over the limit now. */
+ALWAYS_INLINE bool put_cached(struct kmm_pcp *pcp, struct kmm_page *page, uint32_t flags, kmm_word pfn, unsigned list)
+{
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr;
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	kmm_word_add(&pcp->kinds[flags & 15], -((kmm_word)1 << order));
-	mag->at[nr] = kmm_pfn_of(p, page);
+	mag->at[nr] = pfn;
 	kmm_word_set(&mag->nr, nr + 1);
-	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
-		overflow(k, pcp, page, list, irq);
-	else if (straight)
-		kmm_port_irq_restore(k->port, irq);
-	else
-		kmm_irq_restore(k, irq);
+	return nr < kmm_word_glance(&pcp->limit[list]);
 }
 
-/* Allocated, as a block of that order, and referred to by nobody else? */
-ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
+static void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, unsigned list)
 {
-	return kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order &&
+	unsigned long irq = kmm_irq_save(k);
+	struct kmm_phys *p = k->phys;
+	struct kmm_pcp *pcp = p->pcp_of[kmm_page_cache_number(page)][kmm_cpu(k)];
+
+	kmm_pcp_count(pcp, kmm_page_kind(page), -((kmm_word)1 << order));
+	if (put_cached(pcp, page, page->flags, kmm_pfn_of(p, page), list))
+		kmm_irq_restore(k, irq);
+	else
+		overflow(k, pcp, list, irq);
+}
+
+/* Allocated, as a block of that order, and referred to by at most one? */
+static bool may_free(const struct kmm *k, const struct kmm_page *page, unsigned order)
+{
+	kmm_word pfn = kmm_pfn_exact(k->phys, page);
+
+	return pfn < k->phys->max_pfn && kmm_section_is_live(k->phys, kmm_section_of(pfn)) &&
+	       kmm_page_kind(page) >= KMM_KIND_KERNEL && kmm_page_order(page) == order &&
 	       atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1;
 }
 
 /* The long way: blocks of several frames, somebody listens, or an invalid free. */
-__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order,
-						 const void *caller)
+static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 
-	KMM_ASSERT(k, may_free(page, order));
+	if (!may_free(k, page, order)) {
+		kmm_free_refused(k, page, order, caller);
+		return;
+	}
 	if (k->page_debug)
 		kmm_page_debug_free(k, page, order, caller);
 	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
 	if (list < KMM_PCP_LISTS) {
-		free_cached(k, page, order, list, false);
+		free_cached(k, page, order, list);
 		return;
 	}
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
 	free_uncached(k, page, order);
 }
 
-ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
+/* As phys_alloc() is to kmm_phys_alloc(). */
+NOINLINE void phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (RARE(order || !k->straight || (KMM_DEBUG >= 1 && !may_free(page, 0)))) {
+	free_block(k, page, order, __builtin_return_address(0));
+}
+
+/* The caller's reference must be the only one. */
+NOINLINE void free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
+{
+	if (kmm_pfn_exact(k->phys, page) < k->phys->max_pfn &&
+	    atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1)
+		kmm_free_refused(k, page, order, __builtin_return_address(0));
+	else
 		free_block(k, page, order, __builtin_return_address(0));
-		return;
-	}
-	kmm_count_events(k, KMM_EV_FREE, 1);
-	free_cached(k, page, 0, 0, true);
+}
+
+/* One allocated frame to this CPU's cache by the shortest way, if it is one and has one reference, or (dropped) none;
+ * all else is left alone. Foreign pointers are told apart by their number; one into memory that was never used as a
+ * descriptor may pass, if what lies there looks like one. */
+ALWAYS_INLINE bool free_one(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
+{
+	struct kmm_phys *p = k->phys;
+	kmm_word pfn = kmm_pfn_exact(p, page);
+	struct kmm_pcp *pcp;
+	unsigned long irq;
+	unsigned use, refs;
+	uint32_t flags;
+
+	if (RARE(order || !k->straight || pfn >= p->max_pfn))
+		return false;
+	flags = page->flags;
+	use = (flags & 0xff) - KMM_KIND_KERNEL; /* huge for other kinds, and for blocks */
+	refs = atomic_load_explicit(&page->refcount, memory_order_relaxed);
+	if (RARE(use >= KMM_NR_USES || (dropped ? refs > 1 : refs != 1)))
+		return false;
+	irq = kmm_port_irq_save(k->port);
+	pcp = p->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][straight_cpu(k)];
+	kmm_word_add(&pcp->freed[use], 1);
+	if (RARE(!put_cached(pcp, page, flags, pfn, 0)))
+		overflow_one(k, pcp, irq);
+	else
+		kmm_port_irq_restore(k->port, irq);
+	return true;
 }
 
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	free_any(k, page, order);
-}
-
-__attribute__((noinline, cold)) static void bad_count(struct kmm *k)
-{
-	KMM_ASSERT(k, !"a page that is freed has one reference");
+	if (!free_one(k, page, order, true))
+		phys_free(k, page, order);
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (KMM_DEBUG >= 1 && RARE(atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1))
-		bad_count(k);
-	free_any(k, page, order);
+	if (!free_one(k, page, order, false))
+		free_pages(k, page, order);
 }
 
 void kmm_get_page(struct kmm *k, struct kmm_page *page)
@@ -503,9 +587,12 @@ void kmm_put_page(struct kmm *k, struct kmm_page *page)
 {
 	unsigned was = atomic_fetch_sub_explicit(&page->refcount, 1, memory_order_acq_rel);
 
-	KMM_ASSERT(k, was != 0);
-	if (was == 1)
+	if (RARE(was == 0)) {
+		atomic_fetch_add_explicit(&page->refcount, 1, memory_order_relaxed);
+		kmm_free_refused(k, page, kmm_page_order(page), __builtin_return_address(0));
+	} else if (was == 1) {
 		kmm_phys_free(k, page, kmm_page_order(page));
+	}
 }
 
 /* ---- many at once ---- */
@@ -515,7 +602,7 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 {
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_phys *p = k->phys;
-	const struct kmm_fast *fast = &p->fast[kmm_cpu(k)][gfp & 15];
+	const struct kmm_fast *fast = &p->fast[straight_cpu(k)][gfp & 15];
 	struct kmm_mag *mag = &fast->pcp->mag[0];
 	kmm_word left = mag->nr;
 	size_t got = 0;
@@ -524,8 +611,7 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
 	kmm_word_set(&mag->nr, left);
-	kmm_word_add(&fast->pcp->kinds[KMM_KIND_KERNEL], (kmm_word)got);
-	kmm_word_add(&fast->pcp->taken, (kmm_word)got);
+	kmm_word_add(&fast->pcp->taken[0], (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));

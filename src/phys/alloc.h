@@ -69,6 +69,9 @@ void kmm_phys_for_each(struct kmm *k, void (*visit)(void *arg, struct kmm_page *
 
 /* Allocations so far, in blocks; wraps. */
 kmm_word kmm_phys_allocations(const struct kmm *k);
+/* Blocks freed so far, and frees refused because they were invalid. */
+kmm_word kmm_phys_frees(const struct kmm *k);
+unsigned kmm_phys_misuses(const struct kmm *k);
 
 /* Totals over zones. */
 kmm_word kmm_phys_free_pages(const struct kmm *k);

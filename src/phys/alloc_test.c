@@ -598,7 +598,7 @@ KMM_TEST(alloc_drains_caches_for_a_large_block)
 	page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 0);
 	CHECK(page != NULL);
 	kmm_free_pages(f.k, page, 0);
-	CHECK_EQ(atomic_load(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1][0].limit[0]), f.k->phys->zone[KMM_ZONE_DMA32].pcp_high);
+	CHECK_EQ(kmm_word_look(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1][0].limit[0]), f.k->phys->zone[KMM_ZONE_DMA32].pcp_high);
 	fixture_cpu = 0;
 	give_all_back(&f);
 	CHECK_EQ(fixture_audit(&f), 0);

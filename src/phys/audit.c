@@ -208,6 +208,7 @@ static void check_head(struct audit *a, const struct kmm_zone *z, kmm_word pfn, 
 	if (kind == KMM_KIND_NONE) {
 		expect(a, kmm_tract_bit(z, pfn), "frame is in no block", z, pfn, page->flags);
 		expect(a, refs == 0, "free frame has references", z, pfn, refs);
+		expect(a, page->flags == z->bits, "free frame has marks of something", z, pfn, page->flags);
 		return;
 	}
 	expect(a, !kmm_tract_bit(z, pfn), "frame in use is free as well", z, pfn, page->flags);

@@ -19,8 +19,8 @@ void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind)
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE);
 
 	KMM_ASSERT(k, kmm_page_kind(p) >= KMM_KIND_KERNEL && kind >= KMM_KIND_KERNEL);
-	kmm_word_add(&pcp->kinds[kmm_page_kind(p)], -nr);
-	kmm_word_add(&pcp->kinds[kind], nr);
+	kmm_pcp_count(pcp, kmm_page_kind(p), -nr);
+	kmm_pcp_count(pcp, kind, nr);
 	kmm_irq_restore(k, irq);
 
 	kmm_flags_set(p, (p->flags & ~15u) | (uint32_t)kind);

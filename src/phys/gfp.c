@@ -53,7 +53,7 @@ static void set_fast(struct kmm *k, unsigned cpu, unsigned modifiers)
 	unsigned class = p->class_of[modifiers];
 	struct kmm_zone *z = class == KMM_BAD_ZONE ? NULL : kmm_best_zone(p, kmm_cpu_node(k, cpu), class);
 
-	/* It may be read meanwhile: any two of the three words go together, as long as little seems to be free. */
+	/* It may be read meanwhile: any two of the words that change go together, as long as little seems to be free. */
 	__atomic_store_n(&fast->gate, (kmm_word)-1, __ATOMIC_RELAXED);
 	__atomic_store_n(&fast->pcp, z ? &z->pcp[cpu][kmm_gfp_mobility(modifiers)] : &p->no_pcp, __ATOMIC_RELAXED);
 	__atomic_store_n(&fast->free, z ? &z->free : &p->zone[0].free, __ATOMIC_RELAXED);
@@ -102,10 +102,20 @@ void kmm_gfp_refresh(struct kmm *k)
 	}
 }
 
+static void set_constants(struct kmm_phys *p, unsigned cpu)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		p->fast[cpu][i].memmap = p->memmap;
+		p->fast[cpu][i].sort = (uint32_t)kmm_gfp_mobility(i) << KMM_PG_SORT_SHIFT;
+	}
+}
+
 void kmm_gfp_init(struct kmm *k)
 {
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
+	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++) {
 		set_pcp_of(k->phys, cpu);
+		set_constants(k->phys, cpu);
+	}
 	kmm_gfp_refresh(k);
 }
 

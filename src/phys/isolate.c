@@ -91,7 +91,7 @@ static kmm_word first_busy(const struct kmm_zone *z, kmm_word pfn, kmm_word end)
 static void take_frames(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned nr, enum kmm_kind kind)
 {
 	kmm_tract_carve(z, kmm_tract_of(z, pfn), (unsigned)pfn % KMM_TRACT_PAGES, nr);
-	kmm_this_pcp(k, z, KMM_MOBILITY_MOVABLE)->kinds[kind] += nr;
+	kmm_pcp_count(kmm_this_pcp(k, z, KMM_MOBILITY_MOVABLE), kind, nr);
 	for (unsigned i = 0; i < nr; i++)
 		kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn + i), kind, 0, KMM_MOBILITY_MOVABLE);
 }

@@ -12,7 +12,7 @@
  * one, all of them zones, and one that failed looks again if a change was made meanwhile (hot.lists counts them).
  *
  * Counts. An allocation that ends in a CPU's cache is one from the first zone of the CPU's own list: a hit, local if
- * that zone is of the CPU's node. It costs one increment (pcp->taken), from which the reports make the
+ * that zone is of the CPU's node. It costs one increment (pcp->taken, or blocks), from which the reports make the
  * counts; all other allocations are counted when they happen.
  */
 #include "kmm/node.h"
@@ -165,12 +165,21 @@ void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone 
 	kmm_word_add(&k->phys->node[best->node].zone[best->id].pcp[cpu][0].numa[KMM_NUMA_FOREIGN], 1);
 }
 
+static kmm_word hits_of(const struct kmm_pcp *pcp)
+{
+	kmm_word nr = kmm_word_look(&pcp->blocks);
+
+	for (unsigned use = 0; use < KMM_NR_USES; use++)
+		nr += kmm_word_look(&pcp->taken[use]);
+	return nr;
+}
+
 static kmm_word taken_on(const struct kmm_zone *z, unsigned cpu)
 {
 	kmm_word nr = 0;
 
 	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
-		nr += kmm_word_look(&z->pcp[cpu][sort].taken);
+		nr += hits_of(&z->pcp[cpu][sort]);
 	return nr;
 }
 
@@ -205,6 +214,17 @@ kmm_word kmm_phys_allocations(const struct kmm *k)
 	for (unsigned i = 0; i < k->phys->nr_zones; i++)
 		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
 			nr += taken_on(k->phys->zones[i], cpu);
+	return nr;
+}
+
+kmm_word kmm_phys_frees(const struct kmm *k)
+{
+	kmm_word nr = k->events[KMM_EV_FREE];
+
+	for (unsigned i = 0; i < k->phys->nr_zones * KMM_PCP_SORTS; i++)
+		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+			for (unsigned use = 0; use < KMM_NR_USES; use++)
+				nr += kmm_word_look(&k->phys->zones[i / KMM_PCP_SORTS]->pcp[cpu][i % KMM_PCP_SORTS].freed[use]);
 	return nr;
 }
 

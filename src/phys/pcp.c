@@ -34,8 +34,7 @@ static void set_limits(struct kmm_zone *z, unsigned cpu, bool open)
 {
 	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
 		for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
-			atomic_store_explicit(&z->pcp[cpu][sort].limit[list], open ? kmm_pcp_limit(z, list) : 0,
-					      memory_order_relaxed);
+			kmm_word_set(&z->pcp[cpu][sort].limit[list], open ? kmm_pcp_limit(z, list) : 0);
 }
 
 /* Linux's batch: a quarter of a thousandth of the zone, at most a quarter of 1 MiB, one below a power of 2. Small
@@ -75,6 +74,7 @@ size_t kmm_pcp_words(const struct kmm_zone *z)
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at)
 {
 	for (unsigned i = 0; i < KMM_PCP_SORTS * KMM_PCP_LISTS; i++) {
+		z->pcp[cpu][i / KMM_PCP_LISTS].zone = z;
 		z->pcp[cpu][i / KMM_PCP_LISTS].mag[i % KMM_PCP_LISTS] = (struct kmm_mag){ at, 0 };
 		at += room_for(z, i % KMM_PCP_LISTS);
 	}
@@ -162,6 +162,17 @@ int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn)
 			if (holds(&z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS].mag[list], pfn))
 				return (int)kmm_pcp_order(list);
 	return -1;
+}
+
+bool kmm_pcp_holds(const struct kmm_zone *z, kmm_word pfn)
+{
+	for (unsigned order = 0; order <= KMM_TRACT_ORDER; order++) {
+		int found = kmm_pcp_find(z, pfn & ~(((kmm_word)1 << order) - 1));
+
+		if (found >= (int)order)
+			return true;
+	}
+	return false;
 }
 
 /* ---- given back for others ---- */

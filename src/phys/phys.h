@@ -81,6 +81,7 @@ struct kmm_shelf {
 
 /* ---- caches of the CPUs, see pcp.c ---- */
 
+#define KMM_NR_USES (KMM_NR_KINDS - KMM_KIND_KERNEL) /* kinds of allocated frames */
 #define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
 #define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
 #define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
@@ -94,11 +95,20 @@ struct kmm_mag {
 
 struct kmm_pcp {
 	struct kmm_mag mag[KMM_PCP_LISTS];
-	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
-	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps); others look */
-	kmm_word taken;               /* c: blocks that came out of it on the shortest way: hits, see node.c */
-	kmm_word numa[KMM_NR_NUMA];   /* c: all others */
+	kmm_word limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back; no lock */
+	struct kmm_zone *zone;        /* i: whose frames these are */
+	/* Counts, all of which wrap; others look. By use: kind - KMM_KIND_KERNEL. */
+	kmm_word taken[KMM_NR_USES], freed[KMM_NR_USES]; /* c: single frames on the shortest way */
+	kmm_word blocks;              /* c: larger blocks that came out of it on the short way; with taken: hits, see node.c */
+	kmm_word kinds[KMM_NR_USES];  /* c: frames that this CPU made by all other ways less those it unmade */
+	kmm_word numa[KMM_NR_NUMA];   /* c: blocks that came neither way */
 };
+
+/* nr frames become of that kind, or (negative) cease to be, by other than the shortest way. c */
+static inline void kmm_pcp_count(struct kmm_pcp *pcp, enum kmm_kind kind, kmm_word nr)
+{
+	kmm_word_add(&pcp->kinds[kind - KMM_KIND_KERNEL], nr);
+}
 
 struct kmm_zone {
 	struct kmm_spin lock;
@@ -140,12 +150,14 @@ struct kmm_fast {
 	const kmm_word *free;         /* i: that zone's */
 	kmm_word gate;                /* and its gate for this request; all ones when the CPU shall come by (pcp.c); read
 	                                 and written without lock */
+	char *memmap;                 /* i: a copy, so that one line of the cache says all */
+	uint32_t sort;                /* i: in the flags of what it hands out */
 };
 
 /* Too little is free, or the CPU shall come by. */
 static inline bool kmm_fast_is_shut(const struct kmm_fast *fast)
 {
-	return __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= __atomic_load_n(&fast->gate, __ATOMIC_RELAXED);
+	return kmm_word_glance(fast->free) <= kmm_word_glance(&fast->gate);
 }
 
 /* Memory that comes and goes (hotplug.c). */
@@ -225,6 +237,7 @@ struct kmm_phys {
 	struct kmm_cma cma[KMM_MAX_CMA]; /* added to at start, or while nothing else runs that asks for them */
 	unsigned nr_cma;
 	enum kmm_status (*migrate)(struct kmm *k, struct kmm_pfn first, kmm_word nr); /* empties a range, or NULL */
+	atomic_uint misuses;          /* frees that were refused */
 	struct kmm_spin fail_lock;
 	struct kmm_failure failure;   /* fail_lock */
 	struct kmm_bootmem boot;      /* i */
@@ -252,14 +265,22 @@ static inline kmm_word kmm_pfn_of(const struct kmm_phys *p, const struct kmm_pag
 	return (kmm_word)(kmm_is_wide(p) ? bytes / sizeof(struct kmm_page_wide) : bytes / sizeof(struct kmm_page));
 }
 
-/* The descriptor of what is handed out. Only the head is written. */
-static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order,
-				    enum kmm_mobility mobility)
+/* Number of whatever a pointer points to: at least max_pfn when that is no descriptor. Dividing by an odd factor is
+ * multiplying by its inverse, and a remainder makes the result huge; so do bits that the rotation brings to the top. */
+static inline kmm_word kmm_pfn_exact(const struct kmm_phys *p, const struct kmm_page *page)
 {
-	uint32_t flags = page->flags & KMM_ZONE_MASK;
+	const unsigned bits = 8 * sizeof(kmm_word);
+	kmm_word bytes = (kmm_word)((uintptr_t)page - (uintptr_t)p->memmap);
 
-	flags |= (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u);
-	__atomic_store_n(&page->flags, flags, __ATOMIC_RELAXED);
+	if (kmm_is_wide(p))
+		return bytes >> 5 | bytes << (bits - 5);
+	return (bytes >> 3 | bytes << (bits - 3)) * ((kmm_word)-1 / 3 * 2 + 1);
+}
+
+/* A free frame's descriptor, of which the flags are what it keeps all its life, and no more, gets others beside them. */
+static inline void kmm_page_become(const struct kmm_phys *p, struct kmm_page *page, uint32_t flags)
+{
+	__atomic_store_n(&page->flags, page->flags | flags, __ATOMIC_RELAXED);
 	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
 	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
 	page->a = page->b = page->obj = 0;
@@ -269,6 +290,13 @@ static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *p
 		wide->a_hi = wide->b_hi = 0;
 		wide->obj_hi = 0;
 	}
+}
+
+/* The descriptor of what is handed out. Only the head is written. */
+static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order,
+				    enum kmm_mobility mobility)
+{
+	kmm_page_become(p, page, (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u));
 }
 
 /* Reports look at the flags of frames that they do not own. */
@@ -454,6 +482,8 @@ kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp);
 kmm_word kmm_pcp_cpu_pages(const struct kmm_zone *z, unsigned cpu);
 /* Does some CPU's cache hold a block that begins with pfn? Its order, or -1. */
 int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn);
+/* Or one with pfn in it? */
+bool kmm_pcp_holds(const struct kmm_zone *z, kmm_word pfn);
 /* This CPU's caches of all zones now, those of others when they next allocate or free. No locks held. */
 void kmm_pcp_drain_here(struct kmm *k);
 /* Makes every CPU free straight to the lists, and say so, while NOFAIL requests wait. */
@@ -556,8 +586,9 @@ static inline bool kmm_gfp_is_common(kmm_gfp gfp)
 {
 	const kmm_gfp patience = KMM_GFP_RECLAIM | KMM_GFP_IO | KMM_GFP_FS;
 
-	return !(gfp & (KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | KMM_GFP_THISNODE | ~(kmm_gfp)KMM_GFP_ALL)) &&
-	       !(((gfp & patience) + KMM_GFP_RECLAIM) & gfp & patience);
+	const kmm_gfp rules = KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | KMM_GFP_THISNODE | ~(kmm_gfp)KMM_GFP_ALL;
+
+	return !((((gfp + KMM_GFP_RECLAIM) & patience) | rules) & gfp);
 }
 struct kmm_attempt {
 	kmm_gfp gfp;
@@ -566,6 +597,10 @@ struct kmm_attempt {
 	const char *site;
 };
 void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, const struct kmm_attempt *attempt);
+
+/* A block must not be freed like this, or a reference not be given up: says in the log what is wrong with it, by whom
+ * it was asked, counts it, and is fatal where KMM_DEBUG says so. Nothing was changed (misuse.c). */
+void kmm_free_refused(struct kmm *k, const struct kmm_page *page, unsigned order, const void *caller);
 
 /* ---- watermarks (watermark.c) ---- */
 

@@ -249,14 +249,19 @@ kmm_word kmm_zone_cached(const struct kmm_zone *z)
 	return nr;
 }
 
+static kmm_word of_kind(const struct kmm_pcp *pcp, unsigned use)
+{
+	return kmm_word_look(&pcp->kinds[use]) + kmm_word_look(&pcp->taken[use]) - kmm_word_look(&pcp->freed[use]);
+}
+
 kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind)
 {
 	kmm_word nr = z->boot_kinds[kind];
 
 	if (kind == KMM_KIND_FREE)
 		return kmm_zone_free_hint(z) + z->isolated + kmm_zone_cached(z);
-	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_SORTS; i++)
-		nr += kmm_word_look(&z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS].kinds[kind]);
+	for (unsigned i = 0; kind >= KMM_KIND_KERNEL && i < KMM_MAX_CPUS * KMM_PCP_SORTS; i++)
+		nr += of_kind(&z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS], kind - KMM_KIND_KERNEL);
 	return nr;
 }
 
