@@ -456,7 +456,7 @@ static void unmake_section(struct kmm *k, struct kmm_zone *z, kmm_word first)
 	kmm_word descs = own_descs(p, first), nr = KMM_SECTION_PAGES - descs;
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_word_add(&kmm_this_pcp(k, z, KMM_MOBILITY_MOVABLE)->kinds[KMM_KIND_KERNEL], -nr);
+	kmm_pcp_count(kmm_this_pcp(k, z, KMM_MOBILITY_MOVABLE), KMM_KIND_KERNEL, -nr);
 	z->managed -= nr;
 	z->present -= KMM_SECTION_PAGES;
 	z->boot_kinds[KMM_KIND_MEMMAP] -= descs;
