@@ -25,6 +25,7 @@ KMM_TIER_A += src/phys/tract.c
 KMM_TIER_A += src/phys/tract_choose.c
 KMM_TIER_A += src/phys/tract_hold.c
 KMM_TIER_A += src/phys/isolate.c
+KMM_TIER_A += src/phys/cma.c
 KMM_TIER_A += src/phys/pcp.c
 KMM_TIER_A += src/phys/zone.c
 KMM_TIER_A += src/phys/node.c

@@ -69,7 +69,11 @@ static __attribute__((noinline)) void *push_and_show(struct kmm *k, kmm_word pfn
 	struct kmm_local_cpu *cpu = this_cpu(k);
 	struct kmm_local_slot *slot;
 
-	KMM_ASSERT(k, cpu->next >= cpu->first && cpu->next < cpu->end); /* views nested too deeply, or not undone */
+	if (cpu->next == cpu->end)
+		kmm_warn(k, "kmap_local: pfn 0x%llx: views are nested too deeply, or not undone", (unsigned long long)pfn);
+	KMM_ASSERT(k, cpu->next >= cpu->first && cpu->next < cpu->end);
+	if (cpu->next == cpu->end)
+		return NULL;
 	slot = push(k, cpu, pfn, rights);
 	KMM_ASSERT(k, local->usable && kmm_pt_decode(k, kmm_entry_load(k, slot->entry)).pfn.v == pfn);
 	if (local->linear)
@@ -87,6 +91,9 @@ static __attribute__((noinline)) void check_linear(struct kmm *k, const void *ad
 	bool linear = (uintptr_t)addr - (uintptr_t)k->direct_map < k->layout.lowmem_end;
 	bool undone_in_reverse_order = linear && (!k->kva->force || !k->kva->local.usable);
 
+	if (!undone_in_reverse_order)
+		kmm_warn(k, "kunmap_local: 0x%llx is not the newest view of this CPU; left as it is",
+			 (unsigned long long)kmm_window_va(k, addr));
 	KMM_ASSERT(k, undone_in_reverse_order);
 }
 

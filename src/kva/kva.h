@@ -198,6 +198,7 @@ struct kmm_percpu {
 	struct kmm_list chunks;
 	unsigned nr_chunks, nr_empty;
 	kmm_word nr_objects;
+	struct kmm_shrinker shrinker; /* gives the empty chunk back when memory is out */
 };
 
 /* ---- the layer's state ---- */

@@ -288,20 +288,27 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 	return page;
 }
 
+/* What a block is allocated for, and by whom. */
+struct source {
+	enum kmm_kind kind;
+	const char *site;
+	const void *caller;
+};
+
 static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
-				    enum kmm_kind kind, const char *site, const void *caller)
+				    const struct source *source)
 {
 	struct kmm_page *page = NULL;
 
-	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
-		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
+	if (kmm_inject(k, source->site) && !(gfp & KMM_GFP_NOFAIL)) {
+		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, source->site });
 		return NULL;
 	}
-	page = alloc_by_passes(k, where, gfp, order, kind, site);
+	page = alloc_by_passes(k, where, gfp, order, source->kind, source->site);
 	if (!page)
 		return NULL;
 	if (k->page_debug)
-		kmm_page_debug_alloc(k, page, gfp, order, site, caller);
+		kmm_page_debug_alloc(k, page, gfp, order, source->site, source->caller);
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
 	return hand_out(k, page, gfp, order);
@@ -312,7 +319,9 @@ __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_
 							     enum kmm_kind kind, const char *site,
 							     const void *caller)
 {
-	return alloc_where(k, &anywhere, gfp, order, kind, site, caller);
+	struct source source = { kind, site, caller };
+
+	return alloc_where(k, &anywhere, gfp, order, &source);
 }
 
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
@@ -353,8 +362,9 @@ struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nod
 				      enum kmm_kind kind, const char *site)
 {
 	struct where where = { node, nodes };
+	struct source source = { kind, site, __builtin_return_address(0) };
 
-	return alloc_where(k, &where, gfp, order, kind, site, __builtin_return_address(0));
+	return alloc_where(k, &where, gfp, order, &source);
 }
 
 struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)

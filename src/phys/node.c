@@ -37,7 +37,7 @@ static void make_zone(const struct kmm *k, struct kmm_zone *z, unsigned node, un
 void kmm_nodes_make(struct kmm *k, void *others)
 {
 	struct kmm_phys *p = k->phys;
-	struct kmm_zone *zone = p->zone;
+	struct kmm_zone *zone = p->zone, *next = others;
 
 	p->nr_nodes = k->machine.nr_nodes;
 	for (unsigned node = 0; node < p->nr_nodes; node++) {
@@ -46,7 +46,9 @@ void kmm_nodes_make(struct kmm *k, void *others)
 			make_zone(k, &zone[i], node, i);
 			p->zones[p->nr_zones++] = &zone[i];
 		}
-		zone = (struct kmm_zone *)others + node * KMM_NR_ZONES;
+		zone = next; /* NULL with one node */
+		if (next)
+			next += KMM_NR_ZONES;
 	}
 }
 
@@ -150,13 +152,13 @@ void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone 
 {
 	kmm_word *numa = z->pcp[cpu][0].numa; /* that of one sort counts for all */
 
-	numa[z->node == kmm_cpu_node(k, cpu) ? KMM_NUMA_LOCAL : KMM_NUMA_OTHER]++;
+	kmm_word_add(&numa[z->node == kmm_cpu_node(k, cpu) ? KMM_NUMA_LOCAL : KMM_NUMA_OTHER], 1);
 	if (best->node == z->node) {
-		numa[KMM_NUMA_HIT]++;
+		kmm_word_add(&numa[KMM_NUMA_HIT], 1);
 		return;
 	}
-	numa[KMM_NUMA_MISS]++;
-	k->phys->node[best->node].zone[best->id].pcp[cpu][0].numa[KMM_NUMA_FOREIGN]++;
+	kmm_word_add(&numa[KMM_NUMA_MISS], 1);
+	kmm_word_add(&k->phys->node[best->node].zone[best->id].pcp[cpu][0].numa[KMM_NUMA_FOREIGN], 1);
 }
 
 static kmm_word taken_on(const struct kmm_zone *z, unsigned cpu)
@@ -175,7 +177,7 @@ kmm_word kmm_zone_numa(const struct kmm *k, const struct kmm_zone *z, enum kmm_n
 	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
 		bool local = kmm_cpu_node(k, cpu) == z->node;
 
-		nr += z->pcp[cpu][0].numa[item];
+		nr += kmm_word_look(&z->pcp[cpu][0].numa[item]);
 		if (item == KMM_NUMA_HIT || item == (local ? KMM_NUMA_LOCAL : KMM_NUMA_OTHER))
 			nr += taken_on(z, cpu);
 	}
@@ -194,7 +196,7 @@ uint64_t kmm_numa_count_of(const struct kmm *k, unsigned node, enum kmm_numa ite
 /* Those on the shortest way are not counted as events. */
 kmm_word kmm_phys_allocations(const struct kmm *k)
 {
-	kmm_word nr = k->events[KMM_EV_ALLOC];
+	kmm_word nr = kmm_word_look(&k->events[KMM_EV_ALLOC]);
 
 	for (unsigned i = 0; i < k->phys->nr_zones; i++)
 		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)

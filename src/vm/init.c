@@ -2,6 +2,8 @@
 /*
  * Starting tier c: caches, and the zero page that all untouched anonymous memory reads from.
  */
+#include "kmm/compact.h"
+#include "phys/isolate.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 #include "vm/radix.h"
@@ -43,6 +45,11 @@ static void drop_caches(struct kmm *k, struct kmm_vm *vm)
 			kmm_warn(k, "a cache of user spaces could not be destroyed");
 }
 
+static enum kmm_status empty_range(struct kmm *k, struct kmm_pfn first, kmm_word nr)
+{
+	return kmm_migrate_range(k, first, nr, NULL);
+}
+
 enum kmm_status kmm_vm_init(struct kmm *k)
 {
 	struct kmm_vm *vm = kmm_kzalloc(k, sizeof(*vm), KMM_GFP_KERNEL);
@@ -61,5 +68,6 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 		return KMM_ENOMEM;
 	}
 	k->vm = vm;
+	kmm_migrate_register(k, empty_range);
 	return KMM_OK;
 }

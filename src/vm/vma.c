@@ -209,7 +209,7 @@ void kmm_vma_retire(struct kmm_vma *vma)
 {
 	struct kmm_mm *mm = vma->mm;
 
-	KMM_ASSERT(mm->k, vma->users & KMM_AREA_GONE);
+	KMM_ASSERT(mm->k, __atomic_load_n(&vma->users, __ATOMIC_RELAXED) & KMM_AREA_GONE);
 	if (vma->backing)
 		kmm_backing_put(vma->backing);
 	vma->next_gone = mm->gone;

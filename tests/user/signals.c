@@ -185,12 +185,10 @@ static void check_pipe_signal(void)
 
 	if (pipe(ends) != 0)
 		return;
+	close(ends[0]); /* before there is a child, so that nobody can read when it writes */
 	pid = fork();
-	if (pid == 0) {
-		close(ends[0]);
+	if (pid == 0)
 		_exit(write(ends[1], "x", 1) >= 0);
-	}
-	close(ends[0]);
 	close(ends[1]);
 	waitpid(pid, &status, 0);
 	CHECK("SIGPIPE needs the last reader gone", WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
