@@ -84,3 +84,86 @@ KMM_TEST(contexts_named_ones_make_sense)
 		CHECK_EQ(kmm_gfp_check(f.k, wrong[i], 0, NULL), KMM_EINVAL);
 	fixture_end(&f);
 }
+
+/* ---- docs/contexts.md, row by row ---- */
+
+static const struct row {
+	const char *name;
+	kmm_gfp gfp;
+	unsigned eighths;     /* of min that must stay */
+	bool reclaims;        /* lets reclaim work, */
+	kmm_gfp may;          /* which may do this of I/O and file systems */
+	bool compacts, logs;
+} rows[] = {
+	{ "system call", KMM_GFP_KERNEL, 8, true, KMM_GFP_IO | KMM_GFP_FS, true, true },
+	{ "on behalf of a program", KMM_GFP_USER, 8, true, KMM_GFP_IO | KMM_GFP_FS, true, true },
+	{ "its pages", KMM_GFP_HIGHUSER_MOVABLE, 8, true, KMM_GFP_IO | KMM_GFP_FS, true, true },
+	{ "a file system's lock", KMM_GFP_NOFS, 8, true, KMM_GFP_IO, true, true },
+	{ "writing pages out", KMM_GFP_NOIO, 8, true, 0, true, true },
+	{ "freeing memory", KMM_GFP_KERNEL | KMM_GFP_MEMALLOC, 0, false, 0, false, true },
+	{ "interrupt", KMM_GFP_ATOMIC, 3, false, 0, false, true },
+	{ "easy to do without", KMM_GFP_NOWAIT, 8, false, 0, false, true },
+	{ "soon, may wait", KMM_GFP_KERNEL | KMM_GFP_HIGH, 4, true, KMM_GFP_IO | KMM_GFP_FS, true, true },
+	{ "another way", KMM_GFP_KERNEL | KMM_GFP_NORETRY | KMM_GFP_NOWARN, 8, true, KMM_GFP_IO | KMM_GFP_FS, true, false },
+};
+
+static kmm_gfp asked;         /* by reclaim or compaction, all requests together */
+static unsigned reclaims, compactions;
+
+static kmm_word note_reclaim(struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	(void)k;
+	(void)order;
+	asked |= gfp;
+	reclaims++;
+	return 0;
+}
+
+static bool note_compaction(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_zone_id start)
+{
+	(void)k;
+	(void)order;
+	(void)start;
+	asked |= gfp;
+	compactions++;
+	return false;
+}
+
+/* Takes all that the row may have, and then asks once more. */
+static void try_row(const struct row *row)
+{
+	struct fixture f = { 0 };
+	struct kmm_zone_info zone;
+	unsigned lines;
+
+	CHECK_OK(fixture_pc(&f, KMM_X86_64, 24 * MIB)); /* DMA and DMA32, which has the rest */
+	while (kmm_alloc_pages(f.k, row->gfp | KMM_GFP_NOWARN, 0))
+		;
+	kmm_phys_drain(f.k);
+	CHECK(kmm_zone_info(f.k, KMM_ZONE_DMA32, &zone) && zone.min > 16);
+	CHECK(zone.free >= zone.min * row->eighths / 8 && zone.free <= zone.min * row->eighths / 8 + 2);
+	kmm_pressure_register(f.k, note_reclaim);
+	kmm_compaction_register(f.k, note_compaction);
+	reclaims = compactions = 0;
+	asked = 0;
+	lines = f.log_lines;
+	CHECK(!kmm_alloc_pages(f.k, row->gfp, 0));
+	CHECK_EQ(reclaims, row->reclaims);
+	CHECK_EQ(compactions, 0);
+	CHECK_EQ(asked & (KMM_GFP_IO | KMM_GFP_FS), row->may);
+	CHECK_EQ(f.log_lines - lines, row->logs);
+	CHECK(!kmm_alloc_pages(f.k, row->gfp | KMM_GFP_NOWARN, 4));
+	CHECK_EQ(compactions, row->compacts);
+	fixture_end(&f);
+}
+
+KMM_TEST(contexts_each_row_of_the_table)
+{
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		try_row(&rows[i]);
+		if (kmm_test_failed())
+			printf("  in the row '%s'\n", rows[i].name);
+		if (kmm_test_failed())
+			return;
+	}
+}

@@ -87,11 +87,15 @@ static void print_gfp(kmm_gfp gfp, struct kmm_sink *out)
 
 /* ---- the report ---- */
 
-static const char *mobility(kmm_gfp gfp)
+/* What the tract of the frame is for now. */
+static enum kmm_mobility block_type(struct kmm *k, kmm_word pfn)
 {
-	if (gfp & KMM_GFP_MOVABLE)
-		return "Movable";
-	return gfp & KMM_GFP_RECLAIMABLE ? "Reclaimable" : "Unmovable";
+	struct kmm_zone *z = kmm_zone_of(k->phys, kmm_page_at(k->phys, pfn));
+	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
+	enum kmm_mobility mobility = kmm_tract_mobility(&z->tract[kmm_tract_of(z, pfn)]);
+
+	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+	return mobility;
 }
 
 static void print_flags(const struct kmm_page *page, struct kmm_sink *out)
@@ -112,8 +116,8 @@ static void print_owner(struct kmm *k, kmm_word pfn, const struct kmm_page_owner
 	print_gfp(o->gfp, out);
 	kmm_printf(out, ", pid %u, tgid %u (%s), ts %llu ns, free_ts %llu ns\n", o->id, o->id, o->site, (ull)o->time_ns,
 		   (ull)o->free_time_ns);
-	kmm_printf(out, "PFN %llu type %s Block %llu type %s ", (ull)pfn, mobility(o->gfp), (ull)(pfn / KMM_TRACT_PAGES),
-		   mobility(o->gfp));
+	kmm_printf(out, "PFN %llu type %s Block %llu type %s ", (ull)pfn, kmm_mobility_name(kmm_gfp_mobility(o->gfp)),
+		   (ull)(pfn / KMM_TRACT_PAGES), kmm_mobility_name(block_type(k, pfn)));
 	print_flags(kmm_page_at(k->phys, pfn), out);
 	kmm_printf(out, "\n 0x%llx\n", (ull)o->caller.v);
 	if (o->moved)

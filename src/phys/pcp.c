@@ -147,9 +147,12 @@ kmm_word kmm_pcp_cpu_pages(const struct kmm_zone *z, unsigned cpu)
 	return nr;
 }
 
-static bool holds(const struct kmm_mag *mag, kmm_word pfn)
+/* Another CPU may be changing it: the answer is about a moment, and a wrong one is a wrong guess. */
+__attribute__((no_sanitize("thread"))) static bool holds(const struct kmm_mag *mag, kmm_word pfn)
 {
-	for (kmm_word i = 0; i < mag->nr; i++)
+	kmm_word nr = kmm_word_look(&mag->nr);
+
+	for (kmm_word i = 0; i < nr; i++)
 		if (mag->at[i] == pfn)
 			return true;
 	return false;

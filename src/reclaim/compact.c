@@ -51,19 +51,21 @@ static void give_stash_back(struct emptying *e)
 /* The next frames of the window that have to move. false: one that cannot is among them. */
 static bool gather(struct emptying *e, kmm_word *at, kmm_word *pfns, unsigned *nr)
 {
+	unsigned long irq = kmm_spin_lock(e->k, &e->w->z->lock, KMM_LOCK_ZONE);
 	kmm_word end = e->w->first + e->w->nr;
+	bool good = true;
 
-	for (*nr = 0; *at < end && *nr < KMM_MOVE_BATCH; ++*at) {
+	for (*nr = 0; *at < end && *nr < KMM_MOVE_BATCH && good; *at += good) {
 		bool used;
 
 		e->scanned++;
-		if (!kmm_compact_can_empty(e->k, e->w->z, *at, &used))
-			return false;
-		if (used)
+		good = kmm_compact_can_empty(e->k, e->w->z, *at, &used);
+		if (good && used)
 			pfns[(*nr)++] = *at;
 	}
+	kmm_spin_unlock(e->k, &e->w->z->lock, KMM_LOCK_ZONE, irq);
 	e->isolated += *nr;
-	return true;
+	return good;
 }
 
 static bool move_out(struct emptying *e, struct kmm_mover *mover)

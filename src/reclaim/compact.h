@@ -55,7 +55,7 @@ struct kmm_window {
 
 /* The best window of 2^order frames in z. false: there is none that could be emptied into fuller tracts. */
 bool kmm_compact_pick(struct kmm *k, struct kmm_zone *z, unsigned order, struct kmm_window *out);
-/* Takes part in a window: free, or something that looks as if it could move. */
+/* Takes part in a window: free, or something that looks as if it could move. Lock z held. */
 bool kmm_compact_can_empty(struct kmm *k, const struct kmm_zone *z, kmm_word pfn, bool *used);
 /* Moves everything out. false: something stayed. lock held. */
 bool kmm_compact_window(struct kmm *k, const struct kmm_window *w, bool may_wait, bool no_files);

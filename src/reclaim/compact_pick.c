@@ -180,18 +180,27 @@ static void set_targets(const struct survey *s, const struct candidate *source, 
 			w->target[w->nr_targets++] = kmm_tract_pfn(s->z, s->target[i].tract);
 }
 
+/* Lock z held. */
+static bool judge(const struct survey *s, const struct candidate *source, unsigned order, struct kmm_window *out)
+{
+	*out = (struct kmm_window){ .z = s->z, .nr = 1u << order };
+	out->mobility = kmm_tract_mobility(&s->z->tract[source->tract]);
+	set_targets(s, source, out);
+	return out->mobility != KMM_MOBILITY_ISOLATE && out->nr_targets && best_run(s, source, out->nr, out) &&
+	       has_room(s, source, out);
+}
+
 bool kmm_compact_pick(struct kmm *k, struct kmm_zone *z, unsigned order, struct kmm_window *out)
 {
 	struct survey s = { .k = k, .z = z, .tracts_in_window = order > KMM_TRACT_ORDER ? 1u << (order - KMM_TRACT_ORDER) : 1 };
 
 	survey(&s);
 	for (unsigned i = 0; i < s.nr_sources; i++) {
-		const struct candidate *source = &s.source[i];
+		unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
+		bool good = judge(&s, &s.source[i], order, out);
 
-		*out = (struct kmm_window){ .z = z, .nr = 1u << order };
-		out->mobility = kmm_tract_mobility(&z->tract[source->tract]);
-		set_targets(&s, source, out);
-		if (out->nr_targets && best_run(&s, source, out->nr, out) && has_room(&s, source, out))
+		kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+		if (good)
 			return true;
 	}
 	return false;

@@ -4,6 +4,7 @@
  */
 #include "vm/guest.h"
 
+#include "phys/phys.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 
@@ -39,15 +40,22 @@ void kmm_guest_end(struct kmm *k)
 	atomic_fetch_sub_explicit(&k->vm->visitors, 1, memory_order_seq_cst);
 }
 
-/* Descriptors of frames that are not ours change under our eyes; what is read is checked later. */
+/* Descriptors of frames that are not ours change under our eyes; what is read is checked later. So these two functions are
+ * the ones where a race is no error. */
 __attribute__((no_sanitize("thread"))) static struct kmm_guest read_name(struct kmm *k, const struct kmm_page *page)
 {
-	uint32_t flags = __atomic_load_n(&page->flags, __ATOMIC_ACQUIRE);
-	struct kmm_guest guest = { .index = kmm_page_index(k, page) };
-	enum kmm_kind kind = (enum kmm_kind)(flags & 15);
+	enum kmm_kind kind = kmm_page_kind(page);
+	struct kmm_guest guest = { .index = page->a };
+	uint64_t owner = page->obj;
 
-	if (kind == KMM_KIND_ANON || kind == KMM_KIND_FILE)
-		guest.owner = kmm_page_owner(k, page);
+	if (kmm_is_wide(k->phys)) {
+		const struct kmm_page_wide *wide = (const struct kmm_page_wide *)page;
+
+		guest.index |= (uint64_t)wide->a_hi << 32;
+		owner |= (uint64_t)wide->obj_hi << 32;
+	}
+	if ((kind == KMM_KIND_ANON || kind == KMM_KIND_FILE) && owner)
+		guest.owner = kmm_lowmem_ptr(k, kmm_paddr(owner));
 	guest.sort = kind == KMM_KIND_ANON ? KMM_OWNER_ANON : KMM_OWNER_MAPPING;
 	return guest;
 }

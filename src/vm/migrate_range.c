@@ -83,16 +83,17 @@ static kmm_word count_used(struct kmm *k, kmm_word first, kmm_word end)
 	kmm_word used = 0, step;
 
 	for (kmm_word pfn = first; pfn < end; pfn += step) {
-		struct kmm_page_info info;
+		const struct kmm_page *page = kmm_page_at(k->phys, pfn);
+		enum kmm_kind kind;
 
 		step = 1;
 		if (!is_live(k, pfn))
 			continue;
-		kmm_page_info(k, kmm_page_at(k->phys, pfn), &info);
-		if (info.kind < KMM_KIND_RESERVED)
+		kind = kmm_page_kind(page);
+		if (kind < KMM_KIND_RESERVED)
 			continue;
-		if (info.kind >= KMM_KIND_KERNEL)
-			step = (kmm_word)1 << info.order;
+		if (kind >= KMM_KIND_KERNEL)
+			step = (kmm_word)1 << kmm_page_order(page);
 		used += step < end - pfn ? step : end - pfn;
 	}
 	return used;

@@ -9,6 +9,7 @@
  */
 #include "crew.h"
 
+#include "kmm/compact.h"
 #include "kmm/mm.h"
 
 #define PAGE ((uint64_t)KMM_PAGE_SIZE)
@@ -316,14 +317,25 @@ static void live_alone(struct hand *h)
 	kmm_mm_put(child);
 }
 
+/* Frames change under everything; nobody can tell. */
+static void move_frames(struct hand *h)
+{
+	unsigned frames = (unsigned)(kmm_layout_of(h->k)->lowmem_end >> KMM_PAGE_SHIFT), nr = 1 + hand_dice(h, 100);
+	enum kmm_status status = kmm_migrate_range(h->k, kmm_pfn(hand_dice(h, frames - nr)), nr, NULL);
+
+	HAND_CHECK(h, status == KMM_OK || status == KMM_EBUSY || status == KMM_ENOMEM);
+	if (hand_dice(h, 4) == 0)
+		(void)kmm_compact_step(h->k, 64);
+}
+
 static void step(struct hand *h)
 {
 	static void (*const often[])(struct hand *h) = { touch_own, touch_own, touch_own, copy_own, contend, contend, contend,
 							 map_and_unmap, protect, move, share, use_files, truncate, grow };
-	static void (*const seldom[])(struct hand *h) = { fork_all, fork_all, fork_all, live_alone, look };
+	static void (*const seldom[])(struct hand *h) = { fork_all, fork_all, fork_all, live_alone, look, move_frames, move_frames };
 
 	if (hand_dice(h, 12) == 0)
-		seldom[hand_dice(h, 5)](h);
+		seldom[hand_dice(h, sizeof(seldom) / sizeof(seldom[0]))](h);
 	else
 		often[hand_dice(h, sizeof(often) / sizeof(often[0]))](h);
 }
