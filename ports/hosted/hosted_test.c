@@ -475,3 +475,32 @@ KMM_TEST(hosted_keeps_the_log)
 	CHECK_STR(hosted_log_text(m), "one\ntwo\n");
 	hosted_shutdown(m);
 }
+
+/* More than the host has addresses: the descriptors alone span 32 TiB. */
+KMM_TEST(hosted_machine_of_4_pib)
+{
+	struct hosted_config config = { .machine = { .format = KMM_X86_64_LA57 }, .ram_bytes = (uint64_t)4 << 50 };
+	struct kmm_memory_stats stats;
+	struct hosted_machine *m;
+	struct hosted_usage usage;
+	const char *why = "";
+	enum kmm_status status;
+
+	config.ram_bytes -= (uint64_t)1 << 30; /* the hole below 4 GiB moves the end up */
+	status = hosted_boot(&config, &m, &why);
+	if (status == KMM_ENOTSUP)
+		SKIP("this host does not map 64 TiB");
+	CHECK_OK(status);
+	kmm_memory_stats(hosted_kmm(m), &stats);
+	CHECK(stats.ram_pages > ((uint64_t)4 << 38) - (2 << 18));
+	CHECK_EQ(stats.sections, (uint64_t)4 << 23);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct kmm_page *page = kmm_alloc_pages(hosted_kmm(m), KMM_GFP_KERNEL | KMM_GFP_ZERO, i % 4);
+
+		CHECK(page != NULL);
+	}
+	CHECK(kmm_pfn_to_page(hosted_kmm(m), kmm_pfn((kmm_word)3 << 38)) != NULL);
+	hosted_usage(m, &usage);
+	CHECK(usage.ram_bytes < (uint64_t)1 << 30);
+	hosted_shutdown(m);
+}
