@@ -68,7 +68,7 @@ struct kmm {
 	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count.
 	                               ALLOC and FREE leave out what kmm_phys_allocations() and _frees() count in */
 	struct kmm_walker walker[KMM_MAX_CPUS]; /* each CPU its own; read by all */
-	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
+	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, if KMM_LOCK_ORDER */
 };
 
 /* The one format of a pinned build, or this machine's. */

@@ -10,14 +10,13 @@
 #include "base/printf.h"
 
 static const char *const class_names[KMM_NR_LOCK_CLASSES] = {
-	[KMM_LOCK_MM] = "mm", [KMM_LOCK_BACKING] = "backing", [KMM_LOCK_RMAP] = "rmap", [KMM_LOCK_PT] = "pt",
+	[KMM_LOCK_MM] = "mm", [KMM_LOCK_AREA] = "area", [KMM_LOCK_BACKING] = "backing", [KMM_LOCK_RMAP] = "rmap", [KMM_LOCK_PT] = "pt",
 	[KMM_LOCK_TABLE] = "table",
 	[KMM_LOCK_SLAB] = "slab", [KMM_LOCK_KVA] = "kva", [KMM_LOCK_ZONE] = "zone",
 };
 
-void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls)
+void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls, uint32_t held)
 {
-	uint32_t held = k->locks_held[kmm_cpu(k)];
 	struct kmm_buffer_sink line;
 	char text[128];
 
@@ -27,6 +26,39 @@ void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls)
 		if (held >> i & 1)
 			kmm_printf(&line.sink, " %s", class_names[i]);
 	k->port->fatal(k->port, __FILE__, __LINE__, text);
+}
+
+static uint32_t *held_by_thread(const struct kmm *k)
+{
+	return k->port->thread_locks ? k->port->thread_locks(k->port) : NULL;
+}
+
+/* Whoever holds a spin lock stays on its CPU, so what that CPU holds is the caller's. */
+void kmm_sleep_may(struct kmm *k, enum kmm_lock_class cls)
+{
+	const uint32_t *held = held_by_thread(k);
+	uint32_t spins = k->locks_held[kmm_cpu(k)];
+
+	if (spins)
+		kmm_lock_order_broken(k, cls, spins);
+	if (held && *held >> cls)
+		kmm_lock_order_broken(k, cls, *held);
+}
+
+void kmm_sleep_note(struct kmm *k, enum kmm_lock_class cls)
+{
+	uint32_t *held = held_by_thread(k);
+
+	if (held)
+		*held |= 1u << cls;
+}
+
+void kmm_sleep_forget(struct kmm *k, enum kmm_lock_class cls)
+{
+	uint32_t *held = held_by_thread(k);
+
+	if (held)
+		*held &= ~(1u << cls);
 }
 
 struct sleeper {

@@ -174,6 +174,7 @@ static kmm_word let_reclaim(struct kmm *k, const struct request *rq)
 {
 	if (!k->phys->reclaim || !(rq->gfp & KMM_GFP_RECLAIM) || (rq->gfp & KMM_GFP_MEMALLOC))
 		return 0;
+	__atomic_fetch_add(&k->phys->stalls[rq->start], 1, __ATOMIC_RELAXED);
 	return k->phys->reclaim(k, rq->gfp, rq->order);
 }
 

@@ -36,9 +36,9 @@ void kmm_backing_put(struct kmm_backing *backing)
 	if (mapping) {
 		KMM_ASSERT(k, kmm_list_empty(&mapping->vmas));
 		backing->mappings = NULL;
-		kmm_mutex_lock(k, &mapping->lock); /* who moves pages of the file has it till he is done */
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING); /* who moves pages of the file has it till he is done */
 		free = kmm_guests_over(k, &mapping->guests);
-		kmm_mutex_unlock(k, &mapping->lock);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	}
 	backing->ops->release(backing);
 	if (free) /* now that no page names it any more */
@@ -114,12 +114,6 @@ void kmm_page_cut_off(struct kmm *k, struct kmm_page *page)
 	kmm_page_set_owner(k, page, NULL);
 }
 
-void kmm_page_set_dirty(struct kmm_page *page)
-{
-	if (!has_mark(page, KMM_PG_DIRTY))
-		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
-}
-
 /* ---- shared anonymous memory ---- */
 
 static void free_shm(struct kmm_file *file)
@@ -127,6 +121,11 @@ static void free_shm(struct kmm_file *file)
 	struct kmm *k = file->backing.k;
 
 	kmm_cache_free(k, k->vm->shm_cache, file);
+}
+
+bool kmm_backing_is_shm(const struct kmm_backing *backing)
+{
+	return kmm_backing_is_file(backing) && ((const struct kmm_file *)backing)->destroy == free_shm;
 }
 
 struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size)
