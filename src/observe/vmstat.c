@@ -48,7 +48,6 @@ static void numa_items(const struct kmm *k, struct kmm_sink *out)
 static void zone_items(const struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
 	stat(out, "nr_free_pages", t->free);
-	stat(out, "nr_free_cma", t->free_cma);
 	stat(out, "nr_zone_inactive_anon", t->kinds[KMM_KIND_ANON] + t->shmem);
 	zeros(out, "nr_zone_active_anon nr_zone_inactive_file nr_zone_active_file");
 	stat(out, "nr_zone_unevictable", t->kinds[KMM_KIND_FILE] - t->shmem);
