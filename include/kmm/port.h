@@ -56,6 +56,10 @@ struct kmm_port {
 	 * (char *)direct_map + p. Bare metal: PAGE_OFFSET. Hosted: the arena. Tier (a) needs it
 	 * for page descriptors only. */
 	void *direct_map;
+	/* Bytes of RAM from physical 0 on that are there; 0: all low memory. A hosted machine may be larger than the
+	 * addresses of its host. What boot takes lies within; frames beyond are handed out last, and only as
+	 * descriptors: their content must not be touched. */
+	uint64_t direct_map_reach;
 	/* true: every frame, high ones too, is visible at direct_map + p (hosted fast mode), so
 	 * windows need not really be mapped. Entries are written to the page tables all the same. */
 	bool direct_map_all;

@@ -18,6 +18,10 @@
 #define WINDOW_LIMIT (UINT64_C(1) << 40)
 #define WINDOW_LEAST (UINT64_C(1) << 35)
 
+/* Hosts have 128 TiB of addresses for a process. Of a larger machine the start is mapped: descriptors and all that is
+ * handed out first lie there. */
+#define ARENA_LIMIT (UINT64_C(64) << 40)
+
 static char *reserve_addresses(uint64_t bytes)
 {
 	char *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -132,6 +136,8 @@ static bool make_ram(struct hosted_machine *m, uint64_t ram_end)
 	if (m->fd < 0 || ftruncate(m->fd, (off_t)(UINT64_C(1) << m->config.machine.phys_bits)) != 0)
 		return false;
 	m->arena_bytes = (ram_end + KMM_PAGE_SIZE - 1) & ~(uint64_t)(KMM_PAGE_SIZE - 1);
+	if (m->arena_bytes > ARENA_LIMIT)
+		m->arena_bytes = m->port.direct_map_reach = ARENA_LIMIT;
 	m->bus = map_ram(m, NULL, m->arena_bytes);
 	if (!m->bus)
 		return false;

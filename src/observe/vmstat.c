@@ -118,7 +118,7 @@ static void alloc_events(const struct kmm *k, struct kmm_sink *out)
 	by_zone(k, "pgalloc", served_by, out);
 	by_zone(k, "allocstall", stalled_for, out);
 	by_zone(k, "pgskip", NULL, out);
-	stat(out, "pgfree", kmm_word_look(&k->events[KMM_EV_FREE]));
+	stat(out, "pgfree", kmm_phys_frees(k));
 	zeros(out, "pgactivate pgdeactivate pglazyfree");
 	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
 	zeros(out, "pgmajfault pglazyfreed pgrefill pgreuse pgsteal_kswapd pgsteal_direct pgdemote_kswapd pgdemote_direct "

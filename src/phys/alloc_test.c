@@ -326,7 +326,7 @@ KMM_TEST(alloc_misuse_is_caught)
 		kmm_free_pages(f.k, page, 1);
 		CHECK(KMM_DEBUG < 1 || !"freeing with another order must be fatal");
 	}
-	CHECK(strstr(f.log, "refused: it was allocated with another order") != NULL);
+	CHECK(strstr(f.log, "refused: it was allocated with another order (kernel, frame") != NULL);
 	CHECK_EQ(fixture_audit(&f), 0);
 	kmm_free_pages(f.k, page, 2);
 	f.fatal = NULL;

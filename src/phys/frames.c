@@ -77,7 +77,8 @@ static kmm_word alignment_of(const struct kmm *k, kmm_word nr)
 
 static enum kmm_status place(struct kmm *k, uint64_t bytes, enum kmm_kind kind, kmm_word *pfn, const char **why)
 {
-	kmm_word limit = (kmm_word)(k->layout.lowmem_end >> KMM_PAGE_SHIFT);
+	uint64_t reach = k->port->direct_map_reach;
+	kmm_word limit = (kmm_word)((reach && reach < k->layout.lowmem_end ? reach : k->layout.lowmem_end) >> KMM_PAGE_SHIFT);
 	kmm_word nr = pages_for(bytes);
 	enum kmm_status status = kmm_boot_alloc(&k->phys->boot, nr, alignment_of(k, nr), limit, kind, pfn);
 
