@@ -6,6 +6,7 @@
 #   asan      clang + ASan + UBSan     build/asan        the tests again
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
 #   tsan      clang + TSan             build/tsan        tests/race: threads as CPUs, all calls at once
+#   sched     gcc, points in atomics   build/sched       tests/race/sched: every order of a few CPUs
 #   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
 #   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
@@ -40,7 +41,7 @@ VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted embed asan clang tsan fuzz
+HOSTED_PROFILES := hosted embed asan clang tsan sched fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
@@ -62,6 +63,7 @@ CC_embed := gcc
 CC_asan := clang
 CC_clang := clang
 CC_tsan := clang
+CC_sched := gcc
 CC_fuzz := clang
 CC_i386 := gcc
 CC_i386-pae := gcc
@@ -74,6 +76,7 @@ FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
 FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_clang := -O2 -g
+FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
 FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 # A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
@@ -99,6 +102,7 @@ LINK_embed :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
 LINK_tsan := -fsanitize=thread
+LINK_sched :=
 LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
@@ -106,6 +110,7 @@ OBJ_embed := build/embed
 OBJ_asan := build/asan
 OBJ_clang := build/clang
 OBJ_tsan := build/tsan
+OBJ_sched := build/sched
 OBJ_fuzz := build/fuzz-obj
 OBJ_i386 := build/i386
 OBJ_i386-pae := build/i386-pae
@@ -147,6 +152,7 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 RACE := $(wildcard tests/race/*.c) $(wildcard tests/harness/*.c) tests/main_hosted.c
+SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
 PORT_TEMPLATE := $(wildcard ports/template/*.c)
@@ -303,6 +309,10 @@ build/tsan/race: $(call objs,tsan,$(RACE) $(PORT_HOSTED)) build/tsan/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_tsan) $(LINK_tsan) -o $@ $^ -pthread
 
+build/sched/race: $(call objs,sched,$(SCHED)) build/sched/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_sched) $(LINK_sched) -o $@ $^
+
 build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE)) build/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^
@@ -363,5 +373,5 @@ build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE))
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED))
 -include $(wildcard $(ALL_OBJS:.o=.d))
