@@ -212,7 +212,7 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 	@build/tests/hosted
 
 .PHONY: soak
-soak: build/tsan/race ## race tests with ever new seeds, for SOAK seconds (default 600)
+soak: build/tsan/race build/sched/race ## race tests with ever new seeds, for SOAK seconds (default 600)
 	@scripts/soak $(SOAK)
 
 .PHONY: bench

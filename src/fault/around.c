@@ -50,16 +50,17 @@ static bool enter_page(struct kmm_fault *f, const struct kmm_ptref *ref, kmm_wor
 static void enter_window(struct kmm_fault *f, struct window *w)
 {
 	struct kmm_mm *mm = f->vma->mm;
-	unsigned long flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
 	struct kmm_ptref first, ref;
+	unsigned long flags;
 
-	if (kmm_pt_lookup(mm->k, &mm->space, w->start, &first))
-		for (unsigned i = 0; i < w->nr; i++) {
-			ref = kmm_ptref_at(mm->k, &first, i);
-			if (w->page[i] && enter_page(f, &ref, w->start + ((kmm_word)i << KMM_PAGE_SHIFT), w->page[i]))
-				w->page[i] = NULL;
-		}
-	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
+	if (!kmm_pt_lookup_lock(mm->k, &mm->space, w->start, &first, &flags))
+		return;
+	for (unsigned i = 0; i < w->nr; i++) {
+		ref = kmm_ptref_at(mm->k, &first, i);
+		if (w->page[i] && enter_page(f, &ref, w->start + ((kmm_word)i << KMM_PAGE_SHIFT), w->page[i]))
+			w->page[i] = NULL;
+	}
+	kmm_pt_unlock(mm->k, &first, flags);
 }
 
 bool kmm_fault_around(struct kmm_fault *f)

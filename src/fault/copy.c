@@ -21,27 +21,27 @@ static struct kmm_page *try_page(const struct range *r)
 	struct kmm_mm *mm = r->mm;
 	struct kmm *k = mm->k;
 	uint32_t need = KMM_PTE_PRESENT | KMM_PTE_USER, mark = KMM_PTE_ACCESSED;
-	unsigned long flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
 	struct kmm_page *page = NULL;
 	struct kmm_ptref ref;
 	struct kmm_pte pte;
+	unsigned long flags;
 
 	if (r->access == KMM_WRITE) {
 		need |= KMM_PTE_WRITE;
 		mark |= KMM_PTE_DIRTY;
 	}
-	if (kmm_pt_lookup(k, &mm->space, r->at, &ref)) {
-		pte = kmm_pt_decode(k, kmm_pt_read(k, &ref));
-		if ((pte.flags & need) == need) {
-			page = kmm_pfn_to_page(k, pte.pfn);
-			kmm_get_page(k, page);
-		}
-		if (page && (pte.flags & mark) != mark) {
-			pte.flags |= mark;
-			kmm_pt_write(k, &mm->space, &ref, r->at & ~(kmm_word)(KMM_PAGE_SIZE - 1), kmm_pt_encode(k, pte));
-		}
+	if (!kmm_pt_lookup_lock(k, &mm->space, r->at, &ref, &flags))
+		return NULL;
+	pte = kmm_pt_decode(k, kmm_pt_read(k, &ref));
+	if ((pte.flags & need) == need) {
+		page = kmm_pfn_to_page(k, pte.pfn);
+		kmm_get_page(k, page);
 	}
-	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
+	if (page && (pte.flags & mark) != mark) {
+		pte.flags |= mark;
+		kmm_pt_write(k, &mm->space, &ref, r->at & ~(kmm_word)(KMM_PAGE_SIZE - 1), kmm_pt_encode(k, pte));
+	}
+	kmm_pt_unlock(k, &ref, flags);
 	return page;
 }
 

@@ -24,14 +24,13 @@ enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t 
 
 /* ---- entries ---- */
 
+/* Without a lock: the table stays, and whoever acts on what was seen compares again. */
 static void look(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
-	unsigned long flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
 
 	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &f->ref);
 	f->raw = f->has_table ? kmm_pt_read(mm->k, &f->ref) : 0;
-	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
 	f->pte = kmm_pt_decode(mm->k, f->raw);
 }
 
@@ -45,6 +44,16 @@ static void drop_old(struct kmm_fault *f, struct kmm_page *old)
 	kmm_tlb_flush(mm->k, &tlb);
 }
 
+/* The entry's table, locked. false: there is none, or it just died: look again. */
+static bool lock_entry(struct kmm_fault *f, unsigned long *flags)
+{
+	struct kmm *k = f->vma->mm->k;
+
+	if (!f->has_table)
+		return kmm_pt_lookup_lock(k, &f->vma->mm->space, f->addr, &f->ref, flags);
+	return kmm_table_lock(k, f->ref.table, flags);
+}
+
 enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint32_t leaf, const struct kmm_page *source)
 {
 	struct kmm_mm *mm = f->vma->mm;
@@ -56,9 +65,9 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 
 	if (!f->has_table && kmm_pt_make(k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
 		return KMM_ENOMEM;
-	flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
-	same = (f->has_table || kmm_pt_lookup(k, &mm->space, f->addr, &f->ref)) &&
-	       kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(source));
+	if (!lock_entry(f, &flags))
+		return KMM_EAGAIN;
+	same = kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(source));
 	if (same && !old) {
 		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
 		kmm_vma_count_page(f->vma, page, true);
@@ -67,7 +76,7 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 		kmm_vma_count_page(f->vma, old, false);
 		kmm_vma_count_page(f->vma, page, true);
 	}
-	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
+	kmm_pt_unlock(k, &f->ref, flags);
 	if (same && old)
 		drop_old(f, old);
 	return same ? KMM_OK : KMM_EAGAIN;
@@ -79,15 +88,17 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 	const uint64_t marks = KMM_X86_A | KMM_X86_D;
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm *k = mm->k;
-	unsigned long flags = kmm_spin_lock(k, &mm->space.lock, KMM_LOCK_PT);
-	bool same = f->has_table && !((kmm_pt_read(k, &f->ref) ^ f->raw) & ~marks) &&
-		    (!may || may(kmm_leaf_page(k, f->raw)));
+	unsigned long flags;
+	bool same;
 
+	if (!lock_entry(f, &flags))
+		return KMM_EAGAIN;
+	same = !((kmm_pt_read(k, &f->ref) ^ f->raw) & ~marks) && (!may || may(kmm_leaf_page(k, f->raw)));
 	if (same) {
 		kmm_leaf_add(f->ref.entry, KMM_X86_RW | KMM_X86_D);
 		kmm_trace(k, KMM_EV_PT_SET, f->addr, f->raw | KMM_X86_RW | KMM_X86_D, 0, mm->space.root.v);
 	}
-	kmm_spin_unlock(k, &mm->space.lock, KMM_LOCK_PT, flags);
+	kmm_pt_unlock(k, &f->ref, flags);
 	if (!same)
 		return KMM_EAGAIN;
 	kmm_tlb_flush_here(k, &mm->space, f->addr);

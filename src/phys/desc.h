@@ -12,7 +12,7 @@
  *   ANON      mapcount         index        spare        anon object
  *   FILE      mapcount         index        spare        backing
  *   VMALLOC   -                next pfn     prev pfn     tract
- *   PGTABLE   entries present  -            -            mm (or 0: the kernel's)
+ *   PGTABLE   entries present  (freed: next) lock        mm (or 0: the kernel's)
  *   others    mapcount (0)     -            -            -
  *
  * Two marks of the slab layer: a tail of a slab (kind NONE) has its distance to the head in a; a KERNEL block that

@@ -6,7 +6,7 @@
  *	for each entry of the run:  look, take or fill  ->  kmm_leaf_tally()
  *	after the run:              kmm_leaf_settle()
  *
- * All of it under the space's lock, so that an entry seen present stays so, with the same frame; only the processors'
+ * All of it under the table's lock, so that an entry seen present stays so, with the same frame; only the processors'
  * accessed and dirty bits come in. User tables hold present entries and zeros (kmm_vm_audit proves it).
  */
 #ifndef KMM_PT_LEAF_H

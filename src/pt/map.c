@@ -4,8 +4,9 @@
  *
  * Making: count what is missing without a lock, allocate, then lock, look again and link. Tables that another
  * one linked meanwhile are simply not missing any more, and left-over pages go back.
- * Freeing: an empty table is unlinked under the lock, from the last level upwards, and its page handed to the
- * gather, which frees it after the flush; until then processors may still read it, and read nothing.
+ * Freeing: an empty table is unlinked under the space's lock, from the last level upwards, and its page handed to the
+ * gather, which frees it after the flush; until then processors may still read it, and read nothing. One of the last
+ * level is locked as well and dies in that lock, so a late comer who found it before puts nothing into it.
  *
  * Counts: a table's descriptor counts its non-zero entries, except that a user root counts only its user half.
  */
@@ -33,6 +34,17 @@ void kmm_pt_free_list(struct kmm *k, struct kmm_page_list *list)
 
 	while ((page = kmm_page_list_first(k, list)) != NULL) {
 		kmm_page_list_del(k, list, page);
+		kmm_phys_free(k, page, 0);
+	}
+}
+
+void kmm_pt_free_chain(struct kmm *k, kmm_word first)
+{
+	while (first) {
+		struct kmm_page *page = kmm_page_at(k->phys, first - 1);
+
+		KMM_ASSERT(k, kmm_page_kind(page) == KMM_KIND_PGTABLE);
+		first = kmm_link_next(k->phys, page);
 		kmm_phys_free(k, page, 0);
 	}
 }
@@ -77,17 +89,22 @@ void kmm_pt_set_spot(struct kmm *k, struct kmm_space *space, const struct kmm_sp
 		publish(k, spot, raw);
 }
 
+static void count_table(struct kmm_space *space, kmm_word more)
+{
+	__atomic_store_n(&space->nr_tables, space->nr_tables + more, __ATOMIC_RELAXED);
+}
+
 static void link_table(struct kmm *k, struct kmm_space *space, const struct kmm_spot *spot, kmm_word va,
 		       struct kmm_page *table)
 {
 	struct kmm_pte pte = { kmm_page_to_pfn(k, table), KMM_PTE_PRESENT | KMM_PTE_WRITE | KMM_PTE_EXEC | KMM_PTE_ACCESSED };
 
 	KMM_ASSERT(k, spot->level > 0 && kmm_entry_load(k, spot->entry) == 0);
-	KMM_ASSERT(k, kmm_page_owner(k, table) == space->owner);
+	KMM_ASSERT(k, kmm_page_owner(k, table) == space->owner && table->b == KMM_TABLE_OPEN);
 	if (!space->is_kernel)
 		pte.flags |= KMM_PTE_USER;
 	kmm_pt_set_spot(k, space, spot, va, kmm_pt_encode_at(k, pte, spot->level));
-	space->nr_tables++;
+	count_table(space, 1);
 }
 
 /* Links a table from the list wherever one is missing for [va, last]. false: the list was too short. */
@@ -173,6 +190,21 @@ enum kmm_status kmm_pt_make(struct kmm *k, struct kmm_space *space, kmm_word va,
 
 /* ---- freeing ---- */
 
+/* Is it empty? If so, of the last level, it is dead now: nobody will lock it again. The space's lock is held. */
+static bool kill_empty(struct kmm *k, struct kmm_page *table, unsigned level)
+{
+	unsigned long flags;
+	bool alive, empty;
+
+	if (level > 0)
+		return atomic_load_explicit(&table->count, memory_order_relaxed) == 0;
+	alive = kmm_table_lock(k, table, &flags);
+	KMM_ASSERT(k, alive);
+	empty = atomic_load_explicit(&table->count, memory_order_relaxed) == 0;
+	kmm_table_unlock_as(k, table, empty ? KMM_TABLE_DEAD : KMM_TABLE_OPEN, flags);
+	return alive && empty;
+}
+
 /* Unlinks the table of level `level` around va if it is empty, wholly within [floor, last], and not a fixed one. */
 static bool unlink_empty(struct kmm *k, struct kmm_space *space, kmm_word va, unsigned level, struct kmm_tlb *tlb)
 {
@@ -183,12 +215,13 @@ static bool unlink_empty(struct kmm *k, struct kmm_space *space, kmm_word va, un
 	kmm_pt_descend(k, space->root, va, level + 1, &parent);
 	KMM_ASSERT(k, parent.level == level + 1);
 	table = kmm_pt_table_page(k, kmm_x86_table(kmm_entry_load(k, parent.entry)));
-	if (atomic_load_explicit(&table->count, memory_order_relaxed) != 0)
+	if (!kill_empty(k, table, level))
 		return false;
 	KMM_ASSERT(k, kmm_page_owner(k, table) == space->owner && space->nr_tables > 0);
 	kmm_pt_set_spot(k, space, &parent, va, 0);
-	space->nr_tables--;
-	kmm_page_list_add(k, &tlb->free_tables, table);
+	count_table(space, -(kmm_word)1);
+	kmm_set_next(k->phys, table, tlb->free_tables);
+	tlb->free_tables = kmm_pfn_of(k->phys, table) + 1;
 	tlb->tables = true;
 	return true;
 }
@@ -248,7 +281,7 @@ bool kmm_pt_frees_upper(const struct kmm *k)
 
 bool kmm_pt_is_bare(const struct kmm *k, const struct kmm_space *space)
 {
-	return space->nr_tables == (kmm_pt_root_is_fixed(k) ? k->pt->kernel_first : 1);
+	return kmm_pt_nr_tables(space) == (kmm_pt_root_is_fixed(k) ? k->pt->kernel_first : 1);
 }
 
 /* ---- roots ---- */

@@ -103,6 +103,8 @@ void kmm_pt_set_spot(struct kmm *k, struct kmm_space *space, const struct kmm_sp
 /* A zeroed table page of a space's; NULL: out of memory. */
 struct kmm_page *kmm_pt_alloc_table(struct kmm *k, struct kmm_space *space, kmm_gfp gfp);
 void kmm_pt_free_list(struct kmm *k, struct kmm_page_list *list);
+/* Tables that were unlinked, chained by field a. */
+void kmm_pt_free_chain(struct kmm *k, kmm_word first);
 
 /* Takes apart a kernel space that no processor has used; for a start that failed. */
 void kmm_pt_free_kernel(struct kmm *k, struct kmm_paddr root);

@@ -8,7 +8,9 @@
  * so there all page directories exist from the start, of the kernel half and of each space.)
  *
  * Tables below a root, for reading: a walk needs no lock while tables cannot be freed: in the kernel's space never,
- * in a user space as long as the caller holds its struct kmm_mm's lock. Entries change under space->lock.
+ * in a user space as long as an area that the table serves cannot go: its struct kmm_mm's lock, the area's own, or that of
+ * a reverse map in which it is. Others use pt/walking.h. Entries of the last level change under their table's lock, all
+ * else under the space's (pt/lock.h).
  * Writing an entry is PAE-safe (entry.h). Flushing is the caller's, through struct kmm_tlb: changes are gathered
  * and flushed once.
  */
@@ -19,11 +21,12 @@
 #include "base/lock.h"
 #include "phys/alloc.h"
 #include "pt/entry.h"
+#include "pt/lock.h"
 
 struct kmm_space {
 	struct kmm_paddr root;   /* constant */
-	struct kmm_spin lock;    /* KMM_LOCK_PT: entries and tables below root */
-	kmm_word nr_tables;      /* pages of tables, root included (PAE: without the 32-byte root); t: lock */
+	struct kmm_spin lock;    /* KMM_LOCK_PT: entries above the last level, links to tables */
+	kmm_word nr_tables;      /* pages of tables, root included (PAE: without the 32-byte root); lock, read without */
 	bool is_kernel;
 	void *owner;             /* struct kmm_mm, for descriptors of table pages; NULL: kernel */
 	struct kmm_list link;    /* all user spaces; lock of the kernel's space */
@@ -35,7 +38,7 @@ struct kmm_tlb {
 	struct kmm_space *space;
 	kmm_word start, end;     /* range with changed present entries; start >= end: none */
 	bool tables;
-	struct kmm_page_list free_tables; /* freed only after the flush */
+	kmm_word free_tables;    /* pfn + 1 of the first of a chain by field a; freed only after the flush */
 	struct kmm_page *held[KMM_TLB_HELD]; unsigned nr_held; /* frames whose reference is dropped after the flush */
 };
 void kmm_tlb_begin(struct kmm *k, struct kmm_tlb *tlb, struct kmm_space *space);
@@ -86,6 +89,12 @@ void kmm_pt_space_fini(struct kmm *k, struct kmm_space *space);
  * missing. errors: KMM_ENOMEM, KMM_EBUSY a large leaf is in the way. No spin lock held at entry. */
 struct kmm_ptref { void *entry; struct kmm_page *table; unsigned level; };
 bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out);
+/* The same with the table locked. Also in a walk: a table that is dead is none. */
+bool kmm_pt_lookup_lock(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out, unsigned long *flags);
+static inline void kmm_pt_unlock(struct kmm *k, const struct kmm_ptref *ref, unsigned long flags)
+{
+	kmm_table_unlock(k, ref->table, flags);
+}
 KMM_MUST_CHECK enum kmm_status kmm_pt_make(struct kmm *k, struct kmm_space *space, kmm_word va, kmm_gfp gfp);
 
 /* The ref of the entry n places on in the same table (as kmm_pt_for_each_run hands out runs). */
@@ -100,7 +109,7 @@ static inline struct kmm_ptref kmm_pt_ref_at(const struct kmm *k, const struct k
 /* Entries: read and write raw values. `table` (of the ref) counts its non-zero entries. Values that are not present
  * (bit 0 clear) may hold anything of the software's; 4-byte formats keep 32 bits. kmm_pt_encode() and
  * kmm_pt_decode() (pin.h) give the present ones their meaning; a pte without PRESENT encodes to 0.
- * Called with space->lock held. */
+ * Called with the table's lock held (above the last level: the space's). */
 static inline uint64_t kmm_pt_read(const struct kmm *k, const struct kmm_ptref *ref)
 {
 	return kmm_entry_load(k, ref->entry);
@@ -146,9 +155,9 @@ static inline uint64_t kmm_pt_take(struct kmm *k, struct kmm_space *space, const
 }
 
 /* Visits the level-0 tables that exist in [start, end): fn gets a run of consecutive entries in one table, with the
- * lock held; skips missing tables in one step. fn returns false to stop, then the result is false. *resume is set to
+ * table's lock held; skips missing tables in one step. fn returns false to stop, then the result is false. *resume is set to
  * the run's va before each call of fn and left alone after it stopped, so fn may put a later va there (by way
- * of arg). fn must not take locks of class PT or make tables in `space`. end > start. */
+ * of arg). fn must not take locks of class PT or TABLE or make tables in `space`. end > start. */
 bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start, kmm_word end,
 			 bool (*fn)(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr), void *arg,
 			 kmm_word *resume);
@@ -168,6 +177,11 @@ void kmm_pt_free_around(struct kmm *k, struct kmm_space *space, const struct kmm
 bool kmm_pt_frees_upper(const struct kmm *k);
 /* Has the space no tables but those that it keeps till its end? */
 bool kmm_pt_is_bare(const struct kmm *k, const struct kmm_space *space);
+/* How many tables; others may be making some. */
+static inline kmm_word kmm_pt_nr_tables(const struct kmm_space *space)
+{
+	return __atomic_load_n(&space->nr_tables, __ATOMIC_RELAXED);
+}
 
 /* Kernel windows: maps empty level-0 slots or empties them, and tells the port (window_changed). flags: KMM_PTE_ bits
  * for the leaf; PRESENT and ACCESSED are added. The slots are the caller's, who excludes others from the same ones;

@@ -32,7 +32,7 @@ void kmm_tlb_begin(struct kmm *k, struct kmm_tlb *tlb, struct kmm_space *space)
 	tlb->space = space;
 	tlb->start = tlb->end = 0;
 	tlb->tables = false;
-	tlb->free_tables = (struct kmm_page_list){ 0, 0 };
+	tlb->free_tables = 0;
 	tlb->nr_held = 0;
 }
 
@@ -74,7 +74,7 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 	struct kmm_flush flush = { { 0 }, tlb->start, tlb->end, tlb->tables };
 
 	KMM_ASSERT(k, KMM_DEBUG < 1 || (k->locks_held[kmm_cpu(k)] >> KMM_LOCK_PT) == 0);
-	KMM_ASSERT(k, tlb->nr_held <= KMM_TLB_HELD && (!tlb->free_tables.nr || tlb->tables));
+	KMM_ASSERT(k, tlb->nr_held <= KMM_TLB_HELD && (!tlb->free_tables || tlb->tables));
 	if (!tlb->space->is_kernel)
 		flush.root = tlb->space->root;
 	if (tlb->start < tlb->end || tlb->tables)
@@ -82,7 +82,7 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 	if (tlb->nr_held)
 		drop_frames(k, tlb->held, tlb->nr_held);
 	if (tlb->tables)
-		kmm_pt_free_list(k, &tlb->free_tables);
+		kmm_pt_free_chain(k, tlb->free_tables);
 	kmm_tlb_begin(k, tlb, tlb->space);
 }
 

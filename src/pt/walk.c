@@ -81,6 +81,25 @@ kmm_word kmm_pt_gap_last(const struct kmm *k, const struct kmm_spot *spot, kmm_w
 	return gap_last;
 }
 
+bool kmm_pt_lookup_lock(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out, unsigned long *flags)
+{
+	return kmm_pt_lookup(k, space, va, out) && kmm_table_lock(k, out->table, flags);
+}
+
+bool kmm_table_take_contended(struct kmm *k, struct kmm_page *table)
+{
+	uint32_t was;
+
+	do {
+		if (k->port->relax)
+			k->port->relax(k->port);
+		was = KMM_TABLE_OPEN;
+		if (__atomic_compare_exchange_n(&table->b, &was, KMM_TABLE_HELD, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return true;
+	} while (was == KMM_TABLE_HELD);
+	return false;
+}
+
 struct visit {
 	bool (*fn)(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr);
 	void *arg;
@@ -90,25 +109,25 @@ struct visit {
 /* One step of the visit: the run at va, or the gap there. Returns its last byte. */
 static kmm_word visit_at(struct kmm *k, struct kmm_space *space, kmm_word va, kmm_word last, struct visit *visit)
 {
-	unsigned long flags = kmm_spin_lock(k, &space->lock, KMM_LOCK_PT);
 	struct kmm_ptref ref = { NULL, NULL, 0 };
 	struct kmm_spot spot;
+	unsigned long flags;
 	kmm_word run_last;
 
 	kmm_pt_descend(k, space->root, va, 0, &spot);
 	KMM_ASSERT(k, va <= last);
-	if (spot.level == 0) {
-		run_last = kmm_pt_entry_last(k, va, 1);
-		if (run_last > last)
-			run_last = last;
-		ref.entry = spot.entry;
-		ref.table = kmm_pt_table_page(k, spot.table);
-		KMM_CHECK(k, kmm_page_kind(ref.table) == KMM_KIND_PGTABLE);
-		visit->go_on = visit->fn(visit->arg, &ref, va, (unsigned)((run_last - va) >> KMM_PAGE_SHIFT) + 1);
-	} else {
-		run_last = kmm_pt_gap_last(k, &spot, va, last);
-	}
-	kmm_spin_unlock(k, &space->lock, KMM_LOCK_PT, flags);
+	if (spot.level != 0)
+		return kmm_pt_gap_last(k, &spot, va, last);
+	run_last = kmm_pt_entry_last(k, va, 1);
+	if (run_last > last)
+		run_last = last;
+	ref.entry = spot.entry;
+	ref.table = kmm_pt_table_page(k, spot.table);
+	KMM_CHECK(k, kmm_page_kind(ref.table) == KMM_KIND_PGTABLE);
+	if (!kmm_table_lock(k, ref.table, &flags))
+		return run_last; /* it died empty */
+	visit->go_on = visit->fn(visit->arg, &ref, va, (unsigned)((run_last - va) >> KMM_PAGE_SHIFT) + 1);
+	kmm_table_unlock(k, ref.table, flags);
 	return run_last;
 }
 

@@ -169,8 +169,8 @@ static void check_space(struct audit *a, struct kmm_mm *mm)
 	check_sums(a);
 	kmm_pt_for_each_run(a->k, &mm->space, 0, kmm_mm_task_size(mm), check_run, a, &resume);
 	for (unsigned i = 0; i < KMM_NR_RSS; i++)
-		if (a->rss[i] != mm->rss[i])
-			complain(a, "the number of resident pages is wrong", a->rss[i], mm->rss[i]);
+		if (a->rss[i] != kmm_mm_rss(mm, i))
+			complain(a, "the number of resident pages is wrong", a->rss[i], kmm_mm_rss(mm, i));
 }
 
 /* ---- frames ---- */

@@ -95,17 +95,16 @@ static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
 
 	if (kmm_pt_make(k, &child->space, b->base, KMM_GFP_KERNEL) != KMM_OK)
 		return KMM_ENOMEM;
-	flags = kmm_spin_lock(k, &child->space.lock, KMM_LOCK_PT);
-	found = kmm_pt_lookup(k, &child->space, b->base, &first);
+	found = kmm_pt_lookup_lock(k, &child->space, b->base, &first, &flags);
 	KMM_ASSERT(k, found);
 	for (unsigned i = 0; i < b->nr; i++) {
 		kmm_entry_set(k, kmm_ptref_at(k, &first, b->place[i]).entry, b->raw[i]);
 		kmm_leaf_tally(k, &run, b->base + ((kmm_word)b->place[i] << KMM_PAGE_SHIFT), b->raw[i]);
 	}
 	kmm_leaf_settle(k, &run, first.table, (int)b->nr, NULL);
-	child->rss[KMM_RSS_ANON] += b->nr_anon;
-	child->rss[b->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE] += b->nr_other;
-	kmm_spin_unlock(k, &child->space.lock, KMM_LOCK_PT, flags);
+	kmm_mm_count_rss(child, KMM_RSS_ANON, b->nr_anon);
+	kmm_mm_count_rss(child, b->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE, b->nr_other);
+	kmm_pt_unlock(k, &first, flags);
 	return KMM_OK;
 }
 
@@ -199,7 +198,6 @@ enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
 		kmm_mm_put(child);
 		return status;
 	}
-	child->peak_rss = child->rss[KMM_RSS_ANON] + child->rss[KMM_RSS_FILE] + child->rss[KMM_RSS_SHMEM];
 	kmm_trace(parent->k, KMM_EV_FORK, parent->space.root.v, child->space.root.v, child->total_pages, 0);
 	*out = child;
 	return KMM_OK;

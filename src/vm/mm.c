@@ -77,7 +77,23 @@ static void free_tables(struct kmm_mm *mm, struct kmm_tlb *tlb)
 	}
 }
 
-/* Nobody runs the space any more, but a truncation may still find its areas through their backings. */
+/* The areas themselves, when nothing leads to them but the index and the list. */
+static void drop_areas(struct kmm_mm *mm)
+{
+	struct kmm *k = mm->k;
+	struct kmm_vma *vma;
+
+	kmm_tree_clear(k, &mm->tree);
+	mm->recent = NULL;
+	mm->map_count = 0;
+	while ((vma = kmm_mm_first(mm)) != NULL) {
+		kmm_list_del(&vma->link);
+		kmm_vma_free(k, vma);
+	}
+}
+
+/* Nobody runs the space any more, but a reverse walk or a truncation may still find its areas; so those leave the
+ * reverse maps before tables go. */
 static void empty(struct kmm_mm *mm)
 {
 	struct kmm *k = mm->k;
@@ -87,17 +103,13 @@ static void empty(struct kmm_mm *mm)
 	kmm_tlb_begin(k, &tlb, &mm->space);
 	for (vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma))
 		kmm_zap(vma, vma->start, vma->end, &tlb);
+	for (vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma))
+		kmm_vma_leave_maps(vma);
 	free_tables(mm, &tlb);
 	if (!kmm_pt_is_bare(k, &mm->space)) /* a call that failed half-way left some in a hole */
 		kmm_pt_free_tables(k, &mm->space, 0, kmm_mm_table_end(k), &tlb);
 	kmm_tlb_flush(k, &tlb);
-	while ((vma = kmm_mm_first(mm)) != NULL) {
-		kmm_edit_begin(k, vma->backing);
-		kmm_vma_unlink(mm, vma);
-		kmm_edit_end(k, vma->backing);
-		kmm_vma_free(k, vma);
-	}
-	kmm_tree_trim(k, &mm->tree);
+	drop_areas(mm);
 }
 
 void kmm_mm_put(struct kmm_mm *mm)
@@ -115,7 +127,7 @@ void kmm_mm_put(struct kmm_mm *mm)
 	kmm_list_del(&mm->link);
 	k->vm->nr_mms--;
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
-	KMM_ASSERT(k, mm->rss[KMM_RSS_ANON] == 0 && mm->rss[KMM_RSS_FILE] == 0 && mm->rss[KMM_RSS_SHMEM] == 0);
+	KMM_ASSERT(k, kmm_mm_resident(mm) == 0);
 	kmm_pt_space_fini(k, &mm->space);
 	kmm_cache_free(k, k->vm->mm_cache, mm);
 }
@@ -164,8 +176,6 @@ bool kmm_vma_find(struct kmm_mm *mm, struct kmm_uva addr, struct kmm_vma_info *o
 
 void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out)
 {
-	unsigned long flags;
-
 	kmm_mm_lock(mm);
 	*out = (struct kmm_mm_stats){
 		.faults = mm->faults, .cow_copies = mm->cow_copies, .cow_reuses = mm->cow_reuses,
@@ -174,13 +184,11 @@ void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out)
 		.locked_pages = mm->locked_pages, .peak_total = mm->peak_total, .map_count = mm->map_count,
 		.start_brk = kmm_uva(mm->start_brk), .brk = kmm_uva(mm->brk), .start_stack = kmm_uva(mm->start_stack),
 	};
-	flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
-	out->rss_anon = mm->rss[KMM_RSS_ANON];
-	out->rss_file = mm->rss[KMM_RSS_FILE];
-	out->rss_shmem = mm->rss[KMM_RSS_SHMEM];
-	out->peak_rss = mm->peak_rss;
-	out->table_pages = mm->space.nr_tables;
-	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
+	out->rss_anon = kmm_mm_rss(mm, KMM_RSS_ANON);
+	out->rss_file = kmm_mm_rss(mm, KMM_RSS_FILE);
+	out->rss_shmem = kmm_mm_rss(mm, KMM_RSS_SHMEM);
+	out->peak_rss = kmm_mm_peak_rss(mm);
+	out->table_pages = kmm_pt_nr_tables(&mm->space);
 	kmm_mm_unlock(mm);
 }
 

@@ -6,7 +6,7 @@
  *	     |                                 ^
  *	     +--- space (page tables)          +--- lists in the backing's mapping and in the anon object (rmap)
  *
- * Locks, in order: m: mm->lock (mutex). b: the backing's mapping (mutex). a: anon->lock (spin). t: mm->space.lock.
+ * Locks, in order: m: mm->lock (mutex). b: the backing's mapping (mutex). a: anon->lock (spin). t: the page table's.
  * start, end and pgoff of a VMA change under m and, as far as it has them, b and a, so that a reverse walk
  * which holds only b or a sees them consistent.
  *
@@ -83,7 +83,8 @@ struct kmm_mm {
 	kmm_word start_brk, brk, start_stack, start_code, end_code; /* m */
 
 	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m; kmm_vm_committed() looks */
-	kmm_word rss[KMM_NR_RSS], peak_rss; /* t */
+	_Atomic(kmm_word) rss[KMM_NR_RSS];  /* pages in entries, counted under t of any table */
+	_Atomic(kmm_word) peak_rss;         /* up to the last time that rss sank: see kmm_mm_peak_rss() */
 	uint64_t faults, cow_copies, cow_reuses, zero_maps, file_maps; /* m */
 };
 
@@ -167,6 +168,23 @@ static inline struct kmm_ptref kmm_ptref_at(const struct kmm *k, const struct km
 	return at;
 }
 
+static inline kmm_word kmm_mm_rss(const struct kmm_mm *mm, unsigned sort)
+{
+	return atomic_load_explicit(&mm->rss[sort], memory_order_relaxed);
+}
+
+/* Resident pages, and the most there ever were. The peak is brought up to date before rss sinks, not at each fault. */
+kmm_word kmm_mm_resident(const struct kmm_mm *mm);
+kmm_word kmm_mm_peak_rss(const struct kmm_mm *mm);
+/* Before pages go: what is resident now may be the peak. Any lock. */
+void kmm_mm_note_peak(struct kmm_mm *mm);
+
+static inline void kmm_mm_count_rss(struct kmm_mm *mm, unsigned sort, kmm_word more)
+{
+	if (more)
+		atomic_fetch_add_explicit(&mm->rss[sort], more, memory_order_relaxed);
+}
+
 /* The frame of an entry is mapped once more, or less. t: held. The zero page is not counted. */
 void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped);
 
@@ -220,6 +238,8 @@ static inline void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from)
 /* Inside an edit. link: into index, list and reverse maps (vma->anon is set by kmm_anon_link). */
 void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma);
 void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma);
+/* Out of the reverse maps alone, before the area's tables and the area itself go; takes b. */
+void kmm_vma_leave_maps(struct kmm_vma *vma);
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end);
 /* Outside: drops the backing's reference. The VMA is linked nowhere. */
 void kmm_vma_free(struct kmm *k, struct kmm_vma *vma);

@@ -122,6 +122,8 @@ static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_wor
 	bool found = kmm_pt_lookup(k, &e->mm->space, new_va, &to);
 
 	KMM_ASSERT(k, found);
+	if (to.table != first->table)
+		kmm_table_lock_second(k, to.table);
 	target = to.entry;
 	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
 		uint64_t raw;
@@ -136,6 +138,8 @@ static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_wor
 	}
 	kmm_leaf_settle(k, &gone, first->table, -(int)gone.nr, e->tlb);
 	kmm_leaf_settle(k, &come, to.table, (int)come.nr, NULL);
+	if (to.table != first->table)
+		kmm_table_unlock_second(to.table);
 }
 
 static bool move_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
@@ -213,6 +217,7 @@ static enum kmm_status move_area(struct move *m)
 	struct kmm_mm *mm = m->mm;
 	struct kmm_vma *old = kmm_mm_find(mm, m->from);
 	kmm_word more = m->new_len - ((m->flags & KMM_MREMAP_DONTUNMAP) ? 0 : m->old_len);
+	struct kmm_backing *backing = old->backing; /* old itself may merge away */
 	uint32_t flags = old->flags;
 
 	if (mm->map_count + 3 >= mm->limits.max_map_count)
@@ -220,7 +225,10 @@ static enum kmm_status move_area(struct move *m)
 	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, more >> KMM_PAGE_SHIFT))
 		return KMM_ENOMEM;
 	make_area(m, old);
+	/* A truncation goes along the areas of its file and must not look at the new one before and the old one after. */
+	kmm_edit_begin(mm->k, backing);
 	move_entries(mm, m->from, m->old_len, m->to);
+	kmm_edit_end(mm->k, backing);
 	/* The peak must not count the range twice. */
 	if (m->flags & KMM_MREMAP_DONTUNMAP) {
 		kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);

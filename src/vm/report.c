@@ -65,12 +65,10 @@ struct figures {
 static struct figures gather(struct kmm_mm *mm)
 {
 	struct figures f;
-	unsigned long flags = kmm_spin_lock(mm->k, &mm->space.lock, KMM_LOCK_PT);
 
-	f.anon = mm->rss[KMM_RSS_ANON];
-	f.file = mm->rss[KMM_RSS_FILE];
-	f.shmem = mm->rss[KMM_RSS_SHMEM];
-	kmm_spin_unlock(mm->k, &mm->space.lock, KMM_LOCK_PT, flags);
+	f.anon = kmm_mm_rss(mm, KMM_RSS_ANON);
+	f.file = kmm_mm_rss(mm, KMM_RSS_FILE);
+	f.shmem = kmm_mm_rss(mm, KMM_RSS_SHMEM);
 	f.resident = f.anon + f.file + f.shmem;
 	f.text = (kmm_word)(kmm_align_up(mm->end_code, KMM_PAGE_SIZE) - kmm_align_down(mm->start_code, KMM_PAGE_SIZE)) >>
 		 KMM_PAGE_SHIFT;
@@ -83,7 +81,7 @@ static kmm_word table_pages(const struct kmm_mm *mm)
 {
 	bool root_is_page = kmm_fmt(mm->k)->id != KMM_I386_PAE;
 
-	return mm->space.nr_tables - root_is_page;
+	return kmm_pt_nr_tables(&mm->space) - root_is_page;
 }
 
 void kmm_report_mm_status(struct kmm_mm *mm, struct kmm_sink *out)
@@ -95,7 +93,7 @@ void kmm_report_mm_status(struct kmm_mm *mm, struct kmm_sink *out)
 	kmm_printf(out, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t%8u kB\n", kmm_kb(mm->peak_total),
 		   kmm_kb(mm->total_pages), kmm_kb(mm->locked_pages), 0u);
 	kmm_printf(out, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8llu kB\n",
-		   kmm_kb(mm->peak_rss), kmm_kb(f.resident), kmm_kb(f.anon), kmm_kb(f.file), kmm_kb(f.shmem));
+		   kmm_kb(kmm_mm_peak_rss(mm)), kmm_kb(f.resident), kmm_kb(f.anon), kmm_kb(f.file), kmm_kb(f.shmem));
 	kmm_printf(out, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\n", kmm_kb(mm->data_pages),
 		   kmm_kb(mm->stack_pages), kmm_kb(f.text < mm->exec_pages ? f.text : mm->exec_pages), kmm_kb(f.lib));
 	kmm_printf(out, "VmPTE:\t%8llu kB\nVmSwap:\t%8u kB\n", kmm_kb(table_pages(mm)), 0u);

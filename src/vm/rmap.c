@@ -18,17 +18,15 @@ struct walk {
 
 static bool maps(struct walk *w, struct kmm_mm *mm, kmm_word va)
 {
-	unsigned long flags = kmm_spin_lock(w->k, &mm->space.lock, KMM_LOCK_PT);
 	struct kmm_ptref ref;
-	bool hit = false;
+	struct kmm_pte pte;
+	unsigned long flags;
 
-	if (kmm_pt_lookup(w->k, &mm->space, va, &ref)) {
-		struct kmm_pte pte = kmm_pt_decode(w->k, kmm_pt_read(w->k, &ref));
-
-		hit = (pte.flags & KMM_PTE_PRESENT) && kmm_pfn_to_page(w->k, pte.pfn) == w->page;
-	}
-	kmm_spin_unlock(w->k, &mm->space.lock, KMM_LOCK_PT, flags);
-	return hit;
+	if (!kmm_pt_lookup_lock(w->k, &mm->space, va, &ref, &flags))
+		return false;
+	pte = kmm_pt_decode(w->k, kmm_pt_read(w->k, &ref));
+	kmm_pt_unlock(w->k, &ref, flags);
+	return (pte.flags & KMM_PTE_PRESENT) && kmm_pfn_to_page(w->k, pte.pfn) == w->page;
 }
 
 /* false: the visitor had enough. */

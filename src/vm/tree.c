@@ -155,6 +155,26 @@ void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree)
 	}
 }
 
+/* Down to a leaf by last items, which go as their nodes do: no place to come back to need be kept. */
+void kmm_tree_clear(struct kmm *k, struct kmm_tree *tree)
+{
+	struct kmm_tree_node *root = tree->root, *up[KMM_TREE_LEVELS], *node = root;
+
+	tree->root = NULL;
+	while (node) {
+		struct kmm_tree_node *done = node;
+
+		if (node->level > 0 && node->nr > 0) {
+			up[node->level] = node;
+			node = node->item[--node->nr];
+			continue;
+		}
+		node = done == root ? NULL : up[done->level + 1];
+		push_spare(tree, done);
+	}
+	kmm_tree_trim(k, tree);
+}
+
 /* ---- items and summaries ---- */
 
 static struct summary sum_up(const struct kmm_tree_node *node)

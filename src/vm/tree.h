@@ -46,6 +46,8 @@ unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr);
 KMM_MUST_CHECK enum kmm_status kmm_tree_fill(struct kmm *k, struct kmm_tree *tree, unsigned nr);
 /* Gives spare nodes back. */
 void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree);
+/* Forgets all VMAs and frees all nodes. */
+void kmm_tree_clear(struct kmm *k, struct kmm_tree *tree);
 
 /* vma's range must be a hole. Uses spare nodes. */
 void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);

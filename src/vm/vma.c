@@ -171,6 +171,17 @@ void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
 	mm->map_count--;
 }
 
+void kmm_vma_leave_maps(struct kmm_vma *vma)
+{
+	struct kmm *k = vma->mm->k;
+
+	kmm_edit_begin(k, vma->backing);
+	kmm_anon_unlink(vma);
+	if (vma->backing)
+		kmm_list_del(&vma->by_backing);
+	kmm_edit_end(k, vma->backing);
+}
+
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
 	struct kmm *k = vma->mm->k;

@@ -11,26 +11,41 @@
 
 void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped)
 {
-	struct kmm_mm *mm = vma->mm;
-	kmm_word *rss = &mm->rss[KMM_RSS_FILE], total;
+	unsigned sort = vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
+	unsigned more = mapped ? 1u : -1u;
 
 	if (kmm_page_kind(page) == KMM_KIND_ZERO)
 		return;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		rss = &mm->rss[KMM_RSS_ANON];
-	else if (vma->flags & KMM_VM_SHMEM)
-		rss = &mm->rss[KMM_RSS_SHMEM];
-	if (!mapped) {
-		atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
-		--*rss;
-		return;
-	}
-	atomic_fetch_add_explicit(&page->count, 1, memory_order_relaxed);
-	++*rss;
-	total = mm->rss[KMM_RSS_ANON] + mm->rss[KMM_RSS_FILE] + mm->rss[KMM_RSS_SHMEM];
-	if (total > mm->peak_rss)
-		mm->peak_rss = total;
+		sort = KMM_RSS_ANON;
+	atomic_fetch_add_explicit(&page->count, more, memory_order_relaxed);
+	kmm_mm_count_rss(vma->mm, sort, mapped ? 1 : -(kmm_word)1);
 }
+
+/* ---- what is resident ---- */
+
+kmm_word kmm_mm_resident(const struct kmm_mm *mm)
+{
+	return kmm_mm_rss(mm, KMM_RSS_ANON) + kmm_mm_rss(mm, KMM_RSS_FILE) + kmm_mm_rss(mm, KMM_RSS_SHMEM);
+}
+
+kmm_word kmm_mm_peak_rss(const struct kmm_mm *mm)
+{
+	kmm_word peak = atomic_load_explicit(&mm->peak_rss, memory_order_relaxed), now = kmm_mm_resident(mm);
+
+	return now > peak ? now : peak;
+}
+
+void kmm_mm_note_peak(struct kmm_mm *mm)
+{
+	kmm_word now = kmm_mm_resident(mm), peak = atomic_load_explicit(&mm->peak_rss, memory_order_relaxed);
+
+	while (now > peak && !atomic_compare_exchange_weak_explicit(&mm->peak_rss, &peak, now, memory_order_relaxed,
+								    memory_order_relaxed))
+		;
+}
+
+/* ---- taking entries ---- */
 
 struct zap {
 	struct kmm_vma *vma;
@@ -65,11 +80,15 @@ static void drop_entry(struct zap *z, uint64_t raw)
 
 static void settle_resident(struct zap *z)
 {
-	kmm_word *rss = z->vma->mm->rss, *other = &rss[z->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE];
+	struct kmm_mm *mm = z->vma->mm;
+	unsigned other = z->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
 
-	KMM_ASSERT(z->vma->mm->k, rss[KMM_RSS_ANON] >= z->nr_anon && *other >= z->nr_other);
-	rss[KMM_RSS_ANON] -= z->nr_anon;
-	*other -= z->nr_other;
+	if (!z->nr_anon && !z->nr_other)
+		return;
+	KMM_ASSERT(mm->k, kmm_mm_rss(mm, KMM_RSS_ANON) >= z->nr_anon && kmm_mm_rss(mm, other) >= z->nr_other);
+	kmm_mm_note_peak(mm);
+	kmm_mm_count_rss(mm, KMM_RSS_ANON, -z->nr_anon);
+	kmm_mm_count_rss(mm, other, -z->nr_other);
 	z->nr_anon = z->nr_other = 0;
 }
 

@@ -98,10 +98,9 @@ static void write_page(struct model *m, unsigned i, uint64_t raw)
 	unsigned long irq;
 
 	CHECK_OK(kmm_pt_make(k, &m->space, (kmm_word)m->va[i], KMM_GFP_KERNEL));
-	irq = kmm_spin_lock(k, &m->space.lock, KMM_LOCK_PT);
-	CHECK(kmm_pt_lookup(k, &m->space, (kmm_word)m->va[i], &ref));
+	CHECK(kmm_pt_lookup_lock(k, &m->space, (kmm_word)m->va[i], &ref, &irq));
 	kmm_pt_write(k, &m->space, &ref, (kmm_word)m->va[i], raw);
-	kmm_spin_unlock(k, &m->space.lock, KMM_LOCK_PT, irq);
+	kmm_pt_unlock(k, &ref, irq);
 	m->raw[i] = raw;
 }
 
@@ -109,11 +108,12 @@ static void take_page(struct model *m, unsigned i)
 {
 	struct kmm *k = m->b.k;
 	struct kmm_ptref ref;
-	unsigned long irq = kmm_spin_lock(k, &m->space.lock, KMM_LOCK_PT);
-	bool there = kmm_pt_lookup(k, &m->space, (kmm_word)m->va[i], &ref);
+	unsigned long irq;
+	bool there = kmm_pt_lookup_lock(k, &m->space, (kmm_word)m->va[i], &ref, &irq);
 	uint64_t old = there ? kmm_pt_take(k, &m->space, &ref, (kmm_word)m->va[i]) : 0;
 
-	kmm_spin_unlock(k, &m->space.lock, KMM_LOCK_PT, irq);
+	if (there)
+		kmm_pt_unlock(k, &ref, irq);
 	CHECK_EQ(old, m->raw[i]);
 	m->raw[i] = 0;
 }
