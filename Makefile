@@ -174,6 +174,7 @@ HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
 
 # The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
+SCHED_OBJS = $(call objs,sched,$(SCHED))
 
 USER_32_ONLY := tests/user/fuzz_calls_raw.c
 USER_64_ONLY := tests/user/wide.c
@@ -309,7 +310,7 @@ build/tsan/race: $(call objs,tsan,$(RACE) $(PORT_HOSTED)) build/tsan/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_tsan) $(LINK_tsan) -o $@ $^ -pthread
 
-build/sched/race: $(call objs,sched,$(SCHED)) build/sched/libkmm.a
+build/sched/race: $(SCHED_OBJS) build/sched/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_sched) $(LINK_sched) -o $@ $^
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH = 1 << 14, SEEN_BITS = 21 };
+enum { DEPTH = 1 << 15, SEEN_BITS = 21 };
 
 /* ---- depth first ---- */
 

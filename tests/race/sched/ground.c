@@ -112,7 +112,10 @@ static void flush_cpu(struct cpu *cpu, const struct kmm_flush *flush)
 	struct softmmu_fault unwanted;
 	uint64_t pages = flush->end > flush->start ? (flush->end - flush->start) / PAGE : UINT64_MAX;
 
-	sched_wait(&cpu->mmu, between_instructions, cpu, "an instruction of another CPU to end");
+	if (mutated("impatient-shootdown"))
+		sched_point(&cpu->mmu, SCHED_WRITE);
+	else
+		sched_wait(&cpu->mmu, between_instructions, cpu, "an instruction of another CPU to end");
 	if (flush->root.v && flush->root.v != cpu->mmu.cr3)
 		return;
 	if (!flush->tables && pages <= FLUSH_PAGES)

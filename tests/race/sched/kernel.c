@@ -82,7 +82,6 @@ static void full_window(void)
 	struct kmm *k = start(KMM_I386_PAE, 24, 16);
 	struct kmm_kmap_info info;
 
-	sched_not_a_lock(&k->kva->kmap.lock.held); /* it is tried first, and may be had later */
 	kmm_kmap_info(k, &info);
 	for (unsigned i = 0; i < EXTRA; i++)
 		SCHED_CHECK((extra[i] = kmm_alloc_pages(k, KMM_GFP_HIGHUSER, 0)) && kmm_page_is_high(extra[i]));

@@ -29,10 +29,11 @@ static const char usage_text[] =
 	"  -l             list the cases\n"
 	"  --bound B      preemptions of the orders that are all explored (default 2)\n"
 	"  --runs N       at most so many orders of a case (default 12000)\n"
-	"  --random N     and so many random ones (default 2000)\n"
+	"  --random N     and so many random ones (default 500)\n"
 	"  --seed N       of the random ones (default: KMM_SEED, else 1)\n"
 	"  --replay ORDER one order, as it was printed\n"
-	"  --mutation M   with this fault put in: no-shootdown, short-shootdown, no-local-flush\n"
+	"  --mutation M   with this fault put in: no-shootdown, short-shootdown,\n"
+	"                 no-local-flush, impatient-shootdown\n"
 	"  --must-fail    passes if the cases fail, and fail again when replayed\n";
 
 static _Noreturn void usage(const char *program, int status)
@@ -84,7 +85,7 @@ static void parse_long(struct options *o, int argc, char **argv, int *i)
 static struct options parse(int argc, char **argv)
 {
 	const char *seed = getenv("KMM_SEED");
-	struct options o = { .bound = 2, .changes = 3, .runs = 12000, .random = 2000, .names = argv };
+	struct options o = { .bound = 2, .changes = 3, .runs = 12000, .random = 500, .names = argv };
 
 	o.seed = seed ? number(argv[0], seed) : 1;
 	for (int i = 1; i < argc; i++) {

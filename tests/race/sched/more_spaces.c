@@ -312,6 +312,26 @@ static void moved_as_it_was(void)
 SCHED_CASE(fault_mremap, .threads = 2, .setup = one_page, .body = { move, write_the_old_place },
 	   .finish = moved_as_it_was);
 
+/* ---- one lock x three ---- */
+
+static void look_up(void)
+{
+	struct kmm_vma_info vma;
+
+	SCHED_CHECK(kmm_vma_find(mm, kmm_uva(HERE), &vma));
+	note(0, noted(0) + 1);
+}
+
+static void all_had_their_turn(void)
+{
+	SCHED_CHECK(noted(0) == 3);
+	leave();
+	ground_judge();
+}
+
+SCHED_CASE(mutex_three, .threads = 3, .setup = empty_page, .body = { look_up, look_up, look_up },
+	   .finish = all_had_their_turn);
+
 /* ---- the kernel's own accesses x copy on write ---- */
 
 static void shared_page(void)

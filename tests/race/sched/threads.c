@@ -18,7 +18,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-enum { STACK_BYTES = 256 << 10, WORDS = 1 << 15, MOST_POINTS = 400000, REGIONS = 4096, IGNORED = 16 };
+enum { STACK_BYTES = 256 << 10, WORDS = 1 << 15, MOST_POINTS = 30000, REGIONS = 4096, IGNORED = 16 };
 
 struct thread {
 	ucontext_t context;
