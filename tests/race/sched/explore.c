@@ -183,19 +183,29 @@ static void shorten(struct sched_result *out)
 	}
 }
 
-void sched_explore(unsigned preemptions, uint64_t max_runs, struct sched_result *out)
+/* Until no more words turn out to be shared. */
+static bool explore_bound(unsigned preemptions, uint64_t max_runs, struct sched_result *out)
 {
 	uint64_t known;
 
-	if (!search.seen)
-		search.seen = calloc((size_t)1 << SEEN_BITS, sizeof(*search.seen));
 	search.bound = preemptions;
-	search.pruned = 0;
 	do {
 		known = sched_shared_words();
 		sched_learn();
-		out->exhausted = explore_once(max_runs, out);
-	} while (out->exhausted && sched_shared_words() != known);
+		if (!explore_once(max_runs, out))
+			return false;
+	} while (sched_shared_words() != known);
+	return true;
+}
+
+void sched_explore(unsigned preemptions, uint64_t max_runs, struct sched_result *out)
+{
+	if (!search.seen)
+		search.seen = calloc((size_t)1 << SEEN_BITS, sizeof(*search.seen));
+	search.pruned = 0;
+	out->complete = -1;
+	for (unsigned bound = 0; bound <= preemptions && explore_bound(bound, max_runs, out); bound++)
+		out->complete = (int)bound;
 	out->pruned = search.pruned;
 	if (out->failed)
 		shorten(out);

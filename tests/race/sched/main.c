@@ -27,7 +27,7 @@ static const char usage_text[] =
 	"usage: %s [OPTION...] [NAME...]\n"
 	"  NAME           cases whose names contain one of these (default: all)\n"
 	"  -l             list the cases\n"
-	"  --bound B      preemptions of the orders that are all explored (default 2)\n"
+	"  --bound B      preemptions of the orders that are all explored (default 3)\n"
 	"  --runs N       at most so many orders of a case (default 12000)\n"
 	"  --random N     and so many random ones (default 500)\n"
 	"  --seed N       of the random ones (default: KMM_SEED, else 1)\n"
@@ -85,7 +85,7 @@ static void parse_long(struct options *o, int argc, char **argv, int *i)
 static struct options parse(int argc, char **argv)
 {
 	const char *seed = getenv("KMM_SEED");
-	struct options o = { .bound = 2, .changes = 3, .runs = 12000, .random = 500, .names = argv };
+	struct options o = { .bound = 3, .changes = 3, .runs = 12000, .random = 500, .names = argv };
 
 	o.seed = seed ? number(argv[0], seed) : 1;
 	for (int i = 1; i < argc; i++) {
@@ -113,10 +113,10 @@ static void print_result(const struct sched_case *c, const struct options *o, co
 {
 	char text[4096];
 
-	printf("%-8s %-22s %llu orders, %s preemptions %u (%llu seen before), %llu words shared, up to %llu points\n",
-	       r->failed ? "FAIL" : "ok", c->name, (unsigned long long)r->runs,
-	       r->exhausted ? "all with" : "some with", o->bound, (unsigned long long)r->pruned,
-	       (unsigned long long)r->words, (unsigned long long)r->most_points);
+	printf("%-5s %-20s %llu orders (all with up to %d preemptions; %llu led to states seen before), %llu words shared, "
+	       "up to %llu points\n",
+	       r->failed ? "FAIL" : "ok", c->name, (unsigned long long)r->runs, r->complete,
+	       (unsigned long long)r->pruned, (unsigned long long)r->words, (unsigned long long)r->most_points);
 	if (!r->failed)
 		return;
 	sched_order_text(&r->order, text, sizeof(text));
@@ -176,6 +176,8 @@ int main(int argc, char **argv)
 	struct options o = parse(argc, argv);
 	unsigned passed = 0, failed = 0;
 
+	if (!o.list)
+		printf("seed %llu\n", (unsigned long long)o.seed);
 	for (const struct sched_case *const *c = __start_sched_cases; c < __stop_sched_cases; c++) {
 		if (!selected(&o, (*c)->name))
 			continue;

@@ -73,7 +73,8 @@ struct sched_turn { uint32_t point; uint32_t thread; };
 struct sched_order { unsigned nr; struct sched_turn turn[SCHED_TURNS]; };
 
 struct sched_result {
-	bool failed, exhausted;       /* exhausted: every order within the bound was seen */
+	bool failed;
+	int complete;                 /* every order with so many preemptions was seen; -1: not even those without */
 	uint64_t runs, pruned, points, words; /* runs ended early as seen before; points passed; shared words */
 	uint64_t most_points;         /* of one run */
 	char what[512];
@@ -82,6 +83,7 @@ struct sched_result {
 
 /* Prepares the case; then any number of the three below; then done. */
 void sched_begin(const struct sched_case *c);
+/* All orders without preemptions, then with one, and so on, up to the bound or until max_runs are over. */
 void sched_explore(unsigned preemptions, uint64_t max_runs, struct sched_result *out);
 void sched_random(uint64_t seed, uint64_t runs, unsigned changes, struct sched_result *out);
 void sched_replay(const struct sched_order *order, struct sched_result *out);
