@@ -17,6 +17,7 @@ enum { FLUSH_PAGES = 32 };
 
 _Thread_local unsigned hosted_this_cpu;
 static _Thread_local unsigned long irq_off;
+static _Thread_local uint32_t sleeping_locks;
 
 void hosted_set_cpu(unsigned cpu)
 {
@@ -78,6 +79,7 @@ bool hosted_catch_fatal(struct hosted_machine *m, void (*fn)(void *arg), void *a
 	}
 	m->catcher = NULL;
 	irq_off = 0; /* whoever held them off is gone */
+	sleeping_locks = 0;
 	if (what)
 		*what = m->fatal_text;
 	return true;
@@ -210,6 +212,13 @@ static void wake(struct kmm_port *port, const void *key)
 	pthread_mutex_unlock(&m->sleep_lock);
 }
 
+/* A thread's, of all machines: who has a lock of one asks for none of another. */
+static uint32_t *task_word(struct kmm_port *port)
+{
+	(void)port;
+	return &sleeping_locks;
+}
+
 /* ---- start and end ---- */
 
 static void *bus_at(struct softmmu_memory *memory, uint64_t pa)
@@ -243,6 +252,7 @@ void hosted_hooks_init(struct hosted_machine *m)
 	port->activate_space = activate_space;
 	port->wake = wake;
 	port->wait = m->config.threads ? wait : NULL;
+	port->task_word = task_word;
 	m->memory.at = bus_at;
 	pthread_mutex_init(&m->sleep_lock, NULL);
 	pthread_cond_init(&m->woken, NULL);

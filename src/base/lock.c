@@ -15,9 +15,8 @@ static const char *const class_names[KMM_NR_LOCK_CLASSES] = {
 	[KMM_LOCK_SLAB] = "slab", [KMM_LOCK_KVA] = "kva", [KMM_LOCK_ZONE] = "zone",
 };
 
-void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls)
+void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls, uint32_t held)
 {
-	uint32_t held = k->locks_held[kmm_cpu(k)];
 	struct kmm_buffer_sink line;
 	char text[128];
 
@@ -27,6 +26,28 @@ void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls)
 		if (held >> i & 1)
 			kmm_printf(&line.sink, " %s", class_names[i]);
 	k->port->fatal(k->port, __FILE__, __LINE__, text);
+}
+
+/* ---- sleeping locks ---- */
+
+/* Before it is taken, so that what would be a deadlock is said and not only had. */
+static void note_mutex(struct kmm *k, const struct kmm_mutex *mutex)
+{
+	uint32_t *held = k->port->task_word ? k->port->task_word(k->port) : NULL, spins = k->locks_held[kmm_cpu(k)];
+
+	if (spins)
+		kmm_lock_order_broken(k, (enum kmm_lock_class)mutex->cls, spins);
+	if (!held)
+		return;
+	if (*held >> mutex->cls)
+		kmm_lock_order_broken(k, (enum kmm_lock_class)mutex->cls, *held);
+	*held |= 1u << mutex->cls;
+}
+
+static void forget_mutex(struct kmm *k, const struct kmm_mutex *mutex)
+{
+	if (k->port->task_word)
+		*k->port->task_word(k->port) &= ~(1u << mutex->cls);
 }
 
 struct sleeper {
@@ -48,6 +69,8 @@ void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
 	struct sleeper s = { mutex, false };
 	unsigned free_state = 0;
 
+	if (KMM_DEBUG >= 1)
+		note_mutex(k, mutex);
 	if (atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
 						    memory_order_relaxed))
 		return;
@@ -60,8 +83,11 @@ void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
 
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex)
 {
-	unsigned was = atomic_exchange_explicit(&mutex->held, 0, memory_order_release);
+	unsigned was;
 
+	if (KMM_DEBUG >= 1)
+		forget_mutex(k, mutex);
+	was = atomic_exchange_explicit(&mutex->held, 0, memory_order_release);
 	KMM_ASSERT(k, was != 0);
 	if (was == 2 && k->port->wake)
 		k->port->wake(k->port, mutex);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Locks and their order. Classes are numbered in the order in which they may be taken: a lock of a
- * class may be taken only while no lock of the same or a later class is held on this CPU (asserted at
- * KMM_DEBUG >= 1; docs/locking.md holds the same list in words). One exception, by _nested: fork locks
- * parent then child space.
+ * class may be taken only while no lock of the same or a later class is held (asserted at
+ * KMM_DEBUG >= 1; docs/locking.md holds the same list in words). Spin locks are noted by CPU; sleeping
+ * locks, whose holder may move between CPUs, by the port's word of the task, if it has one.
  *
  * struct kmm_spin: short, interrupts off, no sleeping, no allocation that may sleep, no callback.
  * struct kmm_mutex: may sleep (port wait/wake); with no wait hook contention is a fatal error.
@@ -29,9 +29,13 @@ enum kmm_lock_class {
 
 struct kmm_spin { atomic_uint held; };
 
-struct kmm_mutex { atomic_uint held; };
+struct kmm_mutex {
+	atomic_uint held;
+	uint32_t cls;     /* constant: enum kmm_lock_class; all zero is a free lock of a space */
+};
 
-void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls);
+/* held: bit per class. */
+void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls, uint32_t held);
 
 static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool nested)
 {
@@ -39,7 +43,7 @@ static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool ne
 		uint32_t *held = &k->locks_held[kmm_cpu(k)];
 
 		if ((*held >> cls) != 0 && !nested)
-			kmm_lock_order_broken(k, cls);
+			kmm_lock_order_broken(k, cls, *held);
 		*held |= 1u << cls;
 	}
 }
@@ -69,8 +73,7 @@ static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum km
 	kmm_irq_restore(k, flags);
 }
 
-/* Sleeping locks: order is by contract (docs/locking.md); a sleeper may move between CPUs, so the per-CPU
- * order mask does not cover them. */
+/* Sleeping locks. No spin lock may be held (asserted). */
 void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex);
 

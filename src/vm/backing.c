@@ -53,7 +53,7 @@ struct kmm_mapping *kmm_mapping_get(struct kmm_backing *backing)
 	mapping = kmm_cache_alloc(k, k->vm->mapping_cache, KMM_GFP_KERNEL);
 	if (!mapping)
 		return NULL;
-	*mapping = (struct kmm_mapping){ .backing = backing };
+	*mapping = (struct kmm_mapping){ .backing = backing, .lock.cls = KMM_LOCK_BACKING };
 	kmm_list_init(&mapping->vmas);
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	if (!backing->mappings) {
