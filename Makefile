@@ -55,7 +55,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 # 32-bit: arguments in registers. 64-bit: interrupts use the stack of the code they interrupt, so no red zone.
 BARE := -ffreestanding -fno-pic -fno-pie -nostdlib -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-mno-sse -mno-mmx -mno-80387 -msoft-float -O2 -g -Iports -DKMM_PORT_INLINE='"x86/inline.h"'
-BARE_32 := -m32 -march=i686 $(BARE) -mregparm=3 -freg-struct-return
+BARE_32 := -m32 -march=i686 -mtune=generic $(BARE) -mregparm=3 -freg-struct-return
 BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
@@ -180,7 +180,7 @@ USER_32_ONLY := tests/user/fuzz_calls_raw.c
 USER_64_ONLY := tests/user/wide.c
 USER_BINS := $(patsubst tests/user/%.c,build/user/%,$(filter-out $(USER_64_ONLY),$(USER))) \
 	$(patsubst tests/user/%.c,build/user64/%,$(filter-out $(USER_32_ONLY),$(USER)))
-BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%)
+BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%) build/bench/versus32 build/bench/versus64
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(KERNEL_PROFILES:%=build/kernel-%.elf)
@@ -219,6 +219,10 @@ soak: build/tsan/race build/sched/race ## race tests with ever new seeds, for SO
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
 	@scripts/bench
+
+.PHONY: bench-linux
+bench-linux: kernels ## boot Debian's Linux and our kernel with the same benchmark, and write both columns
+	@scripts/bench-linux
 
 .PHONY: deps
 deps: ## install what building, running and checking need (quick when all is there)
@@ -365,9 +369,20 @@ $(eval $(call user_rules,user,-m32))
 $(eval $(call user_rules,user64,-m64))
 
 # The benchmark's ring-3 program: as a distribution would build it.
+GUEST_FLAGS := -std=gnu11 -static -O2 -Wall -Wextra -Werror -Wmissing-prototypes -D_GNU_SOURCE
 build/bench/guest/%: bench/guest/%.c Makefile | build/.tools
 	$(call say,USER,$@)mkdir -p $(@D)
-	$(Q)gcc -std=gnu11 -m32 -static -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $<
+	$(Q)gcc $(GUEST_FLAGS) -m32 -o $@ $<
+
+build/bench/guest64/%: bench/guest/%.c Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -m64 -o $@ $<
+
+# What `make bench-linux` runs on Linux and on ours: the same file.
+VERSUS := $(wildcard bench/linux/*.c)
+build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wildcard bench/linux/*.h) Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
 
 # --- dependency files -----------------------------------------------------------------------------
 

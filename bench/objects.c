@@ -11,8 +11,14 @@
  *   cross     64 B: one thread allocates, another frees, over a ring of 1024 slots; the time that either waits for the
  *             other is not counted: only the calls of a batch of 64 are timed
  *
+ * lifo, repeat and live run again as -2t: two threads, on two CPUs of the machine, do the same at once, each with objects
+ * of its own; the figure is the mean of both threads' processor time.
+ *
  * Figures are ns per call. The machine is x86_64 with 8 GiB and two CPUs; its RAM is touched once before, as RAM is.
  * With --malloc-name NAME only malloc is measured, under that name: for a preloaded allocator.
+ *
+ * The workloads are inlined into a caller per allocator, so that each calls its allocator by name, as programs do, and
+ * not through pointers.
  */
 #include "common/bench.h"
 #include "common/machine.h"
@@ -29,17 +35,20 @@ enum { RING = 1024, HANDFUL = 64 };
 
 /* An allocator: size is what the caller wants; the cache ignores it. */
 struct heap {
-	const char *name;
 	void *(*alloc)(size_t size);
 	void (*free)(void *object);
 };
 
+/* One thread's part of a workload. */
 struct run {
 	const struct bench_options *options;
-	const struct heap *heap;
+	const char *name; /* of the allocator */
 	size_t size;
-	void **object; /* room for SCATTER */
+	uint64_t seed;
+	void **object;    /* room for SCATTER; the second thread's: for LIVE */
 };
+
+#define WORKLOAD static inline __attribute__((always_inline))
 
 /* ---- allocators ---- */
 
@@ -47,36 +56,40 @@ static struct hosted_machine *machine;
 static struct kmm *k;
 static struct kmm_cache *cache;
 
-static void *from_kmalloc(size_t size)
+static inline void *from_kmalloc(size_t size)
 {
 	return kmm_kmalloc(k, size, KMM_GFP_KERNEL);
 }
 
-static void to_kmalloc(void *object)
+static inline void to_kmalloc(void *object)
 {
 	kmm_kfree(k, object);
 }
 
-static void *from_cache(size_t size)
+static inline void *from_cache(size_t size)
 {
 	(void)size;
 	return kmm_cache_alloc(k, cache, KMM_GFP_KERNEL);
 }
 
-static void to_cache(void *object)
+static inline void to_cache(void *object)
 {
 	kmm_cache_free(k, cache, object);
 }
 
-static void *from_malloc(size_t size)
+static inline void *from_malloc(size_t size)
 {
 	return malloc(size);
 }
 
-static void to_malloc(void *object)
+static inline void to_malloc(void *object)
 {
 	free(object);
 }
+
+static const struct heap kmalloc_heap = { from_kmalloc, to_kmalloc };
+static const struct heap cache_heap = { from_cache, to_cache };
+static const struct heap malloc_heap = { from_malloc, to_malloc };
 
 static void start_machine(const struct bench_options *options)
 {
@@ -89,57 +102,61 @@ static void start_machine(const struct bench_options *options)
 
 /* ---- workloads: one repeat each, ns per call ---- */
 
-static void *take(struct run *run, size_t size)
+WORKLOAD void *take(const struct heap *heap, size_t size)
 {
-	char *object = run->heap->alloc(size);
+	char *object = heap->alloc(size);
 
 	if (object == NULL)
-		bench_die("%s: out of memory", run->heap->name);
+		bench_die("out of memory");
 	*(volatile char *)object = 1;
 	return object;
 }
 
-static double lifo(struct run *run)
+WORKLOAD double lifo(struct run *run, const struct heap *heap)
 {
 	uint64_t rounds = bench_scale(run->options, 2000, 2);
+	void **object = run->object;
+	size_t size = run->size;
 	uint64_t t = bench_now_ns();
 
 	for (uint64_t r = 0; r < rounds; r++) {
 		for (int i = 0; i < BATCH; i++)
-			run->object[i] = take(run, run->size);
+			object[i] = take(heap, size);
 		for (int i = BATCH; i > 0; i--)
-			run->heap->free(run->object[i - 1]);
+			heap->free(object[i - 1]);
 	}
 	return (double)(bench_now_ns() - t) / (double)(rounds * BATCH * 2);
 }
 
-static double repeat(struct run *run)
+WORKLOAD double repeat(struct run *run, const struct heap *heap)
 {
 	uint64_t nr = bench_scale(run->options, 4000000, 4000);
+	size_t size = run->size;
 	uint64_t t = bench_now_ns();
 
 	for (uint64_t i = 0; i < nr; i++)
-		run->heap->free(take(run, run->size));
+		heap->free(take(heap, size));
 	return (double)(bench_now_ns() - t) / (double)(nr * 2);
 }
 
-static double live(struct run *run)
+WORKLOAD double live(struct run *run, const struct heap *heap)
 {
 	uint32_t nr = (uint32_t)bench_scale(run->options, LIVE, 1000);
-	uint64_t steps = bench_scale(run->options, 1000000, 1000), seed = 88172645463325252ull;
+	uint64_t steps = bench_scale(run->options, 1000000, 1000), seed = run->seed;
+	void **object = run->object;
 
 	for (uint32_t i = 0; i < nr; i++)
-		run->object[i] = take(run, LIVE_MIN + bench_below(&seed, LIVE_SPREAD));
+		object[i] = take(heap, LIVE_MIN + bench_below(&seed, LIVE_SPREAD));
 	uint64_t t = bench_now_ns();
 	for (uint64_t i = 0; i < steps; i++) {
 		uint32_t at = bench_below(&seed, nr);
 
-		run->heap->free(run->object[at]);
-		run->object[at] = take(run, LIVE_MIN + bench_below(&seed, LIVE_SPREAD));
+		heap->free(object[at]);
+		object[at] = take(heap, LIVE_MIN + bench_below(&seed, LIVE_SPREAD));
 	}
 	double ns = (double)(bench_now_ns() - t) / (double)(steps * 2);
 	for (uint32_t i = 0; i < nr; i++)
-		run->heap->free(run->object[i]);
+		heap->free(object[i]);
 	return ns;
 }
 
@@ -158,18 +175,18 @@ static void shuffle(void **object, uint32_t nr)
 
 static double scatter_free_ns; /* of the last scatter() */
 
-static double scatter(struct run *run)
+WORKLOAD double scatter(struct run *run, const struct heap *heap)
 {
 	uint32_t nr = (uint32_t)bench_scale(run->options, SCATTER, 1000);
 	uint64_t t = bench_now_ns();
 
 	for (uint32_t i = 0; i < nr; i++)
-		run->object[i] = take(run, run->size);
+		run->object[i] = take(heap, run->size);
 	double ns = (double)(bench_now_ns() - t) / (double)nr;
 	shuffle(run->object, nr);
 	t = bench_now_ns();
 	for (uint32_t i = 0; i < nr; i++)
-		run->heap->free(run->object[i]);
+		heap->free(run->object[i]);
 	scatter_free_ns = (double)(bench_now_ns() - t) / (double)nr;
 	return ns;
 }
@@ -187,11 +204,12 @@ static double bulk(struct run *run)
 	return (double)(bench_now_ns() - t) / (double)(rounds * BULK * 2);
 }
 
-/* ---- two threads ---- */
+/* ---- a thread frees what another allocates ---- */
 
 /* A ring: `filled` and `emptied` count objects ever; each is written by one thread. */
 static struct {
-	struct run *run;
+	const struct heap *heap;
+	size_t size;
 	uint64_t nr; /* objects to hand over, a multiple of HANDFUL */
 	uint64_t alloc_ns, free_ns;
 	_Alignas(64) atomic_ullong filled;
@@ -211,7 +229,7 @@ static void *free_other_side(void *unused)
 		uint64_t t = bench_now_ns();
 
 		for (int i = 0; i < HANDFUL; i++)
-			ring.run->heap->free(ring.slot[(nr + (uint64_t)i) % RING]);
+			ring.heap->free(ring.slot[(nr + (uint64_t)i) % RING]);
 		ring.free_ns += bench_now_ns() - t;
 		nr += HANDFUL;
 		atomic_store_explicit(&ring.emptied, nr, memory_order_release);
@@ -227,7 +245,7 @@ static void alloc_this_side(void)
 		uint64_t t = bench_now_ns();
 
 		for (int i = 0; i < HANDFUL; i++)
-			ring.slot[(nr + (uint64_t)i) % RING] = take(ring.run, ring.run->size);
+			ring.slot[(nr + (uint64_t)i) % RING] = take(ring.heap, ring.size);
 		ring.alloc_ns += bench_now_ns() - t;
 		atomic_store_explicit(&ring.filled, nr + HANDFUL, memory_order_release);
 	}
@@ -250,7 +268,7 @@ static double cross(struct run *run)
 	double cost = clock_cost();
 	pthread_t other;
 
-	ring.run = run;
+	ring.size = run->size;
 	ring.nr = bench_scale(run->options, 4096000, 4096);
 	ring.alloc_ns = ring.free_ns = 0;
 	atomic_store(&ring.filled, 0);
@@ -263,72 +281,138 @@ static double cross(struct run *run)
 	return (double)ring.alloc_ns / (double)ring.nr - cost / HANDFUL;
 }
 
+/* ---- two threads side by side ---- */
+
+struct side {
+	struct run run;
+	double (*work)(struct run *run);
+	atomic_int *ready;
+	double ns;
+};
+
+static void work_together(struct side *side)
+{
+	atomic_fetch_add(side->ready, 1);
+	while (atomic_load(side->ready) < 2)
+		sched_yield();
+	side->ns = side->work(&side->run);
+}
+
+static void *second_thread(void *side)
+{
+	hosted_set_cpu(1);
+	work_together(side);
+	return NULL;
+}
+
+static double side_by_side(struct run *run, double (*work)(struct run *run))
+{
+	static void *second_object[LIVE];
+	atomic_int ready = 0;
+	struct side first = { *run, work, &ready, 0 }, second = first;
+	pthread_t thread;
+
+	second.run.object = second_object;
+	second.run.seed = run->seed * 3;
+	if (pthread_create(&thread, NULL, second_thread, &second) != 0)
+		bench_die("cannot make a thread");
+	work_together(&first);
+	pthread_join(thread, NULL);
+	return (first.ns + second.ns) / 2;
+}
+
+/* ---- each workload with each allocator ---- */
+
+/* What is measured: a workload and an allocator, bound at compile time. */
+struct subject {
+	double (*lifo)(struct run *run);
+	double (*repeat)(struct run *run);
+	double (*live)(struct run *run);
+	double (*scatter)(struct run *run);
+	const struct heap *heap;
+};
+
+static double kmalloc_lifo(struct run *run) { return lifo(run, &kmalloc_heap); }
+static double kmalloc_repeat(struct run *run) { return repeat(run, &kmalloc_heap); }
+static double kmalloc_live(struct run *run) { return live(run, &kmalloc_heap); }
+static double cache_lifo(struct run *run) { return lifo(run, &cache_heap); }
+static double cache_scatter(struct run *run) { return scatter(run, &cache_heap); }
+static double malloc_lifo(struct run *run) { return lifo(run, &malloc_heap); }
+static double malloc_repeat(struct run *run) { return repeat(run, &malloc_heap); }
+static double malloc_live(struct run *run) { return live(run, &malloc_heap); }
+static double malloc_scatter(struct run *run) { return scatter(run, &malloc_heap); }
+
+static const struct subject of_kmalloc = { kmalloc_lifo, kmalloc_repeat, kmalloc_live, NULL, &kmalloc_heap };
+static const struct subject of_cache = { cache_lifo, NULL, NULL, cache_scatter, &cache_heap };
+static const struct subject of_malloc = { malloc_lifo, malloc_repeat, malloc_live, malloc_scatter, &malloc_heap };
+
 /* ---- rows ---- */
 
-static void measure(struct run *run, const char *name, double (*once)(struct run *run))
+static void measure(struct run *run, const char *name, double (*work)(struct run *run))
 {
 	struct bench_samples samples = { .nr = 0 };
 
 	if (!bench_wants(run->options, name))
 		return;
-	once(run);
+	work(run);
 	for (unsigned i = 0; i < run->options->repeats; i++)
-		bench_add(&samples, once(run));
-	bench_print(name, "ns", run->heap->name, &samples);
+		bench_add(&samples, work(run));
+	bench_print(name, "ns", run->name, &samples);
 }
 
-static void measure_scatter(struct run *run)
+static void measure_2t(struct run *run, const char *name, double (*work)(struct run *run))
+{
+	struct bench_samples samples = { .nr = 0 };
+
+	if (!bench_wants(run->options, name))
+		return;
+	side_by_side(run, work);
+	for (unsigned i = 0; i < run->options->repeats; i++)
+		bench_add(&samples, side_by_side(run, work));
+	bench_print(name, "ns", run->name, &samples);
+}
+
+/* Allocations and frees apart: work() returns the first and leaves the second in *free_ns. */
+static void measure_pair(struct run *run, const char *const name[2], double (*work)(struct run *run), const double *free_ns)
 {
 	struct bench_samples allocs = { .nr = 0 }, frees = { .nr = 0 };
 
-	if (!bench_wants(run->options, "objects.scatter-192"))
+	if (!bench_wants(run->options, name[0]) && !bench_wants(run->options, name[1]))
 		return;
-	scatter(run);
+	work(run);
 	for (unsigned i = 0; i < run->options->repeats; i++) {
-		bench_add(&allocs, scatter(run));
-		bench_add(&frees, scatter_free_ns);
+		bench_add(&allocs, work(run));
+		bench_add(&frees, *free_ns);
 	}
-	bench_print("objects.scatter-192-alloc", "ns", run->heap->name, &allocs);
-	bench_print("objects.scatter-192-free", "ns", run->heap->name, &frees);
-}
-
-static void measure_cross(struct run *run)
-{
-	struct bench_samples allocs = { .nr = 0 }, frees = { .nr = 0 };
-
-	if (!bench_wants(run->options, "objects.cross-64"))
-		return;
-	cross(run);
-	for (unsigned i = 0; i < run->options->repeats; i++) {
-		bench_add(&allocs, cross(run));
-		bench_add(&frees, cross_free_ns);
-	}
-	bench_print("objects.cross-64-alloc", "ns", run->heap->name, &allocs);
-	bench_print("objects.cross-64-free", "ns", run->heap->name, &frees);
+	bench_print(name[0], "ns", run->name, &allocs);
+	bench_print(name[1], "ns", run->name, &frees);
 }
 
 /* sized serves any size, fixed the 192-byte objects. */
-static void run_heap(struct run *run, const struct heap *sized, const struct heap *fixed)
+static void measure_heap(struct run *run, const struct subject *sized, const struct subject *fixed)
 {
-	run->heap = sized;
+	static const char *const cross_names[] = { "objects.cross-64-alloc", "objects.cross-64-free" };
+	static const char *const scatter_names[] = { "objects.scatter-192-alloc", "objects.scatter-192-free" };
+
 	run->size = 64;
-	measure(run, "objects.lifo-64", lifo);
-	measure(run, "objects.repeat-64", repeat);
-	measure(run, "objects.live-8..4096", live);
-	measure_cross(run);
-	run->heap = fixed;
+	measure(run, "objects.lifo-64", sized->lifo);
+	measure_2t(run, "objects.lifo-64-2t", sized->lifo);
+	measure(run, "objects.repeat-64", sized->repeat);
+	measure_2t(run, "objects.repeat-64-2t", sized->repeat);
+	measure(run, "objects.live-8..4096", sized->live);
+	measure_2t(run, "objects.live-8..4096-2t", sized->live);
+	ring.heap = sized->heap;
+	measure_pair(run, cross_names, cross, &cross_free_ns);
 	run->size = 192;
-	measure(run, "objects.lifo-192-cache", lifo);
-	measure_scatter(run);
+	measure(run, "objects.lifo-192-cache", fixed->lifo);
+	measure_2t(run, "objects.lifo-192-cache-2t", fixed->lifo);
+	measure_pair(run, scatter_names, fixed->scatter, &scatter_free_ns);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct heap kmalloc_heap = { "kmm", from_kmalloc, to_kmalloc };
-	static const struct heap cache_heap = { "kmm", from_cache, to_cache };
-	struct heap malloc_heap = { "glibc malloc", from_malloc, to_malloc };
 	struct bench_options options;
-	struct run run = { .options = &options };
+	struct run run = { .options = &options, .name = "glibc malloc", .seed = 88172645463325252ull };
 
 	bench_parse(argc, argv, &options);
 	run.object = calloc(SCATTER, sizeof(void *));
@@ -336,11 +420,12 @@ int main(int argc, char **argv)
 		bench_die("not enough host memory");
 	memset(run.object, 1, SCATTER * sizeof(void *));
 	if (options.malloc_name)
-		malloc_heap.name = options.malloc_name;
-	run_heap(&run, &malloc_heap, &malloc_heap);
+		run.name = options.malloc_name;
+	measure_heap(&run, &of_malloc, &of_malloc);
 	if (options.malloc_name == NULL) {
 		start_machine(&options);
-		run_heap(&run, &kmalloc_heap, &cache_heap);
+		run.name = "kmm";
+		measure_heap(&run, &of_kmalloc, &of_cache);
 		measure(&run, "objects.bulk-192-cache", bulk);
 		if (kmm_cache_destroy(k, cache) != KMM_OK)
 			bench_die("objects were lost");

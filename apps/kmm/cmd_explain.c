@@ -165,6 +165,7 @@ int cmd_explain(int argc, char **argv)
 	options_parse(&a.o, OPTIONS_MACHINE | OPTIONS_IMAGE, &args, &a, argc, argv);
 	if (!a.nr && !a.list && !a.all)
 		fail(a.o.command, EXIT_USAGE, "which address? 'kmm explain --list' shows some");
+	a.o.config.machine.debug = KMM_DEBUG_PAGE_OWNER;
 	target_open(&t, &a.o);
 	if (a.o.json)
 		print_json(&t, &a);

@@ -3,7 +3,7 @@
  * kmm page: one frame and its descriptor. The descriptor always has an address; the frame need not.
  */
 #include "command.h"
-#include "kmm/page.h"
+#include "kmm/debug.h"
 #include "target.h"
 #include "views.h"
 
@@ -36,6 +36,8 @@ struct answer {
 	uint32_t descriptor_bytes;
 	bool has_address;
 	struct kmm_kva address;           /* linear, or of kmap */
+	bool has_holder;
+	struct kmm_page_owner holder;
 	unsigned nr_users;
 	uint64_t user[MAX_USERS];         /* addresses in the demonstration's space */
 };
@@ -66,6 +68,7 @@ static void look(struct target *t, const char *text, struct answer *out)
 		fail(t->command, EXIT_NO, "frame 0x%llx has no descriptor: there is no RAM there", (unsigned long long)pfn.v);
 	*out = (struct answer){ .nr_users = 0 };
 	kmm_page_info(t->k, page, &out->info);
+	out->has_holder = kmm_page_owner_of(t->k, pfn, &out->holder);
 	kmm_memory_stats(t->k, &stats);
 	out->descriptor = kmm_paddr(stats.memmap.v + (uint64_t)pfn.v * stats.page_size_bytes);
 	out->descriptor_bytes = stats.page_size_bytes;
@@ -87,6 +90,8 @@ static void print(struct target *t, const struct answer *a)
 	       hex_text(text, kmm_pfn_to_paddr(a->info.pfn).v, 8));
 	printf("  %-14s %s\n", "used as", kmm_kind_name(a->info.kind));
 	printf("  %-14s %s\n", "zone", view_zone_name(t->k, a->info.zone));
+	if (a->has_holder)
+		printf("  %-14s %s\n", a->holder.allocated ? "allocated as" : "was allocated as", a->holder.site);
 	printf("  %-14s %s (order %u)\n", "block", size_text(text, (uint64_t)KMM_PAGE_SIZE << a->info.order), a->info.order);
 	printf("  %-14s %u\n", "references", a->info.refcount);
 	printf("  %-14s %u\n", "user mappings", a->info.mapcount);
@@ -109,6 +114,8 @@ static void print_json(struct target *t, const struct answer *a)
 	json_object_set_new(doc, "descriptor_at", json_address(a->descriptor.v));
 	json_object_set_new(doc, "descriptor_bytes", json_integer(a->descriptor_bytes));
 	json_object_set_new(doc, "address", a->has_address ? json_address(a->address.v) : json_null());
+	if (a->has_holder)
+		json_object_set_new(doc, "allocated_as", json_string(a->holder.site));
 	json_object_set_new(doc, "mapped_at", users);
 	json_print(doc);
 }
@@ -122,6 +129,7 @@ int cmd_page(int argc, char **argv)
 	options_parse(&a.o, OPTIONS_MACHINE | OPTIONS_IMAGE, &args, &a, argc, argv);
 	if (!a.text)
 		fail(a.o.command, EXIT_USAGE, "which frame? for example pfn:0x100");
+	a.o.config.machine.debug = KMM_DEBUG_PAGE_OWNER;
 	target_open(&t, &a.o);
 	look(&t, a.text, &answer);
 	if (a.o.json)

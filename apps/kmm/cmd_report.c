@@ -14,8 +14,10 @@ static const struct {
 	void (*space)(struct kmm_mm *mm, struct kmm_sink *out);
 } reports[] = {
 	{ "meminfo", kmm_report_meminfo, NULL },     { "zoneinfo", kmm_report_zoneinfo, NULL },
-	{ "buddyinfo", kmm_report_buddyinfo, NULL }, { "slabinfo", kmm_report_slabinfo, NULL },
+	{ "buddyinfo", kmm_report_buddyinfo, NULL }, { "pagetypeinfo", kmm_report_pagetypeinfo, NULL },
+	{ "slabinfo", kmm_report_slabinfo, NULL },
 	{ "vmstat", kmm_report_vmstat, NULL },       { "vmallocinfo", kmm_report_vmallocinfo, NULL },
+	{ "page_owner", kmm_report_page_owner, NULL },
 	{ "maps", NULL, kmm_report_maps },           { "smaps", NULL, kmm_report_smaps },
 	{ "status", NULL, kmm_report_mm_status },    { "statm", NULL, kmm_report_statm },
 };
@@ -43,8 +45,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct own_args args = {
 	.parser = parse,
 	.args_doc = "REPORT",
-	.doc = "A report in the format of Linux's /proc. Of the machine: meminfo zoneinfo buddyinfo slabinfo vmstat "
-	       "vmallocinfo. Of the demonstration's program: maps smaps status statm.",
+	.doc = "A report in the format of Linux's /proc. Of the machine: meminfo zoneinfo buddyinfo pagetypeinfo slabinfo "
+	       "vmstat vmallocinfo; page_owner, which Linux keeps in debugfs. Of the demonstration's program: maps smaps status statm.",
 };
 
 static void write_report(const struct report_args *a, struct target *t, struct kmm_sink *out)
@@ -64,6 +66,8 @@ int cmd_report(int argc, char **argv)
 	options_parse(&a.o, OPTIONS_MACHINE | OPTIONS_IMAGE, &args, &a, argc, argv);
 	if (a.chosen < 0)
 		fail(a.o.command, EXIT_USAGE, "which report? 'kmm report --help' lists them");
+	if (reports[a.chosen].machine == kmm_report_page_owner)
+		a.o.config.machine.debug = KMM_DEBUG_PAGE_OWNER;
 	target_open(&t, &a.o);
 	write_report(&a, &t, hosted_text_init(&text));
 	if (a.o.json) {

@@ -29,9 +29,9 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
-enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_STRINGS = 256, PATH_ROOM = 4096 };
+enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */, MAX_STRINGS = 256, PATH_ROOM = 4096 };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_ICOUNT, OPT_SEED, OPT_KERNEL };
+       OPT_REPORT = 256, OPT_ICOUNT, OPT_SEED, OPT_KERNEL, OPT_CPUS = 'c' };
 
 /* The machines the reference kernel is built for. */
 struct machine {
@@ -50,7 +50,7 @@ struct run {
 	const char *machine, *kernel, *report;
 	const struct machine *m;
 	FILE *report_file;
-	uint64_t ram, seed, timeout_s;
+	uint64_t ram, seed, timeout_s, cpus;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS];
 	unsigned nr_files, nr_env;
 	bool icount, verbose, has_seed;
@@ -65,6 +65,7 @@ struct run {
 static const struct argp_option run_options[] = {
 	{ "machine", OPT_MACHINE, "NAME", 0, "i386, i386-pae (default), x86_64 or x86_64-la57", 0 },
 	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
+	{ "cpus", OPT_CPUS, "N", 0, "processors, 1 to 8; default 1", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "env", OPT_ENV, "NAME=VALUE", 0, "an environment variable of the program; repeatable", 0 },
 	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
@@ -113,6 +114,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_RAM:
 		if (!parse_size(arg, &r->ram))
 			STOP(EXIT_USAGE, "--ram %s: not a size; sizes look like 512M or 4G", arg);
+		return 0;
+	case OPT_CPUS:
+		r->cpus = number("cpus", arg, MAX_CPUS);
+		if (!r->cpus)
+			STOP(EXIT_USAGE, "--cpus 0: a machine needs one");
 		return 0;
 	case OPT_FILE: add_string(r->file, &r->nr_files, arg); return 0;
 	case OPT_ENV:
@@ -525,7 +531,7 @@ static int finish(const struct run *r, const struct guest_result *result)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run r = { .machine = "i386-pae", .ram = 256 * MIB };
+	struct run r = { .machine = "i386-pae", .ram = 256 * MIB, .cpus = 1 };
 	struct guest g = { .timeout_s = 0 };
 	struct guest_result result;
 	struct initrd rd;
@@ -549,6 +555,7 @@ int cmd_run(int argc, char **argv)
 	g.cpu = r.m->cpu;
 	g.append = append;
 	g.ram_bytes = r.ram;
+	g.cpus = (unsigned)r.cpus;
 	g.initrd_fd = rd.fd;
 	g.icount = r.icount;
 	g.verbose = r.verbose;

@@ -56,7 +56,7 @@ __attribute__((format(printf, 2, 3))) static void add_text(struct args *a, const
 static void add_machine(struct args *a, const struct guest *g)
 {
 	static const char *const fixed[] = {
-		"qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-accel", "tcg",
+		"qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-machine", "pc,memory-backend=ram",
 		"-device", "isa-debugcon,iobase=0xe9,chardev=log", "-device", "isa-debug-exit,iobase=0x501,iosize=2",
 		"-chardev", "stdio,id=console,signal=off",
@@ -67,6 +67,11 @@ static void add_machine(struct args *a, const struct guest *g)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		add(a, fixed[i]);
+	/* counted instructions are executed by one thread, in an order that repeats */
+	add(a, "-accel");
+	add(a, g->icount ? "tcg,thread=single" : "tcg,thread=multi");
+	add(a, "-smp");
+	add_text(a, "%u", g->cpus);
 	add(a, "-cpu");
 	add(a, g->cpu);
 	/* reserve=off: a guest may have more RAM than the host, as long as it does not touch it */

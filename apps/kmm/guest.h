@@ -22,6 +22,7 @@ struct guest {
 	const char *kernel, *append;
 	const char *cpu; /* QEMU's name of a processor */
 	uint64_t ram_bytes;
+	unsigned cpus;
 	int initrd_fd;
 	enum guest_input input;
 	bool icount, verbose;

@@ -3,6 +3,7 @@
  * log.c - the kernel's own words, kept apart from what programs write: they go to the debug console (port e9h, a
  * QEMU device) where there is one, so that the first serial port carries exactly the programs' bytes.
  */
+#include "lock.h"
 #include "start.h"
 
 enum { DEBUG_CONSOLE = 0xe9 };
@@ -22,15 +23,20 @@ static void put(const char *text, size_t len)
 		x86_outb(DEBUG_CONSOLE, (uint8_t)*text++);
 }
 
+/* One line at a time. Taken under any other lock. */
+static struct spin lock;
+
 static void put_line(const char *text)
 {
 	char stamp[32];
 	uint32_t rest;
 	uint32_t s = (uint32_t)div_u64(os_now(), 1000000000, &rest);
 
+	spin_lock(&lock);
 	put(stamp, (size_t)x86_snprintf(stamp, sizeof(stamp), "[%4u.%06u] ", s, rest / 1000));
 	put(text, str_len(text));
 	put("\n", 1);
+	spin_unlock(&lock);
 }
 
 void klog(const char *fmt, ...)

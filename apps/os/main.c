@@ -6,6 +6,7 @@
  * ends with one sentence and exit status 3.
  */
 #include "bench.h"
+#include "proc/cpu.h"
 #include "sig/sig.h"
 #include "start.h"
 
@@ -62,6 +63,7 @@ void kernel_main(void)
 	start_files();
 	start_program();
 	trap_init();
+	cpus_start();
 	x86_irq_start();
 	sched_idle_loop();
 }

@@ -39,7 +39,7 @@ static void describe_reserved(struct kmm_machine *m)
 
 static void start_frames(void)
 {
-	struct kmm_machine m = { .format = KMM_PIN_FORMAT.id, .no_nx = !x86_cpu_info.nx, .nr_cpus = 1,
+	struct kmm_machine m = { .format = KMM_PIN_FORMAT.id, .no_nx = !x86_cpu_info.nx, .nr_cpus = x86_nr_cpus,
 				 .phys_bits = x86_cpu_info.phys_bits < KMM_PIN_FORMAT.max_phys_bits ? x86_cpu_info.phys_bits
 										    : KMM_PIN_FORMAT.max_phys_bits,
 				 .seed = os.options.seed,
@@ -58,6 +58,7 @@ static void start_frames(void)
 	os.port->log = klog_core;
 	os.port->wait = port_wait;
 	os.port->wake = port_wake;
+	os.port->owner_id = port_owner_id;
 	if (kmm_machine_defaults(&m, &why) != KMM_OK ||
 	    kmm_init_frames(kmm_state, &m, os.port, &os.k, &why) != KMM_OK)
 		os_leave(OS_EXIT_INPUT, why);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * os.h - the reference kernel: an application of libkmm that runs unmodified Linux i386 programs.
+ * os.h - the reference kernel: an application of libkmm that runs unmodified Linux programs, i386 and x86-64.
  *
- * One processor. The kernel is not preemptible and runs with interrupts off: an interrupt is taken in ring 3 or
- * while the machine idles, nowhere else. So kernel data needs no locks; what another task may change is changed only
- * where this one sleeps (sched_sleep(), or a core call that says it may sleep).
+ * The kernel is not preemptible and runs with interrupts off: an interrupt is taken in ring 3 or while a processor idles,
+ * nowhere else. Most of it runs under one lock (lock.h), which a task gives up where it sleeps (sched_sleep(), or a core
+ * call that says it may sleep): what another task may change is changed there. Faults and memory calls run without it.
  *
  * Errors inside the kernel are negative Linux errno numbers, as system calls return them.
  */

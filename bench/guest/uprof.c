@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, NR_PAGES = 4096, REPS = 1000, FORKS = 10, FORK_PAGES = 1000 };
+enum { PAGE = 4096, NR_PAGES = 4096, REPS = 1000, FORKS = 10 };
 #define AREA ((size_t)NR_PAGES * PAGE)
 
 static int section; /* the one that the next mark closes */
@@ -89,6 +89,13 @@ static void do_calls(void)
 	for (int i = 0; i < REPS; i++)
 		munmap(map_rw(PAGE), PAGE);
 	mark();
+	begin("mmap+touch+munmap-1M", FORKS);
+	for (int i = 0; i < FORKS; i++) {
+		p = map_rw(256 * PAGE);
+		write_all(p, 256);
+		munmap(p, 256 * PAGE);
+	}
+	mark();
 	p = map(64 * PAGE, PROT_NONE);
 	mprotect(p + 8 * PAGE, 3 * PAGE, PROT_READ | PROT_WRITE);
 	write_all(p + 8 * PAGE, 3);
@@ -100,24 +107,25 @@ static void do_calls(void)
 	mark();
 	munmap(p, 64 * PAGE);
 	p = (char *)syscall(SYS_brk, 0);
-	begin("brk-grow-4K", REPS);
-	for (int i = 0; i < REPS; i++)
+	begin("brk-grow-4K+touch", REPS);
+	for (int i = 0; i < REPS; i++) {
 		syscall(SYS_brk, p += PAGE);
+		*(volatile char *)(p - PAGE) = 1;
+	}
 	mark();
 	syscall(SYS_brk, p - REPS * PAGE);
 }
 
-static void do_mremap(void)
+static void do_mremap(const char *name, size_t moved)
 {
-	enum { MOVED = 256 };
 	char *arena = map(64u << 20, PROT_NONE), *from = arena + (2u << 20), *to = arena + (34u << 20) + 0x10000, *other;
 
-	if (mmap(from, MOVED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != from)
+	if (mmap(from, moved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != from)
 		_exit(2);
-	write_all(from, MOVED);
-	begin("mremap-move-256p", FORKS);
+	write_all(from, (int)(moved / PAGE));
+	begin(name, FORKS);
 	for (int i = 0; i < FORKS; i++) {
-		if (mremap(from, MOVED * PAGE, MOVED * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		if (mremap(from, moved, moved, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 			_exit(3);
 		other = from;
 		from = to;
@@ -127,13 +135,13 @@ static void do_mremap(void)
 	munmap(arena, 64u << 20);
 }
 
-static void do_forks(void)
+static void do_forks(const char *name, int nr_pages, int times)
 {
-	char *p = map_rw(FORK_PAGES * PAGE);
+	char *p = map_rw((size_t)nr_pages * PAGE);
 
-	write_all(p, FORK_PAGES);
-	begin("fork+exit+wait-1000p", FORKS);
-	for (int i = 0; i < FORKS; i++) {
+	write_all(p, nr_pages);
+	begin(name, times);
+	for (int i = 0; i < times; i++) {
 		long pid = syscall(SYS_fork);
 
 		if (pid == 0)
@@ -141,7 +149,24 @@ static void do_forks(void)
 		syscall(SYS_wait4, pid, NULL, 0, NULL);
 	}
 	mark();
-	munmap(p, FORK_PAGES * PAGE);
+	munmap(p, (size_t)nr_pages * PAGE);
+}
+
+/* After a child that is gone: the pages are the parent's alone, and still write-protected. */
+static void do_reuse(void)
+{
+	char *p = map_rw(AREA);
+	long pid;
+
+	write_all(p, NR_PAGES);
+	pid = syscall(SYS_fork);
+	if (pid == 0)
+		syscall(SYS_exit_group, 0);
+	syscall(SYS_wait4, pid, NULL, 0, NULL);
+	begin("cow-reuse", NR_PAGES);
+	write_all(p, NR_PAGES);
+	mark();
+	munmap(p, AREA);
 }
 
 /* Last, because the marks are the child's: the parent's count of sections is not true any more. */
@@ -165,8 +190,11 @@ int main(void)
 {
 	do_faults();
 	do_calls();
-	do_mremap();
-	do_forks();
+	do_mremap("mremap-move-1p", PAGE);
+	do_mremap("mremap-move-4096p", AREA);
+	do_forks("fork+exit+wait-1000p", 1000, FORKS);
+	do_forks("fork+exit+wait-25000p", 25000, 1);
+	do_reuse();
 	do_cow();
 	return 0;
 }

@@ -25,6 +25,11 @@
 #define KMM_MAX_CPUS 8
 #endif
 
+/* Nodes (NUMA) that one machine may have; a power of two. The second and later ones take memory only where they exist. */
+#ifndef KMM_MAX_NODES
+#define KMM_MAX_NODES 8
+#endif
+
 /* Entries of a repaired firmware memory map (RAM, reserved and holes together). */
 #ifndef KMM_MAX_RANGES
 #define KMM_MAX_RANGES 128
@@ -51,6 +56,8 @@
 #ifndef __cplusplus
 _Static_assert(KMM_NR_ORDERS >= 1 && KMM_NR_ORDERS <= 15, "KMM_NR_ORDERS: 1 to 15");
 _Static_assert(KMM_MAX_CPUS >= 1 && KMM_MAX_CPUS <= 64, "KMM_MAX_CPUS: 1 to 64");
+_Static_assert(KMM_MAX_NODES >= 1 && KMM_MAX_NODES <= 8 && (KMM_MAX_NODES & (KMM_MAX_NODES - 1)) == 0,
+	       "KMM_MAX_NODES: 1, 2, 4 or 8");
 _Static_assert(KMM_VMALLOC_LAZY_PAGES >= 1 && KMM_VMALLOC_LAZY_PAGES <= 1 << 20, "KMM_VMALLOC_LAZY_PAGES: 1 to 2^20");
 _Static_assert(KMM_MAX_RANGES >= 8, "KMM_MAX_RANGES: at least 8");
 #endif

@@ -23,6 +23,13 @@ struct kmm_memrange {
 	const char *name;     /* for reports: "kernel image", "initrd"; may be NULL */
 };
 
+/* Memory by node. Ranges of different nodes must not overlap; what lies in none belongs to the node of the range below
+ * it (before the first one: to that one's). */
+struct kmm_node_range {
+	uint64_t start, size; /* bytes, page aligned */
+	uint8_t node;         /* below KMM_MAX_NODES */
+};
+
 /* Windows at the top of a 32-bit kernel's address space, in the order in which they come down from
  * top_va. The defaults are kmm's own needs; kmm_windows_linux_6_1() gives those of a Debian kernel. */
 struct kmm_windows {
@@ -53,6 +60,13 @@ struct kmm_machine {
 	const struct kmm_memrange *reserve; /* RAM in use before us: kernel image, initrd, ... */
 	unsigned nr_reserve;
 
+	/* Nodes. Without a list all is node 0. Read during start only, as the map. */
+	const struct kmm_node_range *node_map;
+	unsigned nr_node_map;
+	unsigned nr_nodes;       /* default: what the list and the CPUs need; more are nodes without memory */
+	uint8_t cpu_node[KMM_MAX_CPUS];
+	uint8_t distance[KMM_MAX_NODES][KMM_MAX_NODES]; /* as ACPI's SLIT, [from][to]; 0: 10 to itself, else 20 */
+
 	struct kmm_windows windows;
 	uint64_t seed;           /* of everything random */
 	bool randomise;          /* kernel region bases (64-bit) and user spaces from the seed */
@@ -63,6 +77,8 @@ struct kmm_machine {
 	uint32_t watermark_scale_factor;   /* in 1/10000 of the zone (default 10) */
 	uint32_t lowmem_reserve_ratio[KMM_NR_ZONES]; /* defaults 256 256 32 0 0 */
 	uint32_t movable_percent;          /* share of the top zone given to ZONE_MOVABLE (default 0) */
+
+	unsigned debug;          /* KMM_DEBUG_ features of debug.h that are on from the start (default none) */
 
 	/* The kernel image, for explain: its window on 64-bit machines; 32-bit ones see it in the
 	 * direct map. 0: none. */

@@ -102,6 +102,10 @@ KMM_MUST_CHECK enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to
 /* Zero-terminated string, size including the 0. errors: KMM_EFAULT, KMM_EOVERFLOW does not end within size. */
 KMM_MUST_CHECK enum kmm_status kmm_copy_in_string(struct kmm_mm *mm, char *to, struct kmm_uva from, size_t size,
 						  size_t *len);
+/* An atomic compare and exchange of an aligned word, among the program's own: *expected gets what the word held. errors:
+ * KMM_EFAULT also when it is not aligned. */
+KMM_MUST_CHECK enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct kmm_uva at, uint32_t *expected,
+						     uint32_t desired, bool *swapped);
 /* Sets len bytes to zero. */
 KMM_MUST_CHECK enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len);
 

@@ -7,6 +7,7 @@
 #ifndef KMM_OBSERVE_H
 #define KMM_OBSERVE_H
 
+#include "kmm/debug.h"
 #include "kmm/kmm.h"
 #include "kmm/mm.h"
 #include "kmm/vmalloc.h"
@@ -36,6 +37,8 @@ struct kmm_explain {
 	bool has_frame;
 	struct kmm_page_info page;     /* when has_frame and the frame has a descriptor (has_page) */
 	bool has_page;
+	bool has_holder;               /* page owner (debug.h) is on and knows the frame */
+	struct kmm_page_owner holder;
 	bool has_linear;               /* the frame has a linear alias ... */
 	struct kmm_kva linear;         /* ... here */
 	bool has_vma; struct kmm_vma_info vma;
@@ -83,6 +86,7 @@ uint64_t kmm_fail_count(const struct kmm *k, const char **failed_site);
 /* ---- reports, the text of Linux 6.1's /proc files ---- */
 void kmm_report_zoneinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_buddyinfo(struct kmm *k, struct kmm_sink *out);
+void kmm_report_pagetypeinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_slabinfo(struct kmm *k, struct kmm_sink *out);
 void kmm_report_vmallocinfo(struct kmm *k, struct kmm_sink *out);

@@ -31,6 +31,7 @@ enum {
 	KMM_GFP_COMP = 0x2000,     /* the block is one object with a head */
 	KMM_GFP_HARDWALL = 0x4000, /* user allocation */
 	KMM_GFP_RECLAIMABLE = 0x8000, /* kernel memory that a shrinker can free */
+	KMM_GFP_THISNODE = 0x10000, /* memory of the node asked first, or none */
 
 	KMM_GFP_NOWAIT = 0,
 	KMM_GFP_ATOMIC = KMM_GFP_HIGH,
@@ -41,7 +42,7 @@ enum {
 	KMM_GFP_HIGHUSER = KMM_GFP_USER | KMM_GFP_HIGHMEM,
 	KMM_GFP_HIGHUSER_MOVABLE = KMM_GFP_HIGHUSER | KMM_GFP_MOVABLE,
 
-	KMM_GFP_ALL = 0xffff       /* other bits are refused */
+	KMM_GFP_ALL = 0x1ffff      /* other bits are refused */
 };
 
 /* Is this a request that makes sense? errors: KMM_EINVAL; *why (may be NULL) is then the rule, constant text.
@@ -65,6 +66,16 @@ enum kmm_kind {
 	KMM_NR_KINDS
 };
 const char *kmm_kind_name(enum kmm_kind kind);
+
+/* What can become of a page: memory is kept apart by it, 2 MiB ("tract") by 2 MiB, so that pages that stay where they
+ * are do not spoil large blocks all over. The first three are what a request says (neither MOVABLE nor RECLAIMABLE:
+ * unmovable); HIGHATOMIC is Linux's and always empty here; CMA is a contiguous area, lent to movable pages; ISOLATE
+ * is taken away from everybody for a while. Numbers and order are Linux's. */
+enum kmm_mobility {
+	KMM_MOBILITY_UNMOVABLE, KMM_MOBILITY_MOVABLE, KMM_MOBILITY_RECLAIMABLE, KMM_MOBILITY_HIGHATOMIC,
+	KMM_MOBILITY_CMA, KMM_MOBILITY_ISOLATE, KMM_NR_MOBILITIES
+};
+const char *kmm_mobility_name(enum kmm_mobility mobility);
 
 /* Zone where a request starts. errors: KMM_EINVAL for the illegal combinations of modifiers.
  * On a machine without the zone the next lower existing one is taken (HIGHMEM -> NORMAL). */
@@ -90,6 +101,10 @@ void kmm_free_pages_bulk(struct kmm *k, size_t nr, struct kmm_page *const *pages
  * HIGHMEM and goes on without it. */
 void *kmm_get_free_pages(struct kmm *k, kmm_gfp gfp, unsigned order);
 void kmm_free_pages_at(struct kmm *k, void *addr, unsigned order);
+
+/* Gives what the running CPU has in caches of free frames back to the zones: for a CPU that will not allocate or free
+ * for a while, before it sleeps. Caches of CPUs that do are given back when somebody needs them. context: any. */
+void kmm_drain_cpu(struct kmm *k);
 
 /* References to an order-0 frame or a block's head. put of the last one frees it. */
 void kmm_get_page(struct kmm *k, struct kmm_page *page);
@@ -125,14 +140,24 @@ struct kmm_zone_info {
 	kmm_word min, low, high;                  /* watermarks, pages */
 	kmm_word protection[KMM_NR_ZONES];        /* lowmem reserve against requests that start at [zone] */
 	kmm_word nr_free[KMM_NR_ORDERS];          /* free blocks by order */
-	kmm_word kinds[KMM_NR_KINDS];             /* frames by what they are used for; FREE with CPU caches */
+	kmm_word kinds[KMM_NR_KINDS];             /* frames by what they are used for; FREE with CPU caches and isolated ones */
+	kmm_word cma, free_cma;                   /* pages of contiguous areas; those of them in `free` */
+	kmm_word isolated;                        /* free pages in isolated tracts: in neither `free` nor `nr_free` */
 };
-/* false: this machine has no such zone (as opposed to an empty one). */
+/* Of all nodes together; kmm/node.h has each. false: this machine has no such zone (as opposed to an empty one). */
 bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id zone, struct kmm_zone_info *out);
+
+struct kmm_zone_types {
+	kmm_word nr_free[KMM_NR_MOBILITIES][KMM_NR_ORDERS]; /* free blocks by order, as kmm_zone_info counts them */
+	kmm_word nr_tracts[KMM_NR_MOBILITIES];              /* pieces of 512 frames that hold RAM */
+};
+/* The same by mobility. false: this machine has no such zone. */
+bool kmm_zone_types(const struct kmm *k, enum kmm_zone_id zone, struct kmm_zone_types *out);
 
 /* Recomputes min/low/high and protections for given managed page counts, by the machine's policy
  * (Linux 6.1 rules); the zones of a running machine use the same function.
- * managed[zone] in pages, 0 for zones that are empty; results in out[zone].min/low/high/protection. */
+ * For a machine of one node. managed[zone] in pages, 0 for zones that are empty; results in
+ * out[zone].min/low/high/protection. */
 void kmm_watermarks_compute(const struct kmm_machine *machine, const kmm_word managed[KMM_NR_ZONES],
 			    struct kmm_zone_info out[KMM_NR_ZONES], uint32_t *min_free_kbytes);
 

@@ -48,6 +48,8 @@ struct kmm_port {
 	void (*relax)(struct kmm_port *port);
 	/* Monotonic time in ns. Default: always 0. */
 	uint64_t (*time_ns)(struct kmm_port *port);
+	/* Who runs on this CPU now (a process number, say), for the page owner report. Default: always 0. */
+	uint32_t (*owner_id)(struct kmm_port *port);
 
 	/* ---- tier a/b, values ---- */
 	/* Where physical address 0 is visible to C code: low memory at physical p is at

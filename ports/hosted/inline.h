@@ -47,6 +47,11 @@ static inline unsigned kmm_port_cpu(struct kmm_port *port)
 	return hosted_this_cpu;
 }
 
+static inline char *kmm_port_direct_map(char *known)
+{
+	return known;
+}
+
 static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)
 {
 	struct kmm_flush flush = { { 0 }, va, va + KMM_PAGE_SIZE, false };

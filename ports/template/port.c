@@ -67,6 +67,13 @@ static uint64_t time_ns(struct kmm_port *port)
 	return ++of(port)->clock_ns;
 }
 
+/* Optional (NULL: everybody is 0). Replace with the number of the process that runs on this CPU. */
+static uint32_t owner_id(struct kmm_port *port)
+{
+	(void)port;
+	return 0;
+}
+
 /* ---- tier b: kernel memory ---- */
 
 /* Mandatory. Replace: INVLPG for a few pages, else reload CR3; for kernel addresses (root.v == 0) also drop global
@@ -166,7 +173,7 @@ void template_port_init(struct template_port *t, void *direct_map, void (*print)
 	*t = (struct template_port){
 		.port = {
 			.irq_save = irq_save, .irq_restore = irq_restore, .cpu_id = cpu_id, .fatal = fatal,
-			.log = log_line, .relax = relax, .time_ns = time_ns,
+			.log = log_line, .relax = relax, .time_ns = time_ns, .owner_id = owner_id,
 			/* Values. Bare metal: PAGE_OFFSET, false, and no window: pointers are addresses. Here C code
 			 * sees RAM at another place than the machine does, so all of it must be visible there. */
 			.direct_map = direct_map, .direct_map_all = true,

@@ -7,7 +7,7 @@
 #define KMM_X86_INLINE_H
 
 #include "kmm/port.h"
-#include "x86.h"
+#include "hot.h"
 
 /* The kernel of tests simulates machines with ports of their own inside the machine that it runs on. Their RAM lies
  * anywhere but where this machine's does. */
@@ -34,10 +34,16 @@ static inline unsigned kmm_port_cpu(struct kmm_port *port)
 	return x86_cpu_id();
 }
 
+static inline char *kmm_port_direct_map(char *known)
+{
+	(void)known;
+	return (char *)X86_PAGE_OFFSET;
+}
+
 static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)
 {
 	(void)port;
-	x86_tlb_flush_page((uint32_t)va);
+	x86_tlb_flush_page((x86_word)va);
 }
 
 #endif

@@ -9,7 +9,7 @@
  * One header for both widths: what differs (frame, context, selectors, thread-local state) is in 32/arch.h or 64/arch.h,
  * included below, and reached by shared code through the accessors declared there (x86_frame_ip() and so on).
  *
- * Boot order (one processor):
+ * Boot order, on the boot processor:
  *   1. boot.S. 32-bit: multiboot loader -> protected mode, paging OFF, segments with base 0x40000000, so that a kernel
  *      address 0xC0000000 + pa already reaches physical pa. 64-bit: multiboot or PVH loader -> long mode on temporary
  *      tables that map the image, and all RAM at X86_PAGE_OFFSET. Pointers are final from the first C instruction on.
@@ -18,6 +18,8 @@
  *   3. the kernel: x86_port_init() (kmm hooks), core start up; the core builds its page tables in direct-map memory.
  *   4. the kernel: x86_paging_enable(root): the core's tables take over; from here on page rights hold.
  *   5. the kernel: x86_set_ops(), x86_irq_start(), x86_irq_enable().
+ *   6. the kernel, when x86_nr_cpus > 1, between 4 and 5: x86_smp_init(), x86_smp_start(); each other processor goes on in
+ *      the function named there, with the kernel's tables, and does 5 without x86_set_ops() for itself.
  *
  * Words: "pa" physical address; "frame" here is always a trap frame (struct x86_frame), never a page.
  * Every handler is entered with interrupts off; the kernel may turn them on.
@@ -32,15 +34,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define X86_PAGE_SIZE 4096u
+#include "hot.h"
 
-struct x86_frame;
-
-#ifdef __x86_64__
-#include "64/arch.h"
-#else
-#include "32/arch.h"
-#endif
 
 /*
  * Addresses. arch.h has X86_PAGE_OFFSET (physical 0 in the direct map) and X86_IMAGE_BASE (physical 0 as the image's
@@ -85,6 +80,7 @@ struct x86_boot {
 	struct x86_mem_range ranges[X86_MAX_MEMMAP];
 	uint32_t nr_modules;
 	struct x86_module modules[X86_MAX_MODULES];
+	uint64_t rsdp; /* ACPI's root pointer, 0: the loader did not say */
 	char cmdline[X86_CMDLINE_SIZE];
 	bool cmdline_cut; /* it was longer than X86_CMDLINE_SIZE - 1 */
 	bool ranges_cut;  /* more than X86_MAX_MEMMAP ranges; the rest was dropped */
@@ -95,7 +91,7 @@ extern struct x86_boot x86_boot;
 uint32_t x86_memmap(const struct x86_mem_range **ranges);
 
 /*
- * Ranges the core must not hand out: frame 0 (BIOS data), the kernel image with its bss, every module.
+ * Ranges the core must not hand out: frame 0 (BIOS data; with several processors the page after it, where they start), the kernel image with its bss, every module.
  * Page aligned (start down, end up). Fills at most max entries (type 0), returns how many there are. Any context.
  */
 uint32_t x86_reserved(struct x86_mem_range *out, uint32_t max);
@@ -127,7 +123,7 @@ struct x86_cpu_info {
 	uint32_t features_edx; /* CPUID 1 EDX: also what Linux passes as AT_HWCAP */
 	uint32_t features_ecx; /* CPUID 1 ECX */
 	uint8_t virt_bits;     /* linear address width: 32, 48 or 57 */
-	bool pse, pae, pge, nx, fxsr, sse, sse2, tsc, hypervisor;
+	bool apic, pse, pae, pge, nx, fxsr, sse, sse2, tsc, hypervisor;
 	bool long_mode, la57, gib_pages, smep, smap, umip, pcid, rdrand;
 };
 extern struct x86_cpu_info x86_cpu_info;
@@ -163,18 +159,6 @@ static inline void x86_outl(uint16_t port, uint32_t v)
 	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
-/* Save EFLAGS and turn interrupts off; give the value back to x86_irq_restore(). Nests. */
-static inline uint32_t x86_irq_save(void)
-{
-	x86_word flags;
-	__asm__ volatile("pushf; pop %0; cli" : "=r"(flags) : : "memory");
-	return (uint32_t)flags;
-}
-static inline void x86_irq_restore(uint32_t flags)
-{
-	if (flags & 0x200)
-		__asm__ volatile("sti" : : : "memory");
-}
 static inline void x86_irq_enable(void)
 {
 	__asm__ volatile("sti" : : : "memory");
@@ -204,17 +188,38 @@ static inline void x86_pause(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
+/* ---------------------------------------------------------------------------------------------- processors */
+
+
+/* Processors that the firmware names, at most X86_MAX_CPUS; known from kernel_main() on. */
+extern unsigned x86_nr_cpus;
+
+/* Physical address of the local interrupt controllers' registers (one page, uncached, every processor sees its own). */
+uint64_t x86_lapic_pa(void);
+/* registers: where that page is mapped. Turns this controller on; with several processors, before x86_smp_start(). */
+void x86_smp_init(void *registers);
+/*
+ * Start the other processors, one after the other. stack_of(cpu) gives the top of the stack on which it calls entry(), with
+ * interrupts off, the kernel's tables loaded and a NULL task; NULL: it is left out. entry must not return. Returns how many
+ * processors run then. Boot processor, interrupts off.
+ */
+unsigned x86_smp_start(void *(*stack_of)(unsigned cpu), void (*entry)(void));
+/* Interrupt another processor: its handler is called with X86_IRQ_KICK. Any context. */
+void x86_kick(unsigned cpu);
+
+/*
+ * Wait a moment in a loop that spins with interrupts off. Serves what other processors may be waiting for, so a kernel that
+ * spins with interrupts off must use it in every such loop.
+ */
+void x86_relax(void);
+
 /*
  * Wait for the next interrupt. Called with interrupts off; turns them on and halts in one step (an interrupt that
- * arrives in between is not lost), returns with interrupts off after at least one handler ran.
+ * arrives in between is not lost), returns with interrupts off after at least one handler ran. Nobody waits meanwhile for
+ * this processor to drop translations of kernel addresses: it does so before the handler runs. No user space may be
+ * loaded, but on a machine with one processor.
  */
 void x86_idle(void);
-
-/* Number of the running processor, from 0. */
-static inline unsigned x86_cpu_id(void)
-{
-	return 0;
-}
 
 /* ---------------------------------------------------------------------------------------- traps, interrupts */
 
@@ -254,8 +259,9 @@ enum x86_trapno {
  * The kernel's entry points. All run on the kernel stack of the interrupted task, interrupts off, direction flag
  * clear, kernel data segments loaded; returning resumes the frame. A handler may switch to another context.
  *   trap     exception, from ring 3 or the kernel; a trap in the kernel it cannot explain: x86_panic_frame().
- *   irq      hardware interrupt, already acknowledged at the controller; irq 0 after x86_ticks() was counted,
- *            irq 4 after the received characters were put into the console queue.
+ *   irq      hardware interrupt, already acknowledged at the controller; irq 0 is this processor's clock, on the boot
+ *            processor after x86_ticks() was counted; irq 4 comes after the received characters were put into the
+ *            console queue, to the boot processor; X86_IRQ_KICK was sent by x86_kick().
  *   syscall  INT 80h, and SYSCALL of 64-bit code; frame->trapno tells which.
  */
 struct x86_ops {
@@ -264,10 +270,12 @@ struct x86_ops {
 	void (*syscall)(struct x86_frame *frame);
 };
 
+#define X86_IRQ_KICK 18
+
 /* Copies *ops; all members required. Until then every trap is a panic. Interrupts off. */
 void x86_set_ops(const struct x86_ops *ops);
 
-/* Unmask timer and console interrupts at the controller; the clock then ticks X86_HZ times a second. */
+/* This processor's clock ticks X86_HZ times a second from now on; boot processor: console interrupts come, too. */
 void x86_irq_start(void);
 /* Unmask or mask one more line (0..15). Any context. */
 void x86_irq_unmask(int irq);
@@ -346,10 +354,12 @@ void x86_tls_save(struct x86_tls *tls);
 /*
  * x87/SSE state of one task, 512 bytes as FXSAVE writes them, at a 16-byte boundary inside raw. The struct itself
  * may lie anywhere; copy it only with x86_fpu_copy(). Registers are switched lazily: they stay with the last task
- * that used them until another one traps with #NM, which the port serves itself.
+ * that used them until another one traps with #NM, which the port serves itself. With several processors memory is up to
+ * date whenever the task does not run, so that it can go on elsewhere.
  */
 struct x86_fpu {
 	uint8_t raw[512 + 16];
+	uint32_t cpu; /* whose registers last held it; ~0: nobody's since it was written */
 };
 
 void x86_fpu_init(struct x86_fpu *fpu);   /* clean state of a new program */
@@ -371,14 +381,10 @@ void *x86_fpu_image(struct x86_fpu *fpu); /* the 512-byte FXSAVE image in memory
  */
 void x86_paging_enable(uint64_t root_pa);
 
-/* Load a root. PAE: also needed after a change in the 4-entry table, the processor holds copies. Any context. */
+/* Load a root; 0: the one x86_paging_enable() got. PAE: also needed after a change in the 4-entry table, the processor holds copies. Any context. */
 void x86_load_root(uint64_t root_pa);
 uint64_t x86_current_root(void);
 
-static inline void x86_tlb_flush_page(x86_word va)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-}
 void x86_tlb_flush_local(void); /* all but global entries */
 void x86_tlb_flush_all(void);   /* global entries too */
 
@@ -386,7 +392,7 @@ void x86_tlb_flush_all(void);   /* global entries too */
 
 #define X86_HZ 100u
 
-uint32_t x86_ticks(void);      /* timer interrupts since x86_irq_start() */
+uint32_t x86_ticks(void);      /* timer interrupts of the boot processor since x86_irq_start() */
 uint64_t x86_time_ns(void);    /* monotonic, from the time stamp counter, 0 at boot. Any context */
 uint64_t x86_boot_epoch(void); /* seconds since 1970 (UTC) when the machine booted, from the CMOS clock */
 

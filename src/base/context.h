@@ -19,14 +19,22 @@
 struct kmm_phys;
 struct kmm_pt;
 struct kmm_slab;
+struct kmm_front;
 struct kmm_kva_state;
 struct kmm_vm;
+struct kmm_page_debug;
 
 struct kmm_faults {          /* fault injection; not locked: tests run one thread while it is armed */
 	uint64_t nth;        /* fail when count reaches it; 0: off */
 	uint64_t count;      /* attempts since it was set */
 	bool armed;          /* set, and perhaps gone off: attempts are counted */
 	const char *site;    /* the one that was failed, constant text */
+};
+
+/* Where a CPU walks without locks (pt/walking.h). One cache line each. */
+struct kmm_walker {
+	const void *space; /* NULL: nowhere */
+	char alone[64 - sizeof(void *)];
 };
 
 #define KMM_STRAIGHT_SIZES 1025u /* kmalloc serves 0 .. 1024 bytes by one look into a table */
@@ -37,21 +45,27 @@ struct kmm {
 	const struct kmm_format *fmt;
 	struct kmm_port *port;
 	bool native;                /* i: the port is the one that base/hooks.h was built for */
-	/* Native, no trace, no failure to inject: nothing keeps a call from its fast path. The other two say the same to
+	/* Native, no trace, no failure to inject, no page debugging: nothing keeps a call from its fast path. The other two say the same to
 	 * those who compare anyway: end of low memory, and of the sizes that kmalloc looks up; 0 when not. */
 	bool straight;
 	uint32_t straight_size;
 	uintptr_t straight_end;
 	char *direct_map;           /* port->direct_map, hot copy */
+	char *memmap;               /* descriptor 0, and bytes from one to the next: hot copies; NULL before tier b */
+	size_t page_bytes;
+	struct kmm_front *front[KMM_MAX_CPUS]; /* where kmalloc looks sizes up */
 	struct kmm_phys *phys;      /* tier a */
 	struct kmm_pt *pt;          /* tier b: NULL before kmm_init_kernel() */
 	struct kmm_slab *slab;
 	struct kmm_kva_state *kva;
 	struct kmm_vm *vm;          /* tier c: NULL before kmm_init_spaces() */
+	struct kmm_page_debug *page_debug; /* page owner and poison; NULL: off, as it mostly is */
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;
 	struct kmm_faults faults;
-	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count */
+	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count.
+	                               ALLOC leaves out what kmm_phys_allocations() counts in */
+	struct kmm_walker walker[KMM_MAX_CPUS]; /* each CPU its own; read by all */
 	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
 };
 
@@ -87,7 +101,7 @@ static inline unsigned kmm_cpu(const struct kmm *k)
 /* To be called when one of the things that `straight` sums up has changed. */
 static inline void kmm_set_straight(struct kmm *k)
 {
-	k->straight = k->native && !k->trace && !k->faults.armed;
+	k->straight = k->native && !k->trace && !k->faults.armed && !k->page_debug;
 	k->straight_size = k->straight ? KMM_STRAIGHT_SIZES : 0;
 	k->straight_end = k->straight ? (uintptr_t)k->layout.lowmem_end : 0;
 }

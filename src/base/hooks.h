@@ -3,7 +3,7 @@
  * The hooks of the port that lie on the hot paths: interrupts off, interrupts as before, which CPU, one page's translation.
  *
  * By default they are calls through the port's pointers. A build for one ground names a header in KMM_PORT_INLINE
- * (-DKMM_PORT_INLINE='"x86/inline.h"') that defines the five functions below itself, so that they cost what they do
+ * (-DKMM_PORT_INLINE='"x86/inline.h"') that defines the six functions below itself, so that they cost what they do
  * and no call. The port's pointers must be filled in all the same; docs/porting.md has the rules.
  *
  * kmm_port_is_native() is asked once per machine: false makes that machine's hooks calls after all. It is for programs
@@ -36,6 +36,12 @@ static inline void kmm_port_irq_restore(struct kmm_port *port, unsigned long fla
 static inline unsigned kmm_port_cpu(struct kmm_port *port)
 {
 	return port->cpu_id(port);
+}
+
+/* port->direct_map. `known` is the same, looked up; a ground where it never changes returns a constant. */
+static inline char *kmm_port_direct_map(char *known)
+{
+	return known;
 }
 
 /* Drops this CPU's translation of one page of the kernel half. */

@@ -64,15 +64,19 @@ static bool take_as_waiter(void *arg)
 	return s->taken;
 }
 
-void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
+static bool try_mutex(struct kmm_mutex *mutex)
 {
-	struct sleeper s = { mutex, false };
 	unsigned free_state = 0;
 
-	if (KMM_DEBUG >= 1)
-		note_mutex(k, mutex);
-	if (atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
-						    memory_order_relaxed))
+	return atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+static void take_mutex(struct kmm *k, struct kmm_mutex *mutex)
+{
+	struct sleeper s = { mutex, false };
+
+	if (try_mutex(mutex))
 		return;
 	if (!k->port->wait) {
 		k->port->fatal(k->port, __FILE__, __LINE__, "a sleeping lock is contended and the port cannot wait");
@@ -81,12 +85,35 @@ void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
 	k->port->wait(k->port, mutex, take_as_waiter, &s);
 }
 
+void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
+{
+	if (KMM_DEBUG >= 1)
+		note_mutex(k, mutex);
+	take_mutex(k, mutex);
+}
+
+void kmm_mutex_lock_nested(struct kmm *k, struct kmm_mutex *mutex)
+{
+	take_mutex(k, mutex);
+	mutex->unordered = true;
+}
+
+bool kmm_mutex_trylock(struct kmm_mutex *mutex)
+{
+	bool taken = try_mutex(mutex);
+
+	if (taken)
+		mutex->unordered = true;
+	return taken;
+}
+
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex)
 {
 	unsigned was;
 
-	if (KMM_DEBUG >= 1)
+	if (KMM_DEBUG >= 1 && !mutex->unordered)
 		forget_mutex(k, mutex);
+	mutex->unordered = false;
 	was = atomic_exchange_explicit(&mutex->held, 0, memory_order_release);
 	KMM_ASSERT(k, was != 0);
 	if (was == 2 && k->port->wake)

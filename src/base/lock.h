@@ -31,7 +31,8 @@ struct kmm_spin { atomic_uint held; };
 
 struct kmm_mutex {
 	atomic_uint held;
-	uint32_t cls;     /* constant: enum kmm_lock_class; all zero is a free lock of a space */
+	uint16_t cls;     /* constant: enum kmm_lock_class; all zero is a free lock of a space */
+	bool unordered;   /* its holder's: taken in one of the ways that cannot deadlock, so not noted */
 };
 
 /* held: bit per class. */
@@ -75,6 +76,10 @@ static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum km
 
 /* Sleeping locks. No spin lock may be held (asserted). */
 void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);
+/* A second one of the class, of an object that nobody else can find yet. To be unlocked first. */
+void kmm_mutex_lock_nested(struct kmm *k, struct kmm_mutex *mutex);
+/* true: taken. Never sleeps, so whatever else is held. */
+bool kmm_mutex_trylock(struct kmm_mutex *mutex);
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex);
 
 #endif

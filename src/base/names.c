@@ -22,6 +22,13 @@ static const char *const kind_names[KMM_NR_KINDS] = {
 	[KMM_KIND_ANON] = "anonymous", [KMM_KIND_FILE] = "file", [KMM_KIND_ZERO] = "zero page",
 };
 
+/* As Linux spells them in /proc/pagetypeinfo. */
+static const char *const mobility_names[KMM_NR_MOBILITIES] = {
+	[KMM_MOBILITY_UNMOVABLE] = "Unmovable", [KMM_MOBILITY_MOVABLE] = "Movable",
+	[KMM_MOBILITY_RECLAIMABLE] = "Reclaimable", [KMM_MOBILITY_HIGHATOMIC] = "HighAtomic",
+	[KMM_MOBILITY_CMA] = "CMA", [KMM_MOBILITY_ISOLATE] = "Isolate",
+};
+
 static const char *const region_names[KMM_NR_REGIONS] = {
 	[KMM_REGION_USER] = "user", [KMM_REGION_NONCANONICAL] = "non-canonical",
 	[KMM_REGION_DIRECT] = "direct map", [KMM_REGION_VMALLOC] = "vmalloc", [KMM_REGION_VMEMMAP] = "vmemmap",
@@ -38,6 +45,11 @@ const char *kmm_event_name(enum kmm_event id)
 const char *kmm_kind_name(enum kmm_kind kind)
 {
 	return (unsigned)kind < KMM_NR_KINDS ? kind_names[kind] : "?";
+}
+
+const char *kmm_mobility_name(enum kmm_mobility mobility)
+{
+	return (unsigned)mobility < KMM_NR_MOBILITIES ? mobility_names[mobility] : "?";
 }
 
 const char *kmm_region_name(enum kmm_region_id id)

@@ -10,7 +10,7 @@ enum kmm_status kmm_fault_zero(struct kmm_fault *f)
 	enum kmm_status status = kmm_fault_install(f, mm->k->vm->zero_page, kmm_vma_leaf(mm->k, f->vma->flags), NULL);
 
 	if (status == KMM_OK)
-		mm->zero_maps++;
+		kmm_mm_count(mm, &mm->zero_maps);
 	return status;
 }
 

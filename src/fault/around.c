@@ -42,7 +42,7 @@ static bool enter_page(struct kmm_fault *f, const struct kmm_ptref *ref, kmm_wor
 		return false;
 	kmm_pt_write(k, &f->vma->mm->space, ref, va, kmm_pt_encode(k, pte));
 	kmm_vma_count_page(f->vma, page, true);
-	f->vma->mm->file_maps++;
+	kmm_mm_count(f->vma->mm, &f->vma->mm->file_maps);
 	return true;
 }
 

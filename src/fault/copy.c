@@ -4,9 +4,13 @@
  * the access is used as it is, with the marks the processor would set; otherwise the fault handler is asked, so rights,
  * copy on write and stack growth are the program's own.
  *
- * Each page is held by a reference while it is copied, because a truncation does not wait for the space's lock.
+ * No lock is held while bytes move: the entry is found by a walk, and the page is held by a reference taken under the
+ * table's lock, so neither an unmap nor a truncation takes it away meanwhile. What they do before or after is as if the
+ * copy had been a program's own accesses.
  */
 #include "fault/fault.h"
+
+#include "pt/walking.h"
 
 struct range {
 	struct kmm_mm *mm;
@@ -15,8 +19,8 @@ struct range {
 	enum kmm_access access;
 };
 
-/* The page at the start of the range, referenced, if its entry allows the access. */
-static struct kmm_page *try_page(const struct range *r)
+/* The page at the start of the range, referenced, if its entry allows the access. In a walk. */
+static struct kmm_page *walk_to_page(const struct range *r)
 {
 	struct kmm_mm *mm = r->mm;
 	struct kmm *k = mm->k;
@@ -42,6 +46,15 @@ static struct kmm_page *try_page(const struct range *r)
 		kmm_pt_write(k, &mm->space, &ref, r->at & ~(kmm_word)(KMM_PAGE_SIZE - 1), kmm_pt_encode(k, pte));
 	}
 	kmm_pt_unlock(k, &ref, flags);
+	return page;
+}
+
+static struct kmm_page *try_page(const struct range *r)
+{
+	unsigned long flags = kmm_walk_begin(r->mm->k, &r->mm->space);
+	struct kmm_page *page = walk_to_page(r);
+
+	kmm_walk_end(r->mm->k, flags);
 	return page;
 }
 
@@ -98,12 +111,10 @@ enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, si
 		*done = 0;
 	if (!is_user_range(mm, from.v, len))
 		return KMM_EFAULT;
-	kmm_mm_lock(mm);
 	while (r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
 		memcpy((char *)to + (len - r.left), view, part);
 		end_piece(&r, page, view, part);
 	}
-	kmm_mm_unlock(mm);
 	if (done)
 		*done = len - r.left;
 	return r.left ? KMM_EFAULT : KMM_OK;
@@ -120,12 +131,10 @@ enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *f
 		*done = 0;
 	if (!is_user_range(mm, to.v, len))
 		return KMM_EFAULT;
-	kmm_mm_lock(mm);
 	while (r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
 		memcpy(view, (const char *)from + (len - r.left), part);
 		end_piece(&r, page, view, part);
 	}
-	kmm_mm_unlock(mm);
 	if (done)
 		*done = len - r.left;
 	return r.left ? KMM_EFAULT : KMM_OK;
@@ -140,13 +149,31 @@ enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len)
 
 	if (!is_user_range(mm, to.v, len))
 		return KMM_EFAULT;
-	kmm_mm_lock(mm);
 	while (r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
 		memset(view, 0, part);
 		end_piece(&r, page, view, part);
 	}
-	kmm_mm_unlock(mm);
 	return r.left ? KMM_EFAULT : KMM_OK;
+}
+
+enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct kmm_uva at, uint32_t *expected, uint32_t desired,
+				      bool *swapped)
+{
+	struct range r = { mm, at.v, sizeof(*expected), KMM_WRITE };
+	struct kmm_page *page;
+	size_t part;
+	char *view;
+
+	if (at.v % sizeof(*expected) || !is_user_range(mm, at.v, sizeof(*expected)))
+		return KMM_EFAULT;
+	kmm_mm_lock(mm);
+	view = begin_piece(&r, &page, &part);
+	if (view) {
+		*swapped = atomic_compare_exchange_strong((_Atomic uint32_t *)(void *)view, expected, desired);
+		end_piece(&r, page, view, part);
+	}
+	kmm_mm_unlock(mm);
+	return view ? KMM_OK : KMM_EFAULT;
 }
 
 /* Copies up to and with the first 0; returns whether there was one. */
@@ -176,13 +203,11 @@ enum kmm_status kmm_copy_in_string(struct kmm_mm *mm, char *to, struct kmm_uva f
 		return KMM_EFAULT;
 	if (r.left > task_size - from.v)
 		r.left = (size_t)(task_size - from.v);
-	kmm_mm_lock(mm);
 	while (!ended && r.left > 0 && (view = begin_piece(&r, &page, &part)) != NULL) {
 		ended = copy_string_part(to + total, view, part, &copied);
 		total += copied;
 		end_piece(&r, page, view, part);
 	}
-	kmm_mm_unlock(mm);
 	if (!ended)
 		return r.left > 0 || total < size ? KMM_EFAULT : KMM_EOVERFLOW;
 	if (len)

@@ -3,8 +3,9 @@
  * Writes to private pages that are read-only in the table: after fork, after reading a file page or the zero page.
  *
  * A page with one reference and one mapping is nobody else's: it becomes writable in place. Any other is copied.
- * The old page is read without a reference: the space's lock keeps others from entering anything here, so if a
- * truncation frees the page meanwhile the entry is seen to have changed and the copy is thrown away.
+ * The old page is copied with a reference of its own, taken while the entry was seen to show it, under the table's lock:
+ * else another fault or a truncation could free it meanwhile, and it could come back here with other content and the
+ * very same entry, which would then pass for unchanged.
  */
 #include "fault/fault.h"
 
@@ -29,7 +30,6 @@ static enum kmm_status copy(struct kmm_fault *f, struct kmm_page *old)
 {
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm_page *page = kmm_fault_new_page(f);
-	bool from_zero = kmm_page_kind(old) == KMM_KIND_ZERO;
 	enum kmm_status status;
 
 	if (!page)
@@ -40,9 +40,19 @@ static enum kmm_status copy(struct kmm_fault *f, struct kmm_page *old)
 		kmm_put_page(mm->k, page);
 		return status;
 	}
-	mm->cow_copies += !from_zero;
 	kmm_trace(mm->k, KMM_EV_COW, f->addr, f->pte.pfn.v, kmm_page_to_pfn(mm->k, page).v, 0);
 	return KMM_OK;
+}
+
+static enum kmm_status copy_held(struct kmm_fault *f, struct kmm_page *old)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	enum kmm_status status = copy(f, old);
+
+	kmm_put_page(mm->k, old);
+	if (status == KMM_OK)
+		kmm_mm_count(mm, &mm->cow_copies);
+	return status;
 }
 
 enum kmm_status kmm_fault_cow(struct kmm_fault *f)
@@ -51,10 +61,13 @@ enum kmm_status kmm_fault_cow(struct kmm_fault *f)
 	struct kmm_page *old = kmm_leaf_page(mm->k, f->raw);
 	enum kmm_status status;
 
-	if (!is_sole(old))
+	if (kmm_page_kind(old) == KMM_KIND_ZERO)
 		return copy(f, old);
-	status = kmm_fault_upgrade(f, is_sole);
-	if (status == KMM_OK)
-		mm->cow_reuses++;
-	return status;
+	status = kmm_fault_upgrade(f, is_sole, &old);
+	if (status)
+		return status;
+	if (old)
+		return copy_held(f, old);
+	kmm_mm_count(mm, &mm->cow_reuses);
+	return KMM_OK;
 }

@@ -6,7 +6,9 @@
 #include "fault/fault.h"
 
 #include "pt/leaf.h"
+#include "pt/walking.h"
 #include "vm/backing.h"
+#include "vm/migrate.h"
 
 enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t pte_flags, enum kmm_access access)
 {
@@ -29,6 +31,7 @@ static void look(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
 
+	f->moves = kmm_moves(mm->k);
 	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &f->ref);
 	f->raw = f->has_table ? kmm_pt_read(mm->k, &f->ref) : 0;
 	f->pte = kmm_pt_decode(mm->k, f->raw);
@@ -67,7 +70,7 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 		return KMM_ENOMEM;
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
-	same = kmm_pt_read(k, &f->ref) == f->raw && !(source && kmm_page_is_cut_off(source));
+	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k) && !(source && kmm_page_is_cut_off(source));
 	if (same && !old) {
 		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
 		kmm_vma_count_page(f->vma, page, true);
@@ -82,26 +85,54 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 	return same ? KMM_OK : KMM_EAGAIN;
 }
 
-/* Other processors may set marks in the entry between the look and now; those are no change. */
-enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct kmm_page *page))
+/* Other processors may set marks in the entry between the look and now; those are no change. Locked. */
+static bool is_as_seen(const struct kmm_fault *f)
 {
 	const uint64_t marks = KMM_X86_A | KMM_X86_D;
+
+	return !((kmm_pt_read(f->vma->mm->k, &f->ref) ^ f->raw) & ~marks);
+}
+
+enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page)
+{
+	struct kmm *k = f->vma->mm->k;
+	unsigned long flags;
+
+	*page = NULL;
+	if (!lock_entry(f, &flags))
+		return KMM_EAGAIN;
+	if (is_as_seen(f)) {
+		*page = kmm_leaf_page(k, f->raw);
+		kmm_get_page(k, *page);
+	}
+	kmm_pt_unlock(k, &f->ref, flags);
+	return *page ? KMM_OK : KMM_EAGAIN;
+}
+
+enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct kmm_page *page), struct kmm_page **held)
+{
+	struct kmm_page *page = kmm_leaf_page(f->vma->mm->k, f->raw);
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm *k = mm->k;
 	unsigned long flags;
-	bool same;
+	bool same, done;
 
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
-	same = !((kmm_pt_read(k, &f->ref) ^ f->raw) & ~marks) && (!may || may(kmm_leaf_page(k, f->raw)));
-	if (same) {
+	same = is_as_seen(f);
+	done = same && (!may || may(page));
+	if (same && !done)
+		kmm_get_page(k, page);
+	if (done) {
 		kmm_leaf_add(f->ref.entry, KMM_X86_RW | KMM_X86_D);
 		kmm_trace(k, KMM_EV_PT_SET, f->addr, f->raw | KMM_X86_RW | KMM_X86_D, 0, mm->space.root.v);
 	}
 	kmm_pt_unlock(k, &f->ref, flags);
 	if (!same)
 		return KMM_EAGAIN;
-	kmm_tlb_flush_here(k, &mm->space, f->addr);
+	*held = done ? NULL : page;
+	if (done)
+		kmm_tlb_flush_here(k, &mm->space, f->addr);
 	return KMM_OK;
 }
 
@@ -110,8 +141,6 @@ struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 	struct kmm *k = f->vma->mm->k;
 	struct kmm_page *page;
 
-	if (kmm_anon_prepare(f->vma) != KMM_OK)
-		return NULL;
 	page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
 	if (!page)
 		return NULL;
@@ -121,6 +150,12 @@ struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 }
 
 /* ---- the way in ---- */
+
+static enum kmm_status wait_for_move(const struct kmm_fault *f)
+{
+	kmm_move_wait(f->vma->mm, f->addr);
+	return KMM_EAGAIN;
+}
 
 static enum kmm_status dispatch(struct kmm_fault *f)
 {
@@ -168,45 +203,93 @@ static enum kmm_fault_kind verdict(enum kmm_status status)
 	}
 }
 
+/* Will the access need a private page where the area has had none? */
+static bool lacks_anon(const struct kmm_vma *vma, enum kmm_access access)
+{
+	return access == KMM_WRITE && kmm_vma_is_private(vma) && !__atomic_load_n(&vma->anon, __ATOMIC_ACQUIRE);
+}
+
+/* m held: what only its holder may do, then the area is locked for reading. */
+static enum kmm_fault_kind prepare_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
+{
+	struct kmm_vma *vma = kmm_mm_find(mm, addr);
+	enum kmm_status status = KMM_OK;
+
+	if (!vma || (addr < vma->start && !(vma->flags & KMM_VM_GROWSDOWN)))
+		return KMM_FAULT_SEGV_MAPERR;
+	if (addr < vma->start)
+		status = kmm_vma_grow_down(vma, addr);
+	if (status)
+		return status == KMM_ENOMEM ? KMM_FAULT_OOM : KMM_FAULT_SEGV_MAPERR;
+	if (!allows(mm->k, vma->flags, access))
+		return KMM_FAULT_SEGV_ACCERR;
+	if (lacks_anon(vma, access) && kmm_anon_prepare(vma) != KMM_OK)
+		return KMM_FAULT_OOM;
+	kmm_vma_read(vma);
+	*out = vma;
+	return KMM_FAULT_OK;
+}
+
+/* The area of addr, fit for the access and locked for reading. */
+static enum kmm_fault_kind find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
+{
+	struct kmm_vma *vma = kmm_vma_read_at(mm, addr);
+	enum kmm_fault_kind kind;
+
+	if (vma && allows(mm->k, vma->flags, access) && !lacks_anon(vma, access)) {
+		*out = vma;
+		return KMM_FAULT_OK;
+	}
+	if (vma)
+		kmm_vma_read_end(vma);
+	kmm_mm_lock(mm);
+	kind = prepare_area(mm, addr, access, out);
+	kmm_mm_unlock(mm);
+	return kind;
+}
+
 enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
-	struct kmm_fault f = { .vma = kmm_mm_find(mm, addr), .addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1),
-			       .access = access };
+	struct kmm_fault f = { .addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1), .access = access };
+	enum kmm_fault_kind kind = find_area(mm, addr, access, &f.vma);
 	enum kmm_status status;
 
-	if (!f.vma)
-		return KMM_FAULT_SEGV_MAPERR;
-	if (addr < f.vma->start) {
-		if (!(f.vma->flags & KMM_VM_GROWSDOWN))
-			return KMM_FAULT_SEGV_MAPERR;
-		status = kmm_vma_grow_down(f.vma, addr);
-		if (status)
-			return status == KMM_ENOMEM ? KMM_FAULT_OOM : KMM_FAULT_SEGV_MAPERR;
-	}
-	if (!allows(mm->k, f.vma->flags, access))
-		return KMM_FAULT_SEGV_ACCERR;
+	if (kind != KMM_FAULT_OK)
+		return kind;
 	do {
 		look(&f);
-		status = dispatch(&f);
+		status = kmm_raw_is_moving(f.raw) ? wait_for_move(&f) : dispatch(&f);
 	} while (status == KMM_EAGAIN);
+	kmm_vma_read_end(f.vma);
 	return verdict(status);
 }
 
-/* For the trace alone: where the area starts that addr falls into, and the frame that is there. 0: none. */
+/* ---- for the trace alone ---- */
+
 static uint64_t area_of(struct kmm_mm *mm, kmm_word addr)
 {
-	struct kmm_vma *vma = mm->k->trace ? kmm_mm_find(mm, addr) : NULL;
+	struct kmm_vma *vma;
+	uint64_t start;
 
-	return vma && (addr >= vma->start || (vma->flags & KMM_VM_GROWSDOWN)) ? vma->start : 0;
+	if (!mm->k->trace)
+		return 0;
+	kmm_mm_lock(mm);
+	vma = kmm_mm_find(mm, addr);
+	start = vma && (addr >= vma->start || (vma->flags & KMM_VM_GROWSDOWN)) ? vma->start : 0;
+	kmm_mm_unlock(mm);
+	return start;
 }
 
 static uint64_t frame_of(struct kmm_mm *mm, kmm_word addr)
 {
 	struct kmm_walk walk; /* not set up for nothing: it is some hundred bytes */
+	unsigned long flags;
 
 	if (!mm->k->trace)
 		return 0;
+	flags = kmm_walk_begin(mm->k, &mm->space);
 	kmm_walk(mm->k, mm->space.root, addr, &walk);
+	kmm_walk_end(mm->k, flags);
 	return walk.mapped ? kmm_paddr_to_pfn(walk.pa).v : 0;
 }
 
@@ -214,12 +297,10 @@ enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_i
 {
 	enum kmm_fault_kind kind = KMM_FAULT_SEGV_MAPERR;
 
-	kmm_mm_lock(mm);
-	mm->faults++;
+	kmm_mm_count(mm, &mm->faults);
 	kmm_trace(mm->k, KMM_EV_FAULT, info->addr.v, info->access, area_of(mm, info->addr.v), info->stack_pointer.v);
 	if (info->addr.v < kmm_mm_task_size(mm))
 		kind = kmm_fault_in(mm, info->addr.v, info->access);
 	kmm_trace(mm->k, KMM_EV_FAULT_DONE, info->addr.v, kind, kind ? 0 : frame_of(mm, info->addr.v), 0);
-	kmm_mm_unlock(mm);
 	return kind;
 }

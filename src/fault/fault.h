@@ -7,15 +7,17 @@
  *	                        +------ the entry changed -----+
  *
  * Handlers allocate without spin locks, so the entry is compared again before it is written; if it is not what was
- * seen, everything is given back and the fault looks again. The space's lock is held throughout: only truncations and the
- * processors' accessed and dirty bits come in between.
+ * seen, everything is given back and the fault looks again. The area is locked for reading throughout (vm/lock.h), so it
+ * and its tables stay; other faults in it, truncations, MADV_DONTNEED, and the processors' accessed and dirty bits come in
+ * between. The space's mutex is taken only to find an area that is being changed, to grow a stack, and for an area's
+ * first private page.
  *
  * Handlers return KMM_OK, KMM_EAGAIN (look again), KMM_ENOMEM, KMM_ERANGE (beyond the end of the backing), KMM_EIO.
  */
 #ifndef KMM_FAULT_FAULT_H
 #define KMM_FAULT_FAULT_H
 
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 enum kmm_fault_case {
 	KMM_CASE_SPURIOUS,      /* the entry allows it already */
@@ -28,27 +30,32 @@ enum kmm_fault_case {
 };
 
 struct kmm_fault {
-	struct kmm_vma *vma;
+	struct kmm_vma *vma;     /* locked for reading */
 	kmm_word addr;           /* of the page */
 	enum kmm_access access;
 	bool has_table;
-	struct kmm_ptref ref;    /* of addr if has_table; stays, because tables are freed under m only */
+	struct kmm_ptref ref;    /* of addr if has_table; stays, because the area does */
 	uint64_t raw;            /* the entry as seen; 0: none */
 	struct kmm_pte pte;      /* the same, decoded */
+	unsigned moves;          /* kmm_moves() before: the frame seen is the same as long as none was completed */
 };
 
 /* Pure. vm_flags and backed: the area's; pte_flags: the entry's. The area allows the access. */
 enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t pte_flags, enum kmm_access access);
 
-/* Makes an access to addr possible. m held; addr is below the task size. */
+/* Makes an access to addr possible. No locks held, may sleep; addr is below the task size. */
 enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access);
 
 /* Writes an entry for page, whose reference goes to it on success, in place of what was seen; drops what was there.
  * source (may be NULL): the cached page whose content page has. errors: KMM_EAGAIN, KMM_ENOMEM. */
 enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint32_t leaf, const struct kmm_page *source);
 /* Makes the present entry that was seen writable (and dirty), if it is still so and `may` (may be NULL) agrees under the
- * lock. errors: KMM_EAGAIN. */
-enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct kmm_page *page));
+ * lock. If may refuses, *held gets the entry's page with a reference; NULL: it was done. errors: KMM_EAGAIN. */
+enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct kmm_page *page), struct kmm_page **held);
+
+/* The page of the present entry that was seen, with a reference, if the entry still shows it. errors: KMM_EAGAIN, and *page is
+ * NULL. */
+enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page);
 
 /* A page for private content in f's area: kind ANON, owner and index set, content undefined. NULL: no memory. */
 struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);

@@ -64,7 +64,7 @@ enum kmm_status kmm_fault_file(struct kmm_fault *f)
 	if (status)
 		kmm_put_page(mm->k, page);
 	else
-		mm->file_maps++;
+		kmm_mm_count(mm, &mm->file_maps);
 	return status;
 }
 
@@ -87,15 +87,24 @@ enum kmm_status kmm_fault_file_copy(struct kmm_fault *f)
 	if (status)
 		kmm_put_page(mm->k, page);
 	else
-		mm->cow_copies++;
+		kmm_mm_count(mm, &mm->cow_copies);
 	return status;
 }
 
 enum kmm_status kmm_fault_make_writable(struct kmm_fault *f)
 {
 	struct kmm *k = f->vma->mm->k;
-	struct kmm_page *page = kmm_pfn_to_page(k, f->pte.pfn);
-	enum kmm_status status = announce_write(f, page);
+	struct kmm_page *page, *held;
+	enum kmm_status status;
 
-	return status ? status : kmm_fault_upgrade(f, NULL);
+	if (!f->vma->backing->ops->make_writable)
+		return kmm_fault_upgrade(f, NULL, &held);
+	status = kmm_fault_hold(f, &page);
+	if (status == KMM_OK)
+		status = announce_write(f, page);
+	if (status == KMM_OK)
+		status = kmm_fault_upgrade(f, NULL, &held);
+	if (page)
+		kmm_put_page(k, page);
+	return status;
 }

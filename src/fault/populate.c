@@ -20,16 +20,33 @@ static enum kmm_fault_kind populate_area(struct kmm_mm *mm, kmm_word start, kmm_
 	return kind;
 }
 
-static void populate(struct kmm_mm *mm, kmm_word start, kmm_word len)
+/* The first area of [*at, end), as a part of that range. false: none. */
+static bool next_area(struct kmm_mm *mm, kmm_word *at, kmm_word end, kmm_word *to, enum kmm_access *access)
 {
-	kmm_word end = start + len;
+	struct kmm_vma *vma;
+	bool found;
 
-	for (struct kmm_vma *vma = kmm_mm_find(mm, start); vma && vma->start < end; vma = kmm_vma_next(vma)) {
-		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
-
-		if (populate_area(mm, from, to, access_for(vma->flags)) == KMM_FAULT_OOM)
-			return;
+	kmm_mm_lock(mm);
+	vma = kmm_mm_find(mm, *at);
+	found = vma && vma->start < end;
+	if (found) {
+		*at = vma->start > *at ? vma->start : *at;
+		*to = vma->end < end ? vma->end : end;
+		*access = access_for(vma->flags);
 	}
+	kmm_mm_unlock(mm);
+	return found;
+}
+
+/* Without the space's lock, as each fault takes what it needs; what others change meanwhile is populated as it is found. */
+static void populate(struct kmm_mm *mm, kmm_word at, kmm_word len)
+{
+	kmm_word end = at + len, to;
+	enum kmm_access access;
+
+	for (; at < end && next_area(mm, &at, end, &to, &access); at = to)
+		if (populate_area(mm, at, to, access) == KMM_FAULT_OOM)
+			return;
 }
 
 enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot, unsigned flags,
@@ -41,9 +58,9 @@ enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, u
 
 	kmm_mm_lock(mm);
 	status = kmm_map(mm, &rq, &at, &populate_bytes);
+	kmm_mm_unlock(mm);
 	if (status == KMM_OK && populate_bytes)
 		populate(mm, at, populate_bytes);
-	kmm_mm_unlock(mm);
 	if (status == KMM_OK)
 		*out = kmm_uva(at);
 	return status;

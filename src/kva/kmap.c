@@ -20,6 +20,7 @@
  * queue; newcomers may take only what is not promised, so order of arrival holds.
  */
 #include "kva/kva.h"
+#include "phys/owner.h"
 
 #include "phys/phys.h"
 
@@ -505,6 +506,7 @@ enum kmm_status kmm_kmap_init(struct kmm *k)
 	map->nr_slots = nr;
 	map->hint = map->slot;
 	kmm_high_address_register(k, high_address);
+	kmm_high_view_register(k, kmm_kmap_local, kmm_kunmap_local);
 	return KMM_OK;
 }
 

@@ -149,6 +149,7 @@ static void find_frame(struct kmm *k, struct kmm_explain *out)
 		return;
 	out->has_page = true;
 	kmm_page_info(k, page, &out->page);
+	out->has_holder = kmm_page_owner_of(k, out->page.pfn, &out->holder);
 	if (out->walk.pa.v < k->layout.lowmem_end && kmm_pfn_is_ram(k, out->page.pfn)) {
 		out->has_linear = true;
 		out->linear = kmm_kva((kmm_word)(out->walk.pa.v + k->layout.page_offset));

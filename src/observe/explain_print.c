@@ -40,6 +40,16 @@ void kmm_walk_print(const struct kmm_walk *walk, struct kmm_sink *out)
 	}
 }
 
+/* The caller's address is left to the page_owner report: here the same machine shall give the same text every time. */
+static void print_holder(const struct kmm_page_owner *o, struct kmm_sink *out)
+{
+	char mask[128];
+
+	kmm_gfp_describe(o->gfp, mask, sizeof(mask));
+	kmm_printf(out, "  holder    %s %s with %s, order %u, id %u%s\n", o->allocated ? "allocated as" : "was last allocated as",
+		   o->site, mask, o->order, o->id, o->moved ? ", moved here" : "");
+}
+
 static void print_frame(const struct kmm *k, const struct kmm_explain *e, struct kmm_sink *out)
 {
 	static const char *const zones[KMM_NR_ZONES] = { "DMA", "DMA32", "Normal", "HighMem", "Movable" };
@@ -58,6 +68,8 @@ static void print_frame(const struct kmm *k, const struct kmm_explain *e, struct
 	}
 	kmm_printf(out, "  page      zone %s, %s, %u references, %u user mappings\n", zones[e->page.zone],
 		   kmm_kind_name(e->page.kind), e->page.refcount, e->page.mapcount);
+	if (e->has_holder)
+		print_holder(&e->holder, out);
 	if (e->has_linear)
 		kmm_printf(out, "  linear    0x%llx is the same byte in the direct map\n", (unsigned long long)e->linear.v);
 	else if (e->walk.pa.v >= k->layout.lowmem_end)

@@ -11,6 +11,7 @@
 
 #include "kmm/kmm.h"
 #include "base/shared.h"
+#include "kmm/node.h"
 #include "phys/alloc.h"
 #include "pt/pt.h"
 #include "vm/mm.h"
@@ -31,8 +32,8 @@ static void add_zone(struct totals *t, enum kmm_zone_id id, const struct kmm_zon
 	t->managed += zone->managed;
 	t->free += zone->free;
 	if (id == KMM_ZONE_HIGHMEM) {
-		t->high_managed = zone->managed;
-		t->high_free = zone->free;
+		t->high_managed += zone->managed;
+		t->high_free += zone->free;
 	}
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
 		reserve = zone->protection[i] > reserve ? zone->protection[i] : reserve;
@@ -57,9 +58,9 @@ static void gather(struct kmm *k, struct totals *t)
 	struct kmm_zone_info zone;
 
 	*t = (struct totals){ 0 };
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		if (kmm_zone_info(k, (enum kmm_zone_id)i, &zone))
-			add_zone(t, (enum kmm_zone_id)i, &zone);
+	for (unsigned i = 0; i < kmm_nr_nodes(k) * KMM_NR_ZONES; i++)
+		if (kmm_node_zone_info(k, i / KMM_NR_ZONES, (enum kmm_zone_id)(i % KMM_NR_ZONES), &zone))
+			add_zone(t, (enum kmm_zone_id)(i % KMM_NR_ZONES), &zone);
 	if (t->kinds[KMM_KIND_FILE])
 		kmm_phys_for_each(k, count_file_page, t);
 	if (k->vm)
@@ -149,12 +150,27 @@ static void stat(struct kmm_sink *out, const char *name, kmm_word value)
 	kmm_printf(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
+/* Linux's kernels for 32-bit PCs are built without nodes. */
+static void numa_stats(const struct kmm *k, struct kmm_sink *out)
+{
+	if (kmm_nr_nodes(k) == 1 && k->layout.kmap_slots)
+		return;
+	for (unsigned i = 0; i < KMM_NR_NUMA; i++) {
+		uint64_t nr = 0;
+
+		for (unsigned node = 0; node < kmm_nr_nodes(k); node++)
+			nr += kmm_numa_count_of(k, node, (enum kmm_numa)i);
+		stat(out, kmm_numa_name((enum kmm_numa)i), (kmm_word)nr);
+	}
+}
+
 void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 {
 	struct totals t;
 
 	gather(k, &t);
 	stat(out, "nr_free_pages", t.free);
+	numa_stats(k, out);
 	stat(out, "nr_inactive_anon", t.kinds[KMM_KIND_ANON]);
 	stat(out, "nr_unevictable", t.kinds[KMM_KIND_FILE]);
 	stat(out, "nr_slab_unreclaimable", t.kinds[KMM_KIND_SLAB]);
@@ -163,7 +179,7 @@ void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 	stat(out, "nr_file_pages", t.kinds[KMM_KIND_FILE]);
 	stat(out, "nr_shmem", t.shmem);
 	stat(out, "nr_page_table_pages", t.kinds[KMM_KIND_PGTABLE]);
-	stat(out, "pgalloc", kmm_word_look(&k->events[KMM_EV_ALLOC]));
+	stat(out, "pgalloc", kmm_phys_allocations(k));
 	stat(out, "pgfree", kmm_word_look(&k->events[KMM_EV_FREE]));
 	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
 	stat(out, "pgmajfault", 0);

@@ -93,13 +93,13 @@ struct kmm_kva kmm_ptr_to_kva(const struct kmm *k, const void *ptr)
 }
 
 /* A frame without a kind: free, or inside a block. A glance: it may be taken while we look. */
-static void tell_free(struct kmm *k, kmm_word pfn, struct kmm_page_info *out)
+static void tell_free(const struct kmm *k, const struct kmm_page *page, struct kmm_page_info *out)
 {
-	const struct kmm_zone *z = &k->phys->zone[out->zone];
-	int order = kmm_tract_block_at(z, pfn);
+	const struct kmm_zone *z = kmm_zone_of(k->phys, page);
+	int order = kmm_tract_block_at(z, out->pfn.v);
 
 	if (order < 0)
-		order = kmm_pcp_find(z, pfn);
+		order = kmm_pcp_find(z, out->pfn.v);
 	if (order < 0)
 		return;
 	out->kind = KMM_KIND_FREE;
@@ -117,7 +117,7 @@ void kmm_page_info(struct kmm *k, struct kmm_page *page, struct kmm_page_info *o
 		.dirty = (kmm_page_flags(page) & KMM_PG_DIRTY) != 0,
 	};
 	if (kind == KMM_KIND_NONE)
-		tell_free(k, out->pfn.v, out);
+		tell_free(k, page, out);
 	if (kind >= KMM_KIND_ANON)
 		out->mapcount = atomic_load_explicit(&page->count, memory_order_relaxed);
 }

@@ -2,8 +2,8 @@
 /*
  * Allocation and freeing of page frames.
  *
- * A request names, by its modifiers, the zone where it starts; it falls back to the zones below, each of
- * which keeps its watermark and its protection against requests from above.
+ * A request names, by its modifiers, the zone where it starts, and a node, mostly the CPU's; it falls back to the zones
+ * below and to other nodes (node.c), each zone keeping its watermark and its protection against requests from above.
  *
  *   a small block, this CPU has one cached, and the zone is well above low:  take it (no lock)
  *   first pass    each zone that stays above low
@@ -19,6 +19,8 @@
 
 #include "base/mem.h"
 #include "base/printf.h"
+#include "kmm/node.h"
+#include "phys/owner.h"
 #include "phys/phys.h"
 
 #define RECLAIM_ROUNDS 16u
@@ -30,24 +32,20 @@ struct request {
 	unsigned order;
 	enum kmm_zone_id start;
 	enum kmm_kind kind;
+	const struct kmm_node *from;  /* whose list of zones is tried ... */
+	uint32_t nodes;               /* ... as far as they are of these nodes, a bit each */
+	enum kmm_mobility mobility;
 };
 
+/* What a caller says about nodes: the one to ask first, or KMM_NODE_ANY, and which may serve. */
+struct where {
+	unsigned node;
+	uint32_t nodes;
+};
+
+static const struct where anywhere = { KMM_NODE_ANY, ~(uint32_t)0 };
+
 /* ---- taking ---- */
-
-/* The descriptor of what is handed out. Only the head is written. */
-static inline void prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order)
-{
-	kmm_flags_set(page, (page->flags & KMM_ZONE_MASK) | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u));
-	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
-	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
-	page->a = page->b = page->obj = 0;
-	if (kmm_is_wide(p)) {
-		struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
-
-		wide->a_hi = wide->b_hi = 0;
-		wide->obj_hi = 0;
-	}
-}
 
 /* Only while k->straight: the hooks are those that were built in, and events are counted and no more. */
 ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned order, unsigned list, enum kmm_kind kind)
@@ -60,52 +58,42 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	kmm_word nr = mag->nr, pfn;
 	struct kmm_page *page;
 
-	if (RARE(nr == 0 || __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= fast->gate)) {
+	if (RARE(nr == 0 || kmm_fast_is_shut(fast))) {
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
 	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
 	kmm_word_add(&pcp->kinds[kind], (kmm_word)1 << order);
+	kmm_word_add(&pcp->taken, 1);
 	kmm_port_irq_restore(k->port, irq);
 	page = kmm_page_at(p, pfn);
-	prepare(p, page, kind, order);
-	kmm_count_events(k, KMM_EV_ALLOC, 1);
+	kmm_page_prepare(p, page, kind, order, (enum kmm_mobility)(gfp >> 3 & 1)); /* RECLAIMABLE is not common */
 	return page;
-}
-
-static void serve_drain_request(struct kmm *k, struct kmm_zone *z)
-{
-	unsigned long irq;
-
-	/* A look without interrupts off may be at another CPU's; a request that is missed is served next time. */
-	if (atomic_load_explicit(&kmm_this_pcp(k, z)->limit[0], memory_order_relaxed) != 0)
-		return;
-	irq = kmm_irq_save(k);
-	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), 0);
-	kmm_irq_restore(k, irq);
 }
 
 /* A whole batch only while that leaves the zone above low: near its marks a zone must not lose frames to a
  * cache where more urgent requests on other CPUs could not have them. Lock z held. */
-static unsigned refill_size(const struct kmm_zone *z, const struct request *rq)
+static unsigned refill_size(const struct kmm_phys *p, const struct kmm_zone *z, const struct request *rq)
 {
 	kmm_word batch = rq->order ? kmm_pcp_limit(z, kmm_pcp_list(rq->order)) / 2 : z->pcp_batch;
 	kmm_word frames = (batch << rq->order) + KMM_BITS;
 
-	return batch && z->free > z->gate[rq->start] + frames ? (unsigned)batch : 1;
+	if (!batch || !kmm_pcp_may_keep(p))
+		return 1;
+	return kmm_zone_usable(z, rq->mobility) > z->gate[rq->start] + frames ? (unsigned)batch : 1;
 }
 
-static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, const struct request *rq)
+static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
 	unsigned list = kmm_pcp_list(rq->order), want;
-	struct kmm_mag *mag = &pcp->mag[list];
+	struct kmm_mag *mag = &kmm_this_pcp(k, z, rq->mobility)->mag[list];
 
 	if (mag->nr == 0) {
-		want = refill_size(z, rq);
+		want = refill_size(k->phys, z, rq);
 		if (want == 1)
-			return kmm_tract_take(k, z, rq->order);
-		if (!kmm_pcp_refill(k, z, pcp, list, want))
+			return kmm_tract_take(k, z, rq->order, rq->mobility);
+		if (!kmm_pcp_refill(k, z, rq->mobility, list, want))
 			return KMM_NO_PFN;
 	}
 	kmm_word_set(&mag->nr, mag->nr - 1);
@@ -115,18 +103,18 @@ static kmm_word take_cacheable(struct kmm *k, struct kmm_zone *z, struct kmm_pcp
 /* Lock z held. */
 static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct request *rq)
 {
-	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
 	bool cached = kmm_pcp_list(rq->order) < KMM_PCP_LISTS;
-	kmm_word pfn = cached ? take_cacheable(k, z, pcp, rq) : kmm_tract_take(k, z, rq->order);
+	kmm_word pfn = cached ? take_cacheable(k, z, rq) : kmm_tract_take(k, z, rq->order, rq->mobility);
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	kmm_word_add(&pcp->kinds[rq->kind], (kmm_word)1 << rq->order);
-	prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order);
+	kmm_word_add(&kmm_this_pcp(k, z, rq->mobility)->kinds[rq->kind], (kmm_word)1 << rq->order);
+	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
 }
 
-static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq, bool last)
+static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct request *rq,
+				 const struct kmm_zone *best, bool last)
 {
 	bool no_marks = last && (rq->gfp & KMM_GFP_MEMALLOC);
 	struct kmm_page *page = NULL;
@@ -134,19 +122,32 @@ static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct
 
 	if (z->managed == 0)
 		return NULL;
-	serve_drain_request(k, z);
 	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
-	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->start, kmm_watermark_mark(z, rq->gfp, last)))
+	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->mobility, rq->start, kmm_watermark_mark(z, rq->gfp, last)))
 		page = take(k, z, rq);
+	if (page)
+		kmm_numa_count(k, best, z, kmm_cpu(k));
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	return page;
 }
 
+static bool may_serve(const struct request *rq, const struct kmm_zone *z)
+{
+	return z->id <= rq->start && (rq->nodes >> z->node & 1);
+}
+
 static struct kmm_page *pass(struct kmm *k, const struct request *rq, bool last)
 {
-	for (unsigned i = rq->start + 1u; i-- > 0;) {
-		struct kmm_page *page = try_zone(k, &k->phys->zone[i], rq, last);
+	struct kmm_zone *best = NULL;
 
+	for (unsigned i = 0; i < rq->from->nr_list; i++) {
+		struct kmm_zone *z = rq->from->list[i];
+		struct kmm_page *page;
+
+		if (!may_serve(rq, z))
+			continue;
+		best = best ? best : z;
+		page = try_zone(k, z, rq, best, last);
 		if (page)
 			return page;
 	}
@@ -173,8 +174,10 @@ static struct kmm_page *last_passes(struct kmm *k, const struct request *rq)
 static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 {
 	unsigned rounds = rq->gfp & KMM_GFP_NORETRY ? 1 : RECLAIM_ROUNDS;
-	struct kmm_page *page = pass(k, rq, false);
+	struct kmm_page *page;
 
+	kmm_pcp_serve(k);
+	page = pass(k, rq, false);
 	while (!page) {
 		kmm_word freed = let_reclaim(k, rq);
 
@@ -229,19 +232,30 @@ void kmm_tell_waiters(struct kmm *k)
 
 /* ---- requests ---- */
 
-static struct kmm_page *alloc_by_passes(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
+/* The CPU may change while we ask: then the node is one that was near a moment ago. */
+static void set_nodes(struct kmm *k, struct request *rq, const struct where *where)
 {
-	struct request rq = { .gfp = gfp, .order = order, .kind = kind };
+	unsigned node = where->node == KMM_NODE_ANY ? kmm_cpu_node(k, kmm_cpu(k)) : where->node;
+
+	rq->from = &k->phys->node[node];
+	rq->nodes = rq->gfp & KMM_GFP_THISNODE ? where->nodes & 1u << node : where->nodes;
+}
+
+static struct kmm_page *alloc_by_passes(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+					enum kmm_kind kind, const char *site)
+{
+	struct request rq = { .gfp = gfp, .order = order, .kind = kind, .mobility = kmm_gfp_mobility(gfp) };
 	enum kmm_fail_reason reason = KMM_FAIL_REQUEST;
 	struct kmm_page *page = NULL;
 
 	if (!kmm_gfp_fault(k, gfp, order)) {
 		rq.start = (enum kmm_zone_id)k->phys->class_of[gfp & 15];
+		set_nodes(k, &rq, where);
 		page = gfp & KMM_GFP_NOFAIL ? insist(k, &rq) : take_slowly(k, &rq);
 		reason = KMM_FAIL_MEMORY;
 	}
 	if (!page)
-		kmm_fail_note(k, reason, gfp, order, site);
+		kmm_fail_note(k, reason, &(struct kmm_attempt){ gfp, order, rq.nodes, site });
 	return page;
 }
 
@@ -263,35 +277,46 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 	return page;
 }
 
-/* All but the common case; out of line so that the common case needs no frame for it. */
-__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
-							     enum kmm_kind kind, const char *site)
+static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
+				    enum kmm_kind kind, const char *site, const void *caller)
 {
 	struct kmm_page *page = NULL;
 
 	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
-		kmm_fail_note(k, KMM_FAIL_INJECTED, gfp, order, site);
+		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
 		return NULL;
 	}
-	page = alloc_by_passes(k, gfp, order, kind, site);
+	page = alloc_by_passes(k, where, gfp, order, kind, site);
 	if (!page)
 		return NULL;
+	if (k->page_debug)
+		kmm_page_debug_alloc(k, page, gfp, order, site, caller);
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
 	return hand_out(k, page, gfp, order);
 }
 
+/* All but the common case; out of line so that the common case needs no frame for it. */
+__attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_gfp gfp, unsigned order,
+							     enum kmm_kind kind, const char *site,
+							     const void *caller)
+{
+	return alloc_where(k, &anywhere, gfp, order, kind, site, caller);
+}
+
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
-							      enum kmm_kind kind, const char *site)
+							      enum kmm_kind kind, const char *site,
+							      const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 	struct kmm_page *page = NULL;
 
 	if (list < KMM_PCP_LISTS && kmm_gfp_is_common(gfp) && k->straight)
 		page = take_cached(k, gfp, order, list, kind);
-	return page ? page : alloc_slow(k, gfp, order, kind, site);
+	return page ? page : alloc_slow(k, gfp, order, kind, site, caller);
 }
 
+/* Inlined, so that the return address is that of who called us. */
 ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
 {
 	if (order == 0 && kmm_gfp_is_common(gfp) && k->straight) {
@@ -300,7 +325,7 @@ ALWAYS_INLINE struct kmm_page *alloc(struct kmm *k, kmm_gfp gfp, unsigned order,
 		if (page)
 			return page;
 	}
-	return alloc_block(k, gfp, order, kind, site);
+	return alloc_block(k, gfp, order, kind, site, __builtin_return_address(0));
 }
 
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
@@ -311,6 +336,23 @@ struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum
 struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
 	return alloc(k, gfp, order, KMM_KIND_KERNEL, "alloc_pages");
+}
+
+struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nodes, kmm_gfp gfp, unsigned order,
+				      enum kmm_kind kind, const char *site)
+{
+	struct where where = { node, nodes };
+
+	return alloc_where(k, &where, gfp, order, kind, site, __builtin_return_address(0));
+}
+
+struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)
+{
+	if (node == KMM_NODE_ANY || (node == 0 && k->phys->nr_nodes == 1))
+		return kmm_alloc_pages(k, gfp, order);
+	if (node >= k->phys->nr_nodes)
+		return NULL;
+	return kmm_phys_alloc_nodes(k, node, ~(uint32_t)0, gfp, order, KMM_KIND_KERNEL, "alloc_pages_node");
 }
 
 void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
@@ -325,10 +367,10 @@ void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site)
 
 static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
+	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	kmm_word_add(&kmm_this_pcp(k, z)->kinds[kmm_page_kind(page)], -((kmm_word)1 << order));
+	kmm_word_add(&kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE)->kinds[kmm_page_kind(page)], -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
@@ -337,11 +379,10 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 }
 
 /* The list is over its limit; interrupts are off and are restored. */
-__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_page *page, unsigned list, unsigned long irq)
+__attribute__((noinline)) static void overflow(struct kmm *k, struct kmm_pcp *pcp, const struct kmm_page *page, unsigned list,
+					       unsigned long irq)
 {
-	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(page)];
-
-	kmm_pcp_overflow(k, z, kmm_this_pcp(k, z), list);
+	kmm_pcp_overflow(k, kmm_zone_of(k->phys, page), pcp, list);
 	kmm_irq_restore(k, irq);
 }
 
@@ -350,7 +391,8 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 	unsigned long irq = straight ? kmm_port_irq_save(k->port) : kmm_irq_save(k);
 	struct kmm_phys *p = k->phys;
 	uint32_t flags = page->flags;
-	struct kmm_pcp *pcp = p->pcp_of[kmm_cpu(k)][kmm_page_zone(page)];
+	unsigned cpu = kmm_cpu(k);
+	struct kmm_pcp *pcp = p->pcp_of[kmm_page_cache_number(page)][cpu];
 	struct kmm_mag *mag = &pcp->mag[list];
 	kmm_word nr = mag->nr;
 
@@ -360,7 +402,7 @@ ALWAYS_INLINE void free_cached(struct kmm *k, struct kmm_page *page, unsigned or
 	mag->at[nr] = kmm_pfn_of(p, page);
 	kmm_word_set(&mag->nr, nr + 1);
 	if (RARE(nr >= atomic_load_explicit(&pcp->limit[list], memory_order_relaxed)))
-		overflow(k, page, list, irq);
+		overflow(k, pcp, page, list, irq);
 	else if (straight)
 		kmm_port_irq_restore(k->port, irq);
 	else
@@ -375,11 +417,14 @@ ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
 }
 
 /* The long way: blocks of several frames, somebody listens, or an invalid free. */
-__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order)
+__attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order,
+						 const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 
 	KMM_ASSERT(k, may_free(page, order));
+	if (k->page_debug)
+		kmm_page_debug_free(k, page, order, caller);
 	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
 	if (list < KMM_PCP_LISTS) {
 		free_cached(k, page, order, list, false);
@@ -392,7 +437,7 @@ __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page 
 ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	if (RARE(order || !k->straight || (KMM_DEBUG >= 1 && !may_free(page, 0)))) {
-		free_block(k, page, order);
+		free_block(k, page, order, __builtin_return_address(0));
 		return;
 	}
 	kmm_count_events(k, KMM_EV_FREE, 1);
@@ -444,15 +489,15 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 	kmm_word left = mag->nr;
 	size_t got = 0;
 
-	if (__atomic_load_n(fast->free, __ATOMIC_RELAXED) > fast->gate)
+	if (!kmm_fast_is_shut(fast))
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
 	kmm_word_set(&mag->nr, left);
 	kmm_word_add(&fast->pcp->kinds[KMM_KIND_KERNEL], (kmm_word)got);
+	kmm_word_add(&fast->pcp->taken, (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
-		prepare(p, pages[i], KMM_KIND_KERNEL, 0);
-	kmm_count_events(k, KMM_EV_ALLOC, (kmm_word)got);
+		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));
 	return got;
 }
 

@@ -9,6 +9,9 @@
 
 /* kmm_alloc_pages() for a frame of a known kind; `site` names the caller for fault injection. */
 struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site);
+/* The same from memory of the nodes whose bits are set, asking first at `node` (KMM_NODE_ANY: the CPU's). */
+struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nodes, kmm_gfp gfp, unsigned order,
+				      enum kmm_kind kind, const char *site);
 /* Frees a block whatever its kind; refcount must be 1 (or 0 after the caller dropped it). */
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order);
 
@@ -36,6 +39,9 @@ unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out);
  * nr: pages of the block. Free frames are not visited, nor sections that were never materialised. */
 void kmm_phys_for_each(struct kmm *k, void (*visit)(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr),
 		       void *arg);
+
+/* Allocations so far, in blocks; wraps. */
+kmm_word kmm_phys_allocations(const struct kmm *k);
 
 /* Totals over zones. */
 kmm_word kmm_phys_free_pages(const struct kmm *k);

@@ -86,9 +86,11 @@ static void random_work(struct fixture *f, uint64_t *state, int steps)
 
 		fixture_cpu = r >> 8 & 1;
 		if (nr_blocks < 200 && (r & 3)) {
-			static const kmm_gfp gfps[] = { KMM_GFP_KERNEL, KMM_GFP_HIGHUSER, KMM_GFP_ATOMIC, KMM_GFP_DMA };
+			static const kmm_gfp gfps[] = { KMM_GFP_KERNEL, KMM_GFP_HIGHUSER, KMM_GFP_ATOMIC, KMM_GFP_DMA,
+							KMM_GFP_KERNEL | KMM_GFP_RECLAIMABLE, KMM_GFP_HIGHUSER_MOVABLE,
+							KMM_GFP_KERNEL | KMM_GFP_MOVABLE, KMM_GFP_HIGHUSER_MOVABLE };
 			unsigned order = (r >> 16) % 3 ? 0 : (unsigned)(r >> 20) % KMM_NR_ORDERS;
-			kmm_gfp gfp = gfps[r >> 32 & 3] | KMM_GFP_NOWARN;
+			kmm_gfp gfp = gfps[r >> 32 & 7] | KMM_GFP_NOWARN;
 			struct kmm_page *page = kmm_alloc_pages(f->k, gfp, order);
 
 			if (page) {
@@ -596,7 +598,7 @@ KMM_TEST(alloc_drains_caches_for_a_large_block)
 	page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 0);
 	CHECK(page != NULL);
 	kmm_free_pages(f.k, page, 0);
-	CHECK_EQ(atomic_load(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1].limit[0]), f.k->phys->zone[KMM_ZONE_DMA32].pcp_high);
+	CHECK_EQ(atomic_load(&f.k->phys->zone[KMM_ZONE_DMA32].pcp[1][0].limit[0]), f.k->phys->zone[KMM_ZONE_DMA32].pcp_high);
 	fixture_cpu = 0;
 	give_all_back(&f);
 	CHECK_EQ(fixture_audit(&f), 0);

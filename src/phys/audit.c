@@ -33,9 +33,9 @@ static void expect(struct audit *a, bool ok, const char *what, const struct kmm_
 		broken(a, what, z, x, y);
 }
 
-static bool in_zone(const struct kmm_zone *z, kmm_word pfn)
+static bool in_zone(const struct audit *a, const struct kmm_zone *z, kmm_word pfn)
 {
-	return pfn >= z->first && pfn < z->end;
+	return pfn >= z->first && pfn < z->end && kmm_zone_of_pfn(a->p, pfn) == z;
 }
 
 /* ---- entries and lists ---- */
@@ -54,7 +54,10 @@ static kmm_word check_tract(struct audit *a, const struct kmm_zone *z, uint32_t 
 		top = order > top ? order : top;
 	}
 	expect(a, nr == tract->free, "a tract's count is not that of its bits", z, first, tract->free);
-	if (nr == KMM_TRACT_PAGES)
+	if (tract->top == KMM_TOP_HELD || tract->sort >= KMM_SORT_ISOLATE)
+		expect(a, tract->top == KMM_TOP_HELD && tract->sort == KMM_SORT_ISOLATE, "a tract is half isolated", z, first,
+		       tract->sort);
+	else if (nr == KMM_TRACT_PAGES && tract->sort != KMM_SORT_CMA)
 		expect(a, tract->top >= KMM_TRACT_ORDER && tract->top != KMM_TOP_NONE, "a free tract is not known as one", z,
 		       first, tract->top);
 	else
@@ -63,21 +66,29 @@ static kmm_word check_tract(struct audit *a, const struct kmm_zone *z, uint32_t 
 	return nr;
 }
 
-/* Of tracts that are made: how many shall be in a list. */
+/* Of tracts that are made: how many shall be in a list. Returns the free frames that are not isolated. */
 static kmm_word check_tracts(struct audit *a, const struct kmm_zone *z, kmm_word *listed)
 {
-	kmm_word pages = 0;
+	kmm_word pages = 0, cma = 0, isolated = 0;
 
 	for (uint32_t i = 0; i < z->nr_tracts; i++) {
+		kmm_word nr;
+
 		if (!kmm_section_is_live(a->p, kmm_section_of(kmm_tract_pfn(z, i))))
 			continue;
-		pages += check_tract(a, z, i);
+		nr = check_tract(a, z, i);
+		pages += z->tract[i].sort != KMM_SORT_ISOLATE ? nr : 0;
+		isolated += z->tract[i].sort == KMM_SORT_ISOLATE ? nr : 0;
+		cma += z->tract[i].sort == KMM_SORT_CMA ? nr : 0;
 		*listed += z->tract[i].top < KMM_TOP_NONE;
 	}
+	expect(a, cma == z->free_cma, "free frames of contiguous areas are miscounted", z, cma, z->free_cma);
+	expect(a, isolated == z->isolated, "isolated frames are miscounted", z, isolated, z->isolated);
 	return pages;
 }
 
-static kmm_word walk_list(struct audit *a, const struct kmm_zone *z, uint32_t link, unsigned top, unsigned class)
+static kmm_word walk_list(struct audit *a, const struct kmm_zone *z, uint32_t link, unsigned top, unsigned class,
+			  unsigned sort)
 {
 	uint32_t before = 0;
 	kmm_word nr = 0;
@@ -91,7 +102,7 @@ static kmm_word walk_list(struct audit *a, const struct kmm_zone *z, uint32_t li
 		}
 		tract = &z->tract[link - 1];
 		expect(a, tract->prev == before, "a tract's back link is wrong", z, link, before);
-		expect(a, tract->top == top && (top >= KMM_TRACT_ORDER || tract->class == class),
+		expect(a, tract->top == top && (top >= KMM_TRACT_ORDER || (tract->class == class && tract->sort == sort)),
 		       "a tract is in the wrong list", z, link, tract->top);
 		before = link;
 		link = tract->next;
@@ -99,13 +110,14 @@ static kmm_word walk_list(struct audit *a, const struct kmm_zone *z, uint32_t li
 	return nr;
 }
 
-static kmm_word walk_shelf(struct audit *a, const struct kmm_zone *z, const struct kmm_shelf *shelf, uint32_t nr_tops[])
+static kmm_word walk_shelf(struct audit *a, const struct kmm_zone *z, unsigned sort, uint32_t nr_tops[])
 {
+	const struct kmm_shelf *shelf = &z->shelf[sort];
 	kmm_word all = 0;
 
 	for (unsigned class = 0; class < KMM_TRACT_CLASSES; class++) {
 		for (unsigned top = 0; top < KMM_TRACT_ORDER; top++) {
-			kmm_word nr = walk_list(a, z, shelf->heads[class][top], top, class);
+			kmm_word nr = walk_list(a, z, shelf->heads[class][top], top, class, sort);
 
 			expect(a, (shelf->tops[class] >> top & 1) == (nr != 0), "bit of a list is wrong", z, top, class);
 			nr_tops[top] += (uint32_t)nr;
@@ -119,16 +131,19 @@ static kmm_word walk_shelf(struct audit *a, const struct kmm_zone *z, const stru
 static void check_lists(struct audit *a, const struct kmm_zone *z, kmm_word listed)
 {
 	kmm_word nr = 0, whole = 0;
-	uint32_t nr_tops[KMM_TRACT_ORDER] = { 0 };
+	uint32_t nr_tops[KMM_NR_PLACED][KMM_TRACT_ORDER] = { { 0 } };
 
-	for (unsigned cut = 0; cut < KMM_TRACT_ORDER; cut++)
-		nr += walk_shelf(a, z, &z->shelf[cut], nr_tops);
-	for (unsigned top = 0; top < KMM_TRACT_ORDER; top++) {
-		expect(a, nr_tops[top] == z->nr_tops[top], "tracts by largest block are miscounted", z, top, nr_tops[top]);
-		expect(a, (z->tops >> top & 1) == (nr_tops[top] != 0), "bit of a largest block is wrong", z, top, z->tops);
+	for (unsigned sort = 0; sort < KMM_NR_SHELVES; sort++)
+		nr += walk_shelf(a, z, sort, nr_tops[kmm_tract_mobility(&(struct kmm_tract){ .sort = sort & 15 })]);
+	for (unsigned i = 0; i < KMM_NR_PLACED * KMM_TRACT_ORDER; i++) {
+		unsigned mobility = i / KMM_TRACT_ORDER, top = i % KMM_TRACT_ORDER;
+		uint32_t found = nr_tops[mobility][top];
+
+		expect(a, found == z->nr_tops[mobility][top], "tracts by largest block are miscounted", z, top, found);
+		expect(a, (z->tops[mobility] >> top & 1) == (found != 0), "bit of a largest block is wrong", z, top, mobility);
 	}
 	for (unsigned top = KMM_TRACT_ORDER; top <= KMM_TOP_MAX; top++) {
-		kmm_word blocks = walk_list(a, z, z->whole[top], top, 0);
+		kmm_word blocks = walk_list(a, z, z->whole[top], top, 0, 0);
 
 		expect(a, (z->whole_tops >> top & 1) == (blocks != 0), "bit of a list is wrong", z, top, blocks);
 		nr += blocks;
@@ -145,14 +160,15 @@ static kmm_word mark_cached(struct audit *a, const struct kmm_zone *z, bool set)
 {
 	kmm_word nr = 0;
 
-	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_LISTS; i++) {
-		const struct kmm_mag *mag = &z->pcp[i / KMM_PCP_LISTS].mag[i % KMM_PCP_LISTS];
+	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_SORTS * KMM_PCP_LISTS; i++) {
+		const struct kmm_pcp *pcp = &z->pcp[i / KMM_PCP_LISTS / KMM_PCP_SORTS][i / KMM_PCP_LISTS % KMM_PCP_SORTS];
+		const struct kmm_mag *mag = &pcp->mag[i % KMM_PCP_LISTS];
 		kmm_word frames = (kmm_word)1 << kmm_pcp_order(i % KMM_PCP_LISTS);
 
 		for (kmm_word j = 0; j < mag->nr; j++) {
 			kmm_word pfn = mag->at[j];
 
-			if (!in_zone(z, pfn) || !in_zone(z, pfn + frames - 1)) {
+			if (!in_zone(a, z, pfn) || !in_zone(a, z, pfn + frames - 1)) {
 				broken(a, "a CPU's cache leaves the zone", z, pfn, frames);
 				continue;
 			}
@@ -233,15 +249,17 @@ static void tally_lazy(struct audit *a, kmm_word pfn, kmm_word end, kmm_word kin
 
 static void tally_zone(struct audit *a, const struct kmm_zone *z, kmm_word kinds[KMM_NR_KINDS])
 {
-	kmm_word pfn = z->first;
+	kmm_word pfn = z->first, node_end;
 
 	while (pfn < z->end) {
 		kmm_word section = kmm_section_of(pfn), end = (section + 1) * KMM_SECTION_PAGES;
+		unsigned node = kmm_boot_node(&a->p->boot, pfn, &node_end);
 
+		end = end < node_end ? end : node_end;
 		end = end < z->end ? end : z->end;
-		if (kmm_section_is_live(a->p, section))
+		if (node == z->node && kmm_section_is_live(a->p, section))
 			tally_live(a, z, pfn, end, kinds);
-		else
+		else if (node == z->node)
 			tally_lazy(a, pfn, end, kinds);
 		pfn = end;
 	}
@@ -282,8 +300,8 @@ unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out)
 {
 	struct audit a = { k, k->phys, out, 0 };
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		audit_zone(&a, &k->phys->zone[i]);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		audit_zone(&a, k->phys->zones[i]);
 	return a.nr;
 }
 

@@ -215,6 +215,77 @@ enum kmm_status kmm_boot_init(struct kmm_bootmem *b, const struct kmm_machine *m
 	return KMM_ERANGE;
 }
 
+/* ---- nodes ---- */
+
+static enum kmm_status refuse(const char **why, enum kmm_status status, const char *sentence)
+{
+	*why = sentence;
+	return status;
+}
+
+static const char *node_range_fault(const struct kmm_machine *m, unsigned i)
+{
+	const struct kmm_node_range *r = &m->node_map[i];
+	uint64_t end;
+
+	if (r->size == 0 || ((r->start | r->size) & PAGE_MASK) || kmm_add_overflows(r->start, r->size, &end))
+		return "a node's range is empty or not page aligned";
+	if (r->node >= KMM_MAX_NODES)
+		return "a range belongs to a node beyond KMM_MAX_NODES";
+	for (unsigned j = 0; j < i; j++) {
+		const struct kmm_node_range *other = &m->node_map[j];
+
+		if (r->node != other->node && r->start < other->start + other->size && other->start < end)
+			return "ranges of two nodes overlap";
+	}
+	return NULL;
+}
+
+/* Pieces are sorted by start; the range's end needs no entry, as what follows is the node's until another begins. */
+static bool add_piece(struct kmm_bootmem *b, kmm_word start, uint8_t node)
+{
+	unsigned at = 0;
+
+	if (b->nr_node == KMM_MAX_BOOT_NODES)
+		return false;
+	while (at < b->nr_node && b->node[at].start < start)
+		at++;
+	for (unsigned i = b->nr_node++; i > at; i--)
+		b->node[i] = b->node[i - 1];
+	b->node[at] = (struct kmm_boot_node){ start, node };
+	return true;
+}
+
+static void join_pieces(struct kmm_bootmem *b)
+{
+	unsigned nr = 1;
+
+	for (unsigned i = 1; i < b->nr_node; i++)
+		if (b->node[i].node != b->node[nr - 1].node)
+			b->node[nr++] = b->node[i];
+	b->nr_node = nr;
+	b->node[0].start = 0;
+}
+
+enum kmm_status kmm_boot_nodes(struct kmm_bootmem *b, const struct kmm_machine *m, const char **why)
+{
+	b->nr_node = 0;
+	for (unsigned i = 0; i < m->nr_node_map; i++) {
+		const char *fault = node_range_fault(m, i);
+
+		if (fault)
+			return refuse(why, KMM_EINVAL, fault);
+		if (m->node_map[i].start >> KMM_PAGE_SHIFT > NO_LIMIT)
+			continue;
+		if (!add_piece(b, (kmm_word)(m->node_map[i].start >> KMM_PAGE_SHIFT), m->node_map[i].node))
+			return refuse(why, KMM_EOVERFLOW, "too many ranges of nodes");
+	}
+	if (b->nr_node == 0)
+		add_piece(b, 0, 0);
+	join_pieces(b);
+	return KMM_OK;
+}
+
 /* ---- reservations ---- */
 
 static bool same_sort(const struct kmm_boot_range *a, const struct kmm_boot_range *b)
@@ -336,9 +407,55 @@ static void narrow_by_reserve(const struct kmm_bootmem *b, kmm_word pfn, struct 
 	}
 }
 
+/* The last of the pieces that begin at or before pfn; the first one begins at 0. */
+static unsigned node_piece(const struct kmm_bootmem *b, kmm_word pfn)
+{
+	unsigned i = 1;
+
+	while (i < b->nr_node && b->node[i].start <= pfn)
+		i++;
+	return i - 1;
+}
+
+static kmm_word piece_end(const struct kmm_bootmem *b, unsigned i)
+{
+	return i + 1 < b->nr_node ? b->node[i + 1].start : NO_LIMIT;
+}
+
+unsigned kmm_boot_node(const struct kmm_bootmem *b, kmm_word pfn, kmm_word *end)
+{
+	unsigned i = node_piece(b, pfn);
+
+	if (end)
+		*end = piece_end(b, i);
+	return b->node[i].node;
+}
+
+void kmm_boot_node_span(const struct kmm_bootmem *b, unsigned node, kmm_word *first, kmm_word *end)
+{
+	*first = *end = 0;
+	for (unsigned i = b->nr_node; i-- > 0;) {
+		if (b->node[i].node != node)
+			continue;
+		*first = b->node[i].start;
+		*end = *end ? *end : piece_end(b, i);
+	}
+}
+
+static void narrow_by_node(const struct kmm_bootmem *b, kmm_word pfn, struct kmm_run *run)
+{
+	unsigned i = node_piece(b, pfn);
+
+	run->start = b->node[i].start;
+	run->end = piece_end(b, i);
+	run->node = b->node[i].node;
+}
+
 void kmm_boot_run(const struct kmm_bootmem *b, kmm_word pfn, struct kmm_run *run)
 {
-	*run = (struct kmm_run){ 0, NO_LIMIT, KMM_KIND_HOLE, false, false };
+	*run = (struct kmm_run){ 0, NO_LIMIT, KMM_KIND_HOLE, false, false, b->node[0].node };
+	if (b->nr_node > 1)
+		narrow_by_node(b, pfn, run);
 	for (unsigned i = 0; i < b->nr_map; i++) {
 		const struct kmm_memrange *r = &b->map[i];
 		kmm_word start = (kmm_word)(r->start >> KMM_PAGE_SHIFT);

@@ -13,7 +13,7 @@ static bool makes_sense(kmm_gfp gfp, unsigned order)
 	unsigned zones = has(gfp, KMM_GFP_DMA) + has(gfp, KMM_GFP_DMA32) + has(gfp, KMM_GFP_HIGHMEM);
 	bool nofail = has(gfp, KMM_GFP_NOFAIL);
 
-	if (order >= KMM_NR_ORDERS || zones > 1 || gfp > 0xffff)
+	if (order >= KMM_NR_ORDERS || zones > 1 || gfp > 0x1ffff)
 		return false;
 	if (has(gfp, KMM_GFP_ZERO) && has(gfp, KMM_GFP_HIGHMEM))
 		return false;

@@ -13,10 +13,10 @@ unsigned kmm_page_stride(const struct kmm *k)
 
 void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind)
 {
-	struct kmm_zone *z = &k->phys->zone[kmm_page_zone(p)];
+	struct kmm_zone *z = kmm_zone_of(k->phys, p);
 	kmm_word nr = (kmm_word)1 << kmm_page_order(p);
 	unsigned long irq = kmm_irq_save(k);
-	struct kmm_pcp *pcp = kmm_this_pcp(k, z);
+	struct kmm_pcp *pcp = kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE);
 
 	KMM_ASSERT(k, kmm_page_kind(p) >= KMM_KIND_KERNEL && kind >= KMM_KIND_KERNEL);
 	kmm_word_add(&pcp->kinds[kmm_page_kind(p)], -nr);

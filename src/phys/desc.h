@@ -31,7 +31,7 @@
 #include "kmm/page.h"
 
 struct kmm_page {
-	uint32_t flags;         /* kind 0-3, order 4-7, zone 8-10, high 11, PG_ bits 16-31 */
+	uint32_t flags;         /* kind 0-3, order 4-7, zone 8-10, node 11-13, sort 14-15 (phys.h), PG_ bits 16-31 */
 	atomic_uint refcount;
 	atomic_uint count;      /* by kind, see above */
 	uint32_t a, b, obj;     /* by kind; low 32 bits on wide machines */
@@ -45,13 +45,13 @@ struct kmm_page_wide {
 
 _Static_assert(sizeof(struct kmm_page) == 24, "descriptor of a 32-bit machine");
 _Static_assert(sizeof(struct kmm_page_wide) == 32, "descriptor of a 64-bit machine");
-_Static_assert(KMM_NR_KINDS <= 16 && KMM_NR_ZONES <= 8, "flag fields");
+_Static_assert(KMM_NR_KINDS <= 16 && KMM_NR_ZONES <= 8 && KMM_MAX_NODES <= 8, "flag fields");
 
 enum {
-	KMM_PG_HIGH = 1u << 11,     /* no linear address; as constant as the zone */
 	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
+	KMM_PG_HIGH = 1u << 20,     /* no linear address; as constant as zone and node */
 	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
 	KMM_PG_FIRMWARE = 1u << 21  /* RESERVED because the memory map says so: not RAM to us */
 };
@@ -64,6 +64,8 @@ static inline uint32_t kmm_page_flags(const struct kmm_page *p) { return __atomi
 static inline enum kmm_kind kmm_page_kind(const struct kmm_page *p) { return (enum kmm_kind)(kmm_page_flags(p) & 15); }
 static inline unsigned kmm_page_order(const struct kmm_page *p) { return kmm_page_flags(p) >> 4 & 15; }
 static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return (enum kmm_zone_id)(kmm_page_flags(p) >> 8 & 7); }
+
+static inline unsigned kmm_page_node(const struct kmm_page *p) { return (p->flags >> 11) & 7; }
 
 /* Changes the kind of an allocated frame and keeps the per-zone counts by kind; count/a/b/obj become 0. */
 void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind);

@@ -10,6 +10,7 @@
  */
 #include "base/mem.h"
 #include "phys/geometry.h"
+#include "phys/owner.h"
 #include "phys/phys.h"
 
 #define STATE_ALIGN 64
@@ -119,6 +120,24 @@ static enum kmm_status place_live_bits(struct kmm *k, const char **why)
 	return KMM_OK;
 }
 
+static enum kmm_status place_nodes(struct kmm *k, const char **why)
+{
+	size_t bytes = kmm_nodes_bytes(k);
+	enum kmm_status status = KMM_OK;
+	void *others = NULL;
+	kmm_word pfn;
+
+	if (bytes) {
+		status = place(k, bytes, KMM_KIND_RESERVED, &pfn, why);
+		if (status != KMM_OK)
+			return status;
+		others = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
+		memset(others, 0, bytes);
+	}
+	kmm_nodes_make(k, others);
+	return status;
+}
+
 /* One run: bitmaps, which begin a cache line each, entries, caches. Written where sections come to life. */
 static enum kmm_status place_tracts(struct kmm *k, const char **why)
 {
@@ -129,7 +148,9 @@ static enum kmm_status place_tracts(struct kmm *k, const char **why)
 	struct kmm_tract *tract;
 	kmm_bits *bits;
 
-	for (struct kmm_zone *z = p->zone; z < p->zone + KMM_NR_ZONES; z++) {
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		struct kmm_zone *z = p->zones[i];
+
 		tracts += z->nr_tracts;
 		words += (uint64_t)kmm_pcp_words(z) * k->machine.nr_cpus;
 	}
@@ -140,7 +161,9 @@ static enum kmm_status place_tracts(struct kmm *k, const char **why)
 	bits = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(pfn)));
 	tract = (struct kmm_tract *)(void *)(bits + tracts * KMM_TRACT_WORDS);
 	caches = (kmm_word *)(void *)((char *)tract + kmm_align_up(tracts * sizeof(*tract), STATE_ALIGN));
-	for (struct kmm_zone *z = p->zone; z < p->zone + KMM_NR_ZONES; z++) {
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		struct kmm_zone *z = p->zones[i];
+
 		z->map = bits;
 		z->tract = tract;
 		bits += (size_t)z->nr_tracts * KMM_TRACT_WORDS;
@@ -158,6 +181,8 @@ static enum kmm_status read_map(struct kmm *k, const char **why)
 
 	if (status == KMM_OK)
 		status = kmm_boot_init(b, &k->machine, k->layout.phys_limit, why);
+	if (status == KMM_OK)
+		status = kmm_boot_nodes(b, &k->machine, why);
 	if (status == KMM_OK)
 		status = kmm_layout_derive(&k->machine, (uint64_t)b->max_pfn << KMM_PAGE_SHIFT, &k->layout, why);
 	if (status == KMM_OK)
@@ -179,6 +204,8 @@ static enum kmm_status start(struct kmm *k, const char **why)
 		status = place_memmap(k, why);
 	if (status == KMM_OK)
 		status = place_live_bits(k, why);
+	if (status == KMM_OK)
+		status = place_nodes(k, why);
 	if (status != KMM_OK)
 		return status;
 	kmm_zones_bound(k);
@@ -214,7 +241,11 @@ enum kmm_status kmm_init_frames(void *state, const struct kmm_machine *machine, 
 	if (status != KMM_OK)
 		return status;
 	k->machine.map = k->machine.reserve = NULL;
-	k->machine.nr_map = k->machine.nr_reserve = 0;
+	k->machine.node_map = NULL;
+	k->machine.nr_map = k->machine.nr_reserve = k->machine.nr_node_map = 0;
+	status = kmm_debug_set(k, k->machine.debug);
+	if (status != KMM_OK)
+		return fail(why, status, "page debugging that this library does not have, or no memory for its table");
 	*out = k;
 	return KMM_OK;
 }
@@ -254,7 +285,6 @@ static kmm_word count_live(const struct kmm_phys *p)
 void kmm_memory_stats(const struct kmm *k, struct kmm_memory_stats *out)
 {
 	const struct kmm_phys *p = k->phys;
-	const struct kmm_zone *z;
 
 	*out = (struct kmm_memory_stats){
 		.ram_pages = p->boot.ram_pages, .unreachable_pages = p->boot.unreachable_pages,
@@ -264,7 +294,9 @@ void kmm_memory_stats(const struct kmm *k, struct kmm_memory_stats *out)
 		.free_pages = kmm_phys_free_pages(k), .managed_pages = kmm_phys_managed_pages(k),
 	};
 	out->reserved_pages = out->ram_pages - out->managed_pages;
-	for (z = p->zone; z < p->zone + KMM_NR_ZONES; z++) {
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		const struct kmm_zone *z = p->zones[i];
+
 		if (!(z->bits & KMM_PG_HIGH))
 			continue;
 		out->total_high += z->managed;

@@ -213,7 +213,7 @@ KMM_TEST(frames_bad_arguments_are_refused)
 	struct kmm_port port = { 0 };
 	struct kmm *k = NULL;
 	const char *why = "";
-	_Alignas(64) static char state[65536];
+	_Alignas(64) static char state[128 << 10];
 
 	CHECK(kmm_state_size() < sizeof(state));
 	CHECK_EQ(kmm_init_frames(state, &m, &port, &k, &why), KMM_EINVAL);

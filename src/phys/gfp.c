@@ -27,9 +27,17 @@ static const uint8_t start_zone[16] = {
 	[KMM_GFP_MOVABLE | KMM_GFP_DMA32 | KMM_GFP_HIGHMEM | KMM_GFP_DMA] = KMM_BAD_ZONE,
 };
 
+static bool has_movable(const struct kmm_phys *p)
+{
+	for (unsigned node = 0; node < p->nr_nodes; node++)
+		if (p->node[node].zone[KMM_ZONE_MOVABLE].managed)
+			return true;
+	return false;
+}
+
 static uint8_t on_this_machine(const struct kmm_phys *p, bool wide, uint8_t zone)
 {
-	if (zone == KMM_ZONE_MOVABLE && p->zone[KMM_ZONE_MOVABLE].managed == 0)
+	if (zone == KMM_ZONE_MOVABLE && !has_movable(p))
 		zone = KMM_ZONE_HIGHMEM;
 	if (zone == KMM_ZONE_HIGHMEM && wide)
 		return KMM_ZONE_NORMAL;
@@ -38,18 +46,46 @@ static uint8_t on_this_machine(const struct kmm_phys *p, bool wide, uint8_t zone
 	return zone;
 }
 
-static void set_fast(struct kmm_phys *p, unsigned cpu, unsigned modifiers)
+static void set_fast(struct kmm *k, unsigned cpu, unsigned modifiers)
 {
+	struct kmm_phys *p = k->phys;
 	struct kmm_fast *fast = &p->fast[cpu][modifiers];
-	unsigned class = p->class_of[modifiers], zone = class;
+	unsigned class = p->class_of[modifiers];
+	struct kmm_zone *z = class == KMM_BAD_ZONE ? NULL : kmm_best_zone(p, kmm_cpu_node(k, cpu), class);
 
-	if (class == KMM_BAD_ZONE) {
+	if (z)
+		*fast = (struct kmm_fast){ &z->pcp[cpu][kmm_gfp_mobility(modifiers)], &z->free, 0 };
+	else
 		*fast = (struct kmm_fast){ &p->no_pcp, &p->zone[0].free, 0 };
-		return;
+}
+
+/* Contiguous areas are not for all: the gate holds their size back, so that the common case need not count. */
+static kmm_word gate_of(const struct kmm *k, unsigned cpu, unsigned modifiers)
+{
+	unsigned class = k->phys->class_of[modifiers];
+	const struct kmm_zone *z = class == KMM_BAD_ZONE ? NULL : kmm_best_zone(k->phys, kmm_cpu_node(k, cpu), class);
+
+	return z ? z->gate[class] + (modifiers & KMM_GFP_MOVABLE ? 0 : z->cma) : 0;
+}
+
+void kmm_gfp_set_gates(struct kmm *k, unsigned cpu, bool open)
+{
+	struct kmm_phys *p = k->phys;
+
+	for (unsigned i = 0; i < 16; i++)
+		__atomic_store_n(&p->fast[cpu][i].gate, open ? gate_of(k, cpu, i) : (kmm_word)-1, __ATOMIC_RELAXED);
+}
+
+static void set_pcp_of(struct kmm_phys *p, unsigned cpu)
+{
+	for (unsigned i = 0; i < KMM_CACHE_NUMBERS; i++)
+		p->pcp_of[i][cpu] = &p->no_pcp;
+	for (unsigned i = 0; i < p->nr_zones * KMM_PCP_SORTS; i++) {
+		struct kmm_zone *z = p->zones[i / KMM_PCP_SORTS];
+		unsigned sort = i % KMM_PCP_SORTS;
+
+		p->pcp_of[kmm_cache_number(z->node, z->id, sort)][cpu] = &z->pcp[cpu][sort];
 	}
-	while (zone > 0 && p->zone[zone].managed == 0)
-		zone--;
-	*fast = (struct kmm_fast){ &p->zone[zone].pcp[cpu], &p->zone[zone].free, p->zone[zone].gate[class] };
 }
 
 void kmm_gfp_init(struct kmm *k)
@@ -57,13 +93,13 @@ void kmm_gfp_init(struct kmm *k)
 	struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
 
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-			p->pcp_of[cpu][i] = &p->zone[i].pcp[cpu];
-	for (unsigned i = 0; i < 16; i++) {
+	for (unsigned i = 0; i < 16; i++)
 		p->class_of[i] = on_this_machine(p, wide, start_zone[i]);
-		for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-			set_fast(p, cpu, i);
+	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++) {
+		set_pcp_of(p, cpu);
+		for (unsigned i = 0; i < 16; i++)
+			set_fast(k, cpu, i);
+		kmm_gfp_set_gates(k, cpu, true);
 	}
 }
 
@@ -89,6 +125,7 @@ static const struct {
 	{ KMM_GFP_MEMALLOC, "MEMALLOC" }, { KMM_GFP_ZERO, "ZERO" }, { KMM_GFP_NOFAIL, "NOFAIL" },
 	{ KMM_GFP_NORETRY, "NORETRY" }, { KMM_GFP_NOWARN, "NOWARN" }, { KMM_GFP_COMP, "COMP" },
 	{ KMM_GFP_HARDWALL, "HARDWALL" }, { KMM_GFP_RECLAIMABLE, "RECLAIMABLE" },
+	{ KMM_GFP_THISNODE, "THISNODE" },
 };
 
 size_t kmm_gfp_describe(kmm_gfp gfp, char *buf, size_t size)

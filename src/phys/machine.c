@@ -60,6 +60,41 @@ static void policy_defaults(struct kmm_machine *m)
 	}
 }
 
+/* As many as anything mentions. */
+static void node_defaults(struct kmm_machine *m)
+{
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < m->nr_node_map; i++)
+		most = m->node_map[i].node > most ? m->node_map[i].node : most;
+	for (unsigned i = 0; i < KMM_MAX_CPUS; i++)
+		most = m->cpu_node[i] > most ? m->cpu_node[i] : most;
+	if (m->nr_nodes == 0)
+		m->nr_nodes = most + 1;
+	for (unsigned i = 0; i < KMM_MAX_NODES; i++)
+		for (unsigned j = 0; j < KMM_MAX_NODES; j++)
+			if (m->distance[i][j] == 0)
+				m->distance[i][j] = i == j ? 10 : 20;
+}
+
+/* Linux's rules for a SLIT: local is 10, nothing else is as near. */
+static enum kmm_status check_nodes(const struct kmm_machine *m, const char **why)
+{
+	if (m->nr_nodes > KMM_MAX_NODES)
+		return refuse(why, "more nodes than KMM_MAX_NODES");
+	for (unsigned i = 0; i < m->nr_node_map; i++)
+		if (m->node_map[i].node >= m->nr_nodes)
+			return refuse(why, "a range belongs to a node that the machine does not have");
+	for (unsigned i = 0; i < m->nr_cpus; i++)
+		if (m->cpu_node[i] >= m->nr_nodes)
+			return refuse(why, "a CPU belongs to a node that the machine does not have");
+	for (unsigned i = 0; i < m->nr_nodes; i++)
+		for (unsigned j = 0; j < m->nr_nodes; j++)
+			if (i == j ? m->distance[i][j] != 10 : m->distance[i][j] <= 10)
+				return refuse(why, "the distance of a node to itself is 10, to others more");
+	return KMM_OK;
+}
+
 static enum kmm_status check_windows(const struct kmm_machine *m, const char **why)
 {
 	const struct kmm_windows *w = &m->windows;
@@ -92,6 +127,9 @@ enum kmm_status kmm_machine_defaults(struct kmm_machine *m, const char **why)
 		m->nr_cpus = 1;
 	window_defaults(&m->windows, m->nr_cpus);
 	policy_defaults(m);
+	if (m->nr_node_map && !m->node_map)
+		return refuse(why, "a list of ranges has entries but no address");
+	node_defaults(m);
 
 	if (g->wide && m->user_end != g->lower_half_end)
 		return refuse(why, "a 64-bit machine's user addresses end with the lower half");
@@ -105,6 +143,8 @@ enum kmm_status kmm_machine_defaults(struct kmm_machine *m, const char **why)
 		return refuse(why, "the movable share is more than 100 percent");
 	if ((m->nr_map && !m->map) || (m->nr_reserve && !m->reserve))
 		return refuse(why, "a list of ranges has entries but no address");
+	if (check_nodes(m, why))
+		return KMM_EINVAL;
 	return check_windows(m, why);
 }
 

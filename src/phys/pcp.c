@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small stacks of free blocks per CPU and zone, one per order 0..3 and 9, as arrays of frame numbers: most requests end
- * here, without the zone lock and without looking at the bitmaps. Refilled and drained in batches. Only the
- * owning CPU touches its stacks, with interrupts off; one that runs out sets the others' limits to 0, which makes
- * them drain theirs when they next free or run out.
+ * Small stacks of free blocks per CPU, zone and mobility, one per order 0..3 and 9, as arrays of frame numbers: most
+ * requests end here, without the zone lock and without looking at the bitmaps. Refilled and drained in batches.
+ *
+ * Only the owning CPU touches its stacks, with interrupts off, by plain loads and stores. Who wants what others hold
+ * says so in phys->wanted and closes their caches: limits become 0 and gates all ones, so that the owner's next
+ * free finds its list over the limit, and its next allocation too little free memory; both end here and give all back.
+ * That costs the common case nothing, for both compare with limit and gate anyway. A lock word in each stack
+ * would cost an atomic exchange on every call, more than the rest of the call. The price: a CPU that neither
+ * allocates nor frees keeps what it has, until it calls kmm_drain_cpu() before it sleeps.
+ *
+ * While somebody waits for memory, or a range is isolated, caches stay closed: each free goes through to the bitmaps.
  *
  * Cached frames are not in zone->free (as in Linux, whose NR_FREE_PAGES leaves them out): watermarks,
  * reports and kmm_memory_stats() count free frames without them, kinds[FREE] counts them in.
@@ -18,10 +25,12 @@ unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list)
 	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks : z->pcp_huge;
 }
 
-static void set_limits(struct kmm_zone *z, struct kmm_pcp *pcp)
+static void set_limits(struct kmm_zone *z, unsigned cpu, bool open)
 {
-	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
-		atomic_store_explicit(&pcp->limit[list], kmm_pcp_limit(z, list), memory_order_relaxed);
+	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
+		for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+			atomic_store_explicit(&z->pcp[cpu][sort].limit[list], open ? kmm_pcp_limit(z, list) : 0,
+					      memory_order_relaxed);
 }
 
 /* Linux's batch: a quarter of a thousandth of the zone, at most a quarter of 1 MiB, one below a power of 2. Small
@@ -38,7 +47,7 @@ void kmm_pcp_init(struct kmm_zone *z)
 	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 64), KMM_PCP_HUGE);
 	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/64 of a zone, at most */
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		set_limits(z, &z->pcp[cpu]);
+		set_limits(z, cpu, true);
 }
 
 /* What the limit allows and one more, or a refill that takes its last word whole. */
@@ -53,14 +62,14 @@ size_t kmm_pcp_words(const struct kmm_zone *z)
 
 	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
 		nr += room_for(z, list);
-	return z->present ? nr : 0;
+	return z->present ? nr * KMM_PCP_SORTS : 0;
 }
 
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at)
 {
-	for (unsigned list = 0; list < KMM_PCP_LISTS; list++) {
-		z->pcp[cpu].mag[list] = (struct kmm_mag){ at, 0 };
-		at += room_for(z, list);
+	for (unsigned i = 0; i < KMM_PCP_SORTS * KMM_PCP_LISTS; i++) {
+		z->pcp[cpu][i / KMM_PCP_LISTS].mag[i % KMM_PCP_LISTS] = (struct kmm_mag){ at, 0 };
+		at += room_for(z, i % KMM_PCP_LISTS);
 	}
 }
 
@@ -75,10 +84,10 @@ static void reverse(kmm_word *at, unsigned nr)
 	}
 }
 
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list, unsigned want)
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned list, unsigned want)
 {
-	struct kmm_mag *mag = &pcp->mag[list];
-	unsigned nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), want, mag->at);
+	struct kmm_mag *mag = &kmm_this_pcp(k, z, mobility)->mag[list];
+	unsigned nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), mobility, want, mag->at);
 
 	reverse(mag->at, nr);
 	kmm_word_set(&mag->nr, nr);
@@ -95,7 +104,7 @@ static void give_back(struct kmm *k, struct kmm_zone *z, struct kmm_mag *mag, un
 	memmove(mag->at, mag->at + nr, (size_t)mag->nr * sizeof(*mag->at));
 }
 
-void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp)
+static void drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp)
 {
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
@@ -122,56 +131,130 @@ kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp)
 	return nr;
 }
 
+kmm_word kmm_pcp_cpu_pages(const struct kmm_zone *z, unsigned cpu)
+{
+	kmm_word nr = 0;
+
+	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
+		nr += kmm_pcp_pages(&z->pcp[cpu][sort]);
+	return nr;
+}
+
+static bool holds(const struct kmm_mag *mag, kmm_word pfn)
+{
+	for (kmm_word i = 0; i < mag->nr; i++)
+		if (mag->at[i] == pfn)
+			return true;
+	return false;
+}
+
 int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn)
 {
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		for (unsigned list = 0; list < KMM_PCP_LISTS; list++) {
-			const struct kmm_mag *mag = &z->pcp[cpu].mag[list];
-
-			for (kmm_word i = 0; i < mag->nr; i++)
-				if (mag->at[i] == pfn)
-					return (int)kmm_pcp_order(list);
-		}
+	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_SORTS; i++)
+		for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+			if (holds(&z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS].mag[list], pfn))
+				return (int)kmm_pcp_order(list);
 	return -1;
 }
 
-/* Another CPU, or a request that waits, wants all back. Limits of orders that are never cached are 0 always. */
-static bool wanted_back(const struct kmm_pcp *pcp)
+/* ---- given back for others ---- */
+
+bool kmm_pcp_may_keep(const struct kmm_phys *p)
 {
-	return atomic_load_explicit(&pcp->limit[0], memory_order_relaxed) == 0;
+	return atomic_load_explicit(&p->waiters, memory_order_acquire) == 0 &&
+	       atomic_load_explicit(&p->isolating, memory_order_acquire) == 0;
 }
 
-/* While somebody waits the limit stays 0, so that each free comes by here. */
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
+static bool is_wanted(const struct kmm_phys *p, unsigned cpu)
 {
-	bool waiters = atomic_load_explicit(&k->phys->waiters, memory_order_acquire) != 0;
+	return atomic_load_explicit(&p->wanted[cpu], memory_order_relaxed) != 0;
+}
 
-	if (!wanted_back(pcp)) {
-		if (pcp->mag[list].nr)
-			drain_half(k, z, pcp, list);
-		return;
-	}
-	if (!waiters)
-		set_limits(z, pcp);
-	if (kmm_pcp_pages(pcp) == 0)
-		return;
-	kmm_pcp_drain(k, z, pcp);
-	if (waiters) /* only for something: a waiter comes by here itself and must not wake itself for ever */
-		kmm_tell_waiters(k);
+static void close_caches(struct kmm *k, unsigned cpu)
+{
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		set_limits(k->phys->zones[i], cpu, false);
+	kmm_gfp_set_gates(k, cpu, false);
+}
+
+static void open_caches(struct kmm *k, unsigned cpu)
+{
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		set_limits(k->phys->zones[i], cpu, true);
+	kmm_gfp_set_gates(k, cpu, true);
 }
 
 static void want_back(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
-			atomic_store_explicit(&k->phys->zone[i].pcp[cpu].limit[list], 0, memory_order_relaxed);
+	atomic_store_explicit(&k->phys->wanted[cpu], 1, memory_order_seq_cst);
+	close_caches(k, cpu);
 }
 
-static void drain_zones(struct kmm *k, unsigned cpu)
+/* Opens this CPU's caches again, unless it is asked once more meanwhile: either we see the asker's mark, or it closes
+ * them after us. */
+static void reopen(struct kmm *k, unsigned cpu)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		if (kmm_pcp_pages(&k->phys->zone[i].pcp[cpu]))
-			kmm_pcp_drain(k, &k->phys->zone[i], &k->phys->zone[i].pcp[cpu]);
+	struct kmm_phys *p = k->phys;
+
+	atomic_store_explicit(&p->wanted[cpu], 0, memory_order_relaxed);
+	open_caches(k, cpu);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (is_wanted(p, cpu) || !kmm_pcp_may_keep(p))
+		want_back(k, cpu);
+}
+
+static bool drain_cpu(struct kmm *k, unsigned cpu)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < k->phys->nr_zones * KMM_PCP_SORTS; i++) {
+		struct kmm_zone *z = k->phys->zones[i / KMM_PCP_SORTS];
+		struct kmm_pcp *pcp = &z->pcp[cpu][i % KMM_PCP_SORTS];
+
+		if (kmm_pcp_pages(pcp) == 0)
+			continue;
+		drain(k, z, pcp);
+		any = true;
+	}
+	return any;
+}
+
+/* Interrupts off. Waiters are told only of something: they come by here themselves and must not wake themselves for ever. */
+static void serve(struct kmm *k, unsigned cpu)
+{
+	if (kmm_pcp_may_keep(k->phys))
+		reopen(k, cpu);
+	if (drain_cpu(k, cpu) && atomic_load_explicit(&k->phys->waiters, memory_order_acquire))
+		kmm_tell_waiters(k);
+}
+
+void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
+{
+	unsigned cpu = kmm_cpu(k);
+
+	if (is_wanted(k->phys, cpu))
+		serve(k, cpu);
+	else if (pcp->mag[list].nr)
+		drain_half(k, z, pcp, list);
+}
+
+void kmm_pcp_serve(struct kmm *k)
+{
+	unsigned long irq = kmm_irq_save(k);
+	unsigned cpu = kmm_cpu(k);
+
+	if (is_wanted(k->phys, cpu))
+		serve(k, cpu);
+	kmm_irq_restore(k, irq);
+}
+
+void kmm_drain_cpu(struct kmm *k)
+{
+	unsigned long irq = kmm_irq_save(k);
+
+	if (drain_cpu(k, kmm_cpu(k)) && atomic_load_explicit(&k->phys->waiters, memory_order_acquire))
+		kmm_tell_waiters(k);
+	kmm_irq_restore(k, irq);
 }
 
 void kmm_pcp_drain_here(struct kmm *k)
@@ -182,7 +265,7 @@ void kmm_pcp_drain_here(struct kmm *k)
 	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
 		if (cpu != here)
 			want_back(k, cpu);
-	drain_zones(k, here);
+	drain_cpu(k, here);
 	kmm_irq_restore(k, irq);
 }
 
@@ -195,5 +278,5 @@ void kmm_pcp_drain_all(struct kmm *k)
 void kmm_phys_drain(struct kmm *k)
 {
 	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
-		drain_zones(k, cpu);
+		drain_cpu(k, cpu);
 }

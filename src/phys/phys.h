@@ -10,7 +10,8 @@
  * Free or not is a matter of the bitmaps and caches alone: a descriptor has a kind while its frame is the head
  * of an allocated block or was set aside at boot, else none, and nobody looks at it to free or to join.
  *
- * Zones partition the frame numbers 0 .. max_pfn: a frame's zone is a matter of its number alone. A
+ * Each node has its zones. A frame's node is a matter of the boot map, its zone of its number and node: the zones
+ * partition the frame numbers 0 .. max_pfn, though the bounds of two nodes' zones may overlap. A
  * section that belongs to two zones is materialised at start, any other when its zone first runs out of
  * blocks or somebody asks for one of its descriptors.
  *
@@ -22,6 +23,7 @@
 #include "base/lock.h"
 #include "base/math.h"
 #include "base/shared.h"
+#include "kmm/node.h"
 #include "phys/alloc.h"
 #include "phys/bits.h"
 #include "phys/bootmem.h"
@@ -29,28 +31,47 @@
 #define KMM_MAX_ORDER (KMM_NR_ORDERS - 1)
 #define KMM_SMALL_SECTIONS 512 /* 64 GiB: their bits fit struct kmm_phys */
 #define KMM_BAD_ZONE 0xff
+#define KMM_MAX_ZONES (KMM_MAX_NODES * KMM_NR_ZONES)
 
-#define KMM_ZONE_MASK 0xf00u /* what a frame keeps all its life: zone and high */
+#define KMM_NR_PLACED (KMM_MOBILITY_CMA + 1) /* mobilities whose tracts are in lists */
+#define KMM_ZONE_MASK (0x3f00u | KMM_PG_HIGH) /* what a frame keeps all its life: zone, node and high */
+#define KMM_PG_SORT_SHIFT 14 /* of an allocated block: enum kmm_mobility of the request, for the cache it goes back to */
+
+/* Zone, node and sort of a frame as one number: the cache of a CPU that it goes to. */
+#define KMM_CACHE_NUMBERS 256u
+static inline unsigned kmm_page_cache_number(const struct kmm_page *page) { return page->flags >> 8 & (KMM_CACHE_NUMBERS - 1); }
+static inline unsigned kmm_cache_number(unsigned node, enum kmm_zone_id zone, unsigned sort)
+{
+	return sort << (KMM_PG_SORT_SHIFT - 8) | node << 3 | (unsigned)zone;
+}
 
 /* ---- tracts: what is free, see tract.c ---- */
 
 #define KMM_TRACT_ORDER 9u
 #define KMM_TRACT_PAGES (1u << KMM_TRACT_ORDER)
 #define KMM_TRACT_WORDS (KMM_TRACT_PAGES / KMM_BITS)
-#define KMM_TRACT_CLASSES 16u /* by fullness; 0: the fullest */
+#define KMM_TRACT_CLASSES 8u /* by fullness; 0: the fullest */
 #define KMM_TOP_MAX (KMM_MAX_ORDER > 9 ? KMM_MAX_ORDER : 9)
 #define KMM_TOP_NONE 15u
 #define KMM_TOP_BODY 16u
+#define KMM_TOP_HELD 17u
 #define KMM_NO_PFN ((kmm_word)-1)
+
+/* What a tract is for: unmovable blocks of one order (0 .. 8), or blocks of any order of the sort that is said. */
+#define KMM_SORT_MOVABLE KMM_TRACT_ORDER
+#define KMM_SORT_RECLAIMABLE (KMM_TRACT_ORDER + 1)
+#define KMM_SORT_CMA (KMM_TRACT_ORDER + 2)
+#define KMM_NR_SHELVES (KMM_TRACT_ORDER + 3)
+#define KMM_SORT_ISOLATE KMM_NR_SHELVES
 
 struct kmm_tract {
 	uint32_t next, prev;          /* z: index + 1 in the zone, 0 ends; of tracts in a list */
 	uint16_t free;                /* z: set bits */
 	uint8_t top;                  /* z: see tract.c */
-	uint8_t class : 4, cut : 4;   /* z: with top, the list it is in */
+	uint8_t class : 4, sort : 4;  /* z: with top, the list it is in */
 };
 
-/* Tracts that are partly free and cut into blocks of one order. */
+/* Tracts that are partly free, of one sort. */
 struct kmm_shelf {
 	uint16_t classes;             /* z: bit per class with a non-empty list */
 	uint16_t tops[KMM_TRACT_CLASSES]; /* z: the same for the lists of a class, by top */
@@ -59,6 +80,7 @@ struct kmm_shelf {
 
 /* ---- caches of the CPUs, see pcp.c ---- */
 
+#define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
 #define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
 #define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
 #define KMM_PCP_HUGE 8u           /* of order 9, at most */
@@ -72,20 +94,23 @@ struct kmm_pcp {
 	struct kmm_mag mag[KMM_PCP_LISTS];
 	atomic_uint limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back */
 	kmm_word kinds[KMM_NR_KINDS]; /* c: frames of that kind that this CPU made less those it unmade (wraps); others look */
+	kmm_word taken;               /* c: blocks that came out of it on the shortest way: hits, see node.c */
+	kmm_word numa[KMM_NR_NUMA];   /* c: all others */
 };
 
 struct kmm_zone {
 	struct kmm_spin lock;
 	enum kmm_zone_id id;          /* i */
+	uint8_t node;                 /* i */
 	bool exists;                  /* i: this sort of machine has the zone */
-	uint32_t bits;                /* i: zone and high, as in the flags of its frames */
+	uint32_t bits;                /* i: zone, node and high, as in the flags of its frames */
 	kmm_word tract_first;          /* i: number of the first tract, pfn / 512 */
 	uint32_t nr_tracts;            /* i */
 	struct kmm_tract *tract;        /* i */
 	kmm_bits *map;                /* i: bitmap, from the first tract's first frame on */
-	struct kmm_shelf shelf[KMM_TRACT_ORDER]; /* z: by the order that they are cut into */
-	uint32_t nr_tops[KMM_TRACT_ORDER]; /* z: tracts in shelves, by top */
-	uint16_t tops;                /* z: bit per top that is there */
+	struct kmm_shelf shelf[KMM_NR_SHELVES]; /* z: by sort */
+	uint32_t nr_tops[KMM_NR_PLACED][KMM_TRACT_ORDER]; /* z: tracts in shelves, by mobility and top */
+	uint16_t tops[KMM_NR_PLACED]; /* z: bit per top that is there */
 	uint16_t whole_tops;          /* z: bit per order of wholly free tracts in a list */
 	uint32_t whole[KMM_TOP_MAX + 1]; /* z: those lists, from KMM_TRACT_ORDER on */
 	uint32_t nr_whole;            /* z: wholly free tracts */
@@ -94,6 +119,8 @@ struct kmm_zone {
 	kmm_word managed;             /* z */
 	kmm_word free;                /* z: set bits, and frames not materialised; read without lock as a hint */
 	kmm_word lazy;                /* z: of those, not materialised */
+	kmm_word cma, free_cma;       /* z: frames of contiguous areas, and those of them that `free` counts */
+	kmm_word isolated;            /* z: set bits in isolated tracts: free, but nobody's to take, and not in `free` */
 	kmm_word next_section;        /* z: all sections before it (HighMem: after it) are materialised or have nothing to give */
 	kmm_word min, low, high;      /* i */
 	kmm_word protection[KMM_NR_ZONES]; /* i */
@@ -101,15 +128,22 @@ struct kmm_zone {
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i: frames */
 	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 3, and 9 */
-	struct kmm_pcp pcp[KMM_MAX_CPUS];
+	struct kmm_pcp pcp[KMM_MAX_CPUS][KMM_PCP_SORTS];
 };
 
 /* What the common case of an allocation looks at, one per CPU and zone modifiers. */
 struct kmm_fast {
 	struct kmm_pcp *pcp;          /* i: of the first zone that has frames; illegal modifiers: an empty one */
 	const kmm_word *free;         /* i: that zone's */
-	kmm_word gate;                /* i: and its gate for this request */
+	kmm_word gate;                /* and its gate for this request; all ones when the CPU shall come by (pcp.c); read
+	                                 and written without lock */
 };
+
+/* Too little is free, or the CPU shall come by. */
+static inline bool kmm_fast_is_shut(const struct kmm_fast *fast)
+{
+	return __atomic_load_n(fast->free, __ATOMIC_RELAXED) <= __atomic_load_n(&fast->gate, __ATOMIC_RELAXED);
+}
 
 /* Why the last failure failed. */
 enum kmm_fail_reason {
@@ -119,7 +153,7 @@ enum kmm_fail_reason {
 struct kmm_fail_zone {
 	bool exists, tried;
 	kmm_word free, mark, protection;
-	int largest;                  /* order of the largest free block, -1 none */
+	int8_t largest;               /* order of the largest free block, -1 none */
 };
 
 struct kmm_failure {
@@ -127,8 +161,18 @@ struct kmm_failure {
 	const char *site;
 	kmm_gfp gfp;
 	unsigned order;
+	unsigned nr_zones;
 	uint64_t nr;                  /* failures so far */
-	struct kmm_fail_zone zone[KMM_NR_ZONES];
+	struct kmm_fail_zone zone[KMM_MAX_ZONES]; /* as in kmm_phys.zones */
+};
+
+/* A group of CPUs and the memory near them. */
+struct kmm_node {
+	struct kmm_zone *zone;        /* i: KMM_NR_ZONES of them; NULL: no such node */
+	unsigned nr_list;
+	struct kmm_zone *list[KMM_MAX_ZONES]; /* zones with frames in the order in which to try: node by node, top down */
+	uint8_t order[KMM_MAX_NODES]; /* those nodes */
+	unsigned nr_order;
 };
 
 struct kmm_phys {
@@ -138,15 +182,22 @@ struct kmm_phys {
 	kmm_word memmap_pfn, memmap_pages; /* i */
 	uint64_t metadata_bytes;      /* i: tracts and caches */
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
-	struct kmm_fast fast[KMM_MAX_CPUS][16]; /* i */
-	struct kmm_pcp *pcp_of[KMM_MAX_CPUS][8]; /* i: by zone */
+	struct kmm_fast fast[KMM_MAX_CPUS][16];
+	struct kmm_pcp *pcp_of[KMM_CACHE_NUMBERS][KMM_MAX_CPUS]; /* i */
+	atomic_uint wanted[KMM_MAX_CPUS]; /* that CPU shall give its caches back: set by others, cleared by it */
+	atomic_uint isolating;        /* isolated ranges: while there are any, nothing is kept in caches */
 	struct kmm_pcp no_pcp;        /* i: empty */
-	struct kmm_zone zone[KMM_NR_ZONES];
+	struct kmm_zone zone[KMM_NR_ZONES]; /* of node 0; others lie in RAM */
+	struct kmm_zone *zones[KMM_MAX_ZONES]; /* i: all, by node and zone */
+	unsigned nr_zones, nr_nodes;  /* i */
+	struct kmm_node node[KMM_MAX_NODES];
 	atomic_uint *live;            /* i: bit per section: its descriptors are valid; bits are only ever set */
 	kmm_word nr_sections;         /* i */
 	atomic_uint small_live[KMM_SMALL_SECTIONS / 32];
 	kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order); /* the pressure hook, or NULL */
 	void *(*high_address)(struct kmm *k, struct kmm_page *page);     /* kmap's lookup, or NULL */
+	void *(*high_view)(struct kmm *k, struct kmm_page *page);        /* a window to a high frame, or NULL (owner.h) */
+	void (*high_unview)(struct kmm *k, const void *at);
 	atomic_uint waiters;          /* NOFAIL requests that sleep */
 	atomic_uint frees;            /* counts frees while there are waiters */
 	struct kmm_spin fail_lock;
@@ -174,6 +225,25 @@ static inline kmm_word kmm_pfn_of(const struct kmm_phys *p, const struct kmm_pag
 	size_t bytes = (size_t)((const char *)page - p->memmap);
 
 	return (kmm_word)(kmm_is_wide(p) ? bytes / sizeof(struct kmm_page_wide) : bytes / sizeof(struct kmm_page));
+}
+
+/* The descriptor of what is handed out. Only the head is written. */
+static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order,
+				    enum kmm_mobility mobility)
+{
+	uint32_t flags = page->flags & KMM_ZONE_MASK;
+
+	flags |= (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u);
+	__atomic_store_n(&page->flags, flags, __ATOMIC_RELAXED);
+	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
+	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+	page->a = page->b = page->obj = 0;
+	if (kmm_is_wide(p)) {
+		struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
+
+		wide->a_hi = wide->b_hi = 0;
+		wide->obj_hi = 0;
+	}
 }
 
 /* Reports look at the flags of frames that they do not own. */
@@ -279,15 +349,16 @@ static inline bool kmm_tract_bit(const struct kmm_zone *z, kmm_word pfn)
 	return z->map[(pfn - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] >> (pfn % KMM_BITS) & 1;
 }
 
-/* Is there a block of at least this order? Materialises sections to find out. */
-bool kmm_tract_has(struct kmm *k, struct kmm_zone *z, unsigned order);
-/* Bit per order of a largest free block of something in a list. */
-unsigned kmm_tract_tops(const struct kmm_zone *z);
+/* Is there a block of at least this order that such a request may have? Materialises sections to find out. */
+bool kmm_tract_has(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility);
+/* Bit per order of a largest free block of something in a list that such a request may have. */
+unsigned kmm_tract_tops(const struct kmm_zone *z, enum kmm_mobility mobility);
 /* First frame of a block, or KMM_NO_PFN. */
-kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order);
+kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility);
 /* Up to `want` blocks of a small order, in rising order by tract; of order 0, when more than one is wanted, up to
  * KMM_BITS - 1 more, to take words whole. Returns how many. */
-unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned want, kmm_word *out);
+unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
+			     kmm_word *out);
 void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);
 /* Many blocks of one order. */
 void kmm_tract_put_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns);
@@ -296,8 +367,17 @@ void kmm_tracts_clear(struct kmm_zone *z, kmm_word start, kmm_word end);
 /* Sets the bits of [start, end) of tracts just cleared; settle then lists them. zone->free is the caller's. */
 void kmm_tracts_fill(struct kmm_zone *z, kmm_word start, kmm_word end);
 void kmm_tracts_settle(struct kmm_zone *z, kmm_word start, kmm_word end);
-/* Adds the free blocks by order of sections that are made; returns their frames. */
-kmm_word kmm_tracts_count(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
+/* What a tract that is made is for. */
+enum kmm_mobility kmm_tract_mobility(const struct kmm_tract *tract);
+/* Adds the free blocks of a tract that is made, by order. Isolated ones have what their bits say. */
+void kmm_tract_count(const struct kmm_zone *z, uint32_t i, kmm_word nr_free[KMM_NR_ORDERS]);
+/* Out of all lists, its frames out of the zone's free ones; back in, for what is said (not ISOLATE). */
+void kmm_tract_hold(struct kmm_zone *z, uint32_t i);
+void kmm_tract_release(struct kmm_zone *z, uint32_t i, enum kmm_mobility mobility);
+/* Clears the free bits of frames first .. first + nr - 1 of the tract: they are the caller's. All are set. */
+void kmm_tract_carve(struct kmm_zone *z, uint32_t i, unsigned first, unsigned nr);
+/* Adds the free blocks by order of sections that are made, those of isolated tracts left out. */
+void kmm_tracts_count(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
 /* Order, up to 8, of the largest free block that pfn is in, -1 when it is not free. */
 int kmm_tract_largest_at(const struct kmm_zone *z, kmm_word pfn);
 /* Order of the free block that begins with pfn, -1 when it does not begin one. */
@@ -305,9 +385,9 @@ int kmm_tract_block_at(const struct kmm_zone *z, kmm_word pfn);
 
 /* ---- CPU caches (pcp.c); interrupts off ---- */
 
-static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z)
+static inline struct kmm_pcp *kmm_this_pcp(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility)
 {
-	return &z->pcp[kmm_cpu(k)];
+	return &z->pcp[kmm_cpu(k)][mobility];
 }
 
 static inline unsigned kmm_pcp_order(unsigned list) { return list < KMM_PCP_LISTS - 1 ? list : KMM_TRACT_ORDER; }
@@ -322,6 +402,8 @@ static inline unsigned kmm_pcp_list(unsigned order)
 
 /* Blocks that a list of a CPU's cache may hold. */
 unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list);
+/* May caches keep what is freed? Not while somebody waits for it. */
+bool kmm_pcp_may_keep(const struct kmm_phys *p);
 /* Sizes for the zone's managed pages. */
 void kmm_pcp_init(struct kmm_zone *z);
 /* Words that one CPU's cache of the zone needs; 0 in a zone without RAM. */
@@ -329,16 +411,18 @@ size_t kmm_pcp_words(const struct kmm_zone *z);
 /* Gives a CPU's cache its memory. */
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at);
 /* Fills an empty list from the tracts; lock z held. false: nothing was there. */
-bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list, unsigned want);
-/* Gives all that the CPU has cached back; lock z not held. */
-void kmm_pcp_drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp);
-/* The list holds more than its limit: gives half back, or all of all lists when that is wanted. Lock z not held. */
+bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned list, unsigned want);
+/* The list holds more than its limit: gives half back, or all of all caches when that is wanted. Lock z not held. */
 void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list);
+/* Gives back all that this CPU has, if somebody wants that. No locks held. */
+void kmm_pcp_serve(struct kmm *k);
 /* Frames in it. */
 kmm_word kmm_pcp_pages(const struct kmm_pcp *pcp);
+/* Frames in the caches of a CPU. */
+kmm_word kmm_pcp_cpu_pages(const struct kmm_zone *z, unsigned cpu);
 /* Does some CPU's cache hold a block that begins with pfn? Its order, or -1. */
 int kmm_pcp_find(const struct kmm_zone *z, kmm_word pfn);
-/* This CPU's caches of all zones now, those of others when they next free, or run out. No locks held. */
+/* This CPU's caches of all zones now, those of others when they next allocate or free. No locks held. */
 void kmm_pcp_drain_here(struct kmm *k);
 /* Makes every CPU free straight to the lists, and say so, while NOFAIL requests wait. */
 void kmm_pcp_drain_all(struct kmm *k);
@@ -351,7 +435,11 @@ void kmm_tell_waiters(struct kmm *k);
 void kmm_zones_bound(struct kmm *k);
 /* Counts, watermarks and modifier tables, when all that boot takes is taken. */
 void kmm_zones_init(struct kmm *k);
-struct kmm_zone *kmm_zone_of_pfn(struct kmm_phys *p, kmm_word pfn);
+struct kmm_zone *kmm_zone_of_pfn(const struct kmm_phys *p, kmm_word pfn);
+static inline struct kmm_zone *kmm_zone_of(const struct kmm_phys *p, const struct kmm_page *page)
+{
+	return &p->node[KMM_MAX_NODES > 1 ? kmm_page_node(page) : 0].zone[kmm_page_zone(page)];
+}
 const char *kmm_zone_name(enum kmm_zone_id zone);
 /* Frames of one kind, over boot and all CPUs. */
 kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind);
@@ -363,14 +451,47 @@ static inline kmm_word kmm_zone_free_hint(const struct kmm_zone *z)
 	return __atomic_load_n(&z->free, __ATOMIC_RELAXED);
 }
 
+/* Free frames that such a request may have; lock z held. */
+static inline kmm_word kmm_zone_usable(const struct kmm_zone *z, enum kmm_mobility mobility)
+{
+	return mobility == KMM_MOBILITY_MOVABLE ? z->free : z->free - z->free_cma;
+}
+
 static inline void kmm_zone_set_free(struct kmm_zone *z, kmm_word nr)
 {
 	__atomic_store_n(&z->free, nr, __ATOMIC_RELAXED);
 }
 
+/* ---- nodes (node.c) ---- */
+
+/* Bytes for the zones of all nodes but the first. */
+size_t kmm_nodes_bytes(const struct kmm *k);
+/* Makes the zones of the nodes, in that many zeroed bytes, and the list of them. */
+void kmm_nodes_make(struct kmm *k, void *others);
+/* Orders of fallback, when it is known which zones have frames. */
+void kmm_nodes_init(struct kmm *k);
+/* The first zone for a request of `class` from the node; NULL: no frames anywhere. */
+struct kmm_zone *kmm_best_zone(const struct kmm_phys *p, unsigned node, unsigned class);
+static inline unsigned kmm_cpu_node(const struct kmm *k, unsigned cpu) { return k->machine.cpu_node[cpu]; }
+/* A block of zone z was handed out on CPU `cpu` to a request that would have liked best the zone `best`. c */
+void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone *z, unsigned cpu);
+/* One of the counts, of one zone. */
+kmm_word kmm_zone_numa(const struct kmm *k, const struct kmm_zone *z, enum kmm_numa item);
+
 /* ---- requests (gfp.c, why.c) ---- */
 
 void kmm_gfp_init(struct kmm *k);
+/* The gates of a CPU's fast entries as they belong, or so that nothing passes. */
+void kmm_gfp_set_gates(struct kmm *k, unsigned cpu, bool open);
+
+/* What a request says of its pages; RECLAIMABLE and MOVABLE exclude each other. */
+static inline enum kmm_mobility kmm_gfp_mobility(kmm_gfp gfp)
+{
+	_Static_assert(KMM_GFP_MOVABLE >> 3 == KMM_MOBILITY_MOVABLE && KMM_GFP_RECLAIMABLE >> 14 == KMM_MOBILITY_RECLAIMABLE,
+		       "the bits are the numbers");
+	return (enum kmm_mobility)((gfp >> 3 & 1) | (gfp >> 14 & 2));
+}
+
 /* What contradicts itself in a request, as a sentence; NULL: nothing (context.c). */
 const char *kmm_gfp_fault(const struct kmm *k, kmm_gfp gfp, unsigned order);
 
@@ -380,17 +501,31 @@ static inline bool kmm_gfp_is_common(kmm_gfp gfp)
 {
 	const kmm_gfp patience = KMM_GFP_RECLAIM | KMM_GFP_IO | KMM_GFP_FS;
 
-	return !(gfp & (KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | ~(kmm_gfp)KMM_GFP_ALL)) &&
+	return !(gfp & (KMM_GFP_ZERO | KMM_GFP_NOFAIL | KMM_GFP_RECLAIMABLE | KMM_GFP_THISNODE | ~(kmm_gfp)KMM_GFP_ALL)) &&
 	       !(((gfp & patience) + KMM_GFP_RECLAIM) & gfp & patience);
 }
-void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, kmm_gfp gfp, unsigned order, const char *site);
+struct kmm_attempt {
+	kmm_gfp gfp;
+	unsigned order;
+	uint32_t nodes;               /* those that were allowed to serve */
+	const char *site;
+};
+void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, const struct kmm_attempt *attempt);
 
 /* ---- watermarks (watermark.c) ---- */
+
+struct kmm_marks {
+	kmm_word min, low, high, protection[KMM_NR_ZONES];
+};
+
+/* For all zones as they are now, in the order of kmm_phys.zones. Returns min_free_kbytes. */
+uint32_t kmm_watermarks_of(const struct kmm *k, struct kmm_marks out[KMM_MAX_ZONES]);
 
 /* The mark that a request must leave free, protection not counted: low in the first pass; in the last one min,
  * less what the request's urgency opens. */
 kmm_word kmm_watermark_mark(const struct kmm_zone *z, kmm_gfp gfp, bool last_pass);
 /* May a request that starts in zone `start` take 2^order frames and leave mark? Lock z held. */
-bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_zone_id start, kmm_word mark);
+bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility,
+			  enum kmm_zone_id start, kmm_word mark);
 
 #endif

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/zoneinfo and /proc/buddyinfo in the text of Linux 6.1. Of the statistics that Linux keeps, the
+ * /proc/zoneinfo, buddyinfo and pagetypeinfo in the text of Linux 6.1. Of the statistics that Linux keeps, the
  * ones that kmm keeps are printed, in Linux's order; readers look them up by name.
  */
+#include "phys/geometry.h"
 #include "phys/phys.h"
 
 typedef unsigned long long ull; /* what %llu wants */
 
-static kmm_word over_zones(const struct kmm *k, enum kmm_kind kind)
+static kmm_word over_zones(const struct kmm *k, unsigned node, enum kmm_kind kind)
 {
 	kmm_word nr = 0;
 
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		nr += kmm_zone_kind_count(&k->phys->zone[i], kind);
+		nr += kmm_zone_kind_count(&k->phys->node[node].zone[i], kind);
 	return nr;
 }
 
@@ -21,13 +22,22 @@ static void stat(struct kmm_sink *out, const char *name, kmm_word value)
 	kmm_printf(out, "\n      %-12s %llu", name, (ull)value);
 }
 
-static void print_node(const struct kmm *k, struct kmm_sink *out)
+static void print_node(const struct kmm *k, unsigned node, struct kmm_sink *out)
 {
 	kmm_printf(out, "\n  per-node stats");
-	stat(out, "nr_slab_unreclaimable", over_zones(k, KMM_KIND_SLAB));
-	stat(out, "nr_anon_pages", over_zones(k, KMM_KIND_ANON));
-	stat(out, "nr_file_pages", over_zones(k, KMM_KIND_FILE));
-	stat(out, "nr_page_table_pages", over_zones(k, KMM_KIND_PGTABLE));
+	stat(out, "nr_slab_unreclaimable", over_zones(k, node, KMM_KIND_SLAB));
+	stat(out, "nr_anon_pages", over_zones(k, node, KMM_KIND_ANON));
+	stat(out, "nr_file_pages", over_zones(k, node, KMM_KIND_FILE));
+	stat(out, "nr_page_table_pages", over_zones(k, node, KMM_KIND_PGTABLE));
+}
+
+/* Linux's kernels for 32-bit PCs are built without nodes. */
+static void print_numa(const struct kmm *k, const struct kmm_zone *z, struct kmm_sink *out)
+{
+	if (!kmm_geometry(k->machine.format)->wide && k->phys->nr_nodes == 1)
+		return;
+	for (unsigned i = 0; i < KMM_NR_NUMA; i++)
+		stat(out, kmm_numa_name((enum kmm_numa)i), kmm_zone_numa(k, z, (enum kmm_numa)i));
 }
 
 static void print_pagesets(const struct kmm *k, const struct kmm_zone *z, struct kmm_sink *out)
@@ -39,7 +49,7 @@ static void print_pagesets(const struct kmm *k, const struct kmm_zone *z, struct
 			   "\n              count: %llu"
 			   "\n              high:  %llu"
 			   "\n              batch: %llu",
-			   cpu, (ull)kmm_pcp_pages(&z->pcp[cpu]), (ull)z->pcp_high, (ull)z->pcp_batch);
+			   cpu, (ull)kmm_pcp_cpu_pages(z, cpu), (ull)z->pcp_high, (ull)z->pcp_batch);
 }
 
 /* One column per zone that the machine has. */
@@ -57,31 +67,33 @@ static void print_protection(const struct kmm *k, const struct kmm_zone_info *in
 	kmm_printf(out, ")");
 }
 
-static void print_zone(struct kmm *k, enum kmm_zone_id id, bool with_node, struct kmm_sink *out)
+static void print_zone(struct kmm *k, const struct kmm_zone *z, bool with_node, struct kmm_sink *out)
 {
 	struct kmm_zone_info info;
 
-	if (!kmm_zone_info(k, id, &info))
+	if (!kmm_node_zone_info(k, z->node, z->id, &info))
 		return;
-	kmm_printf(out, "Node 0, zone %8s", info.name);
+	kmm_printf(out, "Node %u, zone %8s", z->node, info.name);
 	if (with_node)
-		print_node(k, out);
+		print_node(k, z->node, out);
 	kmm_printf(out,
 		   "\n  pages free     %llu"
-		   "\n        boost    0" /* marks are never boosted here, */
+		   "\n        boost    0" /* marks are never boosted here */
 		   "\n        min      %llu"
 		   "\n        low      %llu"
 		   "\n        high     %llu"
 		   "\n        spanned  %llu"
 		   "\n        present  %llu"
 		   "\n        managed  %llu"
-		   "\n        cma      0", /* and there is no contiguous area for devices */
+		   "\n        cma      %llu",
 		   (ull)info.free, (ull)info.min, (ull)info.low, (ull)info.high, (ull)info.spanned,
-		   (ull)info.present, (ull)info.managed);
+		   (ull)info.present, (ull)info.managed, (ull)info.cma);
 	print_protection(k, &info, out);
 	if (info.present) {
 		stat(out, "nr_free_pages", info.free);
-		print_pagesets(k, &k->phys->zone[id], out);
+		stat(out, "nr_free_cma", info.free_cma);
+		print_numa(k, z, out);
+		print_pagesets(k, z, out);
 		kmm_printf(out,
 			   "\n  node_unreclaimable:  0" /* reclaim never gives a node up */
 			   "\n  start_pfn:           %llu",
@@ -90,28 +102,88 @@ static void print_zone(struct kmm *k, enum kmm_zone_id id, bool with_node, struc
 	kmm_printf(out, "\n");
 }
 
+/* A node without CPUs and memory is not there yet. */
+static bool is_online(const struct kmm *k, unsigned node)
+{
+	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		if (kmm_cpu_node(k, cpu) == node)
+			return true;
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		if (k->phys->node[node].zone[i].present)
+			return true;
+	return false;
+}
+
 void kmm_report_zoneinfo(struct kmm *k, struct kmm_sink *out)
 {
-	bool with_node = true;
+	for (unsigned node = 0; node < k->phys->nr_nodes; node++) {
+		bool with_node = true;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
-		bool populated = k->phys->zone[i].present != 0;
+		for (unsigned i = 0; i < KMM_NR_ZONES && is_online(k, node); i++) {
+			const struct kmm_zone *z = &k->phys->node[node].zone[i];
 
-		print_zone(k, (enum kmm_zone_id)i, with_node && populated, out);
-		with_node = with_node && !populated;
+			print_zone(k, z, with_node && z->present, out);
+			with_node = with_node && !z->present;
+		}
 	}
 }
 
 void kmm_report_buddyinfo(struct kmm *k, struct kmm_sink *out)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+	for (unsigned i = 0; i < k->phys->nr_zones; i++) {
+		const struct kmm_zone *z = k->phys->zones[i];
 		struct kmm_zone_info info;
 
-		if (!kmm_zone_info(k, (enum kmm_zone_id)i, &info) || info.present == 0)
+		if (!kmm_node_zone_info(k, z->node, z->id, &info) || info.present == 0)
 			continue;
-		kmm_printf(out, "Node 0, zone %8s ", info.name);
+		kmm_printf(out, "Node %u, zone %8s ", z->node, info.name);
 		for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
 			kmm_printf(out, "%6llu ", (ull)info.nr_free[order]);
 		kmm_printf(out, "\n");
 	}
+}
+
+/* ---- by mobility ---- */
+
+static void print_free_by_type(const struct kmm *k, const struct kmm_zone *z, struct kmm_sink *out)
+{
+	struct kmm_zone_types types;
+
+	if (z->present == 0 || !kmm_node_zone_types(k, z->node, z->id, &types))
+		return;
+	for (unsigned i = 0; i < KMM_NR_MOBILITIES; i++) {
+		kmm_printf(out, "Node %4u, zone %8s, type %12s ", z->node, kmm_zone_name(z->id), kmm_mobility_name((enum kmm_mobility)i));
+		for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
+			kmm_printf(out, "%6llu ", (ull)types.nr_free[i][order]);
+		kmm_printf(out, "\n");
+	}
+}
+
+static void print_blocks_by_type(const struct kmm *k, const struct kmm_zone *z, struct kmm_sink *out)
+{
+	struct kmm_zone_types types;
+
+	if (z->present == 0 || !kmm_node_zone_types(k, z->node, z->id, &types))
+		return;
+	kmm_printf(out, "Node %u, zone %8s ", z->node, kmm_zone_name(z->id));
+	for (unsigned i = 0; i < KMM_NR_MOBILITIES; i++)
+		kmm_printf(out, "%12llu ", (ull)types.nr_tracts[i]);
+	kmm_printf(out, "\n");
+}
+
+void kmm_report_pagetypeinfo(struct kmm *k, struct kmm_sink *out)
+{
+	kmm_printf(out, "Page block order: %u\nPages per block:  %u\n\n", KMM_TRACT_ORDER, KMM_TRACT_PAGES);
+	kmm_printf(out, "%-43s ", "Free pages count per migrate type at order");
+	for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
+		kmm_printf(out, "%6u ", order);
+	kmm_printf(out, "\n");
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		print_free_by_type(k, k->phys->zones[i], out);
+	kmm_printf(out, "\n%-23s", "Number of blocks type ");
+	for (unsigned i = 0; i < KMM_NR_MOBILITIES; i++)
+		kmm_printf(out, "%12s ", kmm_mobility_name((enum kmm_mobility)i));
+	kmm_printf(out, "\n");
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		print_blocks_by_type(k, k->phys->zones[i], out);
 }

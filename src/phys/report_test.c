@@ -184,6 +184,7 @@ KMM_TEST(report_zoneinfo_as_linux_writes_it)
 		"        cma      0\n"
 		"        protection: (0, 238, 238, 238)\n"
 		"      nr_free_pages 3998\n"
+		"      nr_free_cma  0\n"
 		"  pagesets\n"
 		"    cpu: 0\n"
 		"              count: 0\n"
@@ -223,5 +224,32 @@ KMM_TEST(report_zoneinfo_as_linux_writes_it)
 	CHECK(at != NULL);
 	CHECK_STR(at, movable);
 	CHECK(strstr(t.text, "Node 0, zone  HighMem\n  pages free     0\n") != NULL);
+	fixture_end(&f);
+}
+
+KMM_TEST(report_pagetypeinfo_as_linux_writes_it)
+{
+	static const char head[] =
+		"Page block order: 9\n"
+		"Pages per block:  512\n"
+		"\n"
+		"Free pages count per migrate type at order       0      1      2      3      4      5      6      7      8      9     10 \n"
+		"Node    0, zone      DMA, type    Unmovable      0      0      0      0      0      0      0      0      0      0      0 \n"
+		"Node    0, zone      DMA, type      Movable      2      2      2      2      2      1      1      0      1      1      3 \n"
+		"Node    0, zone      DMA, type  Reclaimable      0      0      0      0      0      0      0      0      0      0      0 \n";
+	static const char blocks[] =
+		"\nNumber of blocks type     Unmovable      Movable  Reclaimable   HighAtomic          CMA      Isolate \n"
+		"Node 0, zone      DMA            0            8            0            0            0            0 \n"
+		"Node 0, zone   Normal            0          120            0            0            0            0 \n";
+	struct fixture f = { 0 };
+	struct fixture_text t;
+
+	CHECK_OK(fixture_pc(&f, KMM_I386, 256 * MIB));
+	kmm_report_pagetypeinfo(f.k, fixture_text(&t));
+	CHECK_EQ(strncmp(t.text, head, sizeof(head) - 1), 0);
+	CHECK(strstr(t.text, blocks) != NULL);
+	CHECK(kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 0) != NULL && kmm_alloc_pages(f.k, KMM_GFP_KERNEL | KMM_GFP_RECLAIMABLE, 0) != NULL);
+	kmm_report_pagetypeinfo(f.k, fixture_text(&t));
+	CHECK(strstr(t.text, "Node 0, zone   Normal            1          118            1 ") != NULL);
 	fixture_end(&f);
 }

@@ -56,7 +56,7 @@ static unsigned block_before(kmm_word start, kmm_word end)
 	return order;
 }
 
-/* Makes the descriptors of [start, end), which lie in z and in one section. */
+/* Makes the descriptors of those of [start, end) that are the zone's: one section, or its part between z's bounds. */
 static void make(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end)
 {
 	kmm_word pfn = start;
@@ -68,14 +68,28 @@ static void make(struct kmm *k, struct kmm_zone *z, kmm_word start, kmm_word end
 
 		kmm_boot_run(&k->phys->boot, pfn, &run);
 		to = run.end < end ? run.end : end;
-		label(k, pfn, to, run_flags(z, &run));
-		if (run.kind == KMM_KIND_FREE) {
+		if (run.node == z->node)
+			label(k, pfn, to, run_flags(z, &run));
+		if (run.node == z->node && run.kind == KMM_KIND_FREE) {
 			kmm_tracts_fill(z, pfn, to);
 			z->lazy -= to - pfn;
 		}
 		pfn = to;
 	}
 	kmm_tracts_settle(z, start, end);
+}
+
+/* Zones that reach over a section of another zone keep entries for it, with nothing in them. */
+static void clear_elsewhere(struct kmm_phys *p, const struct kmm_zone *z, kmm_word start, kmm_word end)
+{
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		struct kmm_zone *other = p->zones[i];
+		kmm_word first = other->tract_first * KMM_TRACT_PAGES, last = first + other->nr_tracts * KMM_TRACT_PAGES;
+		kmm_word from = first > start ? first : start, to = last < end ? last : end;
+
+		if (other != z && from < to)
+			kmm_tracts_clear(other, from, to);
+	}
 }
 
 static void set_live(struct kmm_phys *p, kmm_word section)
@@ -90,20 +104,38 @@ static kmm_word section_end(const struct kmm_phys *p, kmm_word section)
 	return end < p->max_pfn ? end : p->max_pfn;
 }
 
-/* The first section at or after `section` that is not live and holds what `wanted` says; skips runs. */
-static kmm_word next_with_free(const struct kmm_phys *p, kmm_word section, kmm_word last)
+static bool may_give(const struct kmm_zone *z, const struct kmm_run *run)
 {
+	return run->kind == KMM_KIND_FREE && run->node == z->node;
+}
+
+/* A section that is one zone's. */
+static void make_whole(struct kmm *k, struct kmm_zone *z, kmm_word section)
+{
+	kmm_word start = section * KMM_SECTION_PAGES, end = section_end(k->phys, section);
+
+	if (k->phys->nr_nodes > 1)
+		clear_elsewhere(k->phys, z, start, end);
+	make(k, z, start, end);
+	set_live(k->phys, section);
+}
+
+/* The first section at or after `section` that is not live and has free frames of the zone; skips runs. */
+static kmm_word next_with_free(const struct kmm_phys *p, const struct kmm_zone *z, kmm_word section)
+{
+	kmm_word last = kmm_section_of(z->end - 1);
+
 	while (section <= last) {
 		kmm_word pfn = section * KMM_SECTION_PAGES;
-		struct kmm_run run = { 0, pfn, KMM_KIND_HOLE, false, false };
+		struct kmm_run run = { .end = pfn, .kind = KMM_KIND_HOLE };
 
 		if (kmm_section_is_live(p, section)) {
 			section++;
 			continue;
 		}
-		while (run.kind != KMM_KIND_FREE && run.end < section_end(p, section))
+		while (!may_give(z, &run) && run.end < section_end(p, section))
 			kmm_boot_run(&p->boot, run.end, &run);
-		if (run.kind == KMM_KIND_FREE)
+		if (may_give(z, &run))
 			break;
 		section = kmm_section_of(run.end);
 	}
@@ -115,11 +147,11 @@ static kmm_word last_with_free(const struct kmm_phys *p, const struct kmm_zone *
 {
 	for (;; section--) {
 		kmm_word first = section * KMM_SECTION_PAGES, pfn = section_end(p, section);
-		struct kmm_run run = { pfn, pfn, KMM_KIND_HOLE, false, false };
+		struct kmm_run run = { .start = pfn, .end = pfn, .kind = KMM_KIND_HOLE };
 
-		while (!kmm_section_is_live(p, section) && run.kind != KMM_KIND_FREE && run.start > first)
+		while (!kmm_section_is_live(p, section) && !may_give(z, &run) && run.start > first)
 			kmm_boot_run(&p->boot, run.start - 1, &run);
-		if (run.kind == KMM_KIND_FREE || section == kmm_section_of(z->first))
+		if (may_give(z, &run) || section == kmm_section_of(z->first))
 			return section;
 	}
 }
@@ -136,10 +168,9 @@ bool kmm_zone_grow(struct kmm *k, struct kmm_zone *z)
 	if (z->id == KMM_ZONE_HIGHMEM)
 		section = last_with_free(p, z, z->next_section);
 	else
-		section = next_with_free(p, z->next_section, kmm_section_of(z->end - 1));
+		section = next_with_free(p, z, z->next_section);
 	KMM_ASSERT(k, section <= kmm_section_of(z->end - 1) && !kmm_section_is_live(p, section));
-	make(k, z, section * KMM_SECTION_PAGES, section_end(p, section));
-	set_live(p, section);
+	make_whole(k, z, section);
 	if (z->id == KMM_ZONE_HIGHMEM)
 		z->next_section = section ? section - 1 : 0;
 	else
@@ -171,38 +202,56 @@ bool kmm_section_need(struct kmm *k, kmm_word pfn)
 	if (!has_ram(p, section))
 		return false;
 	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
-	if (!kmm_section_is_live(p, section)) {
-		make(k, z, section * KMM_SECTION_PAGES, section_end(p, section));
-		set_live(p, section);
-	}
+	if (!kmm_section_is_live(p, section))
+		make_whole(k, z, section);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	return true;
+}
+
+/* All zones' parts of a section that may have several. */
+static void make_shared(struct kmm *k, kmm_word section)
+{
+	struct kmm_phys *p = k->phys;
+	kmm_word start = section * KMM_SECTION_PAGES, end = section_end(p, section);
+
+	if (start >= p->max_pfn || kmm_section_is_live(p, section))
+		return;
+	clear_elsewhere(p, NULL, start, end);
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		struct kmm_zone *z = p->zones[i];
+		kmm_word from = z->first > start ? z->first : start, to = z->end < end ? z->end : end;
+
+		if (from < to)
+			make(k, z, from, to);
+	}
+	set_live(p, section);
+}
+
+static void begin_growth(struct kmm_zone *z)
+{
+	z->next_section = kmm_section_of(z->first);
+	if (z->id == KMM_ZONE_HIGHMEM && z->end > z->first)
+		z->next_section = kmm_section_of(z->end - 1);
 }
 
 void kmm_sections_init(struct kmm *k)
 {
 	struct kmm_phys *p = k->phys;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
-		kmm_word section = kmm_section_of(p->zone[i].first), start = section * KMM_SECTION_PAGES;
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		struct kmm_zone *z = p->zones[i];
 
-		p->zone[i].next_section = section;
-		if (i == KMM_ZONE_HIGHMEM && p->zone[i].end > p->zone[i].first)
-			p->zone[i].next_section = kmm_section_of(p->zone[i].end - 1);
-		if (p->zone[i].first == p->zone[i].end || start == p->zone[i].first || kmm_section_is_live(p, section))
-			continue;
-		for (unsigned j = 0; j < KMM_NR_ZONES; j++) {
-			struct kmm_zone *z = &p->zone[j];
-			kmm_word from = z->first > start ? z->first : start;
-			kmm_word to = z->end < section_end(p, section) ? z->end : section_end(p, section);
-
-			if (from < to)
-				make(k, z, from, to);
-		}
-		set_live(p, section);
+		begin_growth(z);
+		if (z->first < z->end && z->first % KMM_SECTION_PAGES)
+			make_shared(k, kmm_section_of(z->first));
 	}
+	for (unsigned i = 1; i < p->boot.nr_node; i++)
+		if (p->boot.node[i].start % KMM_SECTION_PAGES)
+			make_shared(k, kmm_section_of(p->boot.node[i].start));
 	/* The section that high memory shares with low memory was just made; what is handed out first shall be the top. */
-	kmm_zone_grow(k, &p->zone[KMM_ZONE_HIGHMEM]);
+	for (unsigned i = 0; i < p->nr_zones; i++)
+		if (p->zones[i]->id == KMM_ZONE_HIGHMEM)
+			kmm_zone_grow(k, p->zones[i]);
 }
 
 /* Blocks of [start, end) by order, without a loop over the largest. */
@@ -223,7 +272,7 @@ kmm_word kmm_zone_count_lazy(const struct kmm *k, const struct kmm_zone *z, kmm_
 {
 	const struct kmm_phys *p = k->phys;
 	kmm_word pages = 0, pfn = z->first;
-	struct kmm_run run = { 0, 0, KMM_KIND_HOLE, false, false };
+	struct kmm_run run = { .kind = KMM_KIND_HOLE };
 
 	while (pfn < z->end) {
 		kmm_word end = section_end(p, kmm_section_of(pfn));
@@ -232,7 +281,7 @@ kmm_word kmm_zone_count_lazy(const struct kmm *k, const struct kmm_zone *z, kmm_
 			kmm_boot_run(&p->boot, pfn, &run);
 		end = end < run.end ? end : run.end;
 		end = end < z->end ? end : z->end;
-		if (run.kind == KMM_KIND_FREE && !kmm_section_is_live(p, kmm_section_of(pfn))) {
+		if (may_give(z, &run) && !kmm_section_is_live(p, kmm_section_of(pfn))) {
 			count_blocks(pfn, end, nr_free);
 			pages += end - pfn;
 		}

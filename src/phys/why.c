@@ -15,10 +15,10 @@ static bool worth_a_line(uint64_t nr)
 	return nr <= LOG_ALWAYS || (nr & (nr - 1)) == 0;
 }
 
-static int largest_free(const struct kmm *k, const struct kmm_zone *z)
+static int largest_free(const struct kmm *k, const struct kmm_zone *z, kmm_gfp gfp)
 {
 	kmm_word nr_free[KMM_NR_ORDERS] = { 0 };
-	unsigned tops = kmm_tract_tops(z);
+	unsigned tops = kmm_tract_tops(z, kmm_gfp_mobility(gfp));
 	int made = tops ? (int)kmm_log2_u32(tops) : -1, order = KMM_MAX_ORDER;
 
 	if (z->lazy)
@@ -28,54 +28,62 @@ static int largest_free(const struct kmm *k, const struct kmm_zone *z)
 	return order;
 }
 
-static void note_zone(struct kmm *k, unsigned zone, kmm_gfp gfp, uint8_t class, struct kmm_fail_zone *out)
+static void note_zone(struct kmm *k, struct kmm_zone *z, const struct kmm_attempt *t, struct kmm_fail_zone *out)
 {
-	struct kmm_zone *z = &k->phys->zone[zone];
+	uint8_t class = k->phys->class_of[t->gfp & 15];
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
 	out->exists = z->exists && z->managed;
-	out->tried = out->exists && class != KMM_BAD_ZONE && zone <= class;
+	out->tried = out->exists && class != KMM_BAD_ZONE && z->id <= class && (t->nodes >> z->node & 1);
 	out->free = z->free;
-	out->mark = kmm_watermark_mark(z, gfp, true);
+	out->mark = kmm_watermark_mark(z, t->gfp, true);
 	out->protection = class != KMM_BAD_ZONE ? z->protection[class] : 0;
-	out->largest = largest_free(k, z);
+	out->largest = (int8_t)largest_free(k, z, t->gfp);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 }
 
-void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, kmm_gfp gfp, unsigned order, const char *site)
+void kmm_fail_note(struct kmm *k, enum kmm_fail_reason reason, const struct kmm_attempt *t)
 {
 	struct kmm_phys *p = k->phys;
-	struct kmm_failure f = { .reason = reason, .site = site, .gfp = gfp, .order = order };
+	struct kmm_failure f = { .reason = reason, .site = t->site, .gfp = t->gfp, .order = t->order };
 	unsigned long irq;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		note_zone(k, i, gfp, p->class_of[gfp & 15], &f.zone[i]);
+	f.nr_zones = p->nr_zones;
+	for (unsigned i = 0; i < p->nr_zones; i++)
+		note_zone(k, p->zones[i], t, &f.zone[i]);
 	irq = kmm_spin_lock(k, &p->fail_lock, KMM_LOCK_ZONE);
 	f.nr = p->failure.nr + 1;
 	p->failure = f;
 	kmm_spin_unlock(k, &p->fail_lock, KMM_LOCK_ZONE, irq);
-	kmm_trace(k, KMM_EV_ALLOC_FAIL, 0, order, gfp, 0);
-	if (reason == KMM_FAIL_MEMORY && !(gfp & KMM_GFP_NOWARN) && worth_a_line(f.nr)) {
+	kmm_trace(k, KMM_EV_ALLOC_FAIL, 0, t->order, t->gfp, 0);
+	if (reason == KMM_FAIL_MEMORY && !(t->gfp & KMM_GFP_NOWARN) && worth_a_line(f.nr)) {
 		char names[DESCRIBE_BYTES];
 
-		kmm_gfp_describe(gfp, names, sizeof(names));
-		kmm_warn(k, "%s: allocation of order %u with %s failed (failure %llu)", site, order, names,
+		kmm_gfp_describe(t->gfp, names, sizeof(names));
+		kmm_warn(k, "%s: allocation of order %u with %s failed (failure %llu)", t->site, t->order, names,
 			 (unsigned long long)f.nr);
 	}
 }
 
 /* ---- in words ---- */
 
+static void name_zone(const struct kmm_failure *f, unsigned i, struct kmm_sink *out)
+{
+	if (f->nr_zones > KMM_NR_ZONES)
+		kmm_printf(out, " node %u", i / KMM_NR_ZONES);
+	kmm_printf(out, " %s", kmm_zone_name((enum kmm_zone_id)(i % KMM_NR_ZONES)));
+}
+
 static void tell_zones(const struct kmm_failure *f, struct kmm_sink *out)
 {
-	for (unsigned i = KMM_NR_ZONES; i-- > 0;) {
+	for (unsigned i = f->nr_zones; i-- > 0;) {
 		const struct kmm_fail_zone *z = &f->zone[i];
 
 		if (!z->tried)
 			continue;
-		kmm_printf(out, " %s: %llu pages free, %llu must stay (watermark %llu, protection %llu), ",
-			   kmm_zone_name((enum kmm_zone_id)i), (unsigned long long)z->free,
-			   (unsigned long long)(z->mark + z->protection), (unsigned long long)z->mark,
+		name_zone(f, i, out);
+		kmm_printf(out, ": %llu pages free, %llu must stay (watermark %llu, protection %llu), ",
+			   (unsigned long long)z->free, (unsigned long long)(z->mark + z->protection), (unsigned long long)z->mark,
 			   (unsigned long long)z->protection);
 		if (z->largest < 0)
 			kmm_printf(out, "no free block.");
@@ -89,7 +97,7 @@ static bool only_fragmented(const struct kmm_failure *f)
 {
 	kmm_word unusable = ((kmm_word)1 << f->order) - 1;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+	for (unsigned i = 0; i < f->nr_zones; i++) {
 		const struct kmm_fail_zone *z = &f->zone[i];
 
 		if (z->tried && z->free > z->mark + z->protection + unusable && z->largest < (int)f->order)
@@ -101,7 +109,7 @@ static bool only_fragmented(const struct kmm_failure *f)
 /* The nearest zone above the ones tried that could have served. NULL: none. */
 static const struct kmm_fail_zone *untried_room(const struct kmm_failure *f, unsigned *zone)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+	for (unsigned i = 0; i < f->nr_zones; i++) {
 		const struct kmm_fail_zone *z = &f->zone[i];
 
 		if (z->exists && !z->tried && z->free > z->mark && z->largest >= (int)f->order) {
@@ -115,13 +123,25 @@ static const struct kmm_fail_zone *untried_room(const struct kmm_failure *f, uns
 /* A tried zone that refused only for the sake of requests that have no other zone. */
 static bool only_protected(const struct kmm_failure *f)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
+	for (unsigned i = 0; i < f->nr_zones; i++) {
 		const struct kmm_fail_zone *z = &f->zone[i];
 
 		if (z->tried && z->protection && z->free > z->mark && z->largest >= (int)f->order)
 			return true;
 	}
 	return false;
+}
+
+/* Zones below one that was tried are allowed by the modifiers: what excluded this one is its node. */
+static void tell_room(const struct kmm_failure *f, unsigned i, struct kmm_sink *out)
+{
+	bool other_node = false;
+
+	for (unsigned j = 0; j < f->nr_zones; j++)
+		other_node |= f->zone[j].tried && j % KMM_NR_ZONES >= i % KMM_NR_ZONES;
+	kmm_printf(out, other_node ? " memory of other nodes:" : " a modifier that allows");
+	name_zone(f, i, out);
+	kmm_printf(out, ", where %llu pages are free.", (unsigned long long)f->zone[i].free);
 }
 
 static void tell_help(const struct kmm_failure *f, struct kmm_sink *out)
@@ -138,8 +158,7 @@ static void tell_help(const struct kmm_failure *f, struct kmm_sink *out)
 		kmm_printf(out, " what is free is kept for requests that no other zone can serve; memory freed in a "
 				"higher zone would serve this one.");
 	else if (room)
-		kmm_printf(out, " a modifier that allows %s, where %llu pages are free.",
-			   kmm_zone_name((enum kmm_zone_id)zone), (unsigned long long)room->free);
+		tell_room(f, zone, out);
 	else if (!(f->gfp & KMM_GFP_RECLAIM))
 		kmm_printf(out, " a request that may block, so that memory can be reclaimed for it.");
 	else

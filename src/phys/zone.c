@@ -2,9 +2,9 @@
 /*
  * Zones: where each begins and ends, what it holds, and what a report says about it.
  *
- * The bounds partition 0 .. max_pfn: DMA to 16 MiB; on 64-bit machines DMA32 to 4 GiB and Normal above; on
+ * The bounds partition each node's frames: DMA to 16 MiB; on 64-bit machines DMA32 to 4 GiB and Normal above; on
  * 32-bit ones Normal to the end of low memory and HighMem above. Movable, when asked for, is the end of the
- * topmost zone that has RAM.
+ * node's topmost zone that has RAM. Between a zone's bounds there may be frames of other nodes, which are not its own.
  */
 #include "phys/geometry.h"
 #include "phys/phys.h"
@@ -22,18 +22,14 @@ const char *kmm_zone_name(enum kmm_zone_id zone)
 	return (unsigned)zone < KMM_NR_ZONES ? zone_names[zone] : "?";
 }
 
-struct kmm_zone *kmm_zone_of_pfn(struct kmm_phys *p, kmm_word pfn)
+struct kmm_zone *kmm_zone_of_pfn(const struct kmm_phys *p, kmm_word pfn)
 {
+	struct kmm_zone *zone = p->node[kmm_boot_node(&p->boot, pfn, NULL)].zone;
 	unsigned i = 0;
 
-	while (i + 1 < KMM_NR_ZONES && pfn >= p->zone[i].end)
+	while (i + 1 < KMM_NR_ZONES && pfn >= zone[i].end)
 		i++;
-	return &p->zone[i];
-}
-
-static void set_end(struct kmm_phys *p, enum kmm_zone_id id, kmm_word end)
-{
-	p->zone[id].end = end < p->max_pfn ? end : p->max_pfn;
+	return &zone[i];
 }
 
 /* The frame from which percent of the zone's RAM lies above, rounded up to a block. */
@@ -48,6 +44,7 @@ static kmm_word movable_start(const struct kmm_phys *p, const struct kmm_zone *z
 
 		kmm_boot_run(&p->boot, pfn - 1, &run);
 		from = run.start > z->first ? run.start : z->first;
+		run.ram = run.ram && run.node == z->node;
 		if (run.ram && pfn - from > left)
 			from = pfn - (kmm_word)left;
 		left -= run.ram ? pfn - from : 0;
@@ -70,6 +67,10 @@ static void count_zone(const struct kmm_phys *p, struct kmm_zone *z)
 
 		kmm_boot_run(&p->boot, pfn, &run);
 		end = run.end < z->end ? run.end : z->end;
+		if (run.node != z->node) {
+			pfn = end;
+			continue;
+		}
 		if (run.ram) {
 			z->start = z->present ? z->start : pfn;
 			z->spanned = end - z->start;
@@ -84,61 +85,69 @@ static void count_zone(const struct kmm_phys *p, struct kmm_zone *z)
 	z->free = z->lazy = z->managed;
 }
 
-static void bound_zones(struct kmm *k, struct kmm_phys *p)
+/* Where zones of this sort of machine end, as far as there is memory. */
+static void class_ends(const struct kmm *k, kmm_word end[KMM_NR_ZONES])
 {
+	const struct kmm_phys *p = k->phys;
 	bool wide = kmm_geometry(k->machine.format)->wide;
-	kmm_word low_end = (kmm_word)(k->layout.lowmem_end >> KMM_PAGE_SHIFT), at = 0;
 
-	set_end(p, KMM_ZONE_DMA, DMA_END);
-	set_end(p, KMM_ZONE_DMA32, wide ? DMA32_END : DMA_END);
-	set_end(p, KMM_ZONE_NORMAL, wide ? p->max_pfn : low_end);
-	set_end(p, KMM_ZONE_HIGHMEM, p->max_pfn);
-	set_end(p, KMM_ZONE_MOVABLE, p->max_pfn);
+	end[KMM_ZONE_DMA] = DMA_END;
+	end[KMM_ZONE_DMA32] = wide ? DMA32_END : DMA_END;
+	end[KMM_ZONE_NORMAL] = wide ? p->max_pfn : (kmm_word)(k->layout.lowmem_end >> KMM_PAGE_SHIFT);
+	end[KMM_ZONE_HIGHMEM] = end[KMM_ZONE_MOVABLE] = p->max_pfn;
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		end[i] = end[i] < p->max_pfn ? end[i] : p->max_pfn;
+}
+
+static void bound_zones(const struct kmm *k, unsigned node)
+{
+	struct kmm_phys *p = k->phys;
+	kmm_word ends[KMM_NR_ZONES], at, node_end;
+
+	class_ends(k, ends);
+	kmm_boot_node_span(&p->boot, node, &at, &node_end);
+	node_end = node_end < p->max_pfn ? node_end : p->max_pfn;
+	at = at < node_end ? at : node_end;
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
-		struct kmm_zone *z = &p->zone[i];
+		struct kmm_zone *z = &p->node[node].zone[i];
+		kmm_word end = ends[i] < node_end ? ends[i] : node_end;
 
-		z->id = (enum kmm_zone_id)i;
-		z->exists = i != (wide ? KMM_ZONE_HIGHMEM : KMM_ZONE_DMA32);
-		z->bits = i << 8 | (i == KMM_ZONE_HIGHMEM ? KMM_PG_HIGH : 0u);
 		z->first = at;
-		at = z->end;
+		z->end = at = end > at ? end : at;
 		count_zone(p, z);
 	}
 }
 
-static void cut_movable(struct kmm *k, struct kmm_phys *p)
+static void cut_movable(struct kmm *k, struct kmm_zone *zone)
 {
-	struct kmm_zone *movable = &p->zone[KMM_ZONE_MOVABLE], *top = movable - 1;
+	struct kmm_zone *movable = &zone[KMM_ZONE_MOVABLE], *top = movable - 1;
 
-	while (top > p->zone && top->present == 0)
+	while (top > zone && top->present == 0)
 		top--;
-	if (k->machine.movable_percent == 0 || top == p->zone)
+	if (k->machine.movable_percent == 0 || top == zone)
 		return;
-	movable->first = movable_start(p, top, k->machine.movable_percent);
+	movable->first = movable_start(k->phys, top, k->machine.movable_percent);
 	movable->bits |= top->bits & KMM_PG_HIGH;
 	top->end = movable->first;
 	for (struct kmm_zone *z = top + 1; z < movable; z++)
 		z->first = z->end = movable->first;
-	count_zone(p, top);
-	count_zone(p, movable);
+	count_zone(k->phys, top);
+	count_zone(k->phys, movable);
 }
 
 static void set_watermarks(struct kmm *k, struct kmm_phys *p)
 {
-	struct kmm_zone_info info[KMM_NR_ZONES];
-	kmm_word managed[KMM_NR_ZONES];
+	struct kmm_marks marks[KMM_MAX_ZONES];
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		managed[i] = p->zone[i].managed;
-	kmm_watermarks_compute(&k->machine, managed, info, NULL);
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
-		struct kmm_zone *z = &p->zone[i];
+	kmm_watermarks_of(k, marks);
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		struct kmm_zone *z = p->zones[i];
 
-		z->min = info[i].min;
-		z->low = info[i].low;
-		z->high = info[i].high;
+		z->min = marks[i].min;
+		z->low = marks[i].low;
+		z->high = marks[i].high;
 		for (unsigned j = 0; j < KMM_NR_ZONES; j++) {
-			z->protection[j] = info[i].protection[j];
+			z->protection[j] = marks[i].protection[j];
 			z->gate[j] = z->low + z->protection[j];
 		}
 		kmm_pcp_init(z);
@@ -156,19 +165,24 @@ static void size_tracts(struct kmm_zone *z)
 
 void kmm_zones_bound(struct kmm *k)
 {
-	bound_zones(k, k->phys);
-	cut_movable(k, k->phys);
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++) {
-		size_tracts(&k->phys->zone[i]);
-		kmm_pcp_init(&k->phys->zone[i]);
+	struct kmm_phys *p = k->phys;
+
+	for (unsigned node = 0; node < p->nr_nodes; node++) {
+		bound_zones(k, node);
+		cut_movable(k, p->node[node].zone);
+	}
+	for (unsigned i = 0; i < p->nr_zones; i++) {
+		size_tracts(p->zones[i]);
+		kmm_pcp_init(p->zones[i]);
 	}
 }
 
 void kmm_zones_init(struct kmm *k)
 {
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		count_zone(k->phys, &k->phys->zone[i]);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		count_zone(k->phys, k->phys->zones[i]);
 	set_watermarks(k, k->phys);
+	kmm_nodes_init(k);
 	kmm_gfp_init(k);
 }
 
@@ -179,7 +193,7 @@ kmm_word kmm_zone_cached(const struct kmm_zone *z)
 	kmm_word nr = 0;
 
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		nr += kmm_pcp_pages(&z->pcp[cpu]);
+		nr += kmm_pcp_cpu_pages(z, cpu);
 	return nr;
 }
 
@@ -188,26 +202,27 @@ kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind)
 	kmm_word nr = z->boot_kinds[kind];
 
 	if (kind == KMM_KIND_FREE)
-		return kmm_zone_free_hint(z) + kmm_zone_cached(z);
-	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
-		nr += kmm_word_look(&z->pcp[cpu].kinds[kind]);
+		return kmm_zone_free_hint(z) + z->isolated + kmm_zone_cached(z);
+	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_SORTS; i++)
+		nr += kmm_word_look(&z->pcp[i / KMM_PCP_SORTS][i % KMM_PCP_SORTS].kinds[kind]);
 	return nr;
 }
 
-bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_info *out)
+bool kmm_node_zone_info(const struct kmm *k, unsigned node, enum kmm_zone_id id, struct kmm_zone_info *out)
 {
 	struct kmm *unlocked = (struct kmm *)k; /* to take its lock, which leaves all as it is */
 	struct kmm_zone *z;
 	unsigned long irq;
 
-	if ((unsigned)id >= KMM_NR_ZONES || !k->phys->zone[id].exists)
+	if ((unsigned)id >= KMM_NR_ZONES || node >= k->phys->nr_nodes || !k->phys->zone[id].exists)
 		return false;
-	z = &k->phys->zone[id];
+	z = &k->phys->node[node].zone[id];
 	irq = kmm_spin_lock(unlocked, &z->lock, KMM_LOCK_ZONE);
 	*out = (struct kmm_zone_info){
 		.name = kmm_zone_name(id), .start = kmm_pfn(z->start), .spanned = z->spanned,
 		.present = z->present, .managed = z->managed, .free = z->free,
-		.min = z->min, .low = z->low, .high = z->high,
+		.min = z->min, .low = z->low, .high = z->high, .cma = z->cma, .free_cma = z->free_cma,
+		.isolated = z->isolated,
 	};
 	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
 		out->protection[i] = z->protection[i];
@@ -219,12 +234,121 @@ bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_inf
 	return true;
 }
 
+/* Bounds around both, sums of the rest. */
+static void add_info(struct kmm_zone_info *sum, const struct kmm_zone_info *other)
+{
+	kmm_word end = sum->start.v + sum->spanned, other_end = other->start.v + other->spanned;
+
+	if (other->spanned) {
+		sum->start.v = sum->spanned && sum->start.v < other->start.v ? sum->start.v : other->start.v;
+		end = sum->spanned && end > other_end ? end : other_end;
+		sum->spanned = end - sum->start.v;
+	}
+	sum->present += other->present;
+	sum->managed += other->managed;
+	sum->free += other->free;
+	sum->cma += other->cma;
+	sum->free_cma += other->free_cma;
+	sum->isolated += other->isolated;
+	sum->min += other->min;
+	sum->low += other->low;
+	sum->high += other->high;
+	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
+		sum->protection[i] += other->protection[i];
+	for (unsigned i = 0; i < KMM_NR_ORDERS; i++)
+		sum->nr_free[i] += other->nr_free[i];
+	for (unsigned i = 0; i < KMM_NR_KINDS; i++)
+		sum->kinds[i] += other->kinds[i];
+}
+
+bool kmm_zone_info(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_info *out)
+{
+	if (!kmm_node_zone_info(k, 0, id, out))
+		return false;
+	for (unsigned node = 1; node < k->phys->nr_nodes; node++) {
+		struct kmm_zone_info other;
+
+		kmm_node_zone_info(k, node, id, &other);
+		add_info(out, &other);
+	}
+	return true;
+}
+
+/* A section that was not made: what is in it is free and movable, if it has RAM. */
+static void add_lazy_section(const struct kmm *k, const struct kmm_zone *z, kmm_word start, kmm_word end, struct kmm_zone_types *out)
+{
+	struct kmm_run run = { .end = start, .kind = KMM_KIND_HOLE };
+
+	while (!(run.ram && run.node == z->node) && run.end < end)
+		kmm_boot_run(&k->phys->boot, run.end, &run);
+	if (run.ram && run.node == z->node)
+		out->nr_tracts[KMM_MOBILITY_MOVABLE] += kmm_tract_of(z, end - 1) - kmm_tract_of(z, start) + 1;
+}
+
+/* Not all of a tract between a zone's bounds need be its own. */
+static bool reaches_into(const struct kmm_phys *p, const struct kmm_zone *z, uint32_t i)
+{
+	kmm_word first = kmm_tract_pfn(z, i), last = first + KMM_TRACT_PAGES - 1;
+
+	return kmm_boot_node(&p->boot, first > z->first ? first : z->first, NULL) == z->node ||
+	       kmm_boot_node(&p->boot, last < z->end ? last : z->end - 1, NULL) == z->node;
+}
+
+static void add_section(const struct kmm *k, const struct kmm_zone *z, kmm_word start, kmm_word end, struct kmm_zone_types *out)
+{
+	if (!kmm_section_is_live(k->phys, kmm_section_of(start))) {
+		add_lazy_section(k, z, start, end, out);
+		return;
+	}
+	for (uint32_t i = kmm_tract_of(z, start); i <= kmm_tract_of(z, end - 1); i++) {
+		enum kmm_mobility mobility = kmm_tract_mobility(&z->tract[i]);
+
+		out->nr_tracts[mobility] += reaches_into(k->phys, z, i);
+		kmm_tract_count(z, i, out->nr_free[mobility]);
+	}
+}
+
+bool kmm_node_zone_types(const struct kmm *k, unsigned node, enum kmm_zone_id id, struct kmm_zone_types *out)
+{
+	const struct kmm_zone *z;
+	kmm_word pfn, end;
+
+	if ((unsigned)id >= KMM_NR_ZONES || node >= k->phys->nr_nodes || !k->phys->zone[id].exists)
+		return false;
+	z = &k->phys->node[node].zone[id];
+	*out = (struct kmm_zone_types){ .nr_tracts = { 0 } };
+	for (pfn = z->start; pfn < z->start + z->spanned; pfn = end) {
+		end = (kmm_section_of(pfn) + 1) * KMM_SECTION_PAGES;
+		end = end < z->start + z->spanned ? end : z->start + z->spanned;
+		add_section(k, z, pfn, end, out);
+	}
+	kmm_zone_count_lazy(k, z, out->nr_free[KMM_MOBILITY_MOVABLE]);
+	return true;
+}
+
+bool kmm_zone_types(const struct kmm *k, enum kmm_zone_id id, struct kmm_zone_types *out)
+{
+	if (!kmm_node_zone_types(k, 0, id, out))
+		return false;
+	for (unsigned node = 1; node < k->phys->nr_nodes; node++) {
+		struct kmm_zone_types other;
+
+		kmm_node_zone_types(k, node, id, &other);
+		for (unsigned i = 0; i < KMM_NR_MOBILITIES; i++) {
+			out->nr_tracts[i] += other.nr_tracts[i];
+			for (unsigned order = 0; order < KMM_NR_ORDERS; order++)
+				out->nr_free[i][order] += other.nr_free[i][order];
+		}
+	}
+	return true;
+}
+
 kmm_word kmm_phys_free_pages(const struct kmm *k)
 {
 	kmm_word nr = 0;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		nr += kmm_zone_free_hint(&k->phys->zone[i]);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		nr += kmm_zone_free_hint(k->phys->zones[i]);
 	return nr;
 }
 
@@ -232,7 +356,7 @@ kmm_word kmm_phys_managed_pages(const struct kmm *k)
 {
 	kmm_word nr = 0;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		nr += k->phys->zone[i].managed;
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		nr += k->phys->zones[i]->managed;
 	return nr;
 }

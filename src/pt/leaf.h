@@ -7,7 +7,9 @@
  *	after the run:              kmm_leaf_settle()
  *
  * All of it under the table's lock, so that an entry seen present stays so, with the same frame; only the processors'
- * accessed and dirty bits come in. User tables hold present entries and zeros (kmm_vm_audit proves it).
+ * accessed and dirty bits come in. User tables hold present entries and zeros (kmm_vm_audit proves it), and while a page
+ * moves to another frame (vm/migrate.h) "moving" ones: what was present, with the bit GLOBAL in the place of PRESENT. They
+ * count as mappings. Other values that are not present must leave that bit clear.
  */
 #ifndef KMM_PT_LEAF_H
 #define KMM_PT_LEAF_H
@@ -26,6 +28,37 @@ struct kmm_leaf_run {
 static inline bool kmm_leaf_is_present(const void *entry)
 {
 	return kmm_entry_load_low(entry) & KMM_ENTRY_PRESENT;
+}
+
+#define KMM_X86_MOVING KMM_X86_G
+
+static inline bool kmm_leaf_is_moving(const void *entry)
+{
+	return (kmm_entry_load_low(entry) & (KMM_ENTRY_PRESENT | KMM_X86_MOVING)) == KMM_X86_MOVING;
+}
+
+static inline bool kmm_raw_is_moving(uint64_t raw)
+{
+	return (raw & (KMM_X86_P | KMM_X86_MOVING)) == KMM_X86_MOVING;
+}
+
+/* Present or moving: holds a frame. */
+static inline bool kmm_leaf_is_mapped(const void *entry)
+{
+	return (kmm_entry_load_low(entry) & (KMM_ENTRY_PRESENT | KMM_X86_MOVING)) != 0;
+}
+
+static inline uint64_t kmm_leaf_to_moving(uint64_t raw) { return (raw & ~(uint64_t)KMM_X86_P) | KMM_X86_MOVING; }
+
+static inline uint64_t kmm_leaf_from_moving(uint64_t raw, uint64_t pa)
+{
+	return (raw & ~(KMM_X86_ADDR | KMM_X86_MOVING)) | KMM_X86_P | pa;
+}
+
+/* For who counts mappings: a moving entry as the present one that it was. */
+static inline uint64_t kmm_leaf_as_mapped(uint64_t raw)
+{
+	return kmm_raw_is_moving(raw) ? kmm_leaf_from_moving(raw, raw & KMM_X86_ADDR) : raw;
 }
 
 /* A present entry. */

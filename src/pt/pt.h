@@ -67,6 +67,9 @@ static inline bool kmm_tlb_full(const struct kmm_tlb *tlb) { return tlb->nr_held
  * done. context: no spin lock of class PT or later. */
 void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb);
 
+/* Flushes a range of a space on all CPUs, for who gathers by himself. context: as kmm_tlb_flush(). */
+void kmm_tlb_flush_space(struct kmm *k, const struct kmm_flush *flush);
+
 /* After an entry of a user space was given more rights: this CPU forgets the weaker translation. Others may keep it, for
  * all it can do is to make them fault, see that the entry allows the access, and come here. */
 void kmm_tlb_flush_here(struct kmm *k, const struct kmm_space *space, kmm_word va);

@@ -7,6 +7,7 @@
  * Which CPUs have a space loaded is not known here, so all others are told; with one CPU there are none.
  */
 #include "pt/map.h"
+#include "pt/walking.h"
 
 static void flush_cpus(struct kmm *k, const struct kmm_flush *flush)
 {
@@ -81,9 +82,30 @@ void kmm_tlb_flush(struct kmm *k, struct kmm_tlb *tlb)
 		flush_cpus(k, &flush);
 	if (tlb->nr_held)
 		drop_frames(k, tlb->held, tlb->nr_held);
-	if (tlb->tables)
+	if (tlb->tables) {
+		kmm_walks_wait(k, tlb->space);
 		kmm_pt_free_chain(k, tlb->free_tables);
+	}
 	kmm_tlb_begin(k, tlb, tlb->space);
+}
+
+void kmm_tlb_flush_space(struct kmm *k, const struct kmm_flush *flush)
+{
+	KMM_ASSERT(k, KMM_DEBUG < 1 || (k->locks_held[kmm_cpu(k)] >> KMM_LOCK_PT) == 0);
+	flush_cpus(k, flush);
+}
+
+void kmm_walks_wait(struct kmm *k, const struct kmm_space *space)
+{
+	unsigned here = kmm_cpu(k);
+
+	if (k->machine.nr_cpus == 1)
+		return;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		while (cpu != here && __atomic_load_n(&k->walker[cpu].space, __ATOMIC_ACQUIRE) == space)
+			if (k->port->relax)
+				k->port->relax(k->port);
 }
 
 void kmm_tlb_flush_here(struct kmm *k, const struct kmm_space *space, kmm_word va)

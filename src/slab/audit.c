@@ -173,9 +173,10 @@ static void for_kept(struct audit *a, struct kmm_pool *pool,
 	unsigned cpu;
 
 	for (cpu = 0; cpu < a->k->machine.nr_cpus && pool->limit; cpu++) {
-		struct kmm_magazine *magazine = kmm_magazine(pool, cpu);
+		struct kmm_magazine *magazine = pool->magazine[cpu];
+		uint32_t nr = kmm_magazine_nr(magazine);
 
-		visit(a, pool, magazine->slot, magazine->nr <= pool->limit ? magazine->nr : 0);
+		visit(a, pool, magazine->slot + 1, nr <= pool->limit ? nr : 0);
 	}
 	visit(a, pool, pool->depot, pool->depot_nr <= pool->depot_max ? pool->depot_nr : 0);
 }
@@ -187,7 +188,7 @@ static void check_lengths(struct audit *a, struct kmm_pool *pool)
 	unsigned cpu;
 
 	for (cpu = 0; cpu < a->k->machine.nr_cpus && pool->limit; cpu++)
-		if (kmm_magazine(pool, cpu)->nr > pool->limit)
+		if (kmm_magazine_nr(pool->magazine[cpu]) > pool->limit || pool->magazine[cpu]->slot[0])
 			complain(a, pool, "a magazine holds more than it can, CPU", cpu);
 	if (pool->depot_nr > pool->depot_max)
 		complain(a, pool, "the depot holds more than it can", pool->depot_nr);

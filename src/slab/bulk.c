@@ -19,13 +19,14 @@ enum { CHUNK = 32 };
 static size_t from_magazine(struct kmm *k, struct kmm_pool *pool, void **objects, size_t nr)
 {
 	unsigned long flags = kmm_irq_save(k);
-	struct kmm_magazine *magazine = kmm_magazine(pool, kmm_cpu(k));
-	uint32_t rest;
+	struct kmm_magazine *magazine = pool->magazine[kmm_cpu(k)];
+	uint32_t have = kmm_magazine_nr(magazine);
+	void **rest;
 
-	nr = nr < magazine->nr ? nr : magazine->nr;
-	rest = magazine->nr - (uint32_t)nr;
-	memcpy(objects, magazine->slot + rest, nr * sizeof(*objects));
-	kmm_magazine_set_nr(magazine, rest);
+	nr = nr < have ? nr : have;
+	rest = magazine->top - nr;
+	memcpy(objects, rest + 1, nr * sizeof(*objects));
+	kmm_magazine_set_top(magazine, rest);
 	kmm_irq_restore(k, flags);
 	return nr;
 }
@@ -124,13 +125,13 @@ static void to_magazine(struct kmm *k, struct kmm_pool *pool, void *const *objec
 {
 	struct kmm_page_list dead = { 0, 0 };
 	unsigned long flags = kmm_irq_save(k), inner;
-	struct kmm_magazine *magazine = kmm_magazine(pool, kmm_cpu(k));
+	struct kmm_magazine *magazine = pool->magazine[kmm_cpu(k)];
 
 	while (nr) {
-		uint32_t room = pool->limit - magazine->nr, now = nr < room ? nr : room;
+		uint32_t room = (uint32_t)(magazine->end - magazine->top), now = nr < room ? nr : room;
 
-		memcpy(magazine->slot + magazine->nr, objects, now * sizeof(*objects));
-		kmm_magazine_set_nr(magazine, magazine->nr + now);
+		memcpy(magazine->top + 1, objects, now * sizeof(*objects));
+		kmm_magazine_set_top(magazine, magazine->top + now);
 		objects += now;
 		nr -= now;
 		if (nr == 0)

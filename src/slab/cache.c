@@ -275,12 +275,27 @@ static uint32_t choose_budget(const struct kmm *k)
 	return (uint32_t)kmm_max_u64(4096, kmm_min_u64(65536, share));
 }
 
+/* What the fast paths look at first: hot copies, and a front for each CPU. false: out of memory. */
+static bool init_fast(struct kmm *k)
+{
+	struct kmm_front *front = kmm_phys_alloc_state(k, k->machine.nr_cpus * sizeof(*front), "slab state");
+	unsigned cpu;
+
+	if (!front)
+		return false;
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		k->front[cpu] = front + cpu;
+	k->memmap = k->phys->memmap;
+	k->page_bytes = kmm_stride(k->phys);
+	return true;
+}
+
 enum kmm_status kmm_slab_init(struct kmm *k)
 {
 	struct kmm_slab *slab = kmm_phys_alloc_state(k, sizeof(*slab), "slab state");
 	enum kmm_status status;
 
-	if (!slab)
+	if (!slab || !init_fast(k))
 		return KMM_ENOMEM;
 	k->slab = slab;
 	kmm_list_init(&slab->pools);

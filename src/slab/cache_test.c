@@ -436,13 +436,13 @@ KMM_TEST(slab_audit_sees_damage)
 	object = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL);
 	kmm_cache_free(t.k, cache, object);
 	CHECK_EQ(tier_b_complaints(&t), 0);
-	magazine = kmm_magazine(cache->pool, 0);
-	was = magazine->slot[0];
-	magazine->slot[0] = object; /* it is the last one, too */
+	magazine = cache->pool->magazine[0];
+	was = magazine->slot[1];
+	magazine->slot[1] = object; /* it is the last one, too */
 	CALL(check_complaint(&t, "in two magazines"));
-	magazine->slot[0] = (char *)was + 8;
+	magazine->slot[1] = (char *)was + 8;
 	CALL(check_complaint(&t, "no object of it"));
-	magazine->slot[0] = was;
+	magazine->slot[1] = was;
 	object[1] = 0;
 	CALL(check_complaint(&t, "was written to"));
 	object[1] = KMM_FREE_MARK;

@@ -34,15 +34,25 @@ KMM_ALWAYS_INLINE bool kmm_fast_page(const struct kmm *k, const void *object, st
 	return true;
 }
 
-/* Is this pointer in the first frame of a slab, and the way straight? Then *out is the slab's head. */
-KMM_ALWAYS_INLINE bool kmm_fast_first(const struct kmm *k, const void *object, struct kmm_page **out)
+#define KMM_PAGE_BYTES(k) (KMM_CONFIG_VA32 ? sizeof(struct kmm_page) : (k)->page_bytes)
+
+/* Where addresses are longer than 32 bits, pools lie below 256 GiB and a slab's head keeps the address of its pool in
+ * units of the 64 bytes that pools are aligned to. */
+#define KMM_POOL_SHIFT (KMM_CONFIG_VA32 ? 0 : 6)
+
+/* The pool of an object in the first frame of a slab, while the way is straight; NULL: slower, if at all. */
+KMM_ALWAYS_INLINE struct kmm_pool *kmm_straight_pool(const struct kmm *k, const void *object)
 {
-	uintptr_t pa = (uintptr_t)object - (uintptr_t)k->direct_map;
+	char *direct_map = kmm_port_direct_map(k->direct_map);
+	uintptr_t pa = (uintptr_t)object - (uintptr_t)direct_map;
+	const struct kmm_page *page;
 
 	if (KMM_RARE(pa >= k->straight_end))
-		return false;
-	*out = kmm_page_at(k->phys, (kmm_word)(pa >> KMM_PAGE_SHIFT));
-	return kmm_page_kind(*out) == KMM_KIND_SLAB;
+		return NULL;
+	page = (const struct kmm_page *)(void *)(k->memmap + (pa >> KMM_PAGE_SHIFT) * KMM_PAGE_BYTES(k));
+	if (KMM_RARE(kmm_page_kind(page) != KMM_KIND_SLAB))
+		return NULL;
+	return (struct kmm_pool *)(void *)(direct_map + ((uintptr_t)page->obj << KMM_POOL_SHIFT));
 }
 
 /* Head of the slab that holds a pointer, NULL when none does. */
@@ -55,10 +65,7 @@ KMM_ALWAYS_INLINE struct kmm_page *kmm_fast_head(const struct kmm *k, const void
 	return kmm_page_kind(page) == KMM_KIND_SLAB ? page : kmm_slab_head(k, page);
 }
 
-/* The pool of a slab's head. Where addresses are longer than 32 bits, pools lie below 256 GiB and their addresses are kept
- * in units of the 64 bytes that they are aligned to. */
-#define KMM_POOL_SHIFT (KMM_CONFIG_VA32 ? 0 : 6)
-
+/* The pool of a slab's head. */
 KMM_ALWAYS_INLINE struct kmm_pool *kmm_fast_pool(const struct kmm *k, const struct kmm_page *head)
 {
 	return (struct kmm_pool *)(void *)(k->direct_map + ((uintptr_t)head->obj << KMM_POOL_SHIFT));
@@ -82,47 +89,35 @@ KMM_ALWAYS_INLINE bool kmm_object_is_sound(const struct kmm *k, const struct kmm
 	       kmm_slot_free(pool, object)->mark != KMM_FREE_MARK;
 }
 
-/* An object from this CPU's magazine; false: that is empty. k->straight. */
-KMM_ALWAYS_INLINE bool kmm_fast_pop(struct kmm *k, struct kmm_pool *pool, void **out)
+/* An object from this CPU's magazine; NULL: that is empty. k->straight. */
+KMM_ALWAYS_INLINE void *kmm_fast_pop(struct kmm *k, struct kmm_pool *pool)
 {
 	unsigned long flags = kmm_port_irq_save(k->port);
-	struct kmm_magazine *magazine = kmm_magazine(pool, kmm_port_cpu(k->port));
-	uint32_t nr = magazine->nr;
-	void *object;
+	void *object = kmm_magazine_pop(pool->magazine[kmm_port_cpu(k->port)]);
 
-	if (KMM_RARE(nr == 0)) {
-		kmm_port_irq_restore(k->port, flags);
-		return false;
-	}
-	object = __atomic_load_n(&magazine->slot[nr - 1], __ATOMIC_RELAXED);
-	kmm_magazine_set_nr(magazine, nr - 1);
 	kmm_port_irq_restore(k->port, flags);
+	if (KMM_RARE(!object))
+		return NULL;
 	kmm_slot_free(pool, object)->mark = 0;
-	*out = object;
-	return true;
+	return object;
 }
 
 /* Puts an object of the pool into this CPU's magazine; false: that takes more. k->straight. */
 KMM_ALWAYS_INLINE bool kmm_fast_push(struct kmm *k, struct kmm_pool *pool, void *object)
 {
-	struct kmm_magazine *magazine;
+	uintptr_t pa = (uintptr_t)object - (uintptr_t)kmm_port_direct_map(k->direct_map);
+	struct kmm_free *free = kmm_slot_free(pool, object);
 	unsigned long flags;
-	uint32_t nr;
+	bool room;
 
-	if (KMM_RARE(!kmm_object_is_sound(k, pool, object)))
+	if (KMM_RARE(!kmm_slot_starts_at(pool, (uint32_t)pa & pool->offset_mask) || free->mark == KMM_FREE_MARK))
 		return false;
 	flags = kmm_port_irq_save(k->port);
-	magazine = kmm_magazine(pool, kmm_port_cpu(k->port));
-	nr = magazine->nr;
-	if (KMM_RARE(nr >= pool->limit)) {
-		kmm_port_irq_restore(k->port, flags);
-		return false;
-	}
-	kmm_slot_free(pool, object)->mark = KMM_FREE_MARK;
-	__atomic_store_n(&magazine->slot[nr], object, __ATOMIC_RELAXED);
-	kmm_magazine_set_nr(magazine, nr + 1);
+	room = kmm_magazine_push(pool->magazine[kmm_port_cpu(k->port)], object);
+	if (room)
+		free->mark = KMM_FREE_MARK; /* before an interrupt can allocate it */
 	kmm_port_irq_restore(k->port, flags);
-	return true;
+	return room;
 }
 
 #endif

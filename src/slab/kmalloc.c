@@ -70,36 +70,44 @@ KMM_NOINLINE void *alloc_any(struct kmm *k, size_t size, kmm_gfp gfp)
 	return kmm_object_alloc(k, pool, other, caller);
 }
 
-KMM_NOINLINE void *alloc_slow(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp)
+KMM_NOINLINE void *alloc_slow(struct kmm *k, const struct kmm_magazine *magazine, kmm_gfp gfp)
 {
-	return kmm_object_alloc_slow(k, pool, gfp, KMM_CALLER);
+	return kmm_object_alloc_slow(k, magazine->pool, gfp, KMM_CALLER);
+}
+
+/* Classes that have magazines are plain: the mark is at an object's start. The size is not needed any more from here on,
+ * which leaves registers to spare where there are few. */
+KMM_ALWAYS_INLINE void *alloc_from(struct kmm *k, struct kmm_magazine *const *place, unsigned long flags, kmm_gfp gfp)
+{
+	struct kmm_magazine *magazine = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+	struct kmm_free *object = kmm_magazine_pop(magazine);
+
+	kmm_port_irq_restore(k->port, flags);
+	if (KMM_RARE(!object))
+		return alloc_slow(k, magazine, gfp);
+	object->mark = 0;
+	return object;
 }
 
 /* Larger than the small classes, or odd in some way. */
 KMM_NOINLINE void *alloc_larger(struct kmm *k, size_t size, kmm_gfp gfp)
 {
-	struct kmm_pool *pool;
-	void *object;
+	unsigned long flags;
 
 	if (KMM_RARE((gfp & (KMM_SLAB_BAD_GFP | KMM_GFP_ZERO)) || !k->straight || size > LARGEST_CLASS))
 		return alloc_any(k, size, gfp);
-	pool = __atomic_load_n(&k->slab->large[(size + 255) >> 8], __ATOMIC_ACQUIRE);
-	if (KMM_RARE(!kmm_fast_pop(k, pool, &object)))
-		return alloc_slow(k, pool, gfp);
-	return object;
+	flags = kmm_port_irq_save(k->port);
+	return alloc_from(k, &k->front[kmm_port_cpu(k->port)]->large[(size + 255) >> 8], flags, gfp);
 }
 
 void *kmm_kmalloc(struct kmm *k, size_t size, kmm_gfp gfp)
 {
-	struct kmm_pool *pool;
-	void *object;
+	unsigned long flags;
 
 	if (KMM_RARE(gfp & (KMM_SLAB_BAD_GFP | KMM_GFP_ZERO)) || size >= k->straight_size)
 		return alloc_larger(k, size, gfp);
-	pool = __atomic_load_n(&k->slab->small[(size + 7) >> 3], __ATOMIC_ACQUIRE);
-	if (KMM_RARE(!kmm_fast_pop(k, pool, &object)))
-		return alloc_slow(k, pool, gfp);
-	return object;
+	flags = kmm_port_irq_save(k->port);
+	return alloc_from(k, &k->front[kmm_port_cpu(k->port)]->small[(size + 7) >> 3], flags, gfp);
 }
 
 void *kmm_kzalloc(struct kmm *k, size_t size, kmm_gfp gfp)
@@ -161,14 +169,13 @@ KMM_NOINLINE void free_other(struct kmm *k, void *object)
 		free_large(k, object);
 }
 
-/* NULL lies outside of the direct map, or in its frame 0, which is no slab's: it needs no test of its own here. */
+/* NULL lies outside of the direct map, or in its frame 0, which is no slab's: it needs no test of its own here. One way
+ * out for all that is odd, which looks everything up again: so nothing has to be kept for it meanwhile. */
 void kmm_kfree(struct kmm *k, void *object)
 {
-	struct kmm_page *head;
+	struct kmm_pool *pool = kmm_straight_pool(k, object);
 
-	if (kmm_fast_first(k, object, &head))
-		free_to(k, kmm_fast_pool(k, head), object);
-	else
+	if (KMM_RARE(!pool || !kmm_fast_push(k, pool, object)))
 		free_other(k, object);
 }
 
@@ -201,20 +208,28 @@ static void class_name(char name[24], size_t size, bool dma)
 	*name = '\0';
 }
 
+/* Every size that the class serves leads to the magazine. */
+static void set_front(struct kmm_front *front, unsigned class, struct kmm_magazine *magazine)
+{
+	size_t size;
+
+	for (size = 0; size <= KMM_KMALLOC_SMALL; size += 8)
+		if (kmm_kmalloc_class(size) == class)
+			__atomic_store_n(&front->small[size >> 3], magazine, __ATOMIC_RELEASE);
+	for (size = KMM_KMALLOC_SMALL + 256; size <= LARGEST_CLASS; size += 256)
+		if (kmm_kmalloc_class(size) == class)
+			__atomic_store_n(&front->large[size >> 8], magazine, __ATOMIC_RELEASE);
+}
+
 void kmm_kmalloc_update(struct kmm *k, const struct kmm_cache *cache)
 {
-	struct kmm_slab *slab = k->slab;
-	size_t size;
+	unsigned cpu;
 
 	__atomic_store_n(cache->mirror, cache->pool, __ATOMIC_RELEASE);
 	if (cache->flags & KMM_CACHE_DMA)
 		return;
-	for (size = 0; size <= KMM_KMALLOC_SMALL; size += 8)
-		if (&slab->kmalloc[0][kmm_kmalloc_class(size)] == cache->mirror)
-			__atomic_store_n(&slab->small[size >> 3], cache->pool, __ATOMIC_RELEASE);
-	for (size = KMM_KMALLOC_SMALL + 256; size <= LARGEST_CLASS; size += 256)
-		if (&slab->kmalloc[0][kmm_kmalloc_class(size)] == cache->mirror)
-			__atomic_store_n(&slab->large[size >> 8], cache->pool, __ATOMIC_RELEASE);
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++)
+		set_front(k->front[cpu], (unsigned)(cache->mirror - k->slab->kmalloc[0]), cache->pool->magazine[cpu]);
 }
 
 /* Objects of a power of two are aligned to themselves, checked ones too. */

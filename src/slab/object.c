@@ -18,27 +18,28 @@ bool kmm_magazine_refill(struct kmm *k, struct kmm_pool *pool, struct kmm_magazi
 	if (pool->depot_nr) {
 		nr = nr < pool->depot_nr ? nr : pool->depot_nr;
 		pool->depot_nr -= nr;
-		memcpy(magazine->slot, pool->depot + pool->depot_nr, nr * sizeof(void *));
+		memcpy(magazine->slot + 1, pool->depot + pool->depot_nr, nr * sizeof(void *));
 	} else {
-		nr = kmm_slab_take(k, pool, magazine->slot, nr);
+		nr = kmm_slab_take(k, pool, magazine->slot + 1, nr);
 	}
-	kmm_magazine_set_nr(magazine, nr);
+	kmm_magazine_set_top(magazine, magazine->slot + nr);
 	return nr != 0;
 }
 
 void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine,
 			   struct kmm_page_list *dead)
 {
-	uint32_t batch = pool->batch, rest = magazine->nr - batch;
+	uint32_t batch = pool->batch, rest = kmm_magazine_nr(magazine) - batch;
+	void **oldest = magazine->slot + 1;
 
 	if (pool->depot_nr + batch <= pool->depot_max) {
-		memcpy(pool->depot + pool->depot_nr, magazine->slot, batch * sizeof(void *));
+		memcpy(pool->depot + pool->depot_nr, oldest, batch * sizeof(void *));
 		pool->depot_nr += batch;
 	} else {
-		kmm_slab_give(k, pool, magazine->slot, batch, dead);
+		kmm_slab_give(k, pool, oldest, batch, dead);
 	}
-	memmove(magazine->slot, magazine->slot + batch, rest * sizeof(void *));
-	kmm_magazine_set_nr(magazine, rest);
+	memmove(oldest, oldest + batch, rest * sizeof(void *));
+	kmm_magazine_set_top(magazine, magazine->slot + rest);
 }
 
 /* ---- allocation ---- */
@@ -46,15 +47,13 @@ void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_maga
 /* One object, and others into this CPU's magazine. Lock held; NULL: all slabs are full. */
 static void *take(struct kmm *k, struct kmm_pool *pool)
 {
-	struct kmm_magazine *magazine = kmm_magazine(pool, kmm_cpu(k));
+	struct kmm_magazine *magazine = pool->magazine[kmm_cpu(k)];
 	void *object = NULL;
 
-	if (pool->limit == 0) {
+	if (pool->limit == 0)
 		kmm_slab_take(k, pool, &object, 1);
-	} else if (magazine->nr || kmm_magazine_refill(k, pool, magazine)) {
-		object = magazine->slot[magazine->nr - 1];
-		kmm_magazine_set_nr(magazine, magazine->nr - 1);
-	}
+	else if (kmm_magazine_nr(magazine) || kmm_magazine_refill(k, pool, magazine))
+		object = kmm_magazine_pop(magazine);
 	return object;
 }
 
@@ -82,9 +81,9 @@ void *kmm_object_alloc_slow(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp, c
 
 void *kmm_object_alloc(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp, const void *caller)
 {
-	void *object;
+	void *object = k->straight ? kmm_fast_pop(k, pool) : NULL;
 
-	if (!k->straight || !kmm_fast_pop(k, pool, &object))
+	if (!object)
 		object = kmm_object_alloc_slow(k, pool, gfp, caller);
 	if (object && (gfp & KMM_GFP_ZERO))
 		memset(object, 0, pool->size);
@@ -111,9 +110,9 @@ static bool is_free(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page,
 	unsigned cpu, nr_free;
 
 	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
-		struct kmm_magazine *magazine = kmm_magazine(pool, cpu);
+		struct kmm_magazine *magazine = pool->magazine[cpu];
 
-		if (among(magazine->slot, kmm_magazine_nr(magazine), object))
+		if (among(magazine->slot + 1, kmm_magazine_nr(magazine), object))
 			return true;
 	}
 	if (among(pool->depot, pool->depot_nr, object))
@@ -168,12 +167,11 @@ void kmm_object_free_slow(struct kmm *k, struct kmm_pool *pool, void *object, co
 	if (!kmm_object_is_sound(k, pool, object) && !is_freeable(k, pool, object))
 		return;
 	flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
-	magazine = kmm_magazine(pool, kmm_cpu(k));
-	if (magazine->nr >= pool->limit)
+	magazine = pool->magazine[kmm_cpu(k)];
+	if (magazine->top == magazine->end)
 		kmm_magazine_overflow(k, pool, magazine, &dead);
 	kmm_slot_free(pool, object)->mark = KMM_FREE_MARK;
-	__atomic_store_n(&magazine->slot[magazine->nr], object, __ATOMIC_RELAXED);
-	kmm_magazine_set_nr(magazine, magazine->nr + 1);
+	kmm_magazine_push(magazine, object);
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
 	kmm_slab_delete_list(k, pool, &dead);
 }
@@ -224,7 +222,8 @@ void *kmm_cache_alloc(struct kmm *k, struct kmm_cache *cache, kmm_gfp gfp)
 
 	if (KMM_RARE((gfp & (KMM_SLAB_BAD_GFP | KMM_GFP_ZERO)) || !k->straight))
 		return alloc_odd(k, cache, gfp);
-	if (KMM_RARE(!kmm_fast_pop(k, pool, &object)))
+	object = kmm_fast_pop(k, pool);
+	if (KMM_RARE(!object))
 		return alloc_slow(k, pool, gfp);
 	return object;
 }
@@ -264,33 +263,29 @@ KMM_NOINLINE void free_slow(struct kmm *k, struct kmm_pool *pool, void *object)
 	kmm_object_free_slow(k, pool, object, KMM_CALLER);
 }
 
-KMM_ALWAYS_INLINE void free_to(struct kmm *k, struct kmm_cache *cache, const struct kmm_page *head, void *object)
+KMM_ALWAYS_INLINE void free_to(struct kmm *k, struct kmm_cache *cache, struct kmm_pool *pool, void *object)
 {
-	struct kmm_pool *pool = kmm_fast_pool(k, head);
-
 	if (KMM_RARE(pool != kmm_cache_pool(cache)))
 		free_odd(k, cache, object);
 	else if (KMM_RARE(!kmm_fast_push(k, pool, object)))
 		free_slow(k, pool, object);
 }
 
-/* An object that does not begin in the first frame of its slab, or a mistake. */
+/* An object that does not begin in the first frame of its slab, one too many for the magazine, or a mistake. */
 KMM_NOINLINE void free_tail(struct kmm *k, struct kmm_cache *cache, void *object)
 {
 	struct kmm_page *head = kmm_fast_head(k, object);
 
 	if (head && k->straight)
-		free_to(k, cache, head, object);
+		free_to(k, cache, kmm_fast_pool(k, head), object);
 	else
 		free_odd(k, cache, object);
 }
 
 void kmm_cache_free(struct kmm *k, struct kmm_cache *cache, void *object)
 {
-	struct kmm_page *head;
+	struct kmm_pool *pool = kmm_straight_pool(k, object);
 
-	if (kmm_fast_first(k, object, &head))
-		free_to(k, cache, head, object);
-	else
+	if (KMM_RARE(!pool || pool != kmm_cache_pool(cache) || !kmm_fast_push(k, pool, object)))
 		free_tail(k, cache, object);
 }

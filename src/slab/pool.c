@@ -63,7 +63,7 @@ static bool may_share(const struct kmm_pool *pool)
 /* All CPUs' magazines. */
 static size_t magazine_bytes(const struct kmm *k, const struct kmm_pool *pool)
 {
-	size_t one = sizeof(struct kmm_magazine) + pool->limit * sizeof(void *);
+	size_t one = sizeof(struct kmm_magazine) + (1 + pool->limit) * sizeof(void *);
 
 	return (size_t)kmm_align_up(one, KMM_SLAB_CACHE_LINE) * k->machine.nr_cpus;
 }
@@ -85,7 +85,7 @@ static void choose_limits(const struct kmm *k, struct kmm_pool *pool)
 {
 	uint32_t budget = pool->flags & KMM_CACHE_DMA ? k->slab->budget / 8 : k->slab->budget;
 	uint32_t limit = clamp(budget / pool->slot, 4, KMM_MAGAZINE_MAX) & ~1u;
-	uint32_t depot = clamp(2 * budget / pool->slot, limit, KMM_DEPOT_MAX);
+	uint32_t depot = clamp(3 * budget / pool->slot, limit, KMM_DEPOT_MAX);
 
 	pool->keep_empty = clamp(budget >> (KMM_PAGE_SHIFT + pool->order), 1, 16);
 	if (pool->flags & KMM_CACHE_DEBUG)
@@ -115,11 +115,9 @@ static bool plan(const struct kmm *k, const struct kmm_pool_spec *spec, struct k
 	pool->order = (uint8_t)choose_order(pool->slot);
 	pool->offset_mask = (KMM_PAGE_SIZE << pool->order) - 1;
 	pool->nr_objects = (uint16_t)((KMM_PAGE_SIZE << pool->order) / pool->slot);
-	pool->slots_end = pool->nr_objects * pool->slot;
 	pool->reciprocal = UINT32_MAX / pool->slot + 1;
+	pool->last_start = (pool->nr_objects - 1) * pool->slot * pool->reciprocal;
 	choose_limits(k, pool);
-	if (k->machine.nr_cpus > 1)
-		pool->stride = (uint32_t)(magazine_bytes(k, pool) / k->machine.nr_cpus);
 	kmm_slab_set_name(pool->name, spec->name);
 	return true;
 }
@@ -264,6 +262,24 @@ static void free_pool_memory(struct kmm *k, struct kmm_pool *pool)
 		kmm_kfree(k, pool);
 }
 
+/* What lies behind the struct: the magazines, each on cache lines of its own, and the depot. */
+static void place_arrays(struct kmm *k, struct kmm_pool *pool)
+{
+	size_t all = magazine_bytes(k, pool), one = all / k->machine.nr_cpus;
+	char *at = (char *)(pool + 1);
+	unsigned cpu;
+
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
+		struct kmm_magazine *magazine = (struct kmm_magazine *)(void *)(at + cpu * one);
+
+		magazine->top = magazine->slot;
+		magazine->end = magazine->slot + pool->limit;
+		magazine->pool = pool;
+		pool->magazine[cpu] = magazine;
+	}
+	pool->depot = (void **)(void *)(at + all);
+}
+
 static struct kmm_pool *create(struct kmm *k, const struct kmm_pool *planned)
 {
 	size_t bytes = pool_bytes(k, planned);
@@ -275,7 +291,7 @@ static struct kmm_pool *create(struct kmm *k, const struct kmm_pool *planned)
 	memset(pool, 0, bytes);
 	*pool = *planned;
 	pool->boot = !k->slab->started;
-	pool->depot = (void **)(void *)((char *)(pool + 1) + magazine_bytes(k, pool));
+	place_arrays(k, pool);
 	pool->users = 1;
 	kmm_entry_add(k, &k->slab->pools, &pool->entry);
 	return pool;
@@ -317,15 +333,15 @@ void kmm_pool_put(struct kmm *k, struct kmm_pool *pool)
 
 void kmm_pool_drain(struct kmm *k, struct kmm_pool *pool, unsigned cpu)
 {
-	struct kmm_magazine *magazine = kmm_magazine(pool, cpu);
+	struct kmm_magazine *magazine = pool->magazine[cpu];
 	struct kmm_page_list dead = { 0, 0 };
 	unsigned long flags;
 
 	if (pool->limit == 0)
 		return;
 	flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
-	kmm_slab_give(k, pool, magazine->slot, magazine->nr, &dead);
-	kmm_magazine_set_nr(magazine, 0);
+	kmm_slab_give(k, pool, magazine->slot + 1, kmm_magazine_nr(magazine), &dead);
+	kmm_magazine_set_top(magazine, magazine->slot);
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
 	kmm_slab_delete_list(k, pool, &dead);
 }

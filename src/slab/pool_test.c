@@ -14,10 +14,12 @@ KMM_TEST(slot_starts_are_told_exactly)
 	uint32_t offset, wrong = 0;
 
 	for (pool.slot = 8; pool.slot <= 32768; pool.slot += 8) {
+		uint32_t end = 32768 / pool.slot * pool.slot;
+
 		pool.reciprocal = UINT32_MAX / pool.slot + 1;
-		pool.slots_end = 32768 / pool.slot * pool.slot;
+		pool.last_start = (end - pool.slot) * pool.reciprocal;
 		for (offset = 0; offset < 32768; offset += pool.slot > 512 ? 8 : 1) {
-			wrong += kmm_slot_starts_at(&pool, offset) != (offset % pool.slot == 0 && offset < pool.slots_end);
+			wrong += kmm_slot_starts_at(&pool, offset) != (offset % pool.slot == 0 && offset < end);
 			wrong += kmm_slot_number(&pool, offset) != offset / pool.slot;
 		}
 	}
@@ -235,13 +237,13 @@ KMM_TEST(objects_freed_on_another_cpu_come_back_by_the_depot)
 	for (i = 0; i < 300; i++)
 		kmm_cache_free(t.k, cache, object[i]);
 	CHECK_EQ(pool->inuse, 300); /* no slab was touched */
-	CHECK_EQ(kmm_magazine(pool, 0)->nr, 0);
-	CHECK_EQ(pool->depot_nr + kmm_magazine(pool, 1)->nr, 300);
+	CHECK_EQ(kmm_magazine_nr(pool->magazine[0]), 0);
+	CHECK_EQ(pool->depot_nr + kmm_magazine_nr(pool->magazine[1]), 300);
 	CHECK(pool->depot_nr >= pool->batch);
 	CALL(tier_b_audit(&t));
 	hosted_set_cpu(0);
 	object[0] = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL);
-	CHECK_EQ(kmm_magazine(pool, 0)->nr, pool->batch - 1); /* a whole batch, under one lock */
+	CHECK_EQ(kmm_magazine_nr(pool->magazine[0]), pool->batch - 1); /* a whole batch, under one lock */
 	CHECK_EQ(pool->inuse, 300);
 	kmm_cache_free(t.k, cache, object[0]);
 	CALL(tier_b_audit(&t));
@@ -271,15 +273,15 @@ KMM_TEST(double_free_is_found_in_other_magazines_and_the_depot)
 
 	config.machine.nr_cpus = 2;
 	for (where = 0; where < 3; where++) {
-		void *other[200];
+		void *other[1000];
 
 		CALL(tier_b_start(&x.t, &config));
 		CHECK_OK(kmm_cache_create(x.t.k, "twice", 32, 0, KMM_CACHE_NO_MERGE, NULL, &x.cache));
 		x.object = kmm_cache_alloc(x.t.k, x.cache, KMM_GFP_KERNEL);
-		for (i = 0; i < 200; i++)
+		for (i = 0; i < 1000; i++)
 			other[i] = kmm_cache_alloc(x.t.k, x.cache, KMM_GFP_KERNEL);
 		kmm_cache_free(x.t.k, x.cache, x.object);
-		for (i = 1; where && i < 200; i++) /* other[0] keeps the slab */
+		for (i = 1; where && i < 1000; i++) /* other[0] keeps the slab */
 			kmm_cache_free(x.t.k, x.cache, other[i]);
 		CHECK(where == 0 || x.cache->pool->depot_nr);
 		if (where == 2)

@@ -20,7 +20,7 @@ static struct row row_of(struct kmm *k, struct kmm_pool *pool)
 	unsigned cpu;
 
 	for (cpu = 0; cpu < k->machine.nr_cpus && pool->limit; cpu++)
-		row.active -= kmm_magazine_nr(kmm_magazine(pool, cpu));
+		row.active -= kmm_magazine_nr(pool->magazine[cpu]);
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
 	__builtin_memcpy(row.name, pool->name, sizeof(row.name));
 	return row;

@@ -43,7 +43,7 @@
 #define KMM_KMALLOC_CLASSES 36u
 #define KMM_KMALLOC_SMALL (KMM_STRAIGHT_SIZES - 1u)
 #define KMM_SLAB_CACHE_LINE 64
-#define KMM_MAGAZINE_MAX 128u
+#define KMM_MAGAZINE_MAX 256u
 #define KMM_DEPOT_MAX 1024u
 #define KMM_NR_CHECKS 8u /* combinations of KMM_CACHE_RED_ZONE .. OWNER */
 
@@ -59,9 +59,11 @@ struct kmm_free {
 };
 #define KMM_FREE_MARK 0x5eedf4eeu
 
-/* One CPU's free objects; the last is taken first. pool->limit slots. */
+/* One CPU's free objects, a stack: *top is taken first. slot[0] is NULL for ever, so that an empty one needs no test. */
 struct kmm_magazine {
-	uint32_t nr;
+	void **top;                  /* of slot[]; atomic: others look, only its CPU writes */
+	void **end;                  /* constant: the last place, slot + pool->limit */
+	struct kmm_pool *pool;       /* constant: whose it is */
 	void *slot[];
 };
 
@@ -75,10 +77,10 @@ struct kmm_pool {
 	/* constant */
 	uint32_t offset_mask;        /* bytes of a slab - 1 */
 	uint32_t reciprocal;         /* 2^32 / slot, rounded up */
-	uint32_t slots_end;          /* bytes of a slab that are slots */
+	uint32_t last_start;         /* offset of the last slot * reciprocal, mod 2^32 */
 	uint32_t word;               /* offset of struct kmm_free in a slot */
-	uint32_t limit;              /* objects a magazine holds at most; 0: no magazines */
-	uint32_t stride;             /* bytes from one CPU's magazine to the next */
+	struct kmm_magazine *magazine[KMM_MAX_CPUS]; /* those of a debug pool hold nothing */
+	uint32_t limit;              /* objects a magazine holds at most; 0: none */
 	uint32_t size;               /* usable bytes of an object */
 	uint32_t slot;               /* bytes from one object to the next */
 	uint32_t batch;              /* objects that move at once */
@@ -115,10 +117,13 @@ struct kmm_cache {
 	char name[24];
 };
 
+/* One CPU's magazines of kmalloc by size, in steps of 8 and of 256, which is where all larger classes end. */
+struct kmm_front {
+	struct kmm_magazine *small[KMM_KMALLOC_SMALL / 8 + 1]; /* atomic, both */
+	struct kmm_magazine *large[KMM_KMALLOC_MAX_CLASS / 256 + 1];
+} __attribute__((aligned(KMM_SLAB_CACHE_LINE)));
+
 struct kmm_slab {
-	/* atomic: kmalloc[0] by size, in steps of 8 and of 256, which is where all larger classes end */
-	struct kmm_pool *small[KMM_KMALLOC_SMALL / 8 + 1];
-	struct kmm_pool *large[KMM_KMALLOC_MAX_CLASS / 256 + 1];
 	struct kmm_spin lock;
 	struct kmm_list pools, caches, shrinkers; /* lock */
 	atomic_uint shrinking;       /* somebody runs the shrinkers */
@@ -207,7 +212,7 @@ enum kmm_status kmm_cache_open(struct kmm *k, struct kmm_cache *cache, const cha
 enum kmm_status kmm_cache_close(struct kmm *k, struct kmm_cache *cache);
 
 /* kmalloc.c */
-enum kmm_status kmm_kmalloc_init(struct kmm *k);
+enum kmm_status kmm_kmalloc_init(struct kmm *k); /* after k->front[] */
 void kmm_kmalloc_fini(struct kmm *k);
 /* Makes kmalloc's tables say what the cache says. Lock slab held, or start. */
 void kmm_kmalloc_update(struct kmm *k, const struct kmm_cache *cache);
@@ -236,21 +241,37 @@ uint64_t kmm_debug_caller(const struct kmm_pool *pool, const void *slot);
 
 /* ---- small helpers ---- */
 
-/* The magazines follow the struct. The stride of a machine with one CPU is 0, so that its number need not be asked. */
-static inline struct kmm_magazine *kmm_magazine(struct kmm_pool *pool, unsigned cpu)
-{
-	return (struct kmm_magazine *)(void *)((char *)(pool + 1) + cpu * pool->stride);
-}
-
-/* Other CPUs read it, for reports; only its own writes it. */
+/* For any CPU, as it stands just now. */
 static inline uint32_t kmm_magazine_nr(const struct kmm_magazine *magazine)
 {
-	return __atomic_load_n(&magazine->nr, __ATOMIC_RELAXED);
+	return (uint32_t)(__atomic_load_n(&magazine->top, __ATOMIC_RELAXED) - magazine->slot);
 }
 
-static inline void kmm_magazine_set_nr(struct kmm_magazine *magazine, uint32_t nr)
+static inline void kmm_magazine_set_top(struct kmm_magazine *magazine, void **top)
 {
-	__atomic_store_n(&magazine->nr, nr, __ATOMIC_RELAXED);
+	__atomic_store_n(&magazine->top, top, __ATOMIC_RELAXED);
+}
+
+/* The newest object, or NULL. */
+static inline void *kmm_magazine_pop(struct kmm_magazine *magazine)
+{
+	void **top = magazine->top, *object = __atomic_load_n(top, __ATOMIC_RELAXED);
+
+	if (__builtin_expect(object != NULL, 1))
+		kmm_magazine_set_top(magazine, top - 1);
+	return object;
+}
+
+/* false: it is full. */
+static inline bool kmm_magazine_push(struct kmm_magazine *magazine, void *object)
+{
+	void **top = magazine->top;
+
+	if (__builtin_expect(top == magazine->end, 0))
+		return false;
+	__atomic_store_n(top + 1, object, __ATOMIC_RELAXED);
+	kmm_magazine_set_top(magazine, top + 1);
+	return true;
 }
 
 static inline struct kmm_pool *kmm_cache_pool(const struct kmm_cache *cache)
@@ -275,10 +296,12 @@ static inline uint32_t kmm_slot_number(const struct kmm_pool *pool, uint32_t off
 	return (uint32_t)((uint64_t)offset * pool->reciprocal >> 32);
 }
 
-/* The fraction of offset / slot is below 1 / slot only where it is 0. */
+/* Exact too. The product's low half is the fraction of offset / slot, but for the reciprocal's rounding: that adds, slot
+ * by slot, the same little, which even in sum is less than the fraction of any offset inside a slot. So what is at
+ * most the last slot's starts a slot, and not one behind the last. */
 static inline bool kmm_slot_starts_at(const struct kmm_pool *pool, uint32_t offset)
 {
-	return offset < pool->slots_end && offset * pool->reciprocal < pool->reciprocal;
+	return offset * pool->reciprocal <= pool->last_start;
 }
 
 #endif

@@ -10,9 +10,9 @@
 
 static void join(struct kmm_vma *vma, struct kmm_anon *anon, uint32_t tag, bool cloned)
 {
-	vma->anon = anon;
 	vma->tag = tag;
 	vma->cloned = cloned;
+	__atomic_store_n(&vma->anon, anon, __ATOMIC_RELEASE); /* faults look at it with l alone */
 	anon->refs++;
 	kmm_list_add_before(&anon->vmas, &vma->by_anon);
 }
@@ -55,10 +55,11 @@ void kmm_anon_unlink(struct kmm_vma *vma)
 	last = --anon->refs == 0;
 	kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);
 	vma->anon = NULL;
-	if (last) {
+	if (!last)
+		return;
+	atomic_fetch_sub_explicit(&k->vm->nr_anon, 1, memory_order_relaxed);
+	if (kmm_guests_over(k, &anon->guests))
 		kmm_cache_free(k, k->vm->anon_cache, anon);
-		atomic_fetch_sub_explicit(&k->vm->nr_anon, 1, memory_order_relaxed);
-	}
 }
 
 /* Could a and b, adjacent in this order, become one area by mprotect alone? */
@@ -102,6 +103,7 @@ enum kmm_status kmm_anon_prepare(struct kmm_vma *vma)
 		return KMM_ENOMEM;
 	*anon = (struct kmm_anon){ .refs = 0 };
 	kmm_list_init(&anon->vmas);
+	kmm_guests_init(&anon->guests, KMM_OWNER_ANON);
 	join(vma, anon, 0, false);
 	atomic_fetch_add_explicit(&k->vm->nr_anon, 1, memory_order_relaxed);
 	return KMM_OK;

@@ -210,6 +210,8 @@ unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 		complain(&a, "the number of spaces is wrong", nr, vm->nr_mms);
 	if (a.nr_entries != a.nr_mapcounts)
 		complain(&a, "entries of all spaces are not the sum of the map counts", a.nr_entries, a.nr_mapcounts);
+	if (atomic_load(&vm->moving) || atomic_load(&vm->visitors))
+		complain(&a, "pages are being moved by nobody", atomic_load(&vm->moving), atomic_load(&vm->visitors));
 	if (a.nr_anon != atomic_load(&vm->nr_anon))
 		complain(&a, "anon objects without areas", a.nr_anon, atomic_load(&vm->nr_anon));
 	if (atomic_load(&vm->zero_page->refcount) != 1)

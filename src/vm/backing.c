@@ -28,7 +28,7 @@ void kmm_backing_put(struct kmm_backing *backing)
 	struct kmm *k = backing->k;
 	struct kmm_mapping *mapping = backing->mappings;
 	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
-	bool last = --backing->refs == 0;
+	bool last = --backing->refs == 0, free = false;
 
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 	if (!last)
@@ -36,9 +36,13 @@ void kmm_backing_put(struct kmm_backing *backing)
 	if (mapping) {
 		KMM_ASSERT(k, kmm_list_empty(&mapping->vmas));
 		backing->mappings = NULL;
-		kmm_cache_free(k, k->vm->mapping_cache, mapping);
+		kmm_mutex_lock(k, &mapping->lock); /* who moves pages of the file has it till he is done */
+		free = kmm_guests_over(k, &mapping->guests);
+		kmm_mutex_unlock(k, &mapping->lock);
 	}
 	backing->ops->release(backing);
+	if (free) /* now that no page names it any more */
+		kmm_cache_free(k, k->vm->mapping_cache, mapping);
 }
 
 /* Two first users may come at once; the one who is late gives its own back. */
@@ -55,6 +59,7 @@ struct kmm_mapping *kmm_mapping_get(struct kmm_backing *backing)
 		return NULL;
 	*mapping = (struct kmm_mapping){ .backing = backing, .lock.cls = KMM_LOCK_BACKING };
 	kmm_list_init(&mapping->vmas);
+	kmm_guests_init(&mapping->guests, KMM_OWNER_MAPPING);
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	if (!backing->mappings) {
 		backing->mappings = mapping;

@@ -8,9 +8,11 @@
 #ifndef KMM_VM_BACKING_H
 #define KMM_VM_BACKING_H
 
+#include "vm/guest.h"
 #include "vm/vm.h"
 
 struct kmm_mapping {
+	struct kmm_guests guests;    /* first; ends under b */
 	struct kmm_mutex lock;       /* KMM_LOCK_BACKING; b */
 	struct kmm_list vmas;        /* b: by kmm_vma.by_backing */
 	struct kmm_backing *backing; /* constant */
@@ -37,10 +39,17 @@ void kmm_page_cut_off(struct kmm *k, struct kmm_page *page);
 /* Marks like these come from several CPUs under different locks, so they are set by one instruction. */
 void kmm_page_set_dirty(struct kmm_page *page);
 
+/* For who moves pages: is `page` what the file caches at index, and the change of that. false: another one, or no
+ * struct kmm_file, whose pages are not the core's to move. b held. */
+bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct kmm_page *page);
+void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_page *to);
+
 /* ---- page index: page number to descriptor (radix.c). b held by all callers ---- */
 struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index);
 /* errors: KMM_ENOMEM. The index must be free. */
 KMM_MUST_CHECK enum kmm_status kmm_radix_insert(struct kmm *k, void **root, uint64_t index, struct kmm_page *page);
+/* The index must be used. */
+void kmm_radix_replace(struct kmm *k, void *root, uint64_t index, struct kmm_page *page);
 void kmm_radix_remove(struct kmm *k, void **root, uint64_t index);
 /* The first page at or above *index; *index becomes its number. NULL: none. */
 struct kmm_page *kmm_radix_next(struct kmm *k, void *root, uint64_t *index);

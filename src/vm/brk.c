@@ -4,7 +4,7 @@
  * break. The heap grows the area below it if that is compatible, never merges with one above, and keeps a page free
  * below the next area (or below the guard gap of one that grows down).
  */
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 void kmm_mm_set_brk(struct kmm_mm *mm, struct kmm_uva start)
 {
@@ -52,6 +52,7 @@ static bool grow(struct kmm_mm *mm, kmm_word from, kmm_word to)
 		return false;
 	below = heap_below(mm, from);
 	if (below && kmm_vma_can_follow(below, &piece)) {
+		kmm_vma_write(below);
 		kmm_vma_set_range(below, below->start, to);
 		kmm_mm_account(mm, KMM_VM_DATA, pages);
 		return true;

@@ -107,7 +107,7 @@ static enum kmm_status fill_page(struct kmm_file *file, uint64_t index, struct k
 static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
 {
 	struct kmm *k = file->backing.k;
-	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER, 0, KMM_KIND_FILE, "file page");
+	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "file page");
 	enum kmm_status status;
 
 	if (!page)
@@ -148,6 +148,20 @@ enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_
 		kmm_get_page(k, *out);
 	kmm_mutex_unlock(k, &mapping->lock);
 	return status;
+}
+
+bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct kmm_page *page)
+{
+	struct kmm_file *file = (struct kmm_file *)mapping->backing;
+
+	return mapping->backing->ops == &file_ops && kmm_radix_get(file->backing.k, file->pages, index) == page;
+}
+
+void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_page *to)
+{
+	struct kmm_file *file = (struct kmm_file *)mapping->backing;
+
+	kmm_radix_replace(file->backing.k, file->pages, index, to);
 }
 
 /* ---- reading and writing ---- */

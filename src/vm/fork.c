@@ -7,10 +7,14 @@
  * for each entry, then the child's is written under its own, so two tables are never locked at once. The area's
  * backing is locked over both, or a truncation in between would miss the child.
  *
+ * An entry whose page is just being moved to another frame is waited for: copies of it that nobody finds would be left.
+ *
  * Running out of memory undoes the child as its exit would; the parent keeps the write protection, which its next write
  * lifts without a copy.
  */
 #include "pt/leaf.h"
+#include "vm/lock.h"
+#include "vm/migrate.h"
 #include "vm/space.h"
 
 enum { BATCH = 64 };
@@ -21,6 +25,7 @@ struct batch {
 	kmm_word next;           /* first address not looked at */
 	kmm_word base;           /* address of place 0; the batch is entries of one table */
 	unsigned nr;
+	bool is_moving;          /* the entry at next is */
 	kmm_word nr_anon, nr_other; /* of them by resident count; the rest shows the zero page */
 	uint64_t raw[BATCH];     /* as the child is to have them */
 	uint16_t place[BATCH];   /* pages after base */
@@ -53,8 +58,11 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	for (i = 0; i < nr && b->nr < BATCH; i++, entry = kmm_leaf_next(k, entry)) {
 		uint64_t raw;
 
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
+		b->is_moving = kmm_leaf_is_moving(entry);
+		if (b->is_moving)
+			break;
 		raw = kmm_leaf_read(k, entry);
 		if (raw & forbid) {
 			kmm_leaf_forbid_write(entry);
@@ -67,7 +75,7 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, b->tlb);
 	b->next = va + ((kmm_word)i << KMM_PAGE_SHIFT);
-	return b->nr == 0;
+	return b->nr == 0 && !b->is_moving;
 }
 
 /* The references of a batch are given up again. */
@@ -122,13 +130,15 @@ static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, s
 	kmm_edit_begin(k, vma->backing);
 	while (!done && b.next < vma->end && status == KMM_OK) {
 		b.nr = 0;
+		b.is_moving = false;
 		b.nr_anon = b.nr_other = 0;
 		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, collect_run, &b, &resume);
-		if (b.nr == 0)
-			continue;
-		status = install_batch(child, &b);
+		if (b.nr)
+			status = install_batch(child, &b);
 		if (status)
 			drop_batch(&b);
+		else if (b.is_moving)
+			kmm_move_wait(vma->mm, b.next);
 	}
 	kmm_edit_end(k, vma->backing);
 	return status;
@@ -144,12 +154,12 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 		return KMM_ENOMEM;
 	if (kmm_reserve(child, &r, 1, 1, vma->start, vma->start) != KMM_OK)
 		return KMM_ENOMEM;
+	/* No fault may copy a page between its write protection and the flush, or what another thread still writes by an
+	 * old translation would be lost. */
+	kmm_vma_write(vma);
 	copy = kmm_reserve_take(child, &r);
-	kmm_vma_copy(copy, vma);
-	copy->mm = child;
+	kmm_vma_copy(copy, vma, child);
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKED;
-	if (copy->backing)
-		kmm_backing_get(copy->backing);
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
 	kmm_anon_link_child(copy, vma);
@@ -191,8 +201,10 @@ enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
 	if (!child)
 		return KMM_ENOMEM;
 	kmm_mm_lock(parent);
+	kmm_mutex_lock_nested(child->k, &child->lock); /* nobody else's yet; its areas are unlocked with it */
 	copy_values(child, parent);
 	status = copy_areas(child, parent);
+	kmm_mm_unlock(child);
 	kmm_mm_unlock(parent);
 	if (status) {
 		kmm_mm_put(child);

@@ -4,7 +4,7 @@
  * A hole in the range does not stop the work, but the answer is then ENOMEM. Advice about huge pages is refused as by a
  * kernel without them.
  */
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 enum {
 	NORMAL = 0, RANDOM = 1, SEQUENTIAL = 2, WILLNEED = 3, DONTNEED = 4, DONTFORK = 10, DOFORK = 11
@@ -79,6 +79,7 @@ static enum kmm_status advise_part(struct kmm_mm *mm, struct kmm_vma *vma, struc
 	flags = advised_flags(vma->flags, advice);
 	if (flags == vma->flags)
 		return KMM_OK;
+	kmm_vma_write(vma);
 	status = kmm_vma_carve(mm, before, vma, start, end, flags, r, prev);
 	if (status)
 		return KMM_EAGAIN; /* what Linux says when an area cannot be cut */

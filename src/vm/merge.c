@@ -14,7 +14,7 @@
  *	prev |piece|           prev grows; an area that was at the piece shrinks or goes
  *	     |piece| next      next grows down; prev shrinks if the piece was its end
  */
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 static bool is_alike(const struct kmm_vma *vma, const struct kmm_piece *piece)
 {
@@ -68,7 +68,7 @@ static void swallow(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone
 {
 	adopt(vma, gone);
 	kmm_vma_unlink(mm, gone);
-	kmm_vma_free(mm->k, gone);
+	kmm_vma_retire(gone);
 }
 
 /* prev grows to the piece's end, or to next's if given. mid: the area that overlaps the piece, or NULL. */
@@ -102,6 +102,17 @@ static struct kmm_vma *grow_next(struct kmm_mm *mm, struct kmm_vma *prev, struct
 	return next;
 }
 
+/* Those that change, before the backing's lock. */
+static void write_lock(struct kmm_vma *prev, struct kmm_vma *mid, struct kmm_vma *next)
+{
+	if (prev)
+		kmm_vma_write(prev);
+	if (mid)
+		kmm_vma_write(mid);
+	if (next)
+		kmm_vma_write(next);
+}
+
 struct kmm_vma *kmm_vma_merge(struct kmm_mm *mm, struct kmm_vma *prev, const struct kmm_piece *piece)
 {
 	struct kmm_vma *mid = NULL, *next, *merged = NULL;
@@ -118,6 +129,7 @@ struct kmm_vma *kmm_vma_merge(struct kmm_mm *mm, struct kmm_vma *prev, const str
 	with_next = next && can_precede(next, piece);
 	if (!with_prev && !with_next)
 		return NULL;
+	write_lock(with_prev || (prev && piece->start < prev->end) ? prev : NULL, mid, with_next ? next : NULL);
 	kmm_edit_begin(mm->k, piece->backing);
 	if (with_prev)
 		merged = grow_prev(mm, prev, mid, with_next && can_bridge(prev, next) ? next : NULL, piece);
@@ -145,6 +157,7 @@ struct kmm_vma *kmm_vma_merge_new(struct kmm_mm *mm, const struct kmm_piece *pie
 	with_prev = prev && kmm_vma_can_follow(prev, &joined);
 	if (!with_prev && !with_next)
 		return NULL;
+	write_lock(with_prev ? prev : NULL, NULL, with_next ? next : NULL);
 	kmm_edit_begin(mm->k, piece->backing);
 	merged = with_prev ? grow_prev(mm, prev, NULL, with_next ? next : NULL, piece) :
 			     grow_next(mm, prev, NULL, next, piece);

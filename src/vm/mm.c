@@ -2,8 +2,7 @@
 /*
  * The life of a space: made empty, referenced, emptied by the last put.
  */
-#include "vm/mm.h"
-
+#include "vm/lock.h"
 #include "vm/space.h"
 #include "vm/vm.h"
 
@@ -88,7 +87,9 @@ static void drop_areas(struct kmm_mm *mm)
 	mm->map_count = 0;
 	while ((vma = kmm_mm_first(mm)) != NULL) {
 		kmm_list_del(&vma->link);
-		kmm_vma_free(k, vma);
+		if (vma->backing)
+			kmm_backing_put(vma->backing);
+		kmm_cache_free(k, k->vm->vma_cache, vma);
 	}
 }
 
@@ -178,8 +179,9 @@ void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out)
 {
 	kmm_mm_lock(mm);
 	*out = (struct kmm_mm_stats){
-		.faults = mm->faults, .cow_copies = mm->cow_copies, .cow_reuses = mm->cow_reuses,
-		.zero_maps = mm->zero_maps, .file_maps = mm->file_maps, .total_pages = mm->total_pages,
+		.faults = kmm_word_look(&mm->faults), .cow_copies = kmm_word_look(&mm->cow_copies),
+		.cow_reuses = kmm_word_look(&mm->cow_reuses), .zero_maps = kmm_word_look(&mm->zero_maps),
+		.file_maps = kmm_word_look(&mm->file_maps), .total_pages = mm->total_pages,
 		.data_pages = mm->data_pages, .stack_pages = mm->stack_pages, .exec_pages = mm->exec_pages,
 		.locked_pages = mm->locked_pages, .peak_total = mm->peak_total, .map_count = mm->map_count,
 		.start_brk = kmm_uva(mm->start_brk), .brk = kmm_uva(mm->brk), .start_stack = kmm_uva(mm->start_stack),

@@ -6,7 +6,9 @@
  *	     |                                 ^
  *	     +--- space (page tables)          +--- lists in the backing's mapping and in the anon object (rmap)
  *
- * Locks, in order: m: mm->lock (mutex). b: the backing's mapping (mutex). a: anon->lock (spin). t: the page table's.
+ * Locks, in order: m: mm->lock (mutex). l: the area's own (vm/lock.h). b: the backing's mapping (mutex). a: anon->lock
+ * (spin). t: the page table's. Fields of an area that m guards are written with l held for writing too, so a fault may read
+ * them with l held for reading and without m.
  * start, end and pgoff of a VMA change under m and, as far as it has them, b and a, so that a reverse walk
  * which holds only b or a sees them consistent.
  *
@@ -24,6 +26,7 @@
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "pt/pt.h"
+#include "vm/guest.h"
 #include "vm/tree.h"
 
 /* Flags of a VMA. The low bits are Linux's VM_ numbers; the low three are also KMM_PROT_ bits. Areas merge only if
@@ -43,6 +46,7 @@ enum {
 /* The private pages of a family of areas: those split, moved or forked from one that had some. A page's index is
  * its linear page number in each of them (vma->pgoff + offset). */
 struct kmm_anon {
+	struct kmm_guests guests; /* first */
 	struct kmm_spin lock;    /* KMM_LOCK_RMAP */
 	struct kmm_list vmas;    /* a: by kmm_vma.by_anon */
 	uint32_t refs;           /* a: length of the list */
@@ -50,16 +54,21 @@ struct kmm_anon {
 };
 
 struct kmm_vma {
-	kmm_word start, end;     /* m, b, a */
+	kmm_word start, end;     /* m, b, a; looked at without */
 	uint32_t flags;          /* m; KMM_VM_ */
 	uint32_t tag;            /* m: Linux would give areas of one anon object that differ here objects of their own, and
 	                            so would not merge them: each fork makes a new one per area */
 	bool cloned;             /* m: came from a parent with private pages; Linux then merges it less */
+	uint32_t users;          /* readers, KMM_AREA_ bits: vm/lock.h */
 	uint64_t pgoff;          /* m, b, a: page of the backing, or virtual page number, shown at start */
 	struct kmm_mm *mm;       /* constant */
 	struct kmm_backing *backing; /* constant, a reference; NULL: anonymous */
-	struct kmm_anon *anon;   /* m: NULL until the first private page */
-	struct kmm_list link;    /* m: mm->vmas, by address */
+	struct kmm_anon *anon;   /* m: NULL until the first private page; that is written without l, and read with acquire */
+	uint32_t write_seq;      /* m: vm/lock.h */
+	union {
+		struct kmm_list link;      /* m: mm->vmas, by address */
+		struct kmm_vma *next_gone; /* m: mm->gone */
+	};
 	struct kmm_list by_anon, by_backing; /* a; b */
 };
 
@@ -74,7 +83,9 @@ struct kmm_mm {
 
 	struct kmm_tree tree;    /* m */
 	struct kmm_list vmas;    /* m: the same VMAs by address */
-	struct kmm_vma *recent;  /* m: last found, or NULL; linked */
+	struct kmm_vma *recent;  /* last found, or NULL; linked. m, or l of the area that is put there */
+	struct kmm_vma *gone;    /* m: unlinked, freed when m is given back */
+	uint32_t write_seq;      /* m: vm/lock.h */
 	uint32_t map_count;      /* m */
 
 	struct kmm_mm_limits limits;
@@ -82,14 +93,24 @@ struct kmm_mm {
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
 	kmm_word start_brk, brk, start_stack, start_code, end_code; /* m */
 
-	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m; kmm_vm_committed() looks */
+	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m */
 	_Atomic(kmm_word) rss[KMM_NR_RSS];  /* pages in entries, counted under t of any table */
 	_Atomic(kmm_word) peak_rss;         /* up to the last time that rss sank: see kmm_mm_peak_rss() */
-	uint64_t faults, cow_copies, cow_reuses, zero_maps, file_maps; /* m */
+	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps; /* kmm_mm_count() */
 };
 
 static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock(mm->k, &mm->lock); }
-static inline void kmm_mm_unlock(struct kmm_mm *mm) { kmm_mutex_unlock(mm->k, &mm->lock); }
+/* Unlocks all areas that were locked for writing, and frees those that were unlinked. */
+void kmm_mm_unlock(struct kmm_mm *mm);
+
+/* One more of the events that a space counts for itself. */
+static inline void kmm_mm_count(const struct kmm_mm *mm, kmm_word *counter)
+{
+	if (mm->k->machine.nr_cpus == 1)
+		__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
 
 /* ---- neighbours ---- */
 
@@ -212,7 +233,8 @@ struct kmm_reserve {
 	struct kmm_vma *vma[4];
 	unsigned nr;
 };
-/* VMAs, and nodes for `inserts` insertions around each of up to two places. errors: KMM_ENOMEM, nothing is held. */
+/* What is not used, kmm_reserve_drop() and kmm_mm_unlock() give back.
+ * VMAs, and nodes for `inserts` insertions around each of up to two places. errors: KMM_ENOMEM, nothing is held. */
 KMM_MUST_CHECK enum kmm_status kmm_reserve(struct kmm_mm *mm, struct kmm_reserve *r, unsigned nr_vmas, unsigned inserts,
 					   kmm_word at, kmm_word at2);
 struct kmm_vma *kmm_reserve_take(struct kmm_mm *mm, struct kmm_reserve *r);
@@ -221,28 +243,16 @@ void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r);
 /* Edits hold b of the one backing involved, if any. */
 void kmm_edit_begin(struct kmm *k, struct kmm_backing *backing);
 void kmm_edit_end(struct kmm *k, struct kmm_backing *backing);
-/* An area like another, in no list and without private pages yet. The lists that the other is in may change meanwhile, so
- * its links are not even read. m of `from` held. */
-static inline void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from)
-{
-	to->start = from->start;
-	to->end = from->end;
-	to->flags = from->flags;
-	to->tag = from->tag;
-	to->cloned = from->cloned;
-	to->pgoff = from->pgoff;
-	to->mm = from->mm;
-	to->backing = from->backing;
-	to->anon = NULL;
-}
 /* Inside an edit. link: into index, list and reverse maps (vma->anon is set by kmm_anon_link). */
 void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma);
 void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma);
 /* Out of the reverse maps alone, before the area's tables and the area itself go; takes b. */
 void kmm_vma_leave_maps(struct kmm_vma *vma);
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end);
-/* Outside: drops the backing's reference. The VMA is linked nowhere. */
-void kmm_vma_free(struct kmm *k, struct kmm_vma *vma);
+/* Outside: drops the backing's reference. The VMA was unlinked; it goes when m is given back. */
+void kmm_vma_retire(struct kmm_vma *vma);
+/* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
+void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm);
 
 /* Cuts vma at addr inside it; `tail` (from a reserve) becomes [addr, end) and is returned. */
 struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, struct kmm_vma *tail);

@@ -7,7 +7,7 @@
  * a shared page of a backing that does not want to hear of writes, or a private page with one owner.
  */
 #include "pt/leaf.h"
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 enum { PROT_SEM = 8, PROT_GROWSDOWN = 0x01000000, PROT_GROWSUP = 0x02000000 };
 
@@ -43,10 +43,10 @@ static bool change_run(void *arg, const struct kmm_ptref *first, kmm_word va, un
 	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry)) {
 		uint64_t raw, now;
 
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
 		raw = kmm_leaf_read(k, entry);
-		now = rights | (may_be_writable(c->vma, raw) ? KMM_X86_RW : 0);
+		now = (rights & ~(uint64_t)KMM_X86_P) | (raw & (KMM_X86_P | KMM_X86_MOVING)) | (may_be_writable(c->vma, raw) ? KMM_X86_RW : 0);
 		if ((now | (raw & keep)) == raw)
 			continue;
 		now |= kmm_entry_take(k, entry) & keep;
@@ -99,6 +99,7 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 	status = charge(mm, old_flags, pages, &new_flags);
 	if (status)
 		return status;
+	kmm_vma_write(vma);
 	status = kmm_vma_carve(mm, *prev, vma, start, end, new_flags, r, prev);
 	if (status)
 		return status;

@@ -8,7 +8,7 @@
  * the destination stays unmapped, as in Linux.
  */
 #include "pt/leaf.h"
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 struct move {
 	struct kmm_mm *mm;
@@ -64,7 +64,6 @@ static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 	vma = kmm_vma_merge(mm, vma, &piece);
 	if (!vma)
 		return KMM_ENOMEM;
-	kmm_tree_trim(mm->k, &mm->tree);
 	kmm_mm_account(mm, vma->flags, pages);
 	return KMM_OK;
 }
@@ -128,9 +127,9 @@ static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_wor
 	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
 		uint64_t raw;
 
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
-		KMM_ASSERT(k, !kmm_leaf_is_present(target));
+		KMM_ASSERT(k, !kmm_leaf_is_mapped(target));
 		raw = kmm_entry_take(k, entry);
 		kmm_entry_set(k, target, raw);
 		kmm_leaf_tally(k, &gone, va + ((kmm_word)i << KMM_PAGE_SHIFT), 0);
@@ -187,12 +186,10 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 	if (kmm_vma_merge(mm, prev, &piece))
 		return;
 	vma = kmm_reserve_take(mm, &m->reserve);
-	kmm_vma_copy(vma, old);
+	kmm_vma_copy(vma, old, mm);
 	vma->start = piece.start;
 	vma->end = piece.end;
 	vma->pgoff = piece.pgoff;
-	if (vma->backing)
-		kmm_backing_get(vma->backing);
 	kmm_edit_begin(mm->k, vma->backing);
 	kmm_vma_link(mm, vma);
 	kmm_anon_link(vma, old);
@@ -224,6 +221,7 @@ static enum kmm_status move_area(struct move *m)
 		return KMM_ENOMEM;
 	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, more >> KMM_PAGE_SHIFT))
 		return KMM_ENOMEM;
+	kmm_vma_write(old);
 	make_area(m, old);
 	/* A truncation goes along the areas of its file and must not look at the new one before and the old one after. */
 	kmm_edit_begin(mm->k, backing);

@@ -5,8 +5,7 @@
  * Entries go first, while the areas are still in the reverse maps, then the areas, then tables that nothing
  * around the hole can need. One area is cut in two at most: the one that reaches over both ends.
  */
-#include "vm/mm.h"
-
+#include "vm/lock.h"
 #include "vm/space.h"
 
 bool kmm_unmap_splits(struct kmm_mm *mm, kmm_word start, kmm_word end)
@@ -53,7 +52,7 @@ static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_w
 	} else {
 		kmm_vma_unlink(mm, vma);
 		kmm_edit_end(mm->k, backing);
-		kmm_vma_free(mm->k, vma);
+		kmm_vma_retire(vma);
 		return next;
 	}
 	kmm_edit_end(mm->k, backing);
@@ -83,6 +82,7 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 
 	if (!vma || vma->start >= end)
 		return;
+	kmm_vma_write_range(mm, start, end);
 	if (how != KMM_UNMAP_NO_ENTRIES)
 		has_tables = zap_areas(mm, vma, start, end);
 	while (vma && vma->start < end) {

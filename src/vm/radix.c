@@ -127,6 +127,16 @@ fail:
 	return KMM_ENOMEM;
 }
 
+void kmm_radix_replace(struct kmm *k, void *root, uint64_t index, struct kmm_page *page)
+{
+	struct kmm_radix_node *node = root;
+
+	while (node && node->level > 0)
+		node = child_of(node, index);
+	KMM_ASSERT(k, node && node->slot[slot_of(index, 0)] != 0);
+	node->slot[slot_of(index, 0)] = (uintptr_t)kmm_page_to_pfn(k, page).v + 1;
+}
+
 void kmm_radix_remove(struct kmm *k, void **root, uint64_t index)
 {
 	struct kmm_radix_node *node = *root;

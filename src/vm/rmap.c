@@ -4,6 +4,7 @@
  * number; every area of the owner says at which address it would show that number, and the entry there says whether it
  * does. So nothing is kept per entry, and a stale or copied page is never mistaken for another.
  */
+#include "pt/leaf.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 
@@ -24,7 +25,7 @@ static bool maps(struct walk *w, struct kmm_mm *mm, kmm_word va)
 
 	if (!kmm_pt_lookup_lock(w->k, &mm->space, va, &ref, &flags))
 		return false;
-	pte = kmm_pt_decode(w->k, kmm_pt_read(w->k, &ref));
+	pte = kmm_pt_decode(w->k, kmm_leaf_as_mapped(kmm_pt_read(w->k, &ref)));
 	kmm_pt_unlock(w->k, &ref, flags);
 	return (pte.flags & KMM_PTE_PRESENT) && kmm_pfn_to_page(w->k, pte.pfn) == w->page;
 }

@@ -7,6 +7,8 @@
  */
 #include "vm/report.h"
 
+#include "pt/leaf.h"
+
 enum { PSS_SHIFT = 12 };
 
 struct smaps {
@@ -43,7 +45,7 @@ static bool count_run(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 	(void)va;
 	for (unsigned i = 0; i < nr; i++) {
 		struct kmm_ptref ref = kmm_ptref_at(s->k, first, i);
-		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_pt_read(s->k, &ref));
+		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_leaf_as_mapped(kmm_pt_read(s->k, &ref)));
 		struct kmm_page *page;
 
 		if (!(pte.flags & KMM_PTE_PRESENT))

@@ -4,7 +4,7 @@
  * if RLIMIT_STACK and RLIMIT_AS allow it and the guard gap to the area below stays open. Areas without access and other
  * growing ones may come closer.
  */
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 static bool keeps_gap(const struct kmm_vma *vma, kmm_word addr)
 {
@@ -39,6 +39,7 @@ enum kmm_status kmm_vma_grow_down(struct kmm_vma *vma, kmm_word addr)
 	if (!is_within_limits(vma, start))
 		return KMM_EFAULT;
 	pages = (vma->start - start) >> KMM_PAGE_SHIFT;
+	kmm_vma_write(vma);
 	kmm_edit_begin(mm->k, vma->backing);
 	kmm_vma_set_range(vma, start, vma->end);
 	kmm_edit_end(mm->k, vma->backing);

@@ -27,6 +27,49 @@ struct summary {
 	kmm_word a, b, gap;
 };
 
+/* ---- changes as peeks see them ---- */
+
+/* A word of a node or an area, in one piece and after the odd sequence. */
+static inline void put_word(kmm_word *to, kmm_word value) { __atomic_store_n(to, value, __ATOMIC_RELEASE); }
+static inline void put_item_ptr(void **to, void *value) { __atomic_store_n(to, value, __ATOMIC_RELEASE); }
+static inline void put_count(uint32_t *to, uint32_t value) { __atomic_store_n(to, value, __ATOMIC_RELEASE); }
+
+static void begin_change(struct kmm_tree *tree) { put_count(&tree->seq, tree->seq + 1); }
+static void end_change(struct kmm_tree *tree) { put_count(&tree->seq, tree->seq + 1); }
+
+/* key_index() for a peek. */
+static unsigned peek_index(const struct kmm_tree_node *node, kmm_word addr)
+{
+	unsigned i = __atomic_load_n(&node->b[7], __ATOMIC_ACQUIRE) <= addr ? 8 : 0;
+
+	while (i < KMM_TREE_ITEMS && __atomic_load_n(&node->b[i], __ATOMIC_ACQUIRE) <= addr)
+		i++;
+	return i < __atomic_load_n(&node->nr, __ATOMIC_ACQUIRE) ? i : KMM_TREE_ITEMS;
+}
+
+struct kmm_vma *kmm_tree_peek(const struct kmm_tree *tree, kmm_word addr)
+{
+	uint32_t seq = __atomic_load_n(&tree->seq, __ATOMIC_ACQUIRE);
+	void *item = __atomic_load_n(&tree->root, __ATOMIC_ACQUIRE);
+	bool is_node = true;
+
+	while (item && !(seq & 1) && __atomic_load_n(&tree->seq, __ATOMIC_RELAXED) == seq) {
+		const struct kmm_tree_node *node = item;
+		unsigned i;
+
+		if (!is_node)
+			return item;
+		i = peek_index(node, addr);
+		if (i == KMM_TREE_ITEMS)
+			return NULL;
+		is_node = __atomic_load_n(&node->level, __ATOMIC_ACQUIRE) > 0;
+		item = __atomic_load_n(&node->item[i], __ATOMIC_ACQUIRE);
+	}
+	return NULL;
+}
+
+/* ---- searching ---- */
+
 /* How many of these seven end at or below addr? Sorted or not, all are looked at: no branch depends on them. */
 static unsigned count_below(const kmm_word *b, kmm_word addr)
 {
@@ -113,7 +156,7 @@ unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr)
 
 static void push_spare(struct kmm_tree *tree, struct kmm_tree_node *node)
 {
-	node->item[0] = tree->spare;
+	put_item_ptr(&node->item[0], tree->spare);
 	tree->spare = node;
 	tree->nr_spare++;
 }
@@ -125,10 +168,10 @@ static struct kmm_tree_node *take_spare(struct kmm *k, struct kmm_tree *tree, un
 	KMM_ASSERT(k, node != NULL && level < KMM_TREE_LEVELS);
 	tree->spare = node->item[0];
 	tree->nr_spare--;
-	node->nr = 0;
-	node->level = level;
+	put_count(&node->nr, 0);
+	put_count(&node->level, level);
 	for (unsigned i = 0; i < KMM_TREE_ITEMS; i++)
-		node->b[i] = NO_KEY;
+		put_word(&node->b[i], NO_KEY);
 	return node;
 }
 
@@ -192,43 +235,43 @@ static struct summary sum_up(const struct kmm_tree_node *node)
 	return sum;
 }
 
+static void copy_item(struct kmm_tree_node *to, unsigned ti, const struct kmm_tree_node *from, unsigned fi)
+{
+	put_word(&to->a[ti], from->a[fi]);
+	put_word(&to->b[ti], from->b[fi]);
+	put_word(&to->gap[ti], from->gap[fi]);
+	put_item_ptr(&to->item[ti], from->item[fi]);
+}
+
+/* To a place further left, or in another node. */
 static void move_items(struct kmm_tree_node *to, unsigned ti, const struct kmm_tree_node *from, unsigned fi, unsigned nr)
 {
-	memmove(&to->a[ti], &from->a[fi], nr * sizeof(to->a[0]));
-	memmove(&to->b[ti], &from->b[fi], nr * sizeof(to->b[0]));
-	memmove(&to->gap[ti], &from->gap[fi], nr * sizeof(to->gap[0]));
-	memmove(&to->item[ti], &from->item[fi], nr * sizeof(to->item[0]));
+	for (unsigned i = 0; i < nr; i++)
+		copy_item(to, ti + i, from, fi + i);
 }
 
 static void set_summary(struct kmm_tree_node *node, unsigned i, struct summary sum)
 {
-	node->a[i] = sum.a;
-	node->b[i] = sum.b;
-	node->gap[i] = sum.gap;
+	put_word(&node->a[i], sum.a);
+	put_word(&node->b[i], sum.b);
+	put_word(&node->gap[i], sum.gap);
 }
 
-static void copy_item(struct kmm_tree_node *node, unsigned to, unsigned from)
-{
-	node->a[to] = node->a[from];
-	node->b[to] = node->b[from];
-	node->gap[to] = node->gap[from];
-	node->item[to] = node->item[from];
-}
-
-/* Few items move by one place here, most often: less work than four calls of memmove. */
 static void put_item(struct kmm_tree_node *node, unsigned i, struct summary sum, void *item)
 {
-	for (unsigned n = node->nr++; n > i; n--)
-		copy_item(node, n, n - 1);
+	for (unsigned n = node->nr; n > i; n--)
+		copy_item(node, n, node, n - 1);
+	put_count(&node->nr, node->nr + 1);
 	set_summary(node, i, sum);
-	node->item[i] = item;
+	put_item_ptr(&node->item[i], item);
 }
 
 static void drop_item(struct kmm_tree_node *node, unsigned i)
 {
-	for (node->nr--; i < node->nr; i++)
-		copy_item(node, i, i + 1);
-	node->b[node->nr] = NO_KEY;
+	put_count(&node->nr, node->nr - 1);
+	for (; i < node->nr; i++)
+		copy_item(node, i, node, i + 1);
+	put_word(&node->b[i], NO_KEY);
 }
 
 /* The node at `level` of the path has changed: repairs what lies above. */
@@ -252,12 +295,17 @@ static unsigned split(struct kmm_tree_node *left, struct kmm_tree_node *right, u
 {
 	unsigned stays = i == left->nr ? i : i == 0 ? 0 : left->nr / 2;
 
-	right->nr = left->nr - stays;
+	put_count(&right->nr, left->nr - stays);
 	move_items(right, 0, left, stays, right->nr);
-	left->nr = stays;
+	put_count(&left->nr, stays);
 	for (unsigned n = stays; n < KMM_TREE_ITEMS; n++)
-		left->b[n] = NO_KEY;
+		put_word(&left->b[n], NO_KEY);
 	return stays;
+}
+
+static void put_root(struct kmm_tree *tree, struct kmm_tree_node *root)
+{
+	__atomic_store_n(&tree->root, root, __ATOMIC_RELEASE);
 }
 
 static void grow_root(struct kmm *k, struct kmm_tree *tree, struct kmm_tree_node *left, struct kmm_tree_node *right)
@@ -266,10 +314,10 @@ static void grow_root(struct kmm *k, struct kmm_tree *tree, struct kmm_tree_node
 
 	put_item(root, 0, sum_up(left), left);
 	put_item(root, 1, sum_up(right), right);
-	tree->root = root;
+	put_root(tree, root);
 }
 
-void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
+static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 {
 	struct summary sum = { vma->start, vma->end, 0 };
 	struct kmm_tree_node *right;
@@ -277,7 +325,7 @@ void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 	void *item = vma;
 
 	if (!tree->root)
-		tree->root = take_spare(k, tree, 0);
+		put_root(tree, take_spare(k, tree, 0));
 	descend(tree, vma->start, &path);
 	for (unsigned level = 0;; level++) {
 		struct kmm_tree_node *node = path.node[level];
@@ -302,6 +350,13 @@ void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 	}
 }
 
+void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
+{
+	begin_change(tree);
+	insert(k, tree, vma);
+	end_change(tree);
+}
+
 /* ---- erasing ---- */
 
 static bool try_join(struct kmm_tree *tree, struct kmm_tree_node *parent, unsigned i)
@@ -315,7 +370,7 @@ static bool try_join(struct kmm_tree *tree, struct kmm_tree_node *parent, unsign
 	if (left->nr + right->nr > MERGED_MOST)
 		return false;
 	move_items(left, left->nr, right, 0, right->nr);
-	left->nr += right->nr;
+	put_count(&left->nr, left->nr + right->nr);
 	set_summary(parent, i, sum_up(left));
 	drop_item(parent, i + 1);
 	push_spare(tree, right);
@@ -327,12 +382,12 @@ static void shrink_root(struct kmm_tree *tree)
 	struct kmm_tree_node *root = tree->root;
 
 	while (root->level > 0 && root->nr == 1) {
-		tree->root = root->item[0];
+		put_root(tree, root->item[0]);
 		push_spare(tree, root);
 		root = tree->root;
 	}
 	if (root->nr == 0) {
-		tree->root = NULL;
+		put_root(tree, NULL);
 		push_spare(tree, root);
 	}
 }
@@ -344,6 +399,7 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 
 	descend(tree, vma->start, &path);
 	KMM_ASSERT(k, path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);
+	begin_change(tree);
 	drop_item(path.node[0], path.at[0]);
 	for (level = 0; level + 1 < path.levels && path.node[level]->nr <= MERGE_AT; level++) {
 		struct kmm_tree_node *node = path.node[level], *parent = path.node[level + 1];
@@ -363,6 +419,7 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 	if (path.node[level]->nr > 0)
 		repair(&path, level);
 	shrink_root(tree);
+	end_change(tree);
 }
 
 void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end)
@@ -371,10 +428,12 @@ void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, 
 
 	descend(tree, vma->start, &path);
 	KMM_ASSERT(k, start < end && path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);
-	vma->start = start;
-	vma->end = end;
+	begin_change(tree);
+	put_word(&vma->start, start);
+	put_word(&vma->end, end);
 	set_summary(path.node[0], path.at[0], (struct summary){ start, end, 0 });
 	repair(&path, 0);
+	end_change(tree);
 }
 
 /* ---- checking ---- */

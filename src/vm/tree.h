@@ -12,7 +12,12 @@
  * the number that kmm_tree_need() says, so that changes themselves cannot fail. Nodes that fall empty become spare.
  *
  * Invariants (kmm_tree_check): items sorted and disjoint; b behind the last item above every address; every node but the root has an item; summaries true;
- * all leaves at one depth. No locks: the space's.
+ * all leaves at one depth.
+ *
+ * Locks: the space's, and kmm_tree_peek() without it. A change makes seq odd, writes words of nodes one by one as
+ * releases, and makes seq even. A peek loads them with acquire and looks at seq again before it follows what it found:
+ * if it saw any word of a change, it sees that seq is another one. So it never follows a pointer that was not the
+ * index's at some moment during the walk in which it runs, and what it follows is memory of that sort until the walk ends.
  */
 #ifndef KMM_VM_TREE_H
 #define KMM_VM_TREE_H
@@ -32,12 +37,16 @@ struct kmm_tree_node {
 
 struct kmm_tree {
 	struct kmm_tree_node *root;  /* NULL: empty */
+	uint32_t seq;                /* odd while a change is under way */
 	struct kmm_tree_node *spare; /* chained by item[0] */
 	unsigned nr_spare;
 };
 
 /* The first VMA whose end lies above addr; NULL: none. */
 struct kmm_vma *kmm_tree_find(const struct kmm_tree *tree, kmm_word addr);
+
+/* In a walk (pt/walking.h), without the space's lock: the same, but NULL also when the index changes meanwhile. */
+struct kmm_vma *kmm_tree_peek(const struct kmm_tree *tree, kmm_word addr);
 
 /* Spare nodes that nr insertions could use where the first VMA ending above `at` is, also when VMAs below `at`
  * were erased before. Needs of different places add up. */

@@ -20,6 +20,13 @@ struct kmm_vm {
 	uint64_t next_ino;           /* v: of shared anonymous objects, as they show in maps */
 	uint64_t random;             /* v: state of the generator for randomised bases */
 	atomic_uint nr_anon;         /* anon objects alive; audited */
+	/* Moving pages between frames (migrate.c, guest.h). */
+	struct kmm_mutex move_lock;  /* one mover at a time; never waited for with m or b held */
+	atomic_uint visitors;        /* who may look at marks of owners now */
+	atomic_uint moving;          /* moving entries in all tables */
+	atomic_uint moves;           /* batches that were completed: what waiters sleep on */
+	atomic_uint move_waiters;
+	kmm_word nr_moved, nr_not_moved; /* pages, for vmstat; atomic */
 	struct kmm_page *zero_page;  /* kind ZERO, never written, one reference for ever. The rest: constant */
 	struct kmm_cache *mm_cache, *vma_cache, *node_cache, *anon_cache;
 	struct kmm_cache *mapping_cache, *radix_cache, *shm_cache;

@@ -3,7 +3,7 @@
  * Areas: finding, reserving, linking, cutting, and the limits that depend on their flags.
  */
 #include "vm/backing.h"
-#include "vm/mm.h"
+#include "vm/lock.h"
 
 /* ---- finding ---- */
 
@@ -23,13 +23,13 @@ static bool is_first_above(const struct kmm_vma *vma, kmm_word addr)
 /* The area last found answers most questions, for a call asks about one place several times. */
 struct kmm_vma *kmm_mm_find(struct kmm_mm *mm, kmm_word addr)
 {
-	struct kmm_vma *vma = mm->recent;
+	struct kmm_vma *vma = __atomic_load_n(&mm->recent, __ATOMIC_RELAXED);
 
 	if (vma && is_first_above(vma, addr))
 		return vma;
 	vma = kmm_tree_find(&mm->tree, addr);
 	if (vma)
-		mm->recent = vma;
+		__atomic_store_n(&mm->recent, vma, __ATOMIC_RELEASE);
 	return vma;
 }
 
@@ -130,7 +130,6 @@ void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r)
 {
 	while (r->nr > 0)
 		kmm_cache_free(mm->k, mm->k->vm->vma_cache, r->vma[--r->nr]);
-	kmm_tree_trim(mm->k, &mm->tree);
 }
 
 /* ---- linking ---- */
@@ -152,6 +151,8 @@ void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 	struct kmm_vma *next = kmm_mm_find(mm, vma->start);
 
 	KMM_ASSERT(mm->k, vma->start < vma->end && (!next || next->start >= vma->end));
+	vma->users = 0;
+	vma->write_seq = mm->write_seq;
 	kmm_tree_insert(mm->k, &mm->tree, vma);
 	kmm_list_add_before(next ? &next->link : &mm->vmas, &vma->link);
 	if (vma->backing)
@@ -161,12 +162,15 @@ void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 
 void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
 {
+	KMM_ASSERT(mm->k, kmm_vma_is_written(vma));
 	kmm_anon_unlink(vma);
 	if (vma->backing)
 		kmm_list_del(&vma->by_backing);
 	kmm_tree_erase(mm->k, &mm->tree, vma);
-	if (mm->recent == vma)
-		mm->recent = kmm_vma_next(vma);
+	/* Nobody puts it there again: for that it would have to be locked for reading. */
+	if (__atomic_load_n(&mm->recent, __ATOMIC_RELAXED) == vma)
+		__atomic_store_n(&mm->recent, kmm_vma_next(vma), __ATOMIC_RELEASE);
+	__atomic_fetch_or(&vma->users, KMM_AREA_GONE, __ATOMIC_RELEASE);
 	kmm_list_del(&vma->link);
 	mm->map_count--;
 }
@@ -188,6 +192,7 @@ void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end)
 	struct kmm_anon *anon = vma->anon;
 	unsigned long flags = 0;
 
+	KMM_ASSERT(k, kmm_vma_is_written(vma));
 	if (anon)
 		flags = kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP);
 	/* Each address keeps its index. */
@@ -200,19 +205,23 @@ void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end)
 		kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);
 }
 
-void kmm_vma_free(struct kmm *k, struct kmm_vma *vma)
+void kmm_vma_retire(struct kmm_vma *vma)
 {
+	struct kmm_mm *mm = vma->mm;
+
+	KMM_ASSERT(mm->k, __atomic_load_n(&vma->users, __ATOMIC_RELAXED) & KMM_AREA_GONE);
 	if (vma->backing)
 		kmm_backing_put(vma->backing);
-	kmm_cache_free(k, k->vm->vma_cache, vma);
+	vma->next_gone = mm->gone;
+	mm->gone = vma;
 }
 
 /* ---- cutting ---- */
 
-/* A copy of an area's properties without its links and anon object. */
-static void copy_properties(struct kmm_vma *to, const struct kmm_vma *from)
+void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm)
 {
-	kmm_vma_copy(to, from);
+	*to = (struct kmm_vma){ .start = from->start, .end = from->end, .flags = from->flags, .tag = from->tag,
+				.cloned = from->cloned, .pgoff = from->pgoff, .mm = mm, .backing = from->backing };
 	if (to->backing)
 		kmm_backing_get(to->backing);
 }
@@ -222,7 +231,8 @@ struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word a
 	kmm_word end = vma->end;
 
 	KMM_ASSERT(mm->k, vma->start < addr && addr < end);
-	copy_properties(tail, vma);
+	kmm_vma_write(vma);
+	kmm_vma_copy(tail, vma, mm);
 	tail->pgoff = kmm_vma_index(vma, addr);
 	tail->start = addr;
 	kmm_edit_begin(mm->k, vma->backing);

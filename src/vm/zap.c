@@ -2,7 +2,7 @@
 /*
  * Taking entries out of page tables, and the counts that go with each entry.
  *
- * A present entry holds a reference to its frame and counts in its map count, and the space's resident pages say how
+ * A present entry, or one whose page is just being moved, holds a reference to its frame and counts in its map count, and the space's resident pages say how
  * many there are of each sort. The zero page has none of these.
  */
 #include "pt/leaf.h"
@@ -55,7 +55,7 @@ struct zap {
 	kmm_word nr_anon, nr_other; /* entries of the run by the count they belong to */
 };
 
-/* An entry that was taken. Where its reference is the frame's only one, nobody else looks at the frame any more: no
+/* An entry that was taken; a moving one is the mover's no longer. Where its reference is the frame's only one, nobody else looks at the frame any more: no
  * other entry, no cache. Then no mark is worth keeping, and the map count needs no locked instruction. */
 static void drop_entry(struct zap *z, uint64_t raw)
 {
@@ -63,6 +63,8 @@ static void drop_entry(struct zap *z, uint64_t raw)
 	struct kmm_page *page = kmm_leaf_page(k, raw);
 	enum kmm_kind kind = kmm_page_kind(page);
 
+	if (!(raw & KMM_X86_P))
+		atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
 	if (kind == KMM_KIND_ZERO)
 		return;
 	z->nr_anon += kind == KMM_KIND_ANON;
@@ -102,7 +104,7 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	void *entry = first->entry;
 
 	for (; va != end && !kmm_tlb_full(z->tlb); va += KMM_PAGE_SIZE, entry = kmm_leaf_next(k, entry)) {
-		if (!kmm_leaf_is_present(entry))
+		if (!kmm_leaf_is_mapped(entry))
 			continue;
 		drop_entry(z, kmm_entry_take(k, entry));
 		kmm_leaf_tally(k, &run, va, 0);

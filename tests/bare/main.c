@@ -53,6 +53,12 @@ void port_wake(struct kmm_port *port, const void *key)
 	(void)key;
 }
 
+uint32_t port_owner_id(struct kmm_port *port)
+{
+	(void)port;
+	return 0;
+}
+
 /* ---- choosing and running ---- */
 
 /* The value of a word of the command line: up to a blank; NULL: absent. */

@@ -157,8 +157,8 @@ static inline uint64_t fixture_unused(struct fixture *f)
 {
 	uint64_t nr = 0;
 
-	for (unsigned i = 0; i < KMM_NR_ZONES; i++)
-		nr += kmm_zone_kind_count(&f->k->phys->zone[i], KMM_KIND_FREE);
+	for (unsigned i = 0; i < f->k->phys->nr_zones; i++)
+		nr += kmm_zone_kind_count(f->k->phys->zones[i], KMM_KIND_FREE);
 	return nr;
 }
 

@@ -4,10 +4,13 @@
  * with which rights, what it shows, and one byte of content. The model has no areas, entries or frames, so whatever the
  * core does with those must come out the same at every byte and in every errno.
  *
+ * Between the calls frames are moved to other frames, of which the model knows nothing.
+ *
  * mremap's EFAULT depends on where areas begin and end, so there the core is asked for its area and only the rest is
  * predicted. One machine per format, one seed; a failure prints the seed and the step.
  */
 #include "harness/space.h"
+#include "kmm/compact.h"
 
 enum { WINDOW = 96, SPACES = 3, FILES = 2, OBJECTS = 400, OBJECT_PAGES = 64, STEPS = 30000 };
 enum { SEGV = 11, BUS = 7, ENOMEM = 12, EEXIST = 17, EFAULT = 14, EINVAL = 22 };
@@ -371,6 +374,24 @@ static void op_copy(struct model *m)
 	CHECK_EQ(status, good == nr ? KMM_OK : KMM_EFAULT);
 }
 
+/* Frames move to other frames, and nobody can tell: around a page's own, or a run that it leads. */
+static void op_migrate(struct model *m)
+{
+	struct kmm_walk walk;
+	kmm_word nr = dice(m, 4) ? 1 : 1 + dice(m, 40), first;
+	enum kmm_status status;
+
+	kmm_walk(m->s.k, kmm_mm_root(m->mm[m->now]), (kmm_word)va_of(dice(m, WINDOW)), &walk);
+	if (!walk.mapped)
+		return;
+	first = kmm_paddr_to_pfn(walk.pa).v;
+	if (nr == 1)
+		status = kmm_migrate_page(m->s.k, kmm_pfn(first));
+	else
+		status = kmm_migrate_range(m->s.k, kmm_pfn(first), nr, NULL);
+	CHECK(status == KMM_OK || status == KMM_EBUSY);
+}
+
 /* ---- comparing ---- */
 
 /* Every page of a space: its rights by its area, its content by the kernel's copy. */
@@ -398,6 +419,8 @@ static void one_step(struct model *m)
 	unsigned op = dice(m, 100);
 
 	m->now = m->mm[m->now] ? m->now : 0;
+	if (dice(m, 5) == 0)
+		CALL(op_migrate(m));
 	if (op < 16)
 		CALL(op_map(m));
 	else if (op < 22)

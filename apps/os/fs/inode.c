@@ -4,6 +4,7 @@
  * copied out of it when it is first needed, all other pages start as holes.
  */
 #include "fs/vfs.h"
+#include "lock.h"
 
 static uint32_t last_ino;
 
@@ -23,8 +24,10 @@ static void destroy(struct kmm_file *file)
 {
 	struct inode *inode = container_of(file, struct inode, file);
 
+	kernel_lock(); /* the last mapping may have been it */
 	if (inode->ops && inode->ops->release)
 		inode->ops->release(inode);
+	kernel_unlock();
 	os_free(inode->target);
 	os_free(inode->name);
 	os_free(inode);

@@ -109,12 +109,13 @@ static void text_stat(struct proc *proc, struct kmm_sink *out)
 static void text_cmdline(struct proc *proc, struct kmm_sink *out)
 {
 	uword at = proc->arg_start;
+	struct kmm_mm *mm = proc->mm;
 
-	while (proc->mm && at < proc->arg_end) {
+	while (mm && at < proc->arg_end) {
 		char part[128];
 		size_t n = min_word(sizeof(part), proc->arg_end - at), done = 0;
 
-		if (kmm_copy_in(proc->mm, part, kmm_uva(at), n, &done) != KMM_OK && done == 0)
+		if (kmm_copy_in(mm, part, kmm_uva(at), n, &done) != KMM_OK && done == 0)
 			return;
 		out->write(out, part, done);
 		at += done;

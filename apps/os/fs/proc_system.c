@@ -5,6 +5,7 @@
  */
 #include "fs/procfs.h"
 #include "kmm/observe.h"
+#include "proc/cpu.h"
 #include "sys/sys.h"
 
 #define MEMORY_REPORT(name)                                             \
@@ -16,6 +17,7 @@
 MEMORY_REPORT(meminfo)
 MEMORY_REPORT(zoneinfo)
 MEMORY_REPORT(buddyinfo)
+MEMORY_REPORT(pagetypeinfo)
 MEMORY_REPORT(slabinfo)
 MEMORY_REPORT(vmallocinfo)
 MEMORY_REPORT(vmstat)
@@ -35,25 +37,42 @@ static void text_uptime(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, "%u.%02u 0.00\n", s, rest / 10000000);
 }
 
+static void cpu_line(struct kmm_sink *out, const char *name, uint32_t busy, uint32_t idle)
+{
+	sink_printf(out, "cpu%s %u 0 0 %u 0 0 0 0 0 0\n", name, busy, idle);
+}
+
+static void cpu_lines(struct kmm_sink *out)
+{
+	uint32_t busy = 0, idle = 0;
+
+	for (unsigned i = 0; i < x86_nr_cpus; i++) {
+		busy += os_cpus[i].busy_ticks;
+		idle += os_cpus[i].idle_ticks;
+	}
+	cpu_line(out, " ", busy, idle);
+	for (unsigned i = 0; i < x86_nr_cpus; i++) {
+		char name[4];
+
+		x86_snprintf(name, sizeof(name), "%u", i);
+		cpu_line(out, name, os_cpus[i].busy_ticks, os_cpus[i].idle_ticks);
+	}
+}
+
 static void text_stat(struct proc *proc, struct kmm_sink *out)
 {
 	struct proc *p;
 	unsigned running = 0, all = 0;
-	uint32_t ticks = 0;
 
 	(void)proc;
 	list_for_each(p, &all_procs, all_link) {
 		struct task *t;
 
 		all++;
-		ticks += p->ticks;
-		list_for_each(t, &p->tasks, proc_link) {
+		list_for_each(t, &p->tasks, proc_link)
 			running += t->state == TASK_RUNNING;
-			ticks += t->ticks;
-		}
 	}
-	sink_printf(out, "cpu  %u 0 0 %u 0 0 0 0 0 0\n", ticks, x86_ticks() - ticks);
-	sink_printf(out, "cpu0 %u 0 0 %u 0 0 0 0 0 0\n", ticks, x86_ticks() - ticks);
+	cpu_lines(out);
 	sink_printf(out, "intr %u\nctxt 0\nbtime %llu\nprocesses %u\nprocs_running %u\nprocs_blocked 0\n", x86_ticks(),
 		    LL(x86_boot_epoch()), all, running);
 }
@@ -76,18 +95,25 @@ static void text_mounts(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, "ramfs / ramfs rw 0 0\nproc /proc proc rw 0 0\n");
 }
 
-static void text_cpuinfo(struct proc *proc, struct kmm_sink *out)
+/* All processors are taken to be like the one the kernel started on. */
+static void processor_lines(unsigned number, struct kmm_sink *out)
 {
 	const struct x86_cpu_info *c = &x86_cpu_info;
 
-	(void)proc;
-	sink_printf(out, "processor\t: 0\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", c->vendor, c->family,
-		    c->model);
+	sink_printf(out, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", number, c->vendor,
+		    c->family, c->model);
 	sink_printf(out, "model name\t: %s\nstepping\t: %u\n", c->brand, c->stepping);
 	sink_printf(out, "flags\t\t:%s%s%s%s%s%s%s%s\n", c->pse ? " pse" : "", c->tsc ? " tsc" : "",
 		    c->pae ? " pae" : "", c->pge ? " pge" : "", c->fxsr ? " fxsr" : "", c->sse ? " sse" : "",
 		    c->sse2 ? " sse2" : "", c->nx ? " nx" : "");
 	sink_printf(out, "address sizes\t: %u bits physical, %u bits virtual\n\n", c->phys_bits, c->virt_bits);
+}
+
+static void text_cpuinfo(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	for (unsigned i = 0; i < x86_nr_cpus; i++)
+		processor_lines(i, out);
 }
 
 static void text_cmdline(struct proc *proc, struct kmm_sink *out)
@@ -157,7 +183,8 @@ static const struct proc_entry sys_entries[] = {
 };
 
 const struct proc_entry proc_system_entries[] = {
-	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(slabinfo), TEXT(vmallocinfo), TEXT(vmstat),
+	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(pagetypeinfo), TEXT(slabinfo),
+	TEXT(vmallocinfo), TEXT(vmstat),
 	TEXT(version), TEXT(uptime), TEXT(stat), TEXT(loadavg), TEXT(filesystems), TEXT(mounts), TEXT(cpuinfo),
 	TEXT(cmdline),
 	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },

@@ -292,6 +292,7 @@ static int text_open(struct inode *inode, struct open_file *file)
 {
 	const struct proc_entry *e = entry_of(inode);
 	struct proc *p = proc_of(inode);
+	struct kmm_mm *mm;
 	struct text t;
 	char *buf;
 
@@ -300,13 +301,17 @@ static int text_open(struct inode *inode, struct open_file *file)
 	file->ops = e->words ? &words_file_ops : &text_file_ops;
 	if (!file_can_read(file) || !e->text)
 		return 0;
+	mm = proc_hold(p);
 	text_init(&t, NULL, 0);
 	e->text(p, &t.sink);
 	buf = kmm_vmalloc(os.k, t.len + SLACK, "proc text");
+	if (buf) {
+		text_init(&t, buf, t.len + SLACK);
+		e->text(p, &t.sink);
+	}
+	proc_let_go(p, mm);
 	if (!buf)
 		return -ENOMEM;
-	text_init(&t, buf, t.len + SLACK);
-	e->text(p, &t.sink);
 	file->priv = buf;
 	file->priv_size = t.len < t.size ? t.len : t.size;
 	return 0;

@@ -401,7 +401,7 @@ int exec_program(struct x86_frame *frame, const char *path, struct exec_args *ar
 	install(proc, &p, path);
 	reset_signals(proc);
 	fd_close_on_exec(&proc->fds);
-	current->clear_child_tid = 0;
+	current->clear_child_tid = current->robust_list = 0;
 	current->tls = (struct x86_tls){ .desc = { 0 } };
 	x86_tls_load(&current->tls);
 	x86_fpu_forget(&current->fpu);

@@ -6,6 +6,7 @@
  * (number, status, times) stays until the parent has waited. Children of an ended process become the kernel's,
  * which forgets them as soon as they end.
  */
+#include "proc/cpu.h"
 #include "sig/sig.h"
 #include "sys/sys.h"
 
@@ -32,9 +33,7 @@ void proc_kill_threads(int wait_status)
 	list_for_each(t, &p->tasks, proc_link) {
 		if (t == current)
 			continue;
-		t->notify = true;
-		if (t->state == TASK_SLEEPING)
-			sched_wake_task(t, -EINTR);
+		sched_interrupt(t);
 		sched_continue(t);
 	}
 }
@@ -50,6 +49,7 @@ static void adopt_children(struct proc *p)
 			continue;
 		}
 		child->parent = &init_proc;
+		child->ppid = INIT_PID;
 		list_add_tail(&child->sibling, &init_proc.children);
 	}
 }
@@ -58,6 +58,7 @@ static void release_space(struct proc *p)
 {
 	struct kmm_mm *mm = p->mm;
 	struct kmm_mm_stats s;
+	unsigned depth;
 
 	if (!mm)
 		return;
@@ -67,7 +68,9 @@ static void release_space(struct proc *p)
 	report_process_end(p->comm, p->pid, p->exit_status, mm);
 	p->mm = NULL;
 	space_activate(NULL);
+	depth = kernel_lock_drop();
 	kmm_mm_put(mm);
+	kernel_lock_retake(depth);
 }
 
 static void release_resources(struct proc *p)
@@ -119,10 +122,14 @@ void task_exit(void)
 {
 	struct proc *p = current->proc;
 
+	if (current->robust_list && p->mm)
+		futex_give_up(current->robust_list, current->robust_64);
 	if (current->clear_child_tid && p->mm && p->nr_tasks > 1) {
 		if (put_u32(current->clear_child_tid, 0) == 0)
 			futex_wake_all(current->clear_child_tid);
 	}
+	if (os_cpus_online != 1 && p->nr_tasks > 1)
+		space_activate(NULL); /* the last thread frees the space: nobody may have it loaded then */
 	p->ticks += current->ticks;
 	current->ticks = 0;
 	p->nr_tasks--;

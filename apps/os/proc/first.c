@@ -42,7 +42,11 @@ static const char *exec_error(int err)
 /* Runs as process FIRST_PID. */
 static void start(void *arg)
 {
-	int err = open_standard(first.input ? first.input : "/dev/console", O_RDWR);
+	int err;
+
+	sched_started();
+	kernel_lock();
+	err = open_standard(first.input ? first.input : "/dev/console", O_RDWR);
 
 	(void)arg;
 	if (err)
@@ -55,6 +59,7 @@ static void start(void *arg)
 		os_leave(OS_EXIT_INPUT, exec_error(err));
 	}
 	exec_args_free(first.args);
+	kernel_unlock();
 	x86_return_to_user(task_frame(current));
 }
 

@@ -67,6 +67,7 @@ static int set_up_task(struct task *t, const struct x86_frame *frame, const stru
 	x86_tls_save(&current->tls);
 	t->tls = current->tls;
 	t->blocked = current->blocked;
+	t->allowed = current->allowed;
 	if (!(args->flags & CLONE_VM) || (args->flags & CLONE_VFORK))
 		t->alt_stack = current->alt_stack;
 	x86_fpu_copy(&t->fpu, &current->fpu);
@@ -98,12 +99,18 @@ static void inherit(struct proc *child, const struct proc *parent)
 
 static int share_or_copy_space(struct proc *child, struct proc *parent, uint32_t flags)
 {
+	unsigned depth;
+	int err;
+
 	if (flags & CLONE_VM) {
 		child->mm = parent->mm;
 		kmm_mm_get(child->mm);
 		return 0;
 	}
-	return os_errno(kmm_mm_fork(parent->mm, &child->mm));
+	depth = kernel_lock_drop(); /* nobody but us has the child, and nobody but us ends us */
+	err = os_errno(kmm_mm_fork(parent->mm, &child->mm));
+	kernel_lock_retake(depth);
+	return err;
 }
 
 /* Undoes proc_new() and what the child got since. */

@@ -89,6 +89,7 @@ struct proc *proc_new(struct proc *parent)
 	memset(p, 0, sizeof(*p));
 	p->pid = p->pgid = p->sid = pid_new();
 	p->parent = parent;
+	p->ppid = parent->pid;
 	p->umask = 022;
 	p->start_ns = os_now();
 	p->exit_signal = SIGCHLD;
@@ -106,7 +107,25 @@ void proc_free(struct proc *p)
 	list_del(&p->sibling);
 	list_del(&p->all_link);
 	sig_pending_clear(&p->pending, ~0ull);
-	kmm_cache_free(os.k, proc_cache, p);
+	p->freed = true;
+	if (!p->holds)
+		kmm_cache_free(os.k, proc_cache, p);
+}
+
+struct kmm_mm *proc_hold(struct proc *p)
+{
+	p->holds++;
+	if (p->mm)
+		kmm_mm_get(p->mm);
+	return p->mm;
+}
+
+void proc_let_go(struct proc *p, struct kmm_mm *mm)
+{
+	if (mm)
+		kmm_mm_put(mm);
+	if (--p->holds == 0 && p->freed)
+		kmm_cache_free(os.k, proc_cache, p);
 }
 
 struct task *task_new(struct proc *proc, uint32_t tid)
@@ -124,6 +143,8 @@ struct task *task_new(struct proc *proc, uint32_t tid)
 	t->proc = proc;
 	t->tid = tid;
 	t->call_nr = -1;
+	t->cpu = x86_cpu_id();
+	t->allowed = ~0u;
 	t->alt_stack.flags = SS_DISABLE;
 	x86_fpu_init(&t->fpu);
 	sig_pending_init(&t->pending);

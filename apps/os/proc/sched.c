@@ -1,60 +1,170 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched.c - who runs: round robin over the runnable tasks, a new turn at every clock tick, and sleeping on keys.
+ * sched.c - who runs: each processor has a queue of runnable tasks and takes turns among them, a new one at every tick of
+ * its clock; who has nothing to do takes a task from another's queue.
  *
- * The idle task is the boot context; it runs when the queue is empty and only waits for interrupts. Everything here
- * runs with interrupts off. A task that ends cannot free the stack it stands on: the next one does it.
+ * A task that leaves a processor may be in a queue again before its registers are saved: woken by another processor, or
+ * put there by itself. on_cpu stays set until the next task has left the old one's stack behind, and a task with on_cpu
+ * set is passed over by everybody but its own processor. A task that ended cannot free the stack it stands on: the next
+ * one does it.
+ *
+ * Lost wake-ups: who goes to idle announces it (idle_cpus) and then looks for queued tasks; who queues a task counts it and
+ * then looks for idle processors. Both with full barriers.
+ *
+ * With several processors an idle one has no user space loaded, so that spaces can be freed without asking it.
  */
-#include "proc/task.h"
+#include "proc/cpu.h"
+#include "sig/sig.h"
 
-enum { NR_BUCKETS = 64 };
-
-static struct task idle_task;
-static struct list run_queue, timers, buckets[NR_BUCKETS];
-static struct task *ended; /* gave up the processor for good; to be freed */
-static struct kmm_mm *active_mm;
-struct task *current = &idle_task;
-bool need_resched;
+struct cpu os_cpus[X86_MAX_CPUS];
+static struct task idle_tasks[X86_MAX_CPUS];
+static uint32_t queued;    /* tasks in all queues */
+static uint32_t idle_cpus; /* bit per processor */
+static struct spin big_lock;
 
 void sched_init(void)
 {
-	list_init(&run_queue);
-	list_init(&timers);
-	for (int i = 0; i < NR_BUCKETS; i++)
-		list_init(&buckets[i]);
-	idle_task.proc = &init_proc;
-	idle_task.state = TASK_RUNNING;
-	list_init(&idle_task.run_link);
-	list_init(&idle_task.timer_link);
-	list_init(&idle_task.sleep_link);
+	for (unsigned i = 0; i < X86_MAX_CPUS; i++) {
+		struct task *idle = &idle_tasks[i];
+
+		os_cpus[i].idle = idle;
+		list_init(&os_cpus[i].queue);
+		idle->proc = &init_proc;
+		idle->state = TASK_RUNNING;
+		idle->cpu = i;
+		idle->on_cpu = true;
+		list_init(&idle->run_link);
+		list_init(&idle->timer_link);
+		list_init(&idle->sleep_link);
+	}
+	x86_set_task(&idle_tasks[0]);
+	sleep_init();
 }
 
-static struct list *bucket_of(const void *key)
+/* ---- the kernel lock ---- */
+
+void kernel_lock(void)
 {
-	return &buckets[((uintptr_t)key >> 4 ^ (uintptr_t)key >> 12) % NR_BUCKETS];
+	if (current->lock_depth++ == 0)
+		spin_lock(&big_lock);
 }
+
+void kernel_unlock(void)
+{
+	if (--current->lock_depth == 0)
+		spin_unlock(&big_lock);
+}
+
+unsigned kernel_lock_drop(void)
+{
+	unsigned depth = current->lock_depth;
+
+	current->lock_depth = 0;
+	if (depth)
+		spin_unlock(&big_lock);
+	return depth;
+}
+
+void kernel_lock_retake(unsigned depth)
+{
+	if (depth)
+		spin_lock(&big_lock);
+	current->lock_depth = depth;
+}
+
+/* ---- queues ---- */
+
+static bool may_run_on(const struct task *t, unsigned cpu)
+{
+	return t->allowed >> cpu & 1;
+}
+
+/* Where a task that became runnable waits: where it ran last, if it may still run there. */
+static unsigned home_of(const struct task *t)
+{
+	uint32_t usable = t->allowed & os_cpus_online;
+
+	return usable >> t->cpu & 1 || !usable ? t->cpu : (unsigned)__builtin_ctz(usable);
+}
+
+/* Somebody who is idle may take it; its home first. */
+static void find_idle_for(const struct task *t, unsigned home)
+{
+	uint32_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_SEQ_CST) & t->allowed & ~(1u << x86_cpu_id());
+
+	while (idle) {
+		unsigned cpu = idle >> home & 1 ? home : (unsigned)__builtin_ctz(idle);
+
+		if (__atomic_fetch_and(&idle_cpus, ~(1u << cpu), __ATOMIC_SEQ_CST) >> cpu & 1) {
+			x86_kick(cpu);
+			return;
+		}
+		idle &= ~(1u << cpu);
+	}
+}
+
+void sched_enqueue(struct task *task)
+{
+	unsigned home = home_of(task);
+	struct cpu *c = &os_cpus[home];
+
+	spin_lock(&c->lock);
+	list_add_tail(&task->run_link, &c->queue);
+	__atomic_fetch_add(&queued, 1, __ATOMIC_SEQ_CST);
+	spin_unlock(&c->lock);
+	if (os_cpus_online != 1 && idle_cpus)
+		find_idle_for(task, home);
+}
+
+static struct task *take_from(struct cpu *c, unsigned self)
+{
+	struct task *t, *found = NULL;
+
+	spin_lock(&c->lock);
+	list_for_each(t, &c->queue, run_link) {
+		if ((__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) && t != current) || !may_run_on(t, self))
+			continue;
+		found = t;
+		list_del(&t->run_link);
+		__atomic_store_n(&t->on_cpu, true, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&queued, 1, __ATOMIC_SEQ_CST);
+		break;
+	}
+	spin_unlock(&c->lock);
+	return found;
+}
+
+static struct task *take_any(unsigned self)
+{
+	struct task *t = list_empty(&os_cpus[self].queue) ? NULL : take_from(&os_cpus[self], self);
+
+	for (unsigned i = 1; i < X86_MAX_CPUS && !t && __atomic_load_n(&queued, __ATOMIC_RELAXED); i++) {
+		unsigned other = (self + i) % X86_MAX_CPUS;
+
+		if (!list_empty(&os_cpus[other].queue))
+			t = take_from(&os_cpus[other], self);
+	}
+	return t;
+}
+
+/* ---- switching ---- */
 
 void space_activate(struct kmm_mm *mm)
 {
-	if (mm == active_mm)
+	struct cpu *c = cpu_here();
+
+	if (mm == c->mm)
 		return;
-	active_mm = mm;
+	c->mm = mm;
 	x86_load_root(mm ? kmm_mm_root(mm).v : os.kernel_root.v);
-}
-
-static void free_ended(void)
-{
-	struct task *task = ended;
-
-	ended = NULL;
-	if (task)
-		task_free(task);
 }
 
 static void prepare_processor(struct task *next)
 {
 	if (!next->stack) {
 		x86_fpu_switch(NULL);
+		if (os_cpus_online != 1)
+			space_activate(NULL);
 		return;
 	}
 	x86_set_kernel_stack(next->stack + KERNEL_STACK_SIZE);
@@ -64,155 +174,138 @@ static void prepare_processor(struct task *next)
 		space_activate(next->proc->mm);
 }
 
+/* On the new task's stack: nothing touches the old one's any more. The processor may be another than before the switch. */
+static void leave_behind(void)
+{
+	struct task *prev = cpu_here()->prev;
+
+	if (prev->state == TASK_DEAD)
+		task_free(prev);
+	else
+		__atomic_store_n(&prev->on_cpu, false, __ATOMIC_RELEASE);
+}
+
 static void switch_to(struct task *next)
 {
 	struct task *prev = current;
+	struct cpu *c = cpu_here();
 
 	if (next == prev)
 		return;
 	if (prev->stack)
 		x86_tls_save(&prev->tls);
-	current = next;
+	c->prev = prev;
+	next->cpu = prev->cpu;
+	next->on_cpu = true;
+	x86_set_task(next);
 	prepare_processor(next);
 	x86_context_switch(&prev->context, next->context);
-	free_ended();
+	leave_behind();
 }
 
+/* Goes on with another task. The running one is in a queue, or somewhere else where it will be found. */
 static void run_next(void)
 {
-	struct task *next = &idle_task;
+	struct cpu *c = cpu_here();
+	struct task *next = os_is_leaving() ? NULL : take_any(current->cpu);
 
-	need_resched = false;
-	if (current->state == TASK_RUNNING && current != &idle_task)
-		list_add_tail(&current->run_link, &run_queue);
-	if (!list_empty(&run_queue)) {
-		next = container_of(run_queue.next, struct task, run_link);
-		list_del(&next->run_link);
-	}
-	switch_to(next);
+	switch_to(next ? next : c->idle);
+}
+
+void sched_leave_cpu(void)
+{
+	unsigned depth = kernel_lock_drop();
+
+	current->resched = false;
+	run_next();
+	kernel_lock_retake(depth);
+}
+
+void sched_yield(void)
+{
+	if (current != cpu_here()->idle)
+		sched_enqueue(current);
+	sched_leave_cpu();
 }
 
 void sched_run_idle(void)
 {
-	switch_to(&idle_task);
+	kernel_lock_drop();
+	switch_to(cpu_here()->idle);
 	x86_panic("the machine was left and something went on");
 }
 
 void task_start(void *arg)
 {
 	(void)arg;
-	free_ended();
+	sched_started();
+	user_return(task_frame(current));
 	x86_return_to_user(task_frame(current));
+}
+
+void sched_started(void)
+{
+	leave_behind();
 }
 
 void sched_add(struct task *task)
 {
 	task->state = TASK_RUNNING;
-	list_add_tail(&task->run_link, &run_queue);
-}
-
-void sched_yield(void)
-{
-	run_next();
-}
-
-void sched_wake_task(struct task *task, int reason)
-{
-	list_del(&task->sleep_link);
-	list_del(&task->timer_link);
-	task->wake_reason = reason;
-	sched_add(task);
-}
-
-void sched_wake(const void *key)
-{
-	struct list *bucket = bucket_of(key);
-	struct task *t, *tmp;
-
-	list_for_each_safe(t, tmp, bucket, sleep_link)
-		if (t->sleep_key == key)
-			sched_wake_task(t, 0);
-}
-
-int sched_sleep(const void *key, bool interruptible, uint64_t deadline)
-{
-	struct task *t = current;
-
-	if (interruptible && t->notify)
-		return -EINTR;
-	if (deadline && os_now() >= deadline)
-		return -ETIMEDOUT;
-	t->sleep_key = key;
-	t->deadline = deadline;
-	t->state = interruptible ? TASK_SLEEPING : TASK_BLOCKED;
-	list_add_tail(&t->sleep_link, bucket_of(key));
-	if (deadline)
-		list_add_tail(&t->timer_link, &timers);
-	run_next();
-	return t->wake_reason;
-}
-
-void sched_stop_current(void)
-{
-	current->state = TASK_STOPPED;
-	run_next();
-}
-
-void sched_continue(struct task *task)
-{
-	if (task->state == TASK_STOPPED)
-		sched_add(task);
+	sched_enqueue(task);
 }
 
 void sched_exit_current(void)
 {
 	current->state = TASK_DEAD;
-	ended = current;
 	x86_fpu_forget(&current->fpu);
-	run_next();
+	sched_leave_cpu();
 	x86_panic("a task that had ended was run again");
+}
+
+/* A task that runs on another processor looks at its flags when it is interrupted. */
+void sched_notify(struct task *task)
+{
+	task->notify = true;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (task->on_cpu && task->cpu != x86_cpu_id())
+		x86_kick(task->cpu);
+}
+
+void sched_set_allowed(struct task *task, uint32_t cpus)
+{
+	task->allowed = cpus;
+	if (task == current && !may_run_on(task, task->cpu))
+		task->resched = true;
+	else if (task->on_cpu)
+		sched_notify(task);
 }
 
 void sched_tick(void)
 {
-	struct task *t, *tmp;
-	uint64_t now;
+	struct cpu *c = cpu_here();
 
 	current->ticks++;
-	need_resched = !list_empty(&run_queue);
-	if (list_empty(&timers))
-		return;
-	now = os_now();
-	list_for_each_safe(t, tmp, &timers, timer_link)
-		if (now >= t->deadline)
-			sched_wake_task(t, -ETIMEDOUT);
+	if (current == c->idle)
+		c->idle_ticks++;
+	else
+		c->busy_ticks++;
+	current->resched = !list_empty(&c->queue) || !may_run_on(current, current->cpu);
+	if (x86_cpu_id() == 0)
+		sleep_tick();
 }
 
 void sched_idle_loop(void)
 {
+	uint32_t me = 1u << x86_cpu_id();
+
 	for (;;) {
 		leave_if_asked();
-		if (list_empty(&run_queue))
+		__atomic_fetch_or(&idle_cpus, me, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&queued, __ATOMIC_SEQ_CST))
 			x86_idle();
 		else
-			run_next();
+			x86_relax();
+		__atomic_fetch_and(&idle_cpus, ~me, __ATOMIC_SEQ_CST);
+		run_next();
 	}
-}
-
-/* ---- the core's hooks ---- */
-
-void port_wait(struct kmm_port *port, const void *key, bool (*done)(void *arg), void *arg)
-{
-	(void)port;
-	while (!done(arg)) {
-		if (current == &idle_task)
-			x86_panic("the kernel would have to wait before there is anything to wait for");
-		sched_sleep(key, false, 0);
-	}
-}
-
-void port_wake(struct kmm_port *port, const void *key)
-{
-	(void)port;
-	sched_wake(key);
 }

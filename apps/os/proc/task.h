@@ -13,6 +13,7 @@
 #define OS_PROC_TASK_H
 
 #include "fs/vfs.h"
+#include "lock.h"
 
 enum { KERNEL_STACK_ORDER = 1, KERNEL_STACK_SIZE = KMM_PAGE_SIZE << KERNEL_STACK_ORDER };
 enum { INIT_PID = 1, FIRST_PID = 2, MAX_PID = 32768 };
@@ -39,14 +40,20 @@ struct pending {
 
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_BLOCKED /* not by signals */, TASK_STOPPED, TASK_DEAD };
 
+/* Written by the task itself, or under the kernel lock; s: under the sleepers' lock while it does not run. */
 struct task {
-	struct list run_link;    /* run queue */
-	struct list sleep_link;  /* bucket of sleep_key */
-	struct list timer_link;  /* tasks with a deadline */
+	struct list run_link;    /* run queue, under its lock */
+	struct list sleep_link;  /* s: bucket of sleep_key */
+	struct list timer_link;  /* s: tasks with a deadline */
 	struct list proc_link;   /* threads of proc */
 	struct proc *proc;
 	uint32_t tid;
-	enum task_state state;
+	enum task_state state;   /* s */
+	uint32_t cpu, allowed;   /* where it runs or ran last; bit per processor where it may */
+	bool on_cpu;             /* its stack is in use: see sched.c */
+	bool resched;            /* its turn is over. Set by its own processor */
+	bool notify;             /* look for signals, stop or exit before going back to ring 3. Set by anybody */
+	unsigned lock_depth;     /* times it has taken the kernel lock */
 	struct x86_context *context;
 	char *stack;             /* lowest byte; NULL: the boot context */
 	struct x86_tls tls;
@@ -56,7 +63,6 @@ struct task {
 	uint64_t deadline;       /* ns, 0: none */
 	int wake_reason;         /* 0, -EINTR, -ETIMEDOUT */
 
-	bool notify;             /* look for signals, stop or exit before going back to ring 3 */
 	sigset blocked, saved_blocked;
 	bool restore_blocked;    /* saved_blocked comes back when the handler was set up, or none ran */
 	struct pending pending;
@@ -68,6 +74,8 @@ struct task {
 	bool restart_rem64;
 
 	uword clear_child_tid;   /* user address to clear at the end, 0: none */
+	uword robust_list;       /* user address of the list of locks to give up at the end, 0: none */
+	bool robust_64;          /* its pointers are 64-bit */
 	uint32_t ticks;          /* clock ticks that hit this task */
 };
 
@@ -80,6 +88,7 @@ struct proc {
 	struct list tasks;
 	struct proc *parent;
 	uint32_t pid, pgid, sid, nr_tasks;
+	uint32_t ppid;           /* parent->pid, for who asks without the kernel lock */
 	enum proc_state state;
 
 	bool is_64;              /* which system calls and structures its program uses */
@@ -100,6 +109,8 @@ struct proc {
 	bool stopped, stop_reported, continued;
 	int stop_signal;
 	bool has_execed;
+	bool freed;              /* proc_free() was called, the memory waits for the holds */
+	uint32_t holds;          /* others that look at it and may sleep meanwhile */
 	bool exec_waiting;       /* one thread waits for the others to end */
 
 	struct task *vfork_parent; /* waits until exec or exit */
@@ -111,36 +122,57 @@ struct proc {
 
 #define OS_UNLIMITED (~(uint64_t)0)
 
-extern struct task *current;
+#define current ((struct task *)x86_task())
 extern struct list all_procs;
 extern struct proc init_proc;
-extern bool need_resched;
 
 /* ---- sched.c ---- */
 void sched_init(void);
 void sched_add(struct task *task);  /* a new task becomes runnable */
+void sched_started(void);           /* first call of a new task's context */
 void sched_yield(void);             /* others first; returns when it is our turn again */
-/* Runs others until wake(key), and says why it goes on: 0, -EINTR (interruptible and a signal came), -ETIMEDOUT
- * (deadline in ns, 0: none). The caller checks its condition again. */
-int sched_sleep(const void *key, bool interruptible, uint64_t deadline);
-void sched_wake(const void *key);
-void sched_wake_task(struct task *task, int reason); /* whatever it sleeps on */
-void sched_stop_current(void);                       /* until sched_continue() */
-void sched_continue(struct task *task);
+void sched_notify(struct task *task);                    /* sets notify, and makes a running task look */
+void sched_set_allowed(struct task *task, uint32_t cpus); /* at least one of the machine's */
 __attribute__((noreturn)) void sched_exit_current(void); /* its memory is freed by the next task */
 void sched_tick(void);
 __attribute__((noreturn)) void sched_idle_loop(void);
 __attribute__((noreturn)) void sched_run_idle(void); /* for good: nothing else runs any more */
-void leave_if_asked(void);                           /* leave.c; called by the idle loop */
+void leave_if_asked(void);               /* leave.c; called by the idle loop */
+void sched_kicked(void);                 /* leave.c; another processor wants us to look */
 void space_activate(struct kmm_mm *mm); /* NULL: the kernel's tables only */
+
+/* ---- sleep.c ---- */
+/* Runs others until wake(key), and says why it goes on: 0, -EINTR (interruptible and a signal came), -ETIMEDOUT
+ * (deadline in ns, 0: none). The caller checks its condition again. Who sleeps gives up the kernel lock meanwhile. */
+int sched_sleep(const void *key, bool interruptible, uint64_t deadline);
+/* The same for conditions that the kernel lock does not protect: done() is asked when no wake can slip through any more,
+ * under a spin lock. SLEEP_DONE: it was true, and the task did not sleep. */
+struct sleep {
+	const void *key;
+	bool interruptible;
+	uint64_t deadline;
+	bool (*done)(void *arg);
+	void *arg;
+};
+enum { SLEEP_DONE = 1 };
+int sched_sleep_on(const struct sleep *sleep);
+void sched_wake(const void *key);
+void sched_interrupt(struct task *task); /* sched_notify(), and ends an interruptible sleep */
+void sched_stop_current(void);           /* until sched_continue() */
+void sched_continue(struct task *task);
 void port_wait(struct kmm_port *port, const void *key, bool (*done)(void *arg), void *arg);
 void port_wake(struct kmm_port *port, const void *key);
+uint32_t port_owner_id(struct kmm_port *port);
 
 /* ---- proc.c ---- */
 int proc_init(void);
 struct proc *proc_new(struct proc *parent);  /* with a pid, without threads or space */
 void proc_free(struct proc *proc);           /* a zombie, or one that never ran */
 struct proc *proc_find(uint32_t pid);
+/* For who looks at a process by calls that may sleep: proc itself, and its space of now, stay until they are let go. The
+ * process may end or exec meanwhile. */
+struct kmm_mm *proc_hold(struct proc *proc);
+void proc_let_go(struct proc *proc, struct kmm_mm *mm);
 struct task *task_find(uint32_t tid);
 struct task *task_new(struct proc *proc, uint32_t tid); /* with a stack; its frame is task_frame() */
 void task_free(struct task *task);

@@ -31,7 +31,7 @@ static void stop_process(struct proc *p, int sig)
 	p->stop_reported = p->continued = false;
 	p->stop_signal = sig;
 	list_for_each(t, &p->tasks, proc_link)
-		t->notify = true;
+		sched_notify(t);
 	sig_notify_parent(p, CLD_STOPPED, sig);
 	sched_wake(&p->parent->children);
 }
@@ -106,7 +106,7 @@ static void attend(struct x86_frame *frame)
 {
 	struct proc *p = current->proc;
 
-	current->notify = false;
+	__atomic_store_n(&current->notify, false, __ATOMIC_SEQ_CST); /* before the reasons are looked at */
 	if (p->exiting)
 		task_exit();
 	if (p->stopped) {
@@ -127,10 +127,13 @@ static void attend(struct x86_frame *frame)
 
 void user_return(struct x86_frame *frame)
 {
-	while (need_resched || current->notify) {
-		if (need_resched)
+	while (current->resched || __atomic_load_n(&current->notify, __ATOMIC_RELAXED)) {
+		if (current->resched)
 			sched_yield();
-		if (current->notify)
-			attend(frame);
+		if (!current->notify)
+			continue;
+		kernel_lock();
+		attend(frame);
+		kernel_unlock();
 	}
 }

@@ -61,13 +61,6 @@ static void enqueue(struct pending *pending, const struct pending_signal *info)
 	list_add_tail(&s->link, &pending->queue);
 }
 
-static void alert(struct task *task)
-{
-	task->notify = true;
-	if (task->state == TASK_SLEEPING)
-		sched_wake_task(task, -EINTR);
-}
-
 static void continue_process(struct proc *proc)
 {
 	struct task *t;
@@ -124,7 +117,7 @@ void sig_send_info(struct proc *proc, struct task *task, const struct pending_si
 	list_for_each(t, &proc->tasks, proc_link) {
 		if ((task && t != task) || (t->blocked & sig_bit(sig)))
 			continue;
-		alert(t);
+		sched_interrupt(t);
 		if (sig != SIGKILL)
 			break;
 	}
@@ -170,11 +163,13 @@ void sig_fault(int sig, int code, uword addr)
 	struct pending_signal info = { .signo = sig, .code = code, .is_fault = true, .addr = addr };
 	struct sig_action *action = &current->proc->action[sig - 1];
 
+	kernel_lock();
 	if ((current->blocked & sig_bit(sig)) || action->handler == SIG_IGN) {
 		action->handler = SIG_DFL;
 		sig_set_blocked(current->blocked & ~sig_bit(sig));
 	}
 	sig_send_info(current->proc, current, &info);
+	kernel_unlock();
 }
 
 void sig_notify_parent(struct proc *proc, int code, int status)

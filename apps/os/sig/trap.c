@@ -12,10 +12,12 @@ static void out_of_memory(uword addr)
 	struct proc *p = current->proc;
 	struct kmm_mm_stats s;
 
+	kernel_lock();
 	kmm_mm_stats(p->mm, &s);
 	klog("out of memory: killed process %u (%s) at %08lx, %u KiB resident", p->pid, p->comm, (unsigned long)addr,
 	     (uint32_t)(s.rss_anon + s.rss_file + s.rss_shmem) * (KMM_PAGE_SIZE / 1024));
 	sig_send_proc(p, SIGKILL, SI_KERNEL);
+	kernel_unlock();
 }
 
 static void page_fault(struct x86_frame *f)
@@ -73,13 +75,24 @@ static void on_trap(struct x86_frame *f)
 	x86_panic_frame(f, "an exception that no program can cause");
 }
 
+/* What devices and time have for the kernel, on the boot processor. */
+static void look_around(bool tick)
+{
+	kernel_lock();
+	if (tick)
+		timers_tick();
+	tty_poll();
+	kernel_unlock();
+}
+
 static void on_irq(struct x86_frame *f, int irq)
 {
-	if (irq == 0) {
+	if (irq == 0)
 		sched_tick();
-		timers_tick();
-	}
-	tty_poll();
+	if (irq == X86_IRQ_KICK)
+		sched_kicked();
+	else if (x86_cpu_id() == 0)
+		look_around(irq == 0);
 	if (x86_frame_from_user(f)) {
 		current->call_nr = -1;
 		user_return(f);

@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * list32.h - the system calls of i386 this kernel serves: SYS(number, handler). Included several times with different
- * meanings of SYS. A number that is not here returns ENOSYS. Several numbers share a handler where the older call
+ * meanings of SYS; SYS_FREE for handlers that do without the kernel lock. A number that is not here returns ENOSYS. Several numbers share a handler where the older call
  * differs from the newer one in nothing this kernel keeps (16-bit user numbers: everybody is user 0).
  */
 /* processes */
-SYS(1, exit) SYS(2, fork) SYS(7, waitpid) SYS(11, execve) SYS(20, getpid) SYS(57, setpgid) SYS(64, getppid)
+SYS(1, exit) SYS(2, fork) SYS(7, waitpid) SYS(11, execve) SYS_FREE(20, getpid) SYS(57, setpgid) SYS_FREE(64, getppid)
 SYS(65, getpgrp) SYS(66, setsid) SYS(114, wait4) SYS(120, clone) SYS(132, getpgid) SYS(147, getsid)
-SYS(190, vfork) SYS(224, gettid) SYS(252, exit_group) SYS(258, set_tid_address) SYS(284, waitid)
-SYS(311, set_robust_list)
+SYS(190, vfork) SYS_FREE(224, gettid) SYS(252, exit_group) SYS_FREE(258, set_tid_address) SYS(284, waitid)
+SYS_FREE(311, set_robust_list) SYS(435, clone3)
 /* who we are */
-SYS(23, ok) SYS(24, zero) SYS(46, ok) SYS(47, zero) SYS(49, zero) SYS(50, zero) SYS(70, ok) SYS(71, ok)
-SYS(80, zero) SYS(81, ok) SYS(199, zero) SYS(200, zero) SYS(201, zero) SYS(202, zero) SYS(203, ok) SYS(204, ok)
-SYS(205, zero) SYS(206, ok) SYS(208, ok) SYS(209, getresuid) SYS(210, ok) SYS(211, getresuid) SYS(213, ok)
-SYS(214, ok) SYS(215, zero) SYS(216, zero)
+SYS_FREE(23, ok) SYS_FREE(24, zero) SYS_FREE(46, ok) SYS_FREE(47, zero) SYS_FREE(49, zero) SYS_FREE(50, zero) SYS_FREE(70, ok) SYS_FREE(71, ok)
+SYS_FREE(80, zero) SYS_FREE(81, ok) SYS_FREE(199, zero) SYS_FREE(200, zero) SYS_FREE(201, zero) SYS_FREE(202, zero) SYS_FREE(203, ok) SYS_FREE(204, ok)
+SYS_FREE(205, zero) SYS_FREE(206, ok) SYS_FREE(208, ok) SYS(209, getresuid) SYS_FREE(210, ok) SYS(211, getresuid) SYS_FREE(213, ok)
+SYS_FREE(214, ok) SYS_FREE(215, zero) SYS_FREE(216, zero)
 /* limits, scheduling, the machine */
-SYS(34, ok) SYS(75, setrlimit) SYS(76, old_getrlimit) SYS(77, getrusage) SYS(88, reboot) SYS(96, getpriority)
-SYS(97, ok) SYS(116, sysinfo) SYS(122, uname) SYS(136, personality) SYS(154, ok) SYS(155, sched_getparam)
-SYS(156, ok) SYS(157, zero) SYS(158, sched_yield) SYS(159, zero) SYS(160, zero) SYS(172, prctl)
-SYS(191, ugetrlimit) SYS(240, futex) SYS(241, ok) SYS(242, sched_getaffinity) SYS(243, set_thread_area)
-SYS(340, prlimit64) SYS(355, getrandom) SYS(422, futex_time64)
+SYS_FREE(34, ok) SYS(75, setrlimit) SYS(76, old_getrlimit) SYS(77, getrusage) SYS(88, reboot) SYS_FREE(96, getpriority)
+SYS_FREE(97, ok) SYS(116, sysinfo) SYS_FREE(122, uname) SYS(136, personality) SYS_FREE(154, ok) SYS_FREE(155, sched_getparam)
+SYS_FREE(156, ok) SYS_FREE(157, zero) SYS_FREE(158, sched_yield) SYS_FREE(159, zero) SYS_FREE(160, zero) SYS(172, prctl)
+SYS(191, ugetrlimit) SYS_FREE(240, futex) SYS(241, sched_setaffinity) SYS_FREE(318, getcpu) SYS(242, sched_getaffinity) SYS_FREE(243, set_thread_area)
+SYS(340, prlimit64) SYS(355, getrandom) SYS_FREE(422, futex_time64)
 /* memory */
-SYS(45, brk) SYS(90, old_mmap) SYS(91, munmap) SYS(125, mprotect) SYS(144, msync) SYS(163, mremap)
-SYS(192, mmap2) SYS(219, madvise)
+SYS_FREE(45, brk) SYS_FREE(90, old_mmap) SYS_FREE(91, munmap) SYS_FREE(125, mprotect) SYS_FREE(144, msync) SYS_FREE(163, mremap)
+SYS_FREE(192, mmap2) SYS_FREE(219, madvise)
 /* signals */
 SYS(29, pause) SYS(37, kill) SYS(48, signal) SYS(67, sigaction) SYS(72, sigsuspend) SYS(73, sigpending)
 SYS(119, sigreturn) SYS(126, sigprocmask) SYS(173, rt_sigreturn) SYS(174, rt_sigaction) SYS(175, rt_sigprocmask)
 SYS(176, rt_sigpending) SYS(177, rt_sigtimedwait) SYS(179, rt_sigsuspend) SYS(186, sigaltstack) SYS(238, tkill)
 SYS(270, tgkill) SYS(421, rt_sigtimedwait_time64)
 /* time */
-SYS(0, restart_syscall) SYS(13, time) SYS(27, alarm) SYS(43, times) SYS(78, gettimeofday) SYS(104, setitimer)
-SYS(105, getitimer) SYS(162, nanosleep) SYS(265, clock_gettime) SYS(266, clock_getres) SYS(267, clock_nanosleep)
-SYS(403, clock_gettime64) SYS(406, clock_getres_time64) SYS(407, clock_nanosleep_time64)
+SYS(0, restart_syscall) SYS_FREE(13, time) SYS(27, alarm) SYS(43, times) SYS_FREE(78, gettimeofday) SYS(104, setitimer)
+SYS(105, getitimer) SYS_FREE(162, nanosleep) SYS_FREE(265, clock_gettime) SYS_FREE(266, clock_getres) SYS_FREE(267, clock_nanosleep)
+SYS_FREE(403, clock_gettime64) SYS_FREE(406, clock_getres_time64) SYS_FREE(407, clock_nanosleep_time64)
 /* open files */
 SYS(3, read) SYS(4, write) SYS(19, lseek) SYS(54, ioctl) SYS(140, llseek) SYS(145, readv) SYS(146, writev)
-SYS(180, pread64) SYS(181, pwrite64) SYS(187, sendfile) SYS(239, sendfile64) SYS(36, ok) SYS(118, fsync)
+SYS(180, pread64) SYS(181, pwrite64) SYS(187, sendfile) SYS(239, sendfile64) SYS_FREE(36, ok) SYS(118, fsync)
 SYS(148, fsync) SYS(143, fsync) SYS(225, fsync) SYS(250, fsync) SYS(272, fsync)
 /* descriptors */
 SYS(5, open) SYS(6, close) SYS(8, creat) SYS(41, dup) SYS(42, pipe) SYS(55, fcntl) SYS(63, dup2) SYS(221, fcntl)

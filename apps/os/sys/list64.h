@@ -4,32 +4,32 @@
  * they ask abi_64() where words and structures differ. Times have 64 bits, so the handlers of i386's time64 calls serve.
  */
 /* processes */
-SYS(39, getpid) SYS(56, clone) SYS(57, fork) SYS(58, vfork) SYS(59, execve) SYS(60, exit) SYS(61, wait4)
-SYS(109, setpgid) SYS(110, getppid) SYS(111, getpgrp) SYS(112, setsid) SYS(121, getpgid) SYS(124, getsid)
-SYS(158, arch_prctl) SYS(186, gettid) SYS(218, set_tid_address) SYS(231, exit_group) SYS(247, waitid)
-SYS(273, set_robust_list)
+SYS_FREE(39, getpid) SYS(56, clone) SYS(57, fork) SYS(58, vfork) SYS(59, execve) SYS(60, exit) SYS(61, wait4)
+SYS(109, setpgid) SYS_FREE(110, getppid) SYS(111, getpgrp) SYS(112, setsid) SYS(121, getpgid) SYS(124, getsid)
+SYS_FREE(158, arch_prctl) SYS_FREE(186, gettid) SYS_FREE(218, set_tid_address) SYS(231, exit_group) SYS(247, waitid)
+SYS_FREE(273, set_robust_list) SYS(435, clone3)
 /* who we are */
-SYS(102, zero) SYS(104, zero) SYS(105, ok) SYS(106, ok) SYS(107, zero) SYS(108, zero) SYS(113, ok) SYS(114, ok)
-SYS(115, zero) SYS(116, ok) SYS(117, ok) SYS(118, getresuid) SYS(119, ok) SYS(120, getresuid) SYS(122, zero)
-SYS(123, zero)
+SYS_FREE(102, zero) SYS_FREE(104, zero) SYS_FREE(105, ok) SYS_FREE(106, ok) SYS_FREE(107, zero) SYS_FREE(108, zero) SYS_FREE(113, ok) SYS_FREE(114, ok)
+SYS_FREE(115, zero) SYS_FREE(116, ok) SYS_FREE(117, ok) SYS(118, getresuid) SYS_FREE(119, ok) SYS(120, getresuid) SYS_FREE(122, zero)
+SYS_FREE(123, zero)
 /* limits, scheduling, the machine */
-SYS(24, sched_yield) SYS(63, uname) SYS(97, ugetrlimit) SYS(98, getrusage) SYS(99, sysinfo) SYS(135, personality)
-SYS(140, getpriority) SYS(141, ok) SYS(142, ok) SYS(143, sched_getparam) SYS(144, ok) SYS(145, zero) SYS(146, zero)
-SYS(147, zero) SYS(157, prctl) SYS(160, setrlimit) SYS(169, reboot) SYS(202, futex_time64) SYS(203, ok)
+SYS_FREE(24, sched_yield) SYS_FREE(63, uname) SYS(97, ugetrlimit) SYS(98, getrusage) SYS(99, sysinfo) SYS(135, personality)
+SYS_FREE(140, getpriority) SYS_FREE(141, ok) SYS_FREE(142, ok) SYS_FREE(143, sched_getparam) SYS_FREE(144, ok) SYS_FREE(145, zero) SYS_FREE(146, zero)
+SYS_FREE(147, zero) SYS(157, prctl) SYS(160, setrlimit) SYS(169, reboot) SYS_FREE(202, futex_time64) SYS(203, sched_setaffinity) SYS_FREE(309, getcpu)
 SYS(204, sched_getaffinity) SYS(302, prlimit64) SYS(318, getrandom)
 /* memory */
-SYS(9, mmap) SYS(10, mprotect) SYS(11, munmap) SYS(12, brk) SYS(25, mremap) SYS(26, msync) SYS(28, madvise)
+SYS_FREE(9, mmap) SYS_FREE(10, mprotect) SYS_FREE(11, munmap) SYS_FREE(12, brk) SYS_FREE(25, mremap) SYS_FREE(26, msync) SYS_FREE(28, madvise)
 /* signals */
 SYS(13, rt_sigaction) SYS(14, rt_sigprocmask) SYS(15, rt_sigreturn) SYS(34, pause) SYS(62, kill)
 SYS(127, rt_sigpending) SYS(128, rt_sigtimedwait_time64) SYS(130, rt_sigsuspend) SYS(131, sigaltstack) SYS(200, tkill)
 SYS(234, tgkill)
 /* time */
-SYS(35, nanosleep) SYS(36, getitimer) SYS(37, alarm) SYS(38, setitimer) SYS(96, gettimeofday) SYS(100, times)
-SYS(201, time) SYS(219, restart_syscall) SYS(228, clock_gettime64) SYS(229, clock_getres_time64)
-SYS(230, clock_nanosleep_time64)
+SYS_FREE(35, nanosleep) SYS(36, getitimer) SYS(37, alarm) SYS(38, setitimer) SYS_FREE(96, gettimeofday) SYS(100, times)
+SYS_FREE(201, time) SYS(219, restart_syscall) SYS_FREE(228, clock_gettime64) SYS_FREE(229, clock_getres_time64)
+SYS_FREE(230, clock_nanosleep_time64)
 /* open files */
 SYS(0, read) SYS(1, write) SYS(8, lseek) SYS(16, ioctl) SYS(17, pread64) SYS(18, pwrite64) SYS(19, readv)
-SYS(20, writev) SYS(40, sendfile64) SYS(74, fsync) SYS(75, fsync) SYS(162, ok) SYS(187, fsync) SYS(221, fsync)
+SYS(20, writev) SYS(40, sendfile64) SYS(74, fsync) SYS(75, fsync) SYS_FREE(162, ok) SYS(187, fsync) SYS(221, fsync)
 SYS(306, fsync)
 /* descriptors */
 SYS(2, open) SYS(3, close) SYS(22, pipe) SYS(32, dup) SYS(33, dup2) SYS(72, fcntl) SYS(73, fsync) SYS(85, creat)

@@ -2,6 +2,7 @@
 /* machine.c - what a process asks about the machine and its own limits. */
 #include "abi32.h"
 #include "abi64.h"
+#include "proc/cpu.h"
 #include "sys/sys.h"
 
 enum { NEW_UTS_LEN = 65 };
@@ -183,13 +184,41 @@ sword sys_sched_yield(const uword *a)
 	return 0;
 }
 
+/* One word of bits holds all processors there can be. */
 sword sys_sched_getaffinity(const uword *a)
 {
+	const struct task *t = a[0] ? task_find((uint32_t)a[0]) : current;
 	unsigned size = abi_64() ? 8 : 4;
+	uword cpus;
 
-	if (a[1] < size)
+	if (a[1] < size || a[1] % size)
 		return -EINVAL;
-	return put_words(a[2], (const uword[]){ 1 }, 1) ? -EFAULT : (sword)size;
+	if (!t)
+		return -ESRCH;
+	cpus = t->allowed & os_cpus_online;
+	return put_words(a[2], &cpus, 1) ? -EFAULT : (sword)size;
+}
+
+sword sys_sched_setaffinity(const uword *a)
+{
+	struct task *t = a[0] ? task_find((uint32_t)a[0]) : current;
+	uint8_t cpus = 0; /* of at most 8 processors; a shorter mask ends with zeros */
+
+	if (a[1] && copy_in(&cpus, a[2], sizeof(cpus)) != 0)
+		return -EFAULT;
+	if (!t)
+		return -ESRCH;
+	if (!(cpus & os_cpus_online))
+		return -EINVAL;
+	sched_set_allowed(t, cpus & os_cpus_online);
+	return 0;
+}
+
+sword sys_getcpu(const uword *a)
+{
+	if ((a[0] && put_u32(a[0], x86_cpu_id()) != 0) || (a[1] && put_u32(a[1], 0) != 0))
+		return -EFAULT;
+	return 0;
 }
 
 sword sys_prctl(const uword *a)

@@ -9,7 +9,7 @@ static struct kmm_mm *mm(void)
 	return current->proc->mm;
 }
 
-/* The content of a file mapping; NULL in *out: anonymous memory (/dev/zero). */
+/* The content of a file mapping, with a reference; NULL in *out: anonymous memory (/dev/zero). */
 static int backing_of(uint32_t fd, uint32_t prot, uint32_t flags, struct kmm_backing **out)
 {
 	struct open_file *file = file_arg(fd);
@@ -27,6 +27,7 @@ static int backing_of(uint32_t fd, uint32_t prot, uint32_t flags, struct kmm_bac
 	if (file->ops != &regular_ops)
 		return -ENODEV;
 	*out = &file->inode->file.backing;
+	kmm_backing_get(*out);
 	return 0;
 }
 
@@ -37,14 +38,19 @@ static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t 
 	struct kmm_uva at;
 
 	if (!(flags & KMM_MAP_ANONYMOUS)) {
-		int err = backing_of(fd, prot, flags, &backing);
+		int err;
 
+		kernel_lock();
+		err = backing_of(fd, prot, flags, &backing);
+		kernel_unlock();
 		if (err)
 			return err;
 		if (!backing)
 			flags |= KMM_MAP_ANONYMOUS;
 	}
 	status = kmm_mmap(mm(), kmm_uva(addr), len, prot & 7, flags, backing, page, &at);
+	if (backing)
+		kmm_backing_put(backing);
 	return status == KMM_OK ? (sword)at.v : os_errno(status);
 }
 

@@ -36,6 +36,33 @@ sword sys_clone(const uword *a)
 	return proc_clone(task_frame(current), &args);
 }
 
+/* struct clone_args of the first version, clone(2): eight words of 64 bits, and three more that this kernel has no use for.
+ * A longer structure must end with zeros. */
+sword sys_clone3(const uword *a)
+{
+	enum { FLAGS, PIDFD, CHILD_TID, PARENT_TID, EXIT_SIGNAL, STACK, STACK_SIZE, TLS, SET_TID, SET_TID_SIZE, CGROUP, NR };
+	uint64_t v[NR + 5] = { 0 };
+	struct clone_args args;
+
+	if (a[1] < SET_TID * sizeof(*v) || a[1] > KMM_PAGE_SIZE)
+		return a[1] > KMM_PAGE_SIZE ? -E2BIG : -EINVAL;
+	if (a[1] > sizeof(v))
+		return -E2BIG;
+	if (copy_in(v, a[0], a[1]) != 0)
+		return -EFAULT;
+	for (unsigned i = NR; i < sizeof(v) / sizeof(*v); i++)
+		if (v[i])
+			return -E2BIG;
+	if (v[FLAGS] >> 32 || (v[FLAGS] & 0xff) || v[SET_TID_SIZE] || v[EXIT_SIGNAL] > NSIG || !v[STACK] != !v[STACK_SIZE] ||
+	    v[STACK] + v[STACK_SIZE] < v[STACK] || ((v[FLAGS] & CLONE_THREAD) && v[EXIT_SIGNAL]))
+		return -EINVAL;
+	args = (struct clone_args){
+		.flags = (uint32_t)v[FLAGS], .stack = (uword)(v[STACK] + v[STACK_SIZE]), .parent_tid = (uword)v[PARENT_TID],
+		.child_tid = (uword)v[CHILD_TID], .tls = (uword)v[TLS], .exit_signal = (int)v[EXIT_SIGNAL],
+	};
+	return proc_clone(task_frame(current), &args);
+}
+
 /* A vector of string pointers in user memory, ending with 0. */
 static int add_strings(struct exec_args *args, uword vector, uint32_t *count)
 {
@@ -174,7 +201,7 @@ sword sys_gettid(const uword *a)
 sword sys_getppid(const uword *a)
 {
 	(void)a;
-	return (int32_t)self()->parent->pid;
+	return (int32_t)self()->ppid;
 }
 
 sword sys_getpgrp(const uword *a)
@@ -251,7 +278,11 @@ sword sys_set_tid_address(const uword *a)
 
 sword sys_set_robust_list(const uword *a)
 {
-	return a[1] == (abi_64() ? 24 : 12) ? 0 : -EINVAL; /* accepted; a robust lock whose owner dies is not released */
+	if (a[1] != (abi_64() ? 24 : 12))
+		return -EINVAL;
+	current->robust_list = a[0];
+	current->robust_64 = abi_64();
+	return 0;
 }
 
 sword sys_getresuid(const uword *a)

@@ -20,9 +20,11 @@ enum { MAX_RW = 0x7ffff000 };
 sword syscall_run(struct x86_frame *frame);
 
 #define SYS(number, name) sword sys_##name(const uword *a);
+#define SYS_FREE SYS
 #include "sys/list32.h"
 #include "sys/list64.h"
 #undef SYS
+#undef SYS_FREE
 
 /* ---- shared by handlers ---- */
 static inline struct open_file *file_arg(uint32_t fd)
@@ -48,5 +50,7 @@ int put_rusage(uword to, const struct usage *usage);
 
 /* futex.c */
 void futex_wake_all(uword addr);
+/* The locks in a thread's robust list (set_robust_list(2)) lose their owner. */
+void futex_give_up(uword head, bool is_64);
 
 #endif

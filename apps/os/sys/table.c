@@ -5,31 +5,47 @@
  */
 #include "sys/sys.h"
 
-typedef sword (*handler)(const uword *a);
+/* free: runs without the kernel lock. */
+struct call {
+	sword (*run)(const uword *a);
+	bool free;
+};
 
-#define SYS(number, name) [number] = sys_##name,
-static const handler table32[] = {
+#define SYS(number, name) [number] = { sys_##name, false },
+#define SYS_FREE(number, name) [number] = { sys_##name, true },
+static const struct call table32[] = {
 #include "sys/list32.h"
 };
 #if UINTPTR_MAX > UINT32_MAX
-static const handler table64[] = {
+static const struct call table64[] = {
 #include "sys/list64.h"
 };
 #else
-static const handler table64[1];
+static const struct call table64[1];
 #endif
 #undef SYS
+#undef SYS_FREE
 
-static handler find(const handler *table, uint32_t size, uint32_t number)
+static const struct call *find(const struct call *table, uint32_t size, uint32_t number)
 {
-	return number < size ? table[number] : NULL;
+	return number < size && table[number].run ? &table[number] : NULL;
+}
+
+static sword run_locked(const struct call *call, const uword *args)
+{
+	sword result;
+
+	kernel_lock();
+	result = call->run(args);
+	kernel_unlock();
+	return result;
 }
 
 sword syscall_run(struct x86_frame *f)
 {
 	uint32_t number = x86_frame_syscall_nr(f);
 	bool is_32 = x86_frame_syscall_is_32(f);
-	handler call = is_32 ? find(table32, ARRAY_LEN(table32), number) : find(table64, ARRAY_LEN(table64), number);
+	const struct call *call = is_32 ? find(table32, ARRAY_LEN(table32), number) : find(table64, ARRAY_LEN(table64), number);
 	uword args[6];
 
 	if (!call)
@@ -37,7 +53,7 @@ sword syscall_run(struct x86_frame *f)
 	current->call_is_64 = !is_32;
 	for (unsigned i = 0; i < 6; i++)
 		args[i] = x86_frame_syscall_arg(f, i);
-	return call(args);
+	return call->free ? call->run(args) : run_locked(call, args);
 }
 
 sword sys_ok(const uword *a)

@@ -17,11 +17,14 @@ uint64_t os_wall(void)
 
 static uint64_t cpu_time(void)
 {
-	uint64_t ticks = current->proc->ticks;
+	uint64_t ticks;
 	struct task *t;
 
+	kernel_lock();
+	ticks = current->proc->ticks;
 	list_for_each(t, &current->proc->tasks, proc_link)
 		ticks += t->ticks;
+	kernel_unlock();
 	return ticks * (NS_PER_S / X86_HZ);
 }
 

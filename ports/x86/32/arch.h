@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arch.h - the part of x86.h that is particular to 32-bit kernels: i386 and i386-pae. Included by x86.h only. */
+/* arch.h - the part of x86.h that is particular to 32-bit kernels: i386 and i386-pae. Included by hot.h only. */
 #ifndef KMM_PORTS_X86_32_ARCH_H
 #define KMM_PORTS_X86_32_ARCH_H
 
@@ -10,6 +10,10 @@ typedef int32_t x86_sword;
 /* Kernel half. Frame 0 of low memory is visible at X86_PAGE_OFFSET; the image is linked 1 MiB above. */
 #define X86_PAGE_OFFSET 0xC0000000u
 #define X86_IMAGE_BASE X86_PAGE_OFFSET
+
+/* A field of this processor's struct x86_self: FS of the kernel has the distance from the first one's as its base. */
+#define X86_SELF(operand) "%%fs:%c" #operand
+#define X86_SELF_AT(field) (&x86_selves[0].field)
 
 /*
  * Registers at a trap, lowest address first. esp and ss are there only if the trap came from ring 3
@@ -38,6 +42,7 @@ struct x86_context {
 #define X86_USER_DS 0x7bu
 #define X86_TLS_MIN 6u
 #define X86_TLS_COUNT 3u
+#define X86_KERNEL_FS 0xd8u /* of each processor's own: struct x86_self */
 
 /* The descriptors set by set_thread_area. Segment registers are in the frame. */
 struct x86_tls {

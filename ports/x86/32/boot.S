@@ -14,6 +14,7 @@
 #include "32/asm.h"
 
 #define MULTIBOOT_MAGIC 0x1BADB002
+#define PA(symbol) ((symbol) - X86_PAGE_OFFSET_ASM)
 #define MULTIBOOT_FLAGS 0x3 /* modules page aligned; memory map wanted */
 
 	.section .multiboot, "a", @progbits
@@ -35,8 +36,9 @@ x86_entry:
 	movl %ecx, %es
 	movl %ecx, %ss
 	xorl %edx, %edx
-	movl %edx, %fs
 	movl %edx, %gs
+	movl $X86_KERNEL_FS_ASM, %ecx
+	movl %ecx, %fs
 	movl $x86_boot_stack_top, %esp
 	pushl %edx
 	popfl
@@ -45,9 +47,29 @@ x86_entry:
 	call x86_boot_main
 	ud2
 
+	/* The other processors, one at a time: the same, from the trampoline, with the stack that x86_ap names. fs is for
+	 * the first processor only; x86_ap_main() does without until x86_paging_switch(). */
+	.globl x86_ap_entry
+x86_ap_entry:
+	lgdt boot_gdtr - X86_PAGE_OFFSET_ASM
+	ljmp $X86_KERNEL_CS_ASM, $1f
+1:	movl $X86_KERNEL_DS_ASM, %ecx
+	movl %ecx, %ds
+	movl %ecx, %es
+	movl %ecx, %ss
+	xorl %edx, %edx
+	movl %edx, %fs
+	movl %edx, %gs
+	movl x86_ap, %esp
+	pushl %edx
+	popfl
+	xorl %ebp, %ebp
+	call x86_ap_main
+	ud2
+
 /*
  * void x86_paging_switch(uint32_t cr3, uint32_t cr0, const struct x86_table_reg *gdt)
- * Turns paging on and moves to the flat segments of the given GDT. Entry 0 of the root maps the first megabytes to
+ * Turns paging on and moves to the flat segments, and FS, of the given GDT. Entry 0 of the root maps the first megabytes to
  * themselves meanwhile: the code below runs at linear = physical addresses until the far jump.
  */
 	.text
@@ -62,7 +84,11 @@ x86_paging_switch:
 	movl %ecx, %ds
 	movl %ecx, %es
 	movl %ecx, %ss
+	movl $X86_KERNEL_FS_ASM, %ecx
+	movl %ecx, %fs
 	ret
+
+#include "common/trampoline.inc"
 
 	.section .rodata.boot, "a", @progbits
 	.balign 8
@@ -70,6 +96,8 @@ boot_gdt:
 	.fill X86_KERNEL_CS_ASM / 8, 8, 0
 	.quad 0x40CF9A000000FFFF /* code, base 0x40000000, 4 GiB */
 	.quad 0x40CF92000000FFFF /* data, the same */
+	.fill X86_KERNEL_FS_ASM / 8 - X86_KERNEL_DS_ASM / 8 - 1, 8, 0
+	.quad 0x40CF92000000FFFF /* data, once more, for fs */
 boot_gdt_end:
 	.word 0
 boot_gdtr:

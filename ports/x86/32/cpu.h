@@ -33,9 +33,11 @@ struct x86_cpu {
 	uint64_t gdt[X86_GDT_ENTRIES];
 	struct x86_tss tss;
 	struct x86_tss df_tss;
+	struct x86_table_reg gdt_reg;
+	uint8_t df_stack[4096] __attribute__((aligned(16)));
 };
 
-extern struct x86_cpu x86_cpus[X86_NR_CPUS];
+extern struct x86_cpu x86_cpus[X86_MAX_CPUS];
 
 static inline struct x86_cpu *x86_this_cpu(void)
 {
@@ -49,7 +51,7 @@ void x86_double_fault_stub(void);
 extern char x86_pop_gs[], x86_pop_fs[], x86_pop_es[], x86_pop_ds[], x86_iret[], x86_leave[];
 
 /* segments.c: the flat GDT of this processor; TSS and double fault task; the exception table for both worlds. */
-struct x86_table_reg *x86_gdt_build(struct x86_cpu *cpu);
+struct x86_table_reg *x86_gdt_build(unsigned cpu);
 void x86_tss_start(struct x86_cpu *cpu, uint32_t root_pa);
 void x86_idt_load(void);
 

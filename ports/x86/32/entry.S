@@ -17,6 +17,8 @@
 	movl $X86_KERNEL_DS_ASM, %edx
 	movl %edx, %ds
 	movl %edx, %es
+	movl $X86_KERNEL_FS_ASM, %edx
+	movl %edx, %fs
 	cld
 	movl %esp, %eax
 	.endm
@@ -105,7 +107,7 @@ x86_double_fault_stub:
 	call x86_double_fault
 	ud2
 
-/* One stub per exception (0..31) and interrupt line (32..47), and the table of their addresses. */
+/* One stub per exception (0..31) and interrupt vector (32..63), and the table of their addresses. */
 	.macro stub nr
 	.balign 8
 stub_\nr:

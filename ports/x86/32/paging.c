@@ -35,11 +35,38 @@ static uint32_t cr4_for_switch(void)
 	return cr4;
 }
 
+static uint32_t cr0_with_paging(void)
+{
+	return (x86_read_cr0() & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG | X86_CR0_WP | X86_CR0_AM;
+}
+
+static volatile top_entry *kernel_root(void)
+{
+	return (volatile top_entry *)((uint32_t)x86_kernel_root + X86_PAGE_OFFSET);
+}
+
+/* The entries for the instant of the switch. */
+void x86_ap_begin(void)
+{
+	volatile top_entry *root = kernel_root();
+
+	for (unsigned i = 0; i < SWITCH_SLOTS; i++)
+		root[i] = root[KERNEL_SLOT + i];
+}
+
+void x86_ap_end(void)
+{
+	volatile top_entry *root = kernel_root();
+
+	for (unsigned i = 0; i < SWITCH_SLOTS; i++)
+		root[i] = 0;
+	x86_write_cr3((uint32_t)x86_kernel_root);
+	x86_tlb_flush_all();
+}
+
 void x86_paging_enable(uint64_t root_pa)
 {
 	volatile top_entry *root = (volatile top_entry *)((uint32_t)root_pa + X86_PAGE_OFFSET);
-	struct x86_cpu *cpu = x86_this_cpu();
-	uint32_t cr0 = x86_read_cr0();
 
 	if (KMM_X86_PAE && !x86_cpu_info.pae)
 		x86_panic("this kernel uses PAE page tables, the processor has none");
@@ -47,20 +74,31 @@ void x86_paging_enable(uint64_t root_pa)
 		x86_panic("page table root %llx does not map the kernel", root_pa);
 	x86_write_cr4(cr4_for_switch());
 	enable_no_execute();
-	cr0 = (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | X86_CR0_PG | X86_CR0_WP | X86_CR0_AM;
+	x86_kernel_root = root_pa;
+	x86_ap_begin();
+	x86_paging_switch((uint32_t)root_pa, cr0_with_paging(), x86_gdt_build(0));
+	x86_paging_on = true;
+	x86_ap_end();
+	x86_ap_tables_done();
+	x86_idt_load();
+	x86_tss_start(x86_this_cpu(), (uint32_t)root_pa);
+}
 
-	for (unsigned i = 0; i < SWITCH_SLOTS; i++)
-		root[i] = root[KERNEL_SLOT + i];
-	x86_paging_switch((uint32_t)root_pa, cr0, x86_gdt_build(cpu));
-	for (unsigned i = 0; i < SWITCH_SLOTS; i++)
-		root[i] = 0;
-	x86_write_cr3((uint32_t)root_pa);
+void x86_ap_tables(unsigned cpu)
+{
+	x86_write_cr4(cr4_for_switch());
+	enable_no_execute();
+	x86_paging_switch((uint32_t)x86_kernel_root, cr0_with_paging(), x86_gdt_build(cpu));
+	x86_idt_load();
+	x86_tss_start(x86_this_cpu(), (uint32_t)x86_kernel_root);
+}
 
+/* The switch's entries are gone from the tables: drop them here too, and no translation may be global before that. */
+void x86_ap_tables_done(void)
+{
+	x86_write_cr3((uint32_t)x86_kernel_root);
 	if (x86_cpu_info.pge)
 		x86_write_cr4(x86_read_cr4() | X86_CR4_PGE);
-	x86_paging_on = true;
-	x86_idt_load();
-	x86_tss_start(cpu, (uint32_t)root_pa);
 }
 
 /* boot.S leaves no memory unreachable: the segments reach all of it. */

@@ -12,19 +12,18 @@
 
 _Static_assert(X86_PAGE_OFFSET == X86_PAGE_OFFSET_ASM, "asm.h");
 _Static_assert(X86_KERNEL_CS == X86_KERNEL_CS_ASM && X86_KERNEL_DS == X86_KERNEL_DS_ASM, "asm.h");
+_Static_assert(X86_KERNEL_FS == X86_KERNEL_FS_ASM, "asm.h");
 _Static_assert(offsetof(struct x86_frame, cs) == X86_FRAME_CS_ASM, "asm.h");
 _Static_assert(offsetof(struct x86_ops, trap) == X86_OPS_TRAP_ASM, "asm.h");
 _Static_assert(offsetof(struct x86_ops, syscall) == X86_OPS_SYSCALL_ASM, "asm.h");
-_Static_assert(X86_IRQ_BASE + 16 == X86_NR_STUBS_ASM, "asm.h");
+_Static_assert(X86_VECTOR_SPURIOUS + 1 == X86_NR_STUBS_ASM, "asm.h");
 _Static_assert(sizeof(struct x86_tss) == 104, "layout given by the processor");
 _Static_assert(sizeof(struct x86_frame) == 76, "x86.h");
 
-struct x86_cpu x86_cpus[X86_NR_CPUS];
+struct x86_cpu x86_cpus[X86_MAX_CPUS];
 bool x86_paging_on;
 
 static uint64_t idt[X86_NR_VECTORS];
-static struct x86_table_reg gdt_reg;
-static uint8_t df_stack[4096] __attribute__((aligned(16)));
 
 enum { TYPE_TSS = 0x89, TYPE_CODE = 0x9a, TYPE_DATA = 0x92, DPL3 = 0x60 };
 enum { GATE_TASK = 0x85, GATE_INTERRUPT = 0x8e };
@@ -38,17 +37,22 @@ static uint64_t gate(uint32_t selector, uint32_t offset, uint32_t type)
 	return (uint64_t)hi << 32 | lo;
 }
 
-struct x86_table_reg *x86_gdt_build(struct x86_cpu *cpu)
+/* FS leads to this processor's struct x86_self from the address of the first one. */
+struct x86_table_reg *x86_gdt_build(unsigned number)
 {
+	struct x86_cpu *cpu = &x86_cpus[number];
+	uint32_t distance = (uint32_t)(number * sizeof(struct x86_self));
+
 	cpu->gdt[X86_KERNEL_CS / 8] = x86_descriptor(0, 0xfffff, TYPE_CODE, GRANULAR_32BIT);
 	cpu->gdt[X86_KERNEL_DS / 8] = x86_descriptor(0, 0xfffff, TYPE_DATA, GRANULAR_32BIT);
 	cpu->gdt[X86_USER_CS / 8] = x86_descriptor(0, 0xfffff, TYPE_CODE | DPL3, GRANULAR_32BIT);
 	cpu->gdt[X86_USER_DS / 8] = x86_descriptor(0, 0xfffff, TYPE_DATA | DPL3, GRANULAR_32BIT);
 	cpu->gdt[X86_GDT_TSS] = x86_descriptor((uint32_t)&cpu->tss, sizeof(cpu->tss) - 1, TYPE_TSS, 0);
 	cpu->gdt[X86_GDT_DF_TSS] = x86_descriptor((uint32_t)&cpu->df_tss, sizeof(cpu->df_tss) - 1, TYPE_TSS, 0);
-	gdt_reg.limit = sizeof(cpu->gdt) - 1;
-	gdt_reg.base = (uint32_t)cpu->gdt;
-	return &gdt_reg;
+	cpu->gdt[X86_KERNEL_FS / 8] = x86_descriptor(distance, 0xfffff, TYPE_DATA, GRANULAR_32BIT);
+	cpu->gdt_reg.limit = sizeof(cpu->gdt) - 1;
+	cpu->gdt_reg.base = (uint32_t)cpu->gdt;
+	return &cpu->gdt_reg;
 }
 
 /* The double fault task has a stack and a root of its own, so it runs even if the kernel stack has overflowed. */
@@ -58,10 +62,11 @@ static void df_task_build(struct x86_cpu *cpu, uint32_t root_pa)
 
 	tss->cr3 = root_pa;
 	tss->eip = (uint32_t)x86_double_fault_stub;
-	tss->esp = (uint32_t)(df_stack + sizeof(df_stack));
+	tss->esp = (uint32_t)(cpu->df_stack + sizeof(cpu->df_stack));
 	tss->eflags = 2;
 	tss->cs = X86_KERNEL_CS;
 	tss->ss = tss->ds = tss->es = X86_KERNEL_DS;
+	tss->fs = X86_KERNEL_FS;
 	tss->iomap_base = sizeof(*tss);
 }
 
@@ -73,7 +78,7 @@ void x86_tss_start(struct x86_cpu *cpu, uint32_t root_pa)
 	df_task_build(cpu, root_pa);
 	__asm__ volatile("ltr %w0" : : "r"(X86_GDT_TSS * 8));
 	__asm__ volatile("lldt %w0" : : "r"(0)); /* after reset it covers linear 0..FFFF: ring 3 must find none */
-	idt[X86_TRAP_DF] = gate(X86_GDT_DF_TSS * 8, 0, GATE_TASK);
+	idt[X86_TRAP_DF] = gate(X86_GDT_DF_TSS * 8, 0, GATE_TASK); /* each processor finds its own task there */
 }
 
 static void idt_build(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * arch.h - the part of x86.h that is particular to 64-bit kernels, with 4 or 5 levels of page tables
- * (X86_LEVELS, set by the build). Included by x86.h only.
+ * (X86_LEVELS, set by the build). Included by hot.h only.
  *
  * Programs: 64-bit ones enter by SYSCALL (frame->trapno X86_SYSCALL_INSN), 32-bit ones by INT 80h; 64-bit code may use INT
  * 80h too and then gets the 32-bit convention. A system call that returns with the frame's ip, sp and flags as they were goes
@@ -28,6 +28,10 @@ typedef int64_t x86_sword;
 
 /* The image is linked 2 MiB above this, loaded at 2 MiB. */
 #define X86_IMAGE_BASE 0xffffffff80000000ull
+
+/* A field of this processor's struct x86_self: GS of the kernel has its address as base. */
+#define X86_SELF(operand) "%%gs:%c" #operand
+#define X86_SELF_AT(field) (offsetof(struct x86_self, field))
 
 /* Registers at a trap, lowest address first; rsp and ss are there for traps inside the kernel too. */
 struct x86_frame {

@@ -23,13 +23,13 @@
 #define X86_FRAME_CS_ASM 144
 #define X86_FRAME_RFLAGS_ASM 152
 #define X86_FRAME_SS_ASM 168
-#define X86_CPU_KERNEL_SP_ASM 0 /* offsetof(struct x86_cpu, ...) */
-#define X86_CPU_USER_SP_ASM 8
+#define X86_SELF_KERNEL_SP_ASM 0 /* offsetof(struct x86_self, ...) */
+#define X86_SELF_USER_SP_ASM 8
 #define X86_OPS_TRAP_ASM 0 /* offsetof(struct x86_ops, ...) */
 #define X86_OPS_SYSCALL_ASM 16
 #define X86_SYSCALL_VECTOR_ASM 128
 #define X86_SYSCALL_INSN_ASM 256
-#define X86_NR_STUBS_ASM 48 /* exceptions and interrupts with an entry stub */
+#define X86_NR_STUBS_ASM 64 /* exceptions and interrupts with an entry stub */
 #define X86_USER_BITS_ASM (9 * X86_LEVELS + 11) /* of an address in the lower half */
 #define X86_PVH_MAGIC_ASM 0x336ec578
 

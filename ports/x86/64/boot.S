@@ -6,7 +6,7 @@
  * its physical address, 2 MiB, by program headers (PVH) or by the addresses in the multiboot header: the file holds the
  * image in one piece, so an ELF64 file is fine for loaders that know ELF32 only.
  *
- * Temporary tables, replaced by the core's (x86_paging_enable()):
+ * Temporary tables, replaced by the core's (x86_paging_enable()), but kept for the start of the other processors:
  *   0                 first 4 GiB, for the instructions between paging and the jump to the image
  *   X86_PAGE_OFFSET   first 4 GiB; x86_boot_map() adds the rest of the RAM
  *   X86_IMAGE_BASE    first GiB
@@ -64,7 +64,13 @@ multiboot_entry: /* the same; eax = magic */
 	call build_tables
 	popl %esi
 	movl %ebp, %edi
+	jmp to_long_mode
 
+	/* The other processors, one at a time, from the trampoline: on the same tables, with the stack that x86_ap names. */
+	.globl x86_ap_entry
+x86_ap_entry:
+	xorl %ebp, %ebp
+to_long_mode:
 	movl $CR4_PAE | (X86_LEVELS / 5 * CR4_LA57), %eax
 	movl %eax, %cr4
 	movl $PA(x86_boot_root), %eax
@@ -164,12 +170,19 @@ long_mode:
 	movl %eax, %es
 	movl %eax, %fs
 	movl %eax, %gs
+	testl %ebp, %ebp
+	jz 2f
 	movq $x86_boot_stack_top, %rsp
 	xorl %ebp, %ebp
 	movl %edi, %edi
 	movl %esi, %esi
 	call x86_boot_main
 	ud2
+2:	movq x86_ap, %rsp
+	call x86_ap_main
+	ud2
+
+#include "common/trampoline.inc"
 
 	.section .rodata.boot, "a", @progbits
 no_long_mode:

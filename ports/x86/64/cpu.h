@@ -30,21 +30,22 @@ struct x86_table_reg {
 	uint64_t base;
 } __attribute__((packed));
 
-/* In the kernel GS points to it; entry.S uses the first two. Used by its own processor only, with interrupts off. */
+/* Used by its own processor only, with interrupts off. */
 struct x86_cpu {
-	uint64_t kernel_sp; /* stack for the next trap from ring 3: the same as tss.rsp[0] */
-	uint64_t user_sp;   /* of the program that executes SYSCALL, for some instructions */
 	uint64_t gdt[X86_GDT_ENTRIES];
 	struct x86_tss tss;
 	uint8_t ist[X86_NR_IST][X86_IST_SIZE] __attribute__((aligned(16)));
 };
 
-extern struct x86_cpu x86_cpus[X86_NR_CPUS];
+extern struct x86_cpu x86_cpus[X86_MAX_CPUS];
 
 static inline struct x86_cpu *x86_this_cpu(void)
 {
 	return &x86_cpus[x86_cpu_id()];
 }
+
+/* paging.c: this processor goes over to the kernel's tables */
+void x86_paging_load(void);
 
 /* boot.S: the temporary root, and what it maps the start of the direct map with */
 extern uint64_t x86_boot_root[512];

@@ -2,7 +2,7 @@
 /*
  * entry.S - the way into the kernel and out of it, and the switch between kernel threads.
  *
- * GS: in ring 3 the program's, in the kernel this processor's struct x86_cpu. SWAPGS stands at every crossing, decided by
+ * GS: in ring 3 the program's, in the kernel this processor's struct x86_self. SWAPGS stands at every crossing, decided by
  * the code segment in the frame. Three places break that rule and are dealt with by name: a fault of the IRET to ring 3
  * (x86_iret: in the kernel, but GS is the program's already) and the exceptions that may come anywhere (NMI, double
  * fault, machine check: `anywhere` looks at GS itself; they end the machine, so they never go back).
@@ -56,10 +56,10 @@
 	.globl x86_syscall_entry
 x86_syscall_entry:
 	swapgs
-	movq %rsp, %gs:X86_CPU_USER_SP_ASM
-	movq %gs:X86_CPU_KERNEL_SP_ASM, %rsp
+	movq %rsp, %gs:X86_SELF_USER_SP_ASM
+	movq %gs:X86_SELF_KERNEL_SP_ASM, %rsp
 	pushq $X86_USER_DS_ASM
-	pushq %gs:X86_CPU_USER_SP_ASM
+	pushq %gs:X86_SELF_USER_SP_ASM
 	pushq %r11
 	pushq $X86_USER_CS_ASM
 	pushq %rcx
@@ -92,11 +92,11 @@ x86_syscall_entry:
 	.globl x86_syscall_entry_compat
 x86_syscall_entry_compat:
 	swapgs
-	movq %rsp, %gs:X86_CPU_USER_SP_ASM
-	movq %gs:X86_CPU_KERNEL_SP_ASM, %rsp
+	movq %rsp, %gs:X86_SELF_USER_SP_ASM
+	movq %gs:X86_SELF_KERNEL_SP_ASM, %rsp
 	subl $2, %ecx
 	pushq $X86_USER_DS_ASM
-	pushq %gs:X86_CPU_USER_SP_ASM
+	pushq %gs:X86_SELF_USER_SP_ASM
 	pushq %r11
 	pushq $X86_USER_DS_ASM - 8 /* X86_USER32_CS */
 	pushq %rcx
@@ -229,7 +229,7 @@ x86_context_start:
 	call x86_context_returned
 	ud2
 
-/* One stub per exception (0..31) and interrupt line (32..47), and the table of their addresses. */
+/* One stub per exception (0..31) and interrupt vector (32..63), and the table of their addresses. */
 	.macro stub nr
 	.balign 8
 stub_\nr:

@@ -145,16 +145,35 @@ static x86_word cr4_wanted(void)
 }
 
 /* The boot tables have no global entries, so nothing of them stays in the TLB. */
+void x86_paging_load(void)
+{
+	if (x86_cpu_info.nx)
+		x86_write_msr(X86_MSR_EFER, x86_read_msr(X86_MSR_EFER) | X86_EFER_NXE);
+	x86_write_cr0(x86_read_cr0() | X86_CR0_WP | X86_CR0_AM);
+	x86_write_cr3(x86_kernel_root);
+	x86_write_cr4(cr4_wanted());
+}
+
+/* The other processors start on boot.S's tables; the kernel's need not change for that. */
+void x86_ap_begin(void)
+{
+}
+
+void x86_ap_end(void)
+{
+}
+
+void x86_ap_tables_done(void)
+{
+}
+
 void x86_paging_enable(uint64_t root_pa)
 {
 	const uint64_t *root = x86_phys_ptr(root_pa);
 
 	if (!(root[511] & P))
 		x86_panic("page table root %llx does not map the kernel", (unsigned long long)root_pa);
-	if (x86_cpu_info.nx)
-		x86_write_msr(X86_MSR_EFER, x86_read_msr(X86_MSR_EFER) | X86_EFER_NXE);
-	x86_write_cr0(x86_read_cr0() | X86_CR0_WP | X86_CR0_AM);
-	x86_write_cr3(root_pa);
-	x86_write_cr4(cr4_wanted());
+	x86_kernel_root = root_pa;
+	x86_paging_load();
 	x86_paging_on = true;
 }

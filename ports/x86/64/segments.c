@@ -21,17 +21,17 @@ _Static_assert(offsetof(struct x86_frame, cs) == X86_FRAME_CS_ASM, "asm.h");
 _Static_assert(offsetof(struct x86_frame, rflags) == X86_FRAME_RFLAGS_ASM, "asm.h");
 _Static_assert(offsetof(struct x86_frame, ss) == X86_FRAME_SS_ASM, "asm.h");
 _Static_assert(sizeof(struct x86_frame) % 16 == 0, "frames lie at 16-byte boundaries");
-_Static_assert(offsetof(struct x86_cpu, kernel_sp) == X86_CPU_KERNEL_SP_ASM, "asm.h");
-_Static_assert(offsetof(struct x86_cpu, user_sp) == X86_CPU_USER_SP_ASM, "asm.h");
+_Static_assert(offsetof(struct x86_self, kernel_sp) == X86_SELF_KERNEL_SP_ASM, "asm.h");
+_Static_assert(offsetof(struct x86_self, user_sp) == X86_SELF_USER_SP_ASM, "asm.h");
 _Static_assert(offsetof(struct x86_ops, trap) == X86_OPS_TRAP_ASM, "asm.h");
 _Static_assert(offsetof(struct x86_ops, syscall) == X86_OPS_SYSCALL_ASM, "asm.h");
 _Static_assert(X86_SYSCALL_VECTOR == X86_SYSCALL_VECTOR_ASM && X86_SYSCALL_INSN == X86_SYSCALL_INSN_ASM, "asm.h");
-_Static_assert(X86_IRQ_BASE + 16 == X86_NR_STUBS_ASM, "asm.h");
+_Static_assert(X86_VECTOR_SPURIOUS + 1 == X86_NR_STUBS_ASM, "asm.h");
 _Static_assert(X86_USER_END_MAX == (1ull << X86_USER_BITS_ASM) - X86_PAGE_SIZE, "arch.h");
 _Static_assert(X86_PVH_MAGIC == X86_PVH_MAGIC_ASM, "asm.h");
 _Static_assert(sizeof(struct x86_tss) == 104, "layout given by the processor");
 
-struct x86_cpu x86_cpus[X86_NR_CPUS];
+struct x86_cpu x86_cpus[X86_MAX_CPUS];
 
 static struct {
 	uint64_t lo, hi;
@@ -65,13 +65,13 @@ static void gdt_load(struct x86_cpu *cpu)
 	__asm__ volatile("lldt %w0" : : "r"(0)); /* ring 3 must find none */
 }
 
-static void tss_load(struct x86_cpu *cpu)
+static void tss_load(struct x86_cpu *cpu, void *stack_top)
 {
 	for (unsigned i = 0; i < X86_NR_IST; i++)
 		cpu->tss.ist[i] = (uint64_t)(cpu->ist[i] + X86_IST_SIZE);
 	cpu->tss.iomap_base = sizeof(cpu->tss); /* beyond the limit: ring 3 may use no I/O port */
 	__asm__ volatile("ltr %w0" : : "r"(X86_GDT_TSS * 8));
-	x86_set_kernel_stack(x86_boot_stack_top);
+	cpu->tss.rsp[0] = (uint64_t)stack_top;
 }
 
 static void gate(unsigned vector, uint64_t offset, unsigned type, unsigned ist)
@@ -81,10 +81,8 @@ static void gate(unsigned vector, uint64_t offset, unsigned type, unsigned ist)
 	idt[vector].hi = offset >> 32;
 }
 
-static void idt_load(void)
+static void idt_build(void)
 {
-	struct x86_table_reg reg = { sizeof(idt) - 1, (uint64_t)idt };
-
 	for (unsigned i = 0; i < X86_NR_STUBS_ASM; i++)
 		gate(i, x86_stubs[i], GATE_INTERRUPT, 0);
 	gate(X86_TRAP_DF, x86_stubs[X86_TRAP_DF], GATE_INTERRUPT, X86_IST_DF);
@@ -93,35 +91,52 @@ static void idt_load(void)
 	gate(X86_TRAP_BP, x86_stubs[X86_TRAP_BP], GATE_INTERRUPT | DPL3, 0);
 	gate(X86_TRAP_OF, x86_stubs[X86_TRAP_OF], GATE_INTERRUPT | DPL3, 0);
 	gate(X86_SYSCALL_VECTOR, (uint64_t)x86_syscall_stub, GATE_INTERRUPT | DPL3, 0);
+}
+
+static void idt_load(void)
+{
+	struct x86_table_reg reg = { sizeof(idt) - 1, (uint64_t)idt };
+
 	__asm__ volatile("lidt %0" : : "m"(reg));
 }
 
-static void syscall_start(struct x86_cpu *cpu)
+static void syscall_start(struct x86_self *self)
 {
 	x86_write_msr(X86_MSR_EFER, x86_read_msr(X86_MSR_EFER) | X86_EFER_SCE);
 	x86_write_msr(X86_MSR_STAR, (uint64_t)X86_KERNEL_CS << 32 | (uint64_t)X86_USER32_CS << 48);
 	x86_write_msr(X86_MSR_LSTAR, (uint64_t)x86_syscall_entry);
 	x86_write_msr(X86_MSR_CSTAR, (uint64_t)x86_syscall_entry_compat);
 	x86_write_msr(X86_MSR_SFMASK, SYSCALL_MASK);
-	x86_write_msr(X86_MSR_GS_BASE, (uint64_t)cpu);
+	x86_write_msr(X86_MSR_GS_BASE, (uint64_t)self);
 	x86_write_msr(X86_MSR_KERNEL_GS_BASE, 0);
 	x86_write_msr(X86_MSR_FS_BASE, 0);
 }
 
+static void tables_load(unsigned cpu, void *stack_top)
+{
+	gdt_load(&x86_cpus[cpu]);
+	tss_load(&x86_cpus[cpu], stack_top);
+	idt_load();
+	syscall_start(&x86_selves[cpu]);
+	x86_selves[cpu].kernel_sp = (uint64_t)stack_top;
+}
+
 void x86_tables_start(void)
 {
-	struct x86_cpu *cpu = x86_this_cpu();
+	idt_build();
+	tables_load(0, x86_boot_stack_top);
+}
 
-	gdt_load(cpu);
-	tss_load(cpu);
-	idt_load();
-	syscall_start(cpu);
+void x86_ap_tables(unsigned cpu)
+{
+	tables_load(cpu, x86_ap.stack);
+	x86_paging_load();
 }
 
 void x86_set_kernel_stack(void *stack_top)
 {
 	struct x86_cpu *cpu = x86_this_cpu();
 
-	cpu->kernel_sp = (uint64_t)stack_top;
+	x86_selves[x86_cpu_id()].kernel_sp = (uint64_t)stack_top;
 	cpu->tss.rsp[0] = (uint64_t)stack_top;
 }

@@ -31,7 +31,7 @@ static void load_fs(uint16_t selector, uint64_t base)
 
 static void load_gs(uint16_t selector, uint64_t base)
 {
-	uint64_t kernel = (uint64_t)x86_this_cpu();
+	uint64_t kernel = (uint64_t)&x86_selves[x86_cpu_id()];
 
 	x86_load_gs(selector);
 	if (selector)

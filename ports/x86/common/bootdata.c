@@ -70,7 +70,7 @@ uint32_t x86_reserved(struct x86_mem_range *out, uint32_t max)
 	struct x86_mem_range all[3 + X86_MAX_MODULES];
 	uint32_t n = 0;
 
-	all[n++] = page_range(0, X86_PAGE_SIZE);
+	all[n++] = page_range(0, x86_nr_cpus > 1 ? X86_TRAMPOLINE_PA + X86_PAGE_SIZE : X86_PAGE_SIZE);
 	all[n++] = page_range(x86_image_pa(x86_image_start), x86_image_pa(x86_image_end));
 	for (uint32_t i = 0; i < x86_boot.nr_modules; i++)
 		all[n++] = page_range(x86_boot.modules[i].start, x86_boot.modules[i].end);

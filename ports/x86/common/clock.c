@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.c - time: the PIT ticks X86_HZ times a second, the time stamp counter tells time between ticks, the CMOS
+ * clock.c - time: the PIT ticks X86_HZ times a second (with several processors, each one's own clock: lapic.c), the time stamp counter tells time between ticks, the CMOS
  * clock says what day it is.
  *
  * The counter's rate is measured once at boot against PIT channel 2. A host that takes the processor away during a
@@ -22,8 +22,7 @@ static uint32_t mult;
 static uint64_t tsc_at_boot;
 static uint64_t epoch_at_boot;
 
-/* n / d where the quotient is known to fit 32 bits. */
-static uint32_t div_64_32(uint64_t n, uint32_t d)
+uint32_t x86_div_64_32(uint64_t n, uint32_t d)
 {
 	uint32_t q, r;
 
@@ -60,7 +59,7 @@ static void calibrate(void)
 	}
 	if (best < CALIBRATION_NS / 1000) /* under 1 MHz: not a counter, and mult would not fit */
 		x86_panic("the time stamp counter stands still (%u cycles in 2 ms)", best);
-	mult = div_64_32((uint64_t)CALIBRATION_NS << SHIFT, best);
+	mult = x86_div_64_32((uint64_t)CALIBRATION_NS << SHIFT, best);
 }
 
 static uint8_t cmos(uint8_t reg)
@@ -126,13 +125,18 @@ void x86_clock_init(void)
 
 void x86_irq_start(void)
 {
-	x86_irq_unmask(0);
-	x86_irq_unmask(4);
+	if (x86_nr_cpus > 1)
+		x86_lapic_timer_start();
+	else
+		x86_irq_unmask(0);
+	if (x86_cpu_id() == 0)
+		x86_irq_unmask(4);
 }
 
 void x86_clock_tick(void)
 {
-	ticks++;
+	if (x86_cpu_id() == 0)
+		ticks++;
 }
 
 uint32_t x86_ticks(void)

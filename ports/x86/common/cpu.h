@@ -5,14 +5,55 @@
 
 #include "x86.h"
 
-#define X86_NR_CPUS 1
-
 extern struct x86_ops x86_active_ops;
 extern bool x86_paging_on;
 
 /* 32/ or 64/: descriptor tables as far as they can be loaded at once; memory that boot.S left unmapped. */
 void x86_tables_start(void);
 void x86_boot_map(void);
+
+/*
+ * Processors. The one that starts has no stack of its own and runs nothing but these: x86_ap_entry in boot.S, at its
+ * physical address in flat 32-bit mode, then x86_ap_main() on the stack in x86_ap.stack.
+ */
+struct x86_ap {
+	void *stack;
+	void (*entry)(void);
+	uint32_t cpu;
+};
+extern struct x86_ap x86_ap;
+extern char x86_trampoline[], x86_trampoline_end[], x86_ap_entry[];
+void x86_ap_main(void);
+/* 32/ or 64/: the starting processor's descriptor tables and the kernel's page tables; around the starts, on the boot one. */
+void x86_ap_tables(unsigned cpu);
+void x86_ap_tables_done(void);
+void x86_ap_begin(void);
+void x86_ap_end(void);
+void x86_fpu_start(void);
+
+/* Vectors of the local interrupt controller, and the place of the trampoline: a page below 1 MiB that is never handed out. */
+enum { X86_VECTOR_TIMER = 48, X86_VECTOR_FLUSH = 49, X86_VECTOR_KICK = X86_IRQ_BASE + X86_IRQ_KICK, X86_VECTOR_SPURIOUS = 63 };
+#define X86_TRAMPOLINE_PA 0x1000u
+extern uint8_t x86_apic_ids[X86_MAX_CPUS];
+void x86_acpi_find_cpus(void);
+uint32_t x86_apic_id_now(void);
+uint32_t x86_div_64_32(uint64_t n, uint32_t d); /* the quotient is known to fit */
+void x86_lapic_start(void);
+void x86_lapic_eoi(void);
+void x86_lapic_send(unsigned cpu, uint32_t vector);
+void x86_lapic_start_cpu(unsigned cpu, bool again);
+void x86_lapic_timer_start(void);
+
+/* shoot.c: translations dropped on other processors. */
+struct kmm_flush;
+extern uint32_t x86_online; /* bit per processor that takes part */
+void x86_tlb_online(unsigned cpu);
+void x86_tlb_do(const struct kmm_flush *flush);
+void x86_tlb_others(uint64_t cpus, const struct kmm_flush *flush);
+void x86_tlb_serve(void);
+void x86_tlb_leave(void); /* an idle processor is about to touch kernel addresses again */
+void x86_tlb_note_root(uint64_t root_pa);
+extern uint64_t x86_kernel_root;
 
 /* from entry.S and boot.S */
 void x86_boot_main(uint32_t magic, uint32_t info_pa);

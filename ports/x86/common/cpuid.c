@@ -94,6 +94,7 @@ void x86_cpu_detect(void)
 	info->pse = r.edx >> 3 & 1;
 	info->tsc = r.edx >> 4 & 1;
 	info->pae = r.edx >> 6 & 1;
+	info->apic = r.edx >> 9 & 1;
 	info->pge = r.edx >> 13 & 1;
 	info->fxsr = r.edx >> 24 & 1;
 	info->sse = r.edx >> 25 & 1;

@@ -5,6 +5,9 @@
  * Invariant: CR0.TS is clear exactly when the registers belong to the running task (owner == current, not
  * NULL). Otherwise the first use traps with #NM, and x86_fpu_trap() swaps the states. The kernel itself uses no FPU
  * registers but in the frame helpers of frame.S, which put back what they touch.
+ *
+ * With several processors a task may go on elsewhere, so its state is written to memory when it is left. The registers
+ * still count if it comes back before anybody else used them: owner is that task, and fpu->cpu still names this processor.
  */
 #include "common/cpu.h"
 
@@ -22,7 +25,9 @@ struct fpu_cpu {
 	struct x86_fpu *current; /* whose state the running task wants; NULL: it has none */
 };
 
-static struct fpu_cpu fpu_cpus[X86_NR_CPUS];
+static const uint32_t NOBODY = ~0u;
+
+static struct fpu_cpu fpu_cpus[X86_MAX_CPUS];
 
 void *x86_fpu_image(struct x86_fpu *fpu)
 {
@@ -59,14 +64,19 @@ void x86_fpu_init(struct x86_fpu *fpu)
 	memset(image, 0, 512);
 	memcpy(image, &fcw, sizeof(fcw));
 	memcpy(image + 24, &mxcsr, sizeof(mxcsr));
+	fpu->cpu = NOBODY;
 }
 
 void x86_fpu_switch(struct x86_fpu *fpu)
 {
 	struct fpu_cpu *cpu = &fpu_cpus[x86_cpu_id()];
 	bool had = cpu->current && cpu->current == cpu->owner;
-	bool has = fpu && fpu == cpu->owner;
+	bool has = fpu && fpu == cpu->owner && fpu->cpu == x86_cpu_id();
 
+	if (had && x86_nr_cpus > 1)
+		registers_to(cpu->current);
+	if (fpu && !has && fpu == cpu->owner)
+		cpu->owner = NULL;
 	cpu->current = fpu;
 	if (has && !had)
 		clear_ts();
@@ -95,6 +105,7 @@ void x86_fpu_forget(struct x86_fpu *fpu)
 	if (cpu->owner != fpu)
 		return;
 	cpu->owner = NULL;
+	fpu->cpu = NOBODY;
 	set_ts();
 }
 
@@ -103,6 +114,7 @@ void x86_fpu_copy(struct x86_fpu *to, struct x86_fpu *from)
 	x86_fpu_sync(from);
 	x86_fpu_forget(to);
 	memcpy(x86_fpu_image(to), x86_fpu_image(from), 512);
+	to->cpu = NOBODY;
 }
 
 void x86_fpu_trap(struct x86_frame *frame)
@@ -114,8 +126,9 @@ void x86_fpu_trap(struct x86_frame *frame)
 	clear_ts();
 	if (cpu->owner == cpu->current)
 		return;
-	if (cpu->owner)
+	if (cpu->owner && x86_nr_cpus == 1)
 		registers_to(cpu->owner);
 	registers_from(cpu->current);
 	cpu->owner = cpu->current;
+	cpu->owner->cpu = x86_cpu_id();
 }

@@ -2,7 +2,7 @@
 /*
  * port.c - struct kmm_port for the bare x86 machine: the core's hooks, answered by this port.
  *
- * One processor: there are never others to flush. wait and wake belong to the scheduler of the kernel on top, which
+ * wait and wake belong to the scheduler of the kernel on top, which
  * fills them in before it starts the core; log may be replaced as well.
  */
 #include "common/cpu.h"
@@ -47,7 +47,7 @@ static void hook_log(struct kmm_port *port, const char *line)
 static void hook_relax(struct kmm_port *port)
 {
 	(void)port;
-	x86_pause();
+	x86_relax();
 }
 
 static uint64_t hook_time_ns(struct kmm_port *port)
@@ -57,13 +57,12 @@ static uint64_t hook_time_ns(struct kmm_port *port)
 }
 
 /* A space that is not loaded has nothing in the TLB: loading a root drops all entries that are not global. */
-static void hook_tlb_flush_local(struct kmm_port *port, const struct kmm_flush *flush)
+void x86_tlb_do(const struct kmm_flush *flush)
 {
 	bool kernel = flush->root.v == 0;
 	bool all = flush->end <= flush->start ||
 		   (flush->end - flush->start) / X86_PAGE_SIZE > MAX_SINGLE_FLUSHES;
 
-	(void)port;
 	if (!x86_paging_on || (!kernel && flush->root.v != x86_current_root()))
 		return;
 	if (all && kernel) {
@@ -75,12 +74,16 @@ static void hook_tlb_flush_local(struct kmm_port *port, const struct kmm_flush *
 		x86_tlb_flush_page(va);
 }
 
+static void hook_tlb_flush_local(struct kmm_port *port, const struct kmm_flush *flush)
+{
+	(void)port;
+	x86_tlb_do(flush);
+}
+
 static void hook_tlb_flush_others(struct kmm_port *port, uint64_t cpus, const struct kmm_flush *flush)
 {
 	(void)port;
-	(void)flush;
-	if (cpus & ~1ull)
-		x86_panic("TLB flush asked of processors %llx, there is one", (unsigned long long)cpus);
+	x86_tlb_others(cpus, flush);
 }
 
 static void hook_activate_space(struct kmm_port *port, struct kmm_paddr root)

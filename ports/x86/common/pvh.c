@@ -48,6 +48,7 @@ void x86_pvh_read(uint32_t info_pa)
 
 		x86_boot_add_module(m->start, m->start + m->size);
 	}
+	x86_boot.rsdp = info.rsdp;
 	if (info.cmdline)
 		x86_boot_set_cmdline(at(info.cmdline));
 }

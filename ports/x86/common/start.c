@@ -6,7 +6,7 @@
 #include "common/cpu.h"
 
 /* FPU state is kept only in the form that FXSAVE writes (x86.h); every processor since 1999 has it. */
-static void fpu_start(void)
+void x86_fpu_start(void)
 {
 	x86_word cr0 = x86_read_cr0() & ~X86_CR0_EM;
 
@@ -23,11 +23,12 @@ void x86_boot_main(uint32_t magic, uint32_t info_pa)
 	x86_serial_init();
 	x86_tables_start();
 	x86_cpu_detect();
-	fpu_start();
+	x86_fpu_start();
 	x86_pic_init();
 	x86_clock_init();
 	x86_boot_read(magic, info_pa);
 	x86_boot_map();
+	x86_acpi_find_cpus();
 	kernel_main();
 	x86_panic("kernel_main() returned");
 }

@@ -5,8 +5,13 @@
 /* PAE roots are 32 bytes; all others are pages. The bits below hold cache attributes. */
 #define ROOT_ALIGN 32
 
+uint64_t x86_kernel_root;
+
 void x86_load_root(uint64_t root_pa)
 {
+	if (!root_pa)
+		root_pa = x86_kernel_root;
+	x86_tlb_note_root(root_pa);
 	x86_write_cr3((x86_word)root_pa);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* trap.c - the kernel's handlers, interrupts acknowledged and counted on their way to them, and idling. */
+/* trap.c - the kernel's handlers, interrupts acknowledged and counted on their way to them. */
 #include "common/cpu.h"
+
+enum { NR_LINES = 16 };
 
 static void ops_missing(struct x86_frame *frame)
 {
@@ -20,11 +22,27 @@ void x86_set_ops(const struct x86_ops *ops)
 	x86_active_ops = *ops;
 }
 
+/* An interrupt of the local controller. false: nothing that the kernel must hear of. */
+static bool local_irq(int *irq)
+{
+	int vector = *irq + X86_IRQ_BASE;
+
+	if (vector == X86_VECTOR_SPURIOUS)
+		return false;
+	x86_lapic_eoi();
+	if (vector == X86_VECTOR_TIMER)
+		*irq = 0;
+	else if (vector == X86_VECTOR_FLUSH)
+		x86_tlb_serve();
+	return vector != X86_VECTOR_FLUSH;
+}
+
 void x86_irq_entry(struct x86_frame *frame)
 {
 	int irq = (int)frame->trapno - X86_IRQ_BASE;
 
-	if (!x86_pic_ack(irq))
+	x86_tlb_leave();
+	if (irq >= NR_LINES ? !local_irq(&irq) : !x86_pic_ack(irq))
 		return;
 	if (irq == 0)
 		x86_clock_tick();
@@ -36,9 +54,4 @@ void x86_irq_entry(struct x86_frame *frame)
 void x86_context_returned(void)
 {
 	x86_panic("a kernel thread returned from its entry function");
-}
-
-void x86_idle(void)
-{
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
 }

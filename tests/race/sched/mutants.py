@@ -36,9 +36,15 @@ MUTANTS = [
      ("	flush_all(k, dead);\n", "	if (!dead)\n		flush_all(k, dead);\n")),
     ("cow-of-a-pinned-page", "cow_pinned", "a page that is pinned is written in place", "src/fault/cow.c",
      (" &&\n	       atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1;", ";")),
-    ("unlocked-stack-growth", "stack_mmap", "a stack grows while another CPU puts an area below it", "src/fault/fault.c",
-     ("	kmm_mm_lock(mm);\n	mm->faults++;\n", "	mm->faults++;\n"),
-     ("	kmm_mm_unlock(mm);\n	return kind;\n", "	return kind;\n")),
+    ("unlocked-stack-growth", "stack_mmap", "between the look below a stack and its growth another CPU puts an area there",
+     "src/vm/stack.c",
+     ("	pages = (vma->start - start) >> KMM_PAGE_SHIFT;\n",
+      "	kmm_mm_unlock(mm);\n	kmm_mm_lock(mm);\n	kmm_vma_write(vma);\n"
+      "	pages = (vma->start - start) >> KMM_PAGE_SHIFT;\n")),
+    ("reader-sees-no-writer", "fault_munmap", "a fault enters an area that is being removed", "src/vm/lock.c",
+     ("write_seq != __atomic_load_n(&mm->write_seq, __ATOMIC_ACQUIRE) && !(was", "(write_seq != mm->write_seq || write_seq + 1) && !(was")),
+    ("writer-sees-no-reader", "fault_munmap", "an area is removed while a fault is in it", "src/vm/lock.c",
+     ("		wait_for_readers(vma);\n", "		(void)wait_for_readers;\n")),
     ("cut-off-page-stays", "fault_truncate", "a fault enters a page that truncation has just taken away",
      "src/fault/fault.c", (" && !(source && kmm_page_is_cut_off(source))", " && (source || !source)")),
     ("torn-reference", "cow_cow_exit", "two CPUs drop a reference at once and one is lost", "src/pt/tlb.c",
@@ -112,8 +118,9 @@ def run(mutant, make):
         return "not found:\n" + found.stdout + found.stderr
     orders = re.search(r"(\d+) orders", found.stdout).group(1)
     said = found.stdout.split("\n")
+    why = said[next(i for i, line in enumerate(said) if line.startswith("FAIL")) + 1].strip()
     again = next(line for line in said if "again:" in line).split("again: ")[1]
-    print(f"ok   {name} in {case}: after {orders} orders: {said[1].strip()}\n     {again}", flush=True)
+    print(f"ok   {name} in {case}: after {orders} orders: {why}\n     {again}", flush=True)
     return None
 
 

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* cpu.h - processors, for the scheduler and those who start and stop them. */
+#ifndef OS_PROC_CPU_H
+#define OS_PROC_CPU_H
+
+#include "proc/task.h"
+
+/* l: its lock; else its own processor's. */
+struct cpu {
+	struct spin lock;
+	struct list queue;    /* l: runnable tasks */
+	struct task *idle;    /* what it does when there is nothing to do; constant */
+	struct task *prev;    /* left by the switch that is under way */
+	struct kmm_mm *mm;    /* loaded; NULL: the kernel's tables */
+	uint32_t idle_ticks, busy_ticks;
+} __attribute__((aligned(64)));
+
+extern struct cpu os_cpus[X86_MAX_CPUS];
+extern uint32_t os_cpus_online; /* bit per processor that runs tasks; constant once the first program runs */
+
+static inline struct cpu *cpu_here(void)
+{
+	return &os_cpus[x86_cpu_id()];
+}
+
+/* cpus.c: starts them. The last step of the boot. */
+void cpus_start(void);
+
+/* sched.c, for sleep.c */
+void sched_enqueue(struct task *task);
+void sched_leave_cpu(void); /* gives up the kernel lock meanwhile */
+
+/* sleep.c, for sched.c */
+void sleep_init(void);
+void sleep_tick(void);
+
+/* leave.c */
+bool os_is_leaving(void);
+
+#endif

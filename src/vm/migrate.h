@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Moving the content of user frames to other frames, under running programs.
+ *
+ * While a page moves, the entries that showed it are "moving" entries (pt/leaf.h): not present, but they keep the frame's
+ * number, the rights and the marks, and count as mappings in every count. Whoever needs the page waits; whoever takes
+ * the entry away, moves it or changes its rights does so with a moving entry as with a present one.
+ */
+#ifndef KMM_VM_MIGRATE_H
+#define KMM_VM_MIGRATE_H
+
+#include "kmm/compact.h"
+#include "vm/mm.h"
+
+#define KMM_MOVE_BATCH 32u
+
+struct kmm_mover {
+	struct kmm *k;
+	bool may_wait;           /* for locks of files; else pages whose lock is taken stay */
+	bool no_files;           /* the caller may hold what a file system holds */
+	/* Another frame for the content of `from`, kind and order 0, one reference. NULL: none, end the batch. */
+	struct kmm_page *(*target)(void *arg, struct kmm_page *from);
+	void *arg;
+	kmm_word moved, failed;  /* results, added up */
+};
+
+/* Moves those of nr frames (at most KMM_MOVE_BATCH) that can be.
+ * errors: KMM_ENOMEM no target for the rest. context: no spin locks; holds none of the locks m and b unless !may_wait. */
+KMM_MUST_CHECK enum kmm_status kmm_move_frames(struct kmm_mover *mover, const kmm_word *pfns, unsigned nr);
+
+/* Looks like a frame that could move: a user page of one frame. No lock: a hint. */
+bool kmm_frame_may_move(const struct kmm *k, const struct kmm_page *page);
+
+/* The entry of va is being moved: waits until it is not. m held, no spin locks. */
+void kmm_move_wait(struct kmm_mm *mm, kmm_word va);
+
+/* How many moves were completed: whoever works with a page that he holds only by having seen its entry compares. */
+static inline unsigned kmm_moves(const struct kmm *k)
+{
+	return atomic_load_explicit(&k->vm->moves, memory_order_acquire);
+}
+
+#endif

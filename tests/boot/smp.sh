@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Machines with several processors: threads of one space, processes that map, fork, fault and end all at once for a time
+# (stress.c), the scripts of programs.sh, and the audit at the end. SECONDS_EACH is the time of one stress run.
+# Prints "N passed, N failed".
+cd "$(dirname "$0")/../.." || exit 1
+. tests/boot/common.inc
+seconds=${SECONDS_EACH:-8}
+
+user() { case $1 in x86_64*) echo build/user64 ;; *) echo build/user ;; esac; }
+
+# program MACHINE CPUS PROGRAM ARGUMENT...: it passes all its checks, and the machine is whole afterwards
+program() {
+	machine=$1 cpus=$2 program=$3
+	shift 3
+	timeout $((seconds + 300)) "$kmm" run --timeout $((seconds + 240)) --machine "$machine" --cpus "$cpus" --ram 512M \
+		--report "$dir/report.json" "$(user "$machine")/$program" "$@" </dev/null >"$dir/out" 2>"$dir/err"
+	status=$?
+	ends 0 "$machine, $cpus processors: $program"
+	output "$machine, $cpus processors: $program" '^[1-9][0-9]* passed, 0 failed$'
+	true_of 'd["audit"]["violations"] == 0' "$machine, $cpus processors: $program: audit"
+}
+
+for machine in i386 i386-pae x86_64 x86_64-la57; do
+	program $machine 4 threads
+	program $machine 4 signals
+	guest --machine $machine --cpus 3 --ram 256M --report "$dir/report.json" --file tests/boot/programs.script:/script \
+		busybox sh -c '. /script; grep -c ^processor /proc/cpuinfo >/dev/null; exit 42' </dev/null
+	ends 42 "$machine, 3 processors: programs"
+	same tests/boot/programs.expected "$machine, 3 processors: programs"
+	true_of 'd["audit"]["violations"] == 0' "$machine, 3 processors: audit"
+done
+guest --cpus 8 busybox sh -c 'grep -c ^processor /proc/cpuinfo; grep -c "^cpu[0-7] " /proc/stat' </dev/null
+[ "$(tr '\n' ' ' <"$dir/out")" = '8 8 ' ] && ok || bad "8 processors are counted"
+program i386-pae 8 threads
+program x86_64 2 crowd
+program i386-pae 4 stress "$seconds"
+program x86_64 4 stress "$seconds"
+# with a process for each processor, ends and forks happen more often
+program x86_64 4 stress "$((seconds / 2))" 6
+
+sum
