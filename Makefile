@@ -4,6 +4,7 @@
 #   hosted    gcc -O2, 64-bit          build/hosted      the command, the tests, the benchmarks
 #   embed     gcc -O2, 64-bit          build/embed       build/libkmm.a: the library for any port
 #   asan      clang + ASan + UBSan     build/asan        the tests again
+#   release   gcc -O2, no assertions   build/release     the tests once more: mistakes are refused all the same
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
 #   tsan      clang + TSan             build/tsan        tests/race: threads as CPUs, all calls at once
 #   sched     gcc, points in atomics   build/sched       tests/race/sched: every order of a few CPUs
@@ -41,7 +42,7 @@ VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted embed asan clang tsan sched fuzz
+HOSTED_PROFILES := hosted embed release asan clang tsan sched fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
@@ -60,6 +61,7 @@ BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
 CC_embed := gcc
+CC_release := gcc
 CC_asan := clang
 CC_clang := clang
 CC_tsan := clang
@@ -74,6 +76,7 @@ CC_x86_64-la57 := gcc
 # the sanitized build go through the pointers.
 FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
+FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
 FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
@@ -99,6 +102,7 @@ bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=
 
 LINK_hosted :=
 LINK_embed :=
+LINK_release :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
 LINK_tsan := -fsanitize=thread
@@ -107,6 +111,7 @@ LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
 OBJ_embed := build/embed
+OBJ_release := build/release
 OBJ_asan := build/asan
 OBJ_clang := build/clang
 OBJ_tsan := build/tsan
@@ -224,6 +229,10 @@ bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks 
 bench-linux: kernels ## boot Debian's Linux and our kernel with the same benchmark, and write both columns
 	@scripts/bench-linux
 
+.PHONY: soak-smp
+soak-smp: build/kmm kernels user ## minutes of everything at once on machines with several processors, audit at the end
+	@SECONDS_EACH=$(or $(SECONDS_EACH),120) tests/boot/smp.sh
+
 .PHONY: deps
 deps: ## install what building, running and checking need (quick when all is there)
 	@scripts/deps
@@ -309,6 +318,10 @@ build/tests/hosted: $(call test_objs,hosted)
 build/asan/tests/hosted: $(call test_objs,asan)
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -pthread
+
+build/release/tests/hosted: $(call test_objs,release)
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_release) $(LINK_release) -o $@ $^ -ljansson -pthread
 
 build/tsan/race: $(call objs,tsan,$(RACE) $(PORT_HOSTED)) build/tsan/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)

@@ -3,7 +3,20 @@
  * The whole manager in one call: the only file that knows every tier. Start order is the layer order; each step
  * allocates from the one before it.
  */
-#include "kmm/kmm.h"
+#include "reclaim/compact.h"
+#include "vm/vm.h"
+
+enum kmm_status kmm_init_spaces(struct kmm *k)
+{
+	enum kmm_status status = kmm_compact_init(k);
+
+	if (status)
+		return status;
+	status = kmm_vm_init(k);
+	if (status)
+		kmm_compact_fini(k);
+	return status;
+}
 
 enum kmm_status kmm_init(void *state, const struct kmm_machine *machine, struct kmm_port *port, struct kmm **out,
 			 const char **why)

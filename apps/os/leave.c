@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * leave.c - the machine's last steps, always on the boot stack: report, then power off. The report looks at everything, so
- * the other processors stop before: each finishes what it is doing in the kernel and comes to rest in its idle task.
+ * the processors finish before what tasks are doing in the kernel, and come to rest in their idle tasks.
  */
 #include "proc/cpu.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* misc.c - small services of the kernel: string copies, random bytes. */
+#include "lock.h"
 #include "os.h"
 
 char *os_strdup(const char *s)
@@ -12,6 +13,8 @@ char *os_strdup(const char *s)
 	return copy;
 }
 
+static struct spin random_lock;
+
 /* SplitMix64: a counter, well stirred. Not for secrets: the seed may be known. */
 static uint64_t next_random(void)
 {
@@ -19,11 +22,13 @@ static uint64_t next_random(void)
 	static bool started;
 	uint64_t z;
 
+	spin_lock(&random_lock);
 	if (!started) {
 		state = os.options.has_seed ? os.options.seed : os.port->random(os.port);
 		started = true;
 	}
 	z = (state += 0x9e3779b97f4a7c15ull);
+	spin_unlock(&random_lock);
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
 	return z ^ (z >> 31);

@@ -31,6 +31,18 @@ struct kmm_migrate_stats {
 };
 void kmm_migrate_stats(const struct kmm *k, struct kmm_migrate_stats *out);
 
+/* A piece of compaction: empties sparsely used tracts (2 MiB) into fuller ones until about `budget` frames were looked
+ * at; at least one tract, if there is one to empty. true: there is more to do. Allocation compacts by itself when a
+ * request of order above 0 that may block finds no block; this is for a thread with nothing better to do.
+ * context: no locks, may sleep. */
+bool kmm_compact_step(struct kmm *k, kmm_word budget);
+
+struct kmm_compact_stats { /* as vmstat's compact_... counters */
+	uint64_t migrate_scanned, free_scanned, isolated, stall, fail, success;
+	uint64_t daemon_wake, daemon_migrate_scanned, daemon_free_scanned;
+};
+void kmm_compact_stats(struct kmm *k, struct kmm_compact_stats *out);
+
 #ifdef __cplusplus
 }
 #endif

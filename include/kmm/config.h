@@ -45,6 +45,11 @@
 #define KMM_DEBUG 1
 #endif
 
+/* The order of locks is checked as each is taken (src/base/lock.h): in hosted builds, and in kernels with KMM_DEBUG 2. */
+#ifndef KMM_LOCK_ORDER
+#define KMM_LOCK_ORDER (KMM_DEBUG >= 2 - __STDC_HOSTED__)
+#endif
+
 /* A page is 4 KiB on every format; larger leaves are a matter of page tables. */
 #define KMM_PAGE_SHIFT 12
 #define KMM_PAGE_SIZE 4096u

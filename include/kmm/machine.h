@@ -46,6 +46,8 @@ struct kmm_windows {
 	uint64_t vmalloc_offset;    /* hole between low memory and vmalloc (default 8 MiB) */
 };
 
+struct kmm_cma_range; /* cma.h */
+
 struct kmm_machine {
 	enum kmm_format_id format;
 	uint64_t user_end;       /* user/kernel split, first kernel address (default: c0000000, or the
@@ -77,6 +79,10 @@ struct kmm_machine {
 	uint32_t watermark_scale_factor;   /* in 1/10000 of the zone (default 10) */
 	uint32_t lowmem_reserve_ratio[KMM_NR_ZONES]; /* defaults 256 256 32 0 0 */
 	uint32_t movable_percent;          /* share of the top zone given to ZONE_MOVABLE (default 0) */
+
+	/* Contiguous areas to begin with (cma.h), numbered in this order. Read during start only. */
+	const struct kmm_cma_range *cma;
+	unsigned nr_cma;
 
 	unsigned debug;          /* KMM_DEBUG_ features of debug.h that are on from the start (default none) */
 

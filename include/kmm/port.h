@@ -97,9 +97,10 @@ struct kmm_port {
 	uint64_t (*random)(struct kmm_port *port);
 	/* This CPU now runs `root`. Default: nothing (the embedder switches by itself). */
 	void (*activate_space)(struct kmm_port *port, struct kmm_paddr root);
-	/* A word of the running thread of control, 0 when that starts and left alone by all others: there the core notes
-	 * which sleeping locks it has, and asserts their order (docs/locking.md). Default: not checked. */
-	uint32_t *(*task_word)(struct kmm_port *port);
+	/* A word of the running thread's own, 0 when the thread starts and not touched otherwise: which sleeping locks it
+	 * holds. Asked only by builds that check the order of locks (KMM_LOCK_ORDER). Default: that of sleeping locks
+	 * is not checked. */
+	uint32_t *(*thread_locks)(struct kmm_port *port);
 };
 
 #ifdef __cplusplus

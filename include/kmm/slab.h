@@ -51,7 +51,8 @@ struct kmm_cache *kmm_cache_find(struct kmm *k, const char *name);
  * on are checked so; those already out stay as they are and are freed as ever.
  * errors: KMM_EINVAL unknown flags, or the objects are too large to be surrounded; KMM_ENOMEM. */
 KMM_MUST_CHECK enum kmm_status kmm_cache_set_debug(struct kmm *k, struct kmm_cache *cache, unsigned flags);
-/* Gives free objects (this CPU's and shared ones) and empty slabs back; returns the number of pages freed. */
+/* Gives free objects (this CPU's and shared ones) and empty slabs back; returns the number of pages freed. Other CPUs
+ * give theirs back when they free next. */
 kmm_word kmm_cache_shrink(struct kmm *k, struct kmm_cache *cache);
 /* A line for each cache that shares the slabs of another, and then has no row in slabinfo: "name -> that one". */
 void kmm_report_slab_aliases(struct kmm *k, struct kmm_sink *out);

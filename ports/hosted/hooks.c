@@ -17,7 +17,7 @@ enum { FLUSH_PAGES = 32 };
 
 _Thread_local unsigned hosted_this_cpu;
 static _Thread_local unsigned long irq_off;
-static _Thread_local uint32_t sleeping_locks;
+static _Thread_local uint32_t sleeping_held; /* locks of the core, by class */
 
 void hosted_set_cpu(unsigned cpu)
 {
@@ -79,7 +79,7 @@ bool hosted_catch_fatal(struct hosted_machine *m, void (*fn)(void *arg), void *a
 	}
 	m->catcher = NULL;
 	irq_off = 0; /* whoever held them off is gone */
-	sleeping_locks = 0;
+	sleeping_held = 0;
 	if (what)
 		*what = m->fatal_text;
 	return true;
@@ -212,11 +212,11 @@ static void wake(struct kmm_port *port, const void *key)
 	pthread_mutex_unlock(&m->sleep_lock);
 }
 
-/* A thread's, of all machines: who has a lock of one asks for none of another. */
-static uint32_t *task_word(struct kmm_port *port)
+/* For all machines: nobody holds locks of two. */
+static uint32_t *thread_locks(struct kmm_port *port)
 {
 	(void)port;
-	return &sleeping_locks;
+	return &sleeping_held;
 }
 
 /* ---- start and end ---- */
@@ -251,8 +251,8 @@ void hosted_hooks_init(struct hosted_machine *m)
 	port->tlb_flush_others = tlb_flush_others;
 	port->activate_space = activate_space;
 	port->wake = wake;
+	port->thread_locks = thread_locks;
 	port->wait = m->config.threads ? wait : NULL;
-	port->task_word = task_word;
 	m->memory.at = bus_at;
 	pthread_mutex_init(&m->sleep_lock, NULL);
 	pthread_cond_init(&m->woken, NULL);

@@ -160,13 +160,6 @@ static void activate_space(struct kmm_port *port, struct kmm_paddr root)
 	of(port)->active_root = root.v;
 }
 
-/* Optional (NULL: the order of sleeping locks is not checked). The word lies with what a kernel keeps for each of its
- * threads; here is only one. */
-static uint32_t *task_word(struct kmm_port *port)
-{
-	return &of(port)->task_word;
-}
-
 void template_port_init(struct template_port *t, void *direct_map, void (*print)(const char *line),
 			void (*stop)(void))
 {
@@ -181,7 +174,6 @@ void template_port_init(struct template_port *t, void *direct_map, void (*print)
 			.tlb_flush_local = tlb_flush_local, .tlb_flush_others = tlb_flush_others,
 			.window_changed = window_changed, .zero_frame = zero_frame, .copy_frame = copy_frame,
 			.wait = wait, .wake = wake, .random = random_bits, .activate_space = activate_space,
-			.task_word = task_word,
 		},
 		.print = print, .stop = stop,
 	};

@@ -17,7 +17,6 @@ struct template_port {
 	void (*stop)(void);         /* must not return */
 	uint64_t flushes;           /* TLB flushes asked for */
 	uint64_t active_root;       /* page tables that the CPU runs on */
-	uint32_t task_word;
 	uint64_t clock_ns, random_state;
 };
 

@@ -123,7 +123,7 @@ struct x86_cpu_info {
 	uint32_t features_edx; /* CPUID 1 EDX: also what Linux passes as AT_HWCAP */
 	uint32_t features_ecx; /* CPUID 1 ECX */
 	uint8_t virt_bits;     /* linear address width: 32, 48 or 57 */
-	bool apic, pse, pae, pge, nx, fxsr, sse, sse2, tsc, hypervisor;
+	bool xsave, avx, apic, pse, pae, pge, nx, fxsr, sse, sse2, tsc, hypervisor;
 	bool long_mode, la57, gib_pages, smep, smap, umip, pcid, rdrand;
 };
 extern struct x86_cpu_info x86_cpu_info;
@@ -352,13 +352,16 @@ void x86_tls_save(struct x86_tls *tls);
 /* ---------------------------------------------------------------------------------------------------- FPU */
 
 /*
- * x87/SSE state of one task, 512 bytes as FXSAVE writes them, at a 16-byte boundary inside raw. The struct itself
- * may lie anywhere; copy it only with x86_fpu_copy(). Registers are switched lazily: they stay with the last task
+ * Floating point state of one task: x87 and SSE as FXSAVE writes them, 512 bytes, or where the processor has XSAVE its
+ * standard form with AVX, at a 64-byte boundary inside raw. The struct itself may lie anywhere; copy it only with
+ * x86_fpu_copy(). Registers are switched lazily: they stay with the last task
  * that used them until another one traps with #NM, which the port serves itself. With several processors memory is up to
  * date whenever the task does not run, so that it can go on elsewhere.
  */
+#define X86_FPU_LEGACY 512u             /* x87 and SSE, the same in both forms */
+#define X86_FPU_MOST (512u + 64u + 256u) /* with XSAVE's header and AVX */
 struct x86_fpu {
-	uint8_t raw[512 + 16];
+	uint8_t raw[X86_FPU_MOST + 64];
 	uint32_t cpu; /* whose registers last held it; ~0: nobody's since it was written */
 };
 
@@ -367,7 +370,13 @@ void x86_fpu_switch(struct x86_fpu *fpu); /* fpu belongs to the task about to ru
 void x86_fpu_sync(struct x86_fpu *fpu);   /* bring memory up to date (before reading the image). Interrupts off */
 void x86_fpu_forget(struct x86_fpu *fpu); /* registers are worthless: end, exec, image written. Irqs off */
 void x86_fpu_copy(struct x86_fpu *to, struct x86_fpu *from); /* fork; syncs from. Interrupts off */
-void *x86_fpu_image(struct x86_fpu *fpu); /* the 512-byte FXSAVE image in memory */
+void *x86_fpu_image(struct x86_fpu *fpu); /* the image in memory */
+/* Bytes of every image; more than X86_FPU_LEGACY: XSAVE is used. Which parts of it (bits of XCR0: 1 x87, 2 SSE, 4 AVX). */
+uint32_t x86_fpu_size(void);
+uint32_t x86_fpu_parts(void);
+/* Make an image that ring 3 filled (signal return) fit to be loaded: reserved bits that would fault are cleared. legacy: only
+ * its first 512 bytes count, the rest becomes clean. */
+void x86_fpu_sanitize(void *image, bool legacy);
 
 /* -------------------------------------------------------------------------------------------- paging and TLB */
 

@@ -23,6 +23,7 @@ struct kmm_front;
 struct kmm_kva_state;
 struct kmm_vm;
 struct kmm_page_debug;
+struct kmm_compact;
 
 struct kmm_faults {          /* fault injection; not locked: tests run one thread while it is armed */
 	uint64_t nth;        /* fail when count reaches it; 0: off */
@@ -59,6 +60,7 @@ struct kmm {
 	struct kmm_slab *slab;
 	struct kmm_kva_state *kva;
 	struct kmm_vm *vm;          /* tier c: NULL before kmm_init_spaces() */
+	struct kmm_compact *compact; /* tier c */
 	struct kmm_page_debug *page_debug; /* page owner and poison; NULL: off, as it mostly is */
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;
@@ -66,7 +68,7 @@ struct kmm {
 	kmm_word events[KMM_NR_EVENTS]; /* how often each event happened; wraps; two CPUs at once may lose a count.
 	                               ALLOC leaves out what kmm_phys_allocations() counts in */
 	struct kmm_walker walker[KMM_MAX_CPUS]; /* each CPU its own; read by all */
-	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, KMM_DEBUG: order checking */
+	uint32_t locks_held[KMM_MAX_CPUS]; /* bit per lock class, if KMM_LOCK_ORDER */
 };
 
 /* The one format of a pinned build, or this machine's. */

@@ -10,7 +10,7 @@
 #include "base/printf.h"
 
 static const char *const class_names[KMM_NR_LOCK_CLASSES] = {
-	[KMM_LOCK_MM] = "mm", [KMM_LOCK_BACKING] = "backing", [KMM_LOCK_RMAP] = "rmap", [KMM_LOCK_PT] = "pt",
+	[KMM_LOCK_MM] = "mm", [KMM_LOCK_AREA] = "area", [KMM_LOCK_BACKING] = "backing", [KMM_LOCK_RMAP] = "rmap", [KMM_LOCK_PT] = "pt",
 	[KMM_LOCK_TABLE] = "table",
 	[KMM_LOCK_SLAB] = "slab", [KMM_LOCK_KVA] = "kva", [KMM_LOCK_ZONE] = "zone",
 };
@@ -28,26 +28,37 @@ void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls, uint32_t held
 	k->port->fatal(k->port, __FILE__, __LINE__, text);
 }
 
-/* ---- sleeping locks ---- */
-
-/* Before it is taken, so that what would be a deadlock is said and not only had. */
-static void note_mutex(struct kmm *k, const struct kmm_mutex *mutex)
+static uint32_t *held_by_thread(const struct kmm *k)
 {
-	uint32_t *held = k->port->task_word ? k->port->task_word(k->port) : NULL, spins = k->locks_held[kmm_cpu(k)];
-
-	if (spins)
-		kmm_lock_order_broken(k, (enum kmm_lock_class)mutex->cls, spins);
-	if (!held)
-		return;
-	if (*held >> mutex->cls)
-		kmm_lock_order_broken(k, (enum kmm_lock_class)mutex->cls, *held);
-	*held |= 1u << mutex->cls;
+	return k->port->thread_locks ? k->port->thread_locks(k->port) : NULL;
 }
 
-static void forget_mutex(struct kmm *k, const struct kmm_mutex *mutex)
+/* Whoever holds a spin lock stays on its CPU, so what that CPU holds is the caller's. */
+void kmm_sleep_may(struct kmm *k, enum kmm_lock_class cls)
 {
-	if (k->port->task_word)
-		*k->port->task_word(k->port) &= ~(1u << mutex->cls);
+	const uint32_t *held = held_by_thread(k);
+	uint32_t spins = k->locks_held[kmm_cpu(k)];
+
+	if (spins)
+		kmm_lock_order_broken(k, cls, spins);
+	if (held && *held >> cls)
+		kmm_lock_order_broken(k, cls, *held);
+}
+
+void kmm_sleep_note(struct kmm *k, enum kmm_lock_class cls)
+{
+	uint32_t *held = held_by_thread(k);
+
+	if (held)
+		*held |= 1u << cls;
+}
+
+void kmm_sleep_forget(struct kmm *k, enum kmm_lock_class cls)
+{
+	uint32_t *held = held_by_thread(k);
+
+	if (held)
+		*held &= ~(1u << cls);
 }
 
 struct sleeper {
@@ -64,19 +75,13 @@ static bool take_as_waiter(void *arg)
 	return s->taken;
 }
 
-static bool try_mutex(struct kmm_mutex *mutex)
-{
-	unsigned free_state = 0;
-
-	return atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
-						       memory_order_relaxed);
-}
-
-static void take_mutex(struct kmm *k, struct kmm_mutex *mutex)
+void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
 {
 	struct sleeper s = { mutex, false };
+	unsigned free_state = 0;
 
-	if (try_mutex(mutex))
+	if (atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
+						    memory_order_relaxed))
 		return;
 	if (!k->port->wait) {
 		k->port->fatal(k->port, __FILE__, __LINE__, "a sleeping lock is contended and the port cannot wait");
@@ -85,36 +90,18 @@ static void take_mutex(struct kmm *k, struct kmm_mutex *mutex)
 	k->port->wait(k->port, mutex, take_as_waiter, &s);
 }
 
-void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex)
-{
-	if (KMM_DEBUG >= 1)
-		note_mutex(k, mutex);
-	take_mutex(k, mutex);
-}
-
-void kmm_mutex_lock_nested(struct kmm *k, struct kmm_mutex *mutex)
-{
-	take_mutex(k, mutex);
-	mutex->unordered = true;
-}
-
 bool kmm_mutex_trylock(struct kmm_mutex *mutex)
 {
-	bool taken = try_mutex(mutex);
+	unsigned free_state = 0;
 
-	if (taken)
-		mutex->unordered = true;
-	return taken;
+	return atomic_compare_exchange_strong_explicit(&mutex->held, &free_state, 1, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex)
 {
-	unsigned was;
+	unsigned was = atomic_exchange_explicit(&mutex->held, 0, memory_order_release);
 
-	if (KMM_DEBUG >= 1 && !mutex->unordered)
-		forget_mutex(k, mutex);
-	mutex->unordered = false;
-	was = atomic_exchange_explicit(&mutex->held, 0, memory_order_release);
 	KMM_ASSERT(k, was != 0);
 	if (was == 2 && k->port->wake)
 		k->port->wake(k->port, mutex);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Locks and their order. Classes are numbered in the order in which they may be taken: a lock of a
- * class may be taken only while no lock of the same or a later class is held (asserted at
- * KMM_DEBUG >= 1; docs/locking.md holds the same list in words). Spin locks are noted by CPU; sleeping
- * locks, whose holder may move between CPUs, by the port's word of the task, if it has one.
+ * class may be taken only while no lock of the same or a later class is held on this CPU (asserted if
+ * KMM_LOCK_ORDER; docs/locking.md holds the same list in words). One exception, by _nested: fork locks
+ * parent then child space.
  *
  * struct kmm_spin: short, interrupts off, no sleeping, no allocation that may sleep, no callback.
  * struct kmm_mutex: may sleep (port wait/wake); with no wait hook contention is a fatal error.
@@ -17,6 +17,7 @@
 
 enum kmm_lock_class {
 	KMM_LOCK_MM,      /* a space: VMA tree, counters (mutex) */
+	KMM_LOCK_AREA,    /* an area, by a fault or for a change (sleeping; vm/lock.h) */
 	KMM_LOCK_BACKING, /* a file's page index and list of mappings (mutex) */
 	KMM_LOCK_RMAP,    /* an anonymous object's list of VMAs */
 	KMM_LOCK_PT,      /* page tables of a space, or the kernel's, above the last level; links to tables */
@@ -29,18 +30,14 @@ enum kmm_lock_class {
 
 struct kmm_spin { atomic_uint held; };
 
-struct kmm_mutex {
-	atomic_uint held;
-	uint16_t cls;     /* constant: enum kmm_lock_class; all zero is a free lock of a space */
-	bool unordered;   /* its holder's: taken in one of the ways that cannot deadlock, so not noted */
-};
+struct kmm_mutex { atomic_uint held; };
 
-/* held: bit per class. */
+/* held: bit per class. Does not return. */
 void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls, uint32_t held);
 
 static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool nested)
 {
-	if (KMM_DEBUG >= 1) {
+	if (KMM_LOCK_ORDER) {
 		uint32_t *held = &k->locks_held[kmm_cpu(k)];
 
 		if ((*held >> cls) != 0 && !nested)
@@ -51,7 +48,7 @@ static inline void kmm_lock_note(struct kmm *k, enum kmm_lock_class cls, bool ne
 
 static inline void kmm_lock_forget(struct kmm *k, enum kmm_lock_class cls)
 {
-	if (KMM_DEBUG >= 1)
+	if (KMM_LOCK_ORDER)
 		k->locks_held[kmm_cpu(k)] &= ~(1u << cls);
 }
 
@@ -74,12 +71,32 @@ static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum km
 	kmm_irq_restore(k, flags);
 }
 
-/* Sleeping locks. No spin lock may be held (asserted). */
+/* The order of sleeping locks: who holds one may move between CPUs, so what is held is kept in a word of the thread's, if
+ * the port has such a thing. may: fatal if a lock of this class may not be taken now; note: it was; forget: given back. */
+void kmm_sleep_may(struct kmm *k, enum kmm_lock_class cls);
+void kmm_sleep_note(struct kmm *k, enum kmm_lock_class cls);
+void kmm_sleep_forget(struct kmm *k, enum kmm_lock_class cls);
+
+/* Sleeping locks. Without a class (one thread holds two of one, or the lock is outside of the order) nothing is noted. */
 void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);
-/* A second one of the class, of an object that nobody else can find yet. To be unlocked first. */
-void kmm_mutex_lock_nested(struct kmm *k, struct kmm_mutex *mutex);
-/* true: taken. Never sleeps, so whatever else is held. */
+/* true: taken. Never sleeps. */
 bool kmm_mutex_trylock(struct kmm_mutex *mutex);
 void kmm_mutex_unlock(struct kmm *k, struct kmm_mutex *mutex);
+
+static inline void kmm_mutex_lock_class(struct kmm *k, struct kmm_mutex *mutex, enum kmm_lock_class cls)
+{
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_may(k, cls);
+	kmm_mutex_lock(k, mutex);
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_note(k, cls);
+}
+
+static inline void kmm_mutex_unlock_class(struct kmm *k, struct kmm_mutex *mutex, enum kmm_lock_class cls)
+{
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_forget(k, cls);
+	kmm_mutex_unlock(k, mutex);
+}
 
 #endif

@@ -15,7 +15,6 @@ struct lock_port {
 	unsigned wakes, waits;
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
-	uint32_t task_word;
 	struct kmm k;
 };
 
@@ -127,62 +126,6 @@ KMM_TEST(lock_order_refuses_two_of_a_class)
 		CHECK(!"the second lock must not be granted");
 	}
 	CHECK_STR(p.said, "lock order: slab taken while holding slab");
-}
-
-static uint32_t *task_word(struct kmm_port *port)
-{
-	return &((struct lock_port *)(void *)port)->task_word;
-}
-
-KMM_TEST(lock_order_covers_sleeping_locks)
-{
-	static struct lock_port p;
-	struct kmm_mutex space = { 0 }, file = { .cls = KMM_LOCK_BACKING };
-
-	start(&p);
-	p.port.task_word = task_word;
-	if (setjmp(p.out))
-		CHECK_STR(p.said, "lock order: mm taken while holding backing");
-	if (p.said[0])
-		return;
-	kmm_mutex_lock(&p.k, &space);
-	kmm_mutex_lock(&p.k, &file);
-	CHECK_EQ(p.task_word, 1u << KMM_LOCK_MM | 1u << KMM_LOCK_BACKING);
-	kmm_mutex_unlock(&p.k, &space);
-	kmm_mutex_lock(&p.k, &space);
-	CHECK(!"the space's lock must not be granted");
-}
-
-KMM_TEST(lock_order_refuses_two_files)
-{
-	static struct lock_port p;
-	struct kmm_mutex one = { .cls = KMM_LOCK_BACKING }, other = { .cls = KMM_LOCK_BACKING };
-
-	start(&p);
-	p.port.task_word = task_word;
-	if (!setjmp(p.out)) {
-		kmm_mutex_lock(&p.k, &one);
-		kmm_mutex_unlock(&p.k, &one);
-		kmm_mutex_lock(&p.k, &other);
-		kmm_mutex_lock(&p.k, &one);
-		CHECK(!"the second file's lock must not be granted");
-	}
-	CHECK_STR(p.said, "lock order: backing taken while holding backing");
-}
-
-KMM_TEST(lock_order_refuses_to_sleep_under_a_spin_lock)
-{
-	static struct lock_port p;
-	struct kmm_spin pt = { 0 };
-	struct kmm_mutex space = { 0 };
-
-	start(&p);
-	if (!setjmp(p.out)) {
-		(void)kmm_spin_lock(&p.k, &pt, KMM_LOCK_PT);
-		kmm_mutex_lock(&p.k, &space);
-		CHECK(!"a sleeping lock must not be granted");
-	}
-	CHECK_STR(p.said, "lock order: mm taken while holding pt");
 }
 
 KMM_TEST(mutex_without_contention_never_waits)

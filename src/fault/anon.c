@@ -7,7 +7,7 @@
 enum kmm_status kmm_fault_zero(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
-	enum kmm_status status = kmm_fault_install(f, mm->k->vm->zero_page, kmm_vma_leaf(mm->k, f->vma->flags), NULL);
+	enum kmm_status status = kmm_fault_install(f, mm->k->vm->zero_page, kmm_fault_rights(f), NULL);
 
 	if (status == KMM_OK)
 		kmm_mm_count(mm, &mm->zero_maps);
@@ -23,7 +23,7 @@ enum kmm_status kmm_fault_anon(struct kmm_fault *f)
 	if (!page)
 		return KMM_ENOMEM;
 	kmm_clear_page(k, page);
-	status = kmm_fault_install(f, page, kmm_vma_leaf(k, f->vma->flags) | KMM_PTE_WRITE | KMM_PTE_DIRTY, NULL);
+	status = kmm_fault_install(f, page, kmm_fault_rights(f) | KMM_FAULT_WRITABLE, NULL);
 	if (status)
 		kmm_put_page(k, page);
 	return status;

@@ -36,11 +36,11 @@ static void place_window(const struct kmm_fault *f, struct window *w)
 static bool enter_page(struct kmm_fault *f, const struct kmm_ptref *ref, kmm_word va, struct kmm_page *page)
 {
 	struct kmm *k = f->vma->mm->k;
-	struct kmm_pte pte = { kmm_page_to_pfn(k, page), kmm_vma_leaf(k, f->vma->flags) | kmm_fault_write_flags(f) };
+	uint64_t rights = kmm_fault_rights(f) | kmm_fault_write_rights(f);
 
 	if (kmm_pt_read(k, ref) != 0 || kmm_page_is_cut_off(page))
 		return false;
-	kmm_pt_write(k, &f->vma->mm->space, ref, va, kmm_pt_encode(k, pte));
+	kmm_pt_write(k, &f->vma->mm->space, ref, va, kmm_pt_leaf(rights, kmm_page_to_pfn(k, page)));
 	kmm_vma_count_page(f->vma, page, true);
 	kmm_mm_count(f->vma->mm, &f->vma->mm->file_maps);
 	return true;

@@ -35,12 +35,12 @@ static enum kmm_status copy(struct kmm_fault *f, struct kmm_page *old)
 	if (!page)
 		return KMM_ENOMEM;
 	fill(mm->k, page, old);
-	status = kmm_fault_install(f, page, kmm_vma_leaf(mm->k, f->vma->flags) | KMM_PTE_WRITE | KMM_PTE_DIRTY, NULL);
+	status = kmm_fault_install(f, page, kmm_fault_rights(f) | KMM_FAULT_WRITABLE, NULL);
 	if (status) {
 		kmm_put_page(mm->k, page);
 		return status;
 	}
-	kmm_trace(mm->k, KMM_EV_COW, f->addr, f->pte.pfn.v, kmm_page_to_pfn(mm->k, page).v, 0);
+	kmm_trace(mm->k, KMM_EV_COW, f->addr, kmm_page_to_pfn(mm->k, old).v, kmm_page_to_pfn(mm->k, page).v, 0);
 	return KMM_OK;
 }
 

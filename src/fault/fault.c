@@ -34,7 +34,6 @@ static void look(struct kmm_fault *f)
 	f->moves = kmm_moves(mm->k);
 	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &f->ref);
 	f->raw = f->has_table ? kmm_pt_read(mm->k, &f->ref) : 0;
-	f->pte = kmm_pt_decode(mm->k, f->raw);
 }
 
 static void drop_old(struct kmm_fault *f, struct kmm_page *old)
@@ -48,7 +47,7 @@ static void drop_old(struct kmm_fault *f, struct kmm_page *old)
 }
 
 /* The entry's table, locked. false: there is none, or it just died: look again. */
-static bool lock_entry(struct kmm_fault *f, unsigned long *flags)
+static inline bool lock_entry(struct kmm_fault *f, unsigned long *flags)
 {
 	struct kmm *k = f->vma->mm->k;
 
@@ -57,32 +56,49 @@ static bool lock_entry(struct kmm_fault *f, unsigned long *flags)
 	return kmm_table_lock(k, f->ref.table, flags);
 }
 
-enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint32_t leaf, const struct kmm_page *source)
+static enum kmm_status replace(struct kmm_fault *f, struct kmm_page *page, uint64_t raw)
 {
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm *k = mm->k;
-	struct kmm_page *old = f->raw ? kmm_leaf_page(k, f->raw) : NULL;
-	struct kmm_pte pte = { kmm_page_to_pfn(k, page), leaf };
+	struct kmm_page *old = kmm_leaf_page(k, f->raw);
 	unsigned long flags;
 	bool same;
 
-	if (!f->has_table && kmm_pt_make(k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
-		return KMM_ENOMEM;
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
-	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k) && !(source && kmm_page_is_cut_off(source));
-	if (same && !old) {
-		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
-		kmm_vma_count_page(f->vma, page, true);
-	} else if (same) {
-		kmm_pt_write(k, &mm->space, &f->ref, f->addr, kmm_pt_encode(k, pte));
+	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k);
+	if (same) {
+		kmm_pt_write(k, &mm->space, &f->ref, f->addr, raw);
 		kmm_vma_count_page(f->vma, old, false);
 		kmm_vma_count_page(f->vma, page, true);
 	}
 	kmm_pt_unlock(k, &f->ref, flags);
-	if (same && old)
+	if (same)
 		drop_old(f, old);
 	return same ? KMM_OK : KMM_EAGAIN;
+}
+
+enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint64_t rights, const struct kmm_page *source)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	struct kmm *k = mm->k;
+	uint64_t raw = kmm_pt_leaf(rights, kmm_pfn(kmm_pfn_of(k->phys, page)));
+	unsigned long flags;
+	bool free;
+
+	if (f->raw)
+		return replace(f, page, raw);
+	if (!f->has_table && kmm_pt_make(k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
+		return KMM_ENOMEM;
+	if (!lock_entry(f, &flags))
+		return KMM_EAGAIN;
+	free = kmm_pt_read(k, &f->ref) == 0 && f->moves == kmm_moves(k) && !(source && kmm_page_is_cut_off(source));
+	if (free) {
+		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, raw);
+		kmm_vma_count_page(f->vma, page, true);
+	}
+	kmm_pt_unlock(k, &f->ref, flags);
+	return free ? KMM_OK : KMM_EAGAIN;
 }
 
 /* Other processors may set marks in the entry between the look and now; those are no change. Locked. */
@@ -159,7 +175,10 @@ static enum kmm_status wait_for_move(const struct kmm_fault *f)
 
 static enum kmm_status dispatch(struct kmm_fault *f)
 {
-	switch (kmm_fault_classify(f->vma->flags, f->vma->backing != NULL, f->pte.flags, f->access)) {
+	if (f->raw == 0 && !f->vma->backing) /* nearly all of them */
+		return f->access == KMM_WRITE ? kmm_fault_anon(f) : kmm_fault_zero(f);
+	switch (kmm_fault_classify(f->vma->flags, f->vma->backing != NULL, (uint32_t)f->raw & (KMM_PTE_PRESENT | KMM_PTE_WRITE),
+				   f->access)) {
 	case KMM_CASE_ZERO:
 		return kmm_fault_zero(f);
 	case KMM_CASE_ANON:
@@ -250,12 +269,15 @@ static enum kmm_fault_kind find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_
 
 enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
-	struct kmm_fault f = { .addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1), .access = access };
-	enum kmm_fault_kind kind = find_area(mm, addr, access, &f.vma);
+	enum kmm_fault_kind kind;
 	enum kmm_status status;
+	struct kmm_fault f;
 
+	kind = find_area(mm, addr, access, &f.vma);
 	if (kind != KMM_FAULT_OK)
 		return kind;
+	f.addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1);
+	f.access = access;
 	do {
 		look(&f);
 		status = kmm_raw_is_moving(f.raw) ? wait_for_move(&f) : dispatch(&f);
@@ -264,15 +286,13 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 	return verdict(status);
 }
 
-/* ---- for the trace alone ---- */
+/* ---- for who listens ---- */
 
 static uint64_t area_of(struct kmm_mm *mm, kmm_word addr)
 {
 	struct kmm_vma *vma;
 	uint64_t start;
 
-	if (!mm->k->trace)
-		return 0;
 	kmm_mm_lock(mm);
 	vma = kmm_mm_find(mm, addr);
 	start = vma && (addr >= vma->start || (vma->flags & KMM_VM_GROWSDOWN)) ? vma->start : 0;
@@ -282,25 +302,37 @@ static uint64_t area_of(struct kmm_mm *mm, kmm_word addr)
 
 static uint64_t frame_of(struct kmm_mm *mm, kmm_word addr)
 {
-	struct kmm_walk walk; /* not set up for nothing: it is some hundred bytes */
-	unsigned long flags;
+	unsigned long flags = kmm_walk_begin(mm->k, &mm->space);
+	struct kmm_walk walk;
 
-	if (!mm->k->trace)
-		return 0;
-	flags = kmm_walk_begin(mm->k, &mm->space);
 	kmm_walk(mm->k, mm->space.root, addr, &walk);
 	kmm_walk_end(mm->k, flags);
 	return walk.mapped ? kmm_paddr_to_pfn(walk.pa).v : 0;
 }
 
-enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info)
+static enum kmm_fault_kind handle(struct kmm_mm *mm, const struct kmm_fault_info *info)
 {
-	enum kmm_fault_kind kind = KMM_FAULT_SEGV_MAPERR;
+	if (info->addr.v >= kmm_mm_task_size(mm))
+		return KMM_FAULT_SEGV_MAPERR;
+	return kmm_fault_in(mm, info->addr.v, info->access);
+}
 
-	kmm_mm_count(mm, &mm->faults);
+static enum kmm_fault_kind handle_traced(struct kmm_mm *mm, const struct kmm_fault_info *info)
+{
+	enum kmm_fault_kind kind;
+
 	kmm_trace(mm->k, KMM_EV_FAULT, info->addr.v, info->access, area_of(mm, info->addr.v), info->stack_pointer.v);
-	if (info->addr.v < kmm_mm_task_size(mm))
-		kind = kmm_fault_in(mm, info->addr.v, info->access);
+	kind = handle(mm, info);
 	kmm_trace(mm->k, KMM_EV_FAULT_DONE, info->addr.v, kind, kind ? 0 : frame_of(mm, info->addr.v), 0);
 	return kind;
+}
+
+enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info)
+{
+	kmm_mm_count(mm, &mm->faults);
+	if (__builtin_expect(mm->k->trace != NULL, 0))
+		return handle_traced(mm, info);
+	kmm_count_events(mm->k, KMM_EV_FAULT, 1);
+	kmm_count_events(mm->k, KMM_EV_FAULT_DONE, 1);
+	return handle(mm, info);
 }

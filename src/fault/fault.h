@@ -36,7 +36,6 @@ struct kmm_fault {
 	bool has_table;
 	struct kmm_ptref ref;    /* of addr if has_table; stays, because the area does */
 	uint64_t raw;            /* the entry as seen; 0: none */
-	struct kmm_pte pte;      /* the same, decoded */
 	unsigned moves;          /* kmm_moves() before: the frame seen is the same as long as none was completed */
 };
 
@@ -47,8 +46,18 @@ enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t 
 enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access);
 
 /* Writes an entry for page, whose reference goes to it on success, in place of what was seen; drops what was there.
- * source (may be NULL): the cached page whose content page has. errors: KMM_EAGAIN, KMM_ENOMEM. */
-enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint32_t leaf, const struct kmm_page *source);
+ * rights: kmm_fault_rights(), perhaps KMM_X86_RW and _D. source (may be NULL): the cached page whose content page has.
+ * errors: KMM_EAGAIN, KMM_ENOMEM. */
+enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint64_t rights, const struct kmm_page *source);
+
+enum { KMM_FAULT_WRITABLE = KMM_X86_RW | KMM_X86_D };
+
+/* Of an entry in f's area that allows no writing. */
+static inline uint64_t kmm_fault_rights(const struct kmm_fault *f)
+{
+	return kmm_vma_rights(f->vma->mm->k, f->vma->flags);
+}
+
 /* Makes the present entry that was seen writable (and dirty), if it is still so and `may` (may be NULL) agrees under the
  * lock. If may refuses, *held gets the entry's page with a reference; NULL: it was done. errors: KMM_EAGAIN. */
 enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct kmm_page *page), struct kmm_page **held);
@@ -61,7 +70,7 @@ enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page);
 struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);
 
 /* Right to write in an entry for a page of f's backing itself. */
-uint32_t kmm_fault_write_flags(const struct kmm_fault *f);
+uint64_t kmm_fault_write_rights(const struct kmm_fault *f);
 /* Maps what is cached of the pages around a read (around.c). true: the page itself was among them. */
 bool kmm_fault_around(struct kmm_fault *f);
 

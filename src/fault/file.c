@@ -37,13 +37,13 @@ static enum kmm_status announce_write(struct kmm_fault *f, struct kmm_page *page
 }
 
 /* Shared pages are writable from the start unless the backing wants to hear of the first write. */
-uint32_t kmm_fault_write_flags(const struct kmm_fault *f)
+uint64_t kmm_fault_write_rights(const struct kmm_fault *f)
 {
 	if (kmm_vma_is_private(f->vma) || !(f->vma->flags & KMM_VM_WRITE))
 		return 0;
 	if (f->access == KMM_WRITE)
-		return KMM_PTE_WRITE | KMM_PTE_DIRTY;
-	return f->vma->backing->ops->make_writable ? 0 : KMM_PTE_WRITE;
+		return KMM_FAULT_WRITABLE;
+	return f->vma->backing->ops->make_writable ? 0 : KMM_X86_RW;
 }
 
 enum kmm_status kmm_fault_file(struct kmm_fault *f)
@@ -60,7 +60,7 @@ enum kmm_status kmm_fault_file(struct kmm_fault *f)
 	if (f->access == KMM_WRITE)
 		status = announce_write(f, page);
 	if (status == KMM_OK)
-		status = kmm_fault_install(f, page, kmm_vma_leaf(mm->k, f->vma->flags) | kmm_fault_write_flags(f), page);
+		status = kmm_fault_install(f, page, kmm_fault_rights(f) | kmm_fault_write_rights(f), page);
 	if (status)
 		kmm_put_page(mm->k, page);
 	else
@@ -82,7 +82,7 @@ enum kmm_status kmm_fault_file_copy(struct kmm_fault *f)
 		return KMM_ENOMEM;
 	}
 	kmm_copy_page(mm->k, page, source);
-	status = kmm_fault_install(f, page, kmm_vma_leaf(mm->k, f->vma->flags) | KMM_PTE_WRITE | KMM_PTE_DIRTY, source);
+	status = kmm_fault_install(f, page, kmm_fault_rights(f) | KMM_FAULT_WRITABLE, source);
 	kmm_put_page(mm->k, source);
 	if (status)
 		kmm_put_page(mm->k, page);

@@ -17,8 +17,9 @@ enum kmm_status kmm_kva_init(struct kmm *k)
 		status = kmm_kmap_init(k);
 	if (!status)
 		status = kmm_vmalloc_init(k);
-	kmm_percpu_init(k);
-	if (status)
+	if (!status)
+		kmm_percpu_init(k);
+	else
 		k->kva = NULL;
 	return status;
 }

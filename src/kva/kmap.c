@@ -403,6 +403,8 @@ static __attribute__((noinline)) void kunmap_slowly(struct kmm *k, struct kmm_pa
 			grant(k, map);
 	}
 	kmm_spin_unlock(k, &map->lock, KMM_LOCK_KVA, flags);
+	if (!kmapped && !kmm_view_is_linear(k, page))
+		kmm_warn(k, "kunmap: pfn 0x%llx is not kmapped", (unsigned long long)pfn);
 	KMM_ASSERT(k, kmapped || kmm_view_is_linear(k, page));
 }
 

@@ -14,7 +14,7 @@
 
 ALWAYS_INLINE struct kmm_local_cpu *this_cpu(struct kmm *k)
 {
-	return &k->kva->local.cpu[kmm_cpu(k)];
+	return k->kva->local.of[kmm_cpu(k)];
 }
 
 /* ---- what few grounds need ---- */
@@ -43,8 +43,9 @@ static __attribute__((noinline)) void trace_pop(struct kmm *k, kmm_word va, kmm_
 
 /* ---- the stack ---- */
 
-/* The next slot becomes a view of pfn. A free slot's entry is 0, so it is set without a look. */
-ALWAYS_INLINE struct kmm_local_slot *push(struct kmm *k, struct kmm_local_cpu *cpu, kmm_word pfn, uint64_t rights)
+/* The next slot becomes a view of pfn. A free slot's entry is 0, so it is set without a look. rights are read last, where
+ * registers are few. */
+ALWAYS_INLINE struct kmm_local_slot *push(struct kmm *k, struct kmm_local_cpu *cpu, kmm_word pfn, const uint64_t *rights)
 {
 	struct kmm_local_slot *slot = cpu->next;
 
@@ -52,7 +53,7 @@ ALWAYS_INLINE struct kmm_local_slot *push(struct kmm *k, struct kmm_local_cpu *c
 	cpu->next = slot + 1;
 	kmm_word_add(&cpu->calls, 1);
 	kmm_word_set(&slot->pfn, pfn);
-	kmm_entry_set(k, slot->entry, kmm_pt_leaf(rights, kmm_pfn(pfn)));
+	kmm_entry_set(k, slot->entry, kmm_pt_leaf(*rights, kmm_pfn(pfn)));
 	return slot;
 }
 
@@ -63,13 +64,17 @@ ALWAYS_INLINE bool is_plain(const struct kmm *k)
 }
 
 /* The same on any ground. */
-static __attribute__((noinline)) void *push_and_show(struct kmm *k, kmm_word pfn, uint64_t rights)
+static __attribute__((noinline)) void *push_and_show(struct kmm *k, kmm_word pfn, const uint64_t *rights)
 {
 	struct kmm_local *local = &k->kva->local;
 	struct kmm_local_cpu *cpu = this_cpu(k);
 	struct kmm_local_slot *slot;
 
-	KMM_ASSERT(k, cpu->next >= cpu->first && cpu->next < cpu->end); /* views nested too deeply, or not undone */
+	if (cpu->next == cpu->end)
+		kmm_warn(k, "kmap_local: pfn 0x%llx: views are nested too deeply, or not undone", (unsigned long long)pfn);
+	KMM_ASSERT(k, cpu->next >= cpu->first && cpu->next < cpu->end);
+	if (cpu->next == cpu->end)
+		return NULL;
 	slot = push(k, cpu, pfn, rights);
 	KMM_ASSERT(k, local->usable && kmm_pt_decode(k, kmm_entry_load(k, slot->entry)).pfn.v == pfn);
 	if (local->linear)
@@ -87,6 +92,9 @@ static __attribute__((noinline)) void check_linear(struct kmm *k, const void *ad
 	bool linear = (uintptr_t)addr - (uintptr_t)k->direct_map < k->layout.lowmem_end;
 	bool undone_in_reverse_order = linear && (!k->kva->force || !k->kva->local.usable);
 
+	if (!undone_in_reverse_order)
+		kmm_warn(k, "kunmap_local: 0x%llx is not the newest view of this CPU; left as it is",
+			 (unsigned long long)kmm_window_va(k, addr));
 	KMM_ASSERT(k, undone_in_reverse_order);
 }
 
@@ -127,7 +135,7 @@ void kmm_kunmap_local(struct kmm *k, const void *addr)
 		unmap_and_show(k, addr);
 		return;
 	}
-	cpu = &k->kva->local.cpu[kmm_port_cpu(k->port)];
+	cpu = k->kva->local.of[kmm_port_cpu(k->port)];
 	slot = cpu->next - 1;
 	if (!is_in(slot, addr)) {
 		unmap_and_show(k, addr);
@@ -146,7 +154,7 @@ static __attribute__((noinline)) void *map_and_show(struct kmm *k, struct kmm_pa
 
 	if (!local->usable) /* forced where there is no window: nothing is high there */
 		return kmm_page_lowmem_ptr(k, page);
-	return push_and_show(k, pfn, local->rights);
+	return push_and_show(k, pfn, &local->rights);
 }
 
 void *kmm_kmap_local(struct kmm *k, struct kmm_page *page)
@@ -158,10 +166,10 @@ void *kmm_kmap_local(struct kmm *k, struct kmm_page *page)
 		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(kmm_pfn_of(k->phys, page))));
 	if (!is_plain(k))
 		return map_and_show(k, page);
-	cpu = &local->cpu[kmm_port_cpu(k->port)];
+	cpu = local->of[kmm_port_cpu(k->port)];
 	if (cpu->next == cpu->end)
 		return map_and_show(k, page);
-	return push(k, cpu, kmm_pfn_of(k->phys, page), local->rights)->view;
+	return push(k, cpu, kmm_pfn_of(k->phys, page), &local->rights)->view;
 }
 
 /* Of an entry, without the frame. */
@@ -176,12 +184,14 @@ static uint64_t rights(const struct kmm *k, uint32_t more)
 void *kmm_kmap_local_pfn(struct kmm *k, struct kmm_pfn pfn)
 {
 	bool ram = kmm_pfn_is_ram(k, pfn), linear = ram && kmm_pfn_to_paddr(pfn).v < k->layout.lowmem_end;
+	uint64_t of_device;
 
 	if (linear && (!k->kva->force || !k->kva->local.usable))
 		return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(pfn));
 	if (!k->kva->local.usable)
 		return NULL;
-	return push_and_show(k, pfn.v, ram ? k->kva->local.rights : rights(k, KMM_PTE_NOCACHE));
+	of_device = rights(k, KMM_PTE_NOCACHE);
+	return push_and_show(k, pfn.v, ram ? &k->kva->local.rights : &of_device);
 }
 
 /* Toggle it while no views are held: a view must be undone under the rule it was made by. */
@@ -213,6 +223,7 @@ static bool init_cpu(struct kmm *k, struct kmm_local_cpu *cpu, struct kmm_local_
 {
 	struct kmm_local_slot *slot;
 
+	k->kva->local.of[cpu - k->kva->local.cpu] = cpu;
 	cpu->first = cpu->next = slots + 1;
 	cpu->end = cpu->first + nr;
 	for (slot = cpu->first; slot < cpu->end; slot++, va += KMM_PAGE_SIZE)

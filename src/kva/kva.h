@@ -166,6 +166,7 @@ struct kmm_local {
 	bool mirrored;               /* constant: the port must show each view in a window of its own */
 	bool plain;                  /* constant: usable and neither of these: an entry is all there is to a view */
 	uint64_t rights;             /* constant: of a view of RAM, see kmm_pt_leaf() */
+	struct kmm_local_cpu *of[KMM_MAX_CPUS]; /* constant: into cpu[], by number without a multiplication */
 	struct kmm_local_cpu cpu[KMM_MAX_CPUS];
 };
 
@@ -198,6 +199,7 @@ struct kmm_percpu {
 	struct kmm_list chunks;
 	unsigned nr_chunks, nr_empty;
 	kmm_word nr_objects;
+	struct kmm_shrinker shrinker; /* gives the empty chunk back when memory is out */
 };
 
 /* ---- the layer's state ---- */

@@ -188,7 +188,10 @@ void kmm_percpu_free(struct kmm *k, struct kmm_percpu_handle handle)
 		}
 	}
 	kmm_spin_unlock(k, &percpu->lock, KMM_LOCK_KVA, flags);
-	KMM_ASSERT(k, handle_is_of_an_object); /* freed twice, or never allocated */
+	if (!handle_is_of_an_object)
+		kmm_warn(k, "percpu: 0x%llx was freed already, or is no handle; not freed",
+			 (unsigned long long)kmm_window_va(k, (void *)handle.v));
+	KMM_ASSERT(k, handle_is_of_an_object);
 	if (spare)
 		free_chunk(k, spare);
 }
@@ -231,9 +234,36 @@ void kmm_percpu_info(struct kmm *k, struct kmm_percpu_info *out)
 	kmm_spin_unlock(k, &percpu->lock, KMM_LOCK_KVA, flags);
 }
 
+/* ---- what can be given back ---- */
+
+static kmm_word count_spare(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp)
+{
+	struct kmm_percpu *percpu = &k->kva->percpu;
+	unsigned long flags = kmm_spin_lock(k, &percpu->lock, KMM_LOCK_KVA);
+	kmm_word nr = percpu->nr_empty;
+
+	(void)self;
+	(void)gfp;
+	kmm_spin_unlock(k, &percpu->lock, KMM_LOCK_KVA, flags);
+	return nr;
+}
+
+static kmm_word give_spare(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp, kmm_word nr)
+{
+	kmm_word before = count_spare(k, self, gfp);
+
+	(void)nr;
+	kmm_percpu_shrink(k);
+	return before;
+}
+
 void kmm_percpu_init(struct kmm *k)
 {
-	kmm_list_init(&k->kva->percpu.chunks);
+	struct kmm_percpu *percpu = &k->kva->percpu;
+
+	kmm_list_init(&percpu->chunks);
+	percpu->shrinker = (struct kmm_shrinker){ .name = "percpu", .count = count_spare, .scan = give_spare };
+	kmm_shrinker_register(k, &percpu->shrinker); /* after vmalloc's, so asked before it */
 }
 
 /* ---- the checker ---- */

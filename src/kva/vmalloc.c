@@ -117,24 +117,45 @@ static void destroy_area(struct kmm *k, struct kmm_area *area)
 	kmm_area_release(k, area);
 }
 
-/* Takes the area at an address for unmapping. NULL: addr is. */
+static const char *const kind_names[] = { [KMM_AREA_VMALLOC] = "vmalloc", [KMM_AREA_VMAP] = "vmap",
+					  [KMM_AREA_IOREMAP] = "ioremap" };
+
+/* What an address that is to be unmapped is instead. Lock held. */
+static const char *mistake(const struct kmm_area *area, kmm_word va, enum kmm_area_kind kind)
+{
+	if (!area)
+		return "in no area";
+	if (area->state != KMM_AREA_LIVE)
+		return "of an area that was freed already";
+	if (area->start != va)
+		return "inside an area, not its start";
+	return area->kind == kind ? NULL : kind_names[area->kind];
+}
+
+/* Takes the area at an address for unmapping. NULL: addr is, or it is a mistake, which changes nothing. */
 static struct kmm_area *claim(struct kmm *k, void *addr, enum kmm_area_kind kind)
 {
 	struct kmm_areas *areas = &k->kva->areas;
 	kmm_word va = kmm_window_va(k, addr) & ~(kmm_word)(KMM_PAGE_SIZE - 1);
 	struct kmm_area *area;
 	unsigned long flags;
+	const char *wrong;
 	bool address_is_of_a_live_area;
 
 	if (!addr)
 		return NULL;
 	flags = kmm_spin_lock(k, &areas->lock, KMM_LOCK_KVA);
 	area = kmm_areas_find(areas, va);
-	address_is_of_a_live_area = area && area->start == va && area->kind == kind && area->state == KMM_AREA_LIVE;
+	wrong = mistake(area, va, kind);
+	address_is_of_a_live_area = !wrong;
 	if (address_is_of_a_live_area)
 		area->state = KMM_AREA_DYING;
 	kmm_spin_unlock(k, &areas->lock, KMM_LOCK_KVA, flags);
-	KMM_ASSERT(k, address_is_of_a_live_area); /* freed twice, or by the wrong call */
+	if (wrong)
+		kmm_warn(k, "%s: 0x%llx cannot be freed: it is %s", kind_names[kind], (unsigned long long)va, wrong);
+	KMM_ASSERT(k, address_is_of_a_live_area);
+	if (wrong)
+		return NULL;
 	kmm_trace(k, KMM_EV_VFREE, va, area->end - area->start, 0, 0);
 	return area;
 }

@@ -394,16 +394,33 @@ static void free_middle(void *arg)
 	kmm_vfree(x->t.k, (char *)x->area + 4096);
 }
 
+static void free_nowhere(void *arg)
+{
+	struct misuse *x = arg;
+
+	kmm_vfree(x->t.k, (char *)x->area + (1 << 20));
+}
+
+static void free_object(void *arg)
+{
+	struct misuse *x = arg;
+
+	kmm_vfree(x->t.k, kmm_kmalloc(x->t.k, 64, KMM_GFP_KERNEL));
+}
+
 KMM_TEST(vfree_misuse_is_fatal)
 {
-	static void (*const wrong[])(void *) = { free_twice, free_by_wrong_call, free_middle };
+	static void (*const wrong[])(void *) = { free_twice, free_by_wrong_call, free_middle, free_nowhere, free_object };
+	static const char *const said[] = { "vmalloc: 0x", "vmap: 0x", "inside an area", "in no area", "in no area" };
 	struct misuse x;
 	unsigned i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 5; i++) {
 		CALL(tier_b_start(&x.t, &pae));
 		x.area = kmm_vmalloc(x.t.k, 8192, "x");
-		CHECK(hosted_catch_fatal(x.t.m, wrong[i], &x, NULL));
+		CALL(tier_b_refuses(&x.t, wrong[i], &x, NULL));
+		CHECK_EQ(tier_b_logged(&x.t, said[i]), 1);
+		CHECK_EQ(tier_b_logged(&x.t, "cannot be freed"), 1);
 		tier_b_stop(&x.t);
 	}
 }

@@ -5,7 +5,7 @@
  * Every line is a count that the core keeps or a true zero (a machine without swap has none). There is no ageing of
  * pages yet: all anonymous pages stand as inactive, and file pages, whose only store is the cache, as unevictable,
  * as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
- * embedder, Zswap, Cma, huge pages) are left out.
+ * embedder, Zswap, huge pages) are left out.
  */
 #include "observe/observe.h"
 
@@ -19,7 +19,7 @@
 
 /* Pages, unless the name says otherwise. */
 struct totals {
-	kmm_word managed, free, high_managed, high_free, low_reserve, low_watermarks;
+	kmm_word managed, free, high_managed, high_free, low_reserve, low_watermarks, cma, free_cma;
 	kmm_word kinds[KMM_NR_KINDS];
 	kmm_word file_mapped, shmem, committed;
 	kmm_word vmalloc_used;
@@ -31,6 +31,8 @@ static void add_zone(struct totals *t, enum kmm_zone_id id, const struct kmm_zon
 
 	t->managed += zone->managed;
 	t->free += zone->free;
+	t->cma += zone->cma;
+	t->free_cma += zone->free_cma;
 	if (id == KMM_ZONE_HIGHMEM) {
 		t->high_managed += zone->managed;
 		t->high_free += zone->free;
@@ -132,6 +134,8 @@ static void limit_lines(const struct kmm *k, const struct totals *t, struct kmm_
 	line(out, "VmallocTotal:", (kmm_word)(vmalloc >> KMM_PAGE_SHIFT));
 	line(out, "VmallocUsed:", t->vmalloc_used);
 	line(out, "VmallocChunk:", 0);
+	line(out, "CmaTotal:", t->cma);
+	line(out, "CmaFree:", t->free_cma);
 }
 
 void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out)
@@ -170,6 +174,7 @@ void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 
 	gather(k, &t);
 	stat(out, "nr_free_pages", t.free);
+	stat(out, "nr_free_cma", t.free_cma);
 	numa_stats(k, out);
 	stat(out, "nr_inactive_anon", t.kinds[KMM_KIND_ANON]);
 	stat(out, "nr_unevictable", t.kinds[KMM_KIND_FILE]);

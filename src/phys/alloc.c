@@ -10,6 +10,7 @@
  *   pressure      a request that may block lets reclaim free something first
  *   last pass     each zone that stays above min, less what urgency opens
  *   drain         the CPU's caches go back to the bitmaps, and the last pass once more
+ *   compaction    for more than one page, where pages may be moved, and the last pass once more
  *   again         while reclaim frees something, a bounded number of times
  *
  * NOFAIL goes on until it succeeds: it lets reclaim work, else sleeps until something is freed. Where the
@@ -171,6 +172,14 @@ static struct kmm_page *last_passes(struct kmm *k, const struct request *rq)
 	return pass(k, rq, true);
 }
 
+/* Pages moved together may leave a block behind. */
+static struct kmm_page *compact_and_pass(struct kmm *k, const struct request *rq)
+{
+	if (!rq->order || !k->phys->compact || !(rq->gfp & KMM_GFP_RECLAIM) || (rq->gfp & KMM_GFP_MEMALLOC))
+		return NULL;
+	return k->phys->compact(k, rq->gfp, rq->order, rq->start) ? last_passes(k, rq) : NULL;
+}
+
 static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 {
 	unsigned rounds = rq->gfp & KMM_GFP_NORETRY ? 1 : RECLAIM_ROUNDS;
@@ -182,6 +191,8 @@ static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 		kmm_word freed = let_reclaim(k, rq);
 
 		page = last_passes(k, rq);
+		if (!page)
+			page = compact_and_pass(k, rq);
 		if (freed == 0 || --rounds == 0)
 			break;
 	}
@@ -277,20 +288,27 @@ static inline struct kmm_page *hand_out(struct kmm *k, struct kmm_page *page, km
 	return page;
 }
 
+/* What a block is allocated for, and by whom. */
+struct source {
+	enum kmm_kind kind;
+	const char *site;
+	const void *caller;
+};
+
 static struct kmm_page *alloc_where(struct kmm *k, const struct where *where, kmm_gfp gfp, unsigned order,
-				    enum kmm_kind kind, const char *site, const void *caller)
+				    const struct source *source)
 {
 	struct kmm_page *page = NULL;
 
-	if (kmm_inject(k, site) && !(gfp & KMM_GFP_NOFAIL)) {
-		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, site });
+	if (kmm_inject(k, source->site) && !(gfp & KMM_GFP_NOFAIL)) {
+		kmm_fail_note(k, KMM_FAIL_INJECTED, &(struct kmm_attempt){ gfp, order, 0, source->site });
 		return NULL;
 	}
-	page = alloc_by_passes(k, where, gfp, order, kind, site);
+	page = alloc_by_passes(k, where, gfp, order, source->kind, source->site);
 	if (!page)
 		return NULL;
 	if (k->page_debug)
-		kmm_page_debug_alloc(k, page, gfp, order, site, caller);
+		kmm_page_debug_alloc(k, page, gfp, order, source->site, source->caller);
 	if (gfp & KMM_GFP_ZERO)
 		clear(k, page, order);
 	return hand_out(k, page, gfp, order);
@@ -301,7 +319,9 @@ __attribute__((noinline)) static struct kmm_page *alloc_slow(struct kmm *k, kmm_
 							     enum kmm_kind kind, const char *site,
 							     const void *caller)
 {
-	return alloc_where(k, &anywhere, gfp, order, kind, site, caller);
+	struct source source = { kind, site, caller };
+
+	return alloc_where(k, &anywhere, gfp, order, &source);
 }
 
 __attribute__((noinline)) static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order,
@@ -342,8 +362,9 @@ struct kmm_page *kmm_phys_alloc_nodes(struct kmm *k, unsigned node, uint32_t nod
 				      enum kmm_kind kind, const char *site)
 {
 	struct where where = { node, nodes };
+	struct source source = { kind, site, __builtin_return_address(0) };
 
-	return alloc_where(k, &where, gfp, order, kind, site, __builtin_return_address(0));
+	return alloc_where(k, &where, gfp, order, &source);
 }
 
 struct kmm_page *kmm_alloc_pages_node(struct kmm *k, unsigned node, kmm_gfp gfp, unsigned order)
@@ -557,4 +578,10 @@ void kmm_free_pages_at(struct kmm *k, void *addr, unsigned order)
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order))
 {
 	k->phys->reclaim = reclaim;
+}
+
+void kmm_compaction_register(struct kmm *k, bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order,
+							    enum kmm_zone_id start))
+{
+	k->phys->compact = compact;
 }

@@ -25,6 +25,11 @@ void *kmm_page_lowmem_ptr(const struct kmm *k, const struct kmm_page *page);
  * nothing. Returns pages freed. NULL: none registered. */
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order));
 
+/* Compaction registers itself: called (no spin locks held, but perhaps mutexes) when a request of order > 0 with RECLAIM
+ * found no block. true: there may be one now in a zone up to `start`. */
+void kmm_compaction_register(struct kmm *k, bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order,
+							    enum kmm_zone_id start));
+
 /* kmap's lookup: the address of a high page's slot, or NULL. kmm_page_address() asks it for high pages. */
 void kmm_high_address_register(struct kmm *k, void *(*lookup)(struct kmm *k, struct kmm_page *page));
 

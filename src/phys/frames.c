@@ -191,6 +191,19 @@ static enum kmm_status read_map(struct kmm *k, const char **why)
 	return status;
 }
 
+static enum kmm_status reserve_areas(struct kmm *k, const char **why)
+{
+	for (unsigned i = 0, area; i < k->machine.nr_cma; i++) {
+		enum kmm_status status = kmm_cma_reserve(k, &k->machine.cma[i], &area);
+
+		if (status != KMM_OK)
+			return fail(why, status, "a contiguous area is not sensible, or there is no free memory for it");
+	}
+	k->machine.cma = NULL;
+	k->machine.nr_cma = 0;
+	return KMM_OK;
+}
+
 static enum kmm_status start(struct kmm *k, const char **why)
 {
 	enum kmm_status status = kmm_machine_defaults(&k->machine, why);
@@ -216,7 +229,7 @@ static enum kmm_status start(struct kmm *k, const char **why)
 	if (kmm_phys_managed_pages(k) == 0)
 		return fail(why, KMM_ENOMEM, "descriptors and reservations leave no memory");
 	kmm_sections_init(k);
-	return KMM_OK;
+	return reserve_areas(k, why);
 }
 
 enum kmm_status kmm_init_frames(void *state, const struct kmm_machine *machine, struct kmm_port *port,

@@ -100,6 +100,11 @@ static void take_frames(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigne
 		kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn + i), kind, 0, KMM_MOBILITY_MOVABLE);
 }
 
+bool kmm_tracts_all_free(const struct kmm_zone *z, kmm_word first, kmm_word nr)
+{
+	return first_busy(z, first, first + nr) == first + nr;
+}
+
 enum kmm_status kmm_phys_claim_range(struct kmm *k, struct kmm_pfn first, kmm_word nr, enum kmm_kind kind, struct kmm_pfn *busy)
 {
 	struct kmm_zone *z = kmm_zone_of_pfn(k->phys, first.v);

@@ -44,4 +44,8 @@ void kmm_phys_tract_info(struct kmm *k, unsigned zone, uint32_t i, struct kmm_tr
  * or was not made. context: no locks held. */
 unsigned kmm_phys_take_from_tract(struct kmm *k, struct kmm_pfn pfn, unsigned want, enum kmm_kind kind, struct kmm_page **out);
 
+/* Who can move pages registers himself: migrate() empties nr frames from first on, as far as that can be done, and no
+ * locks are held. NULL: nobody. */
+void kmm_migrate_register(struct kmm *k, enum kmm_status (*migrate)(struct kmm *k, struct kmm_pfn first, kmm_word nr));
+
 #endif

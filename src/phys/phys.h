@@ -23,6 +23,7 @@
 #include "base/lock.h"
 #include "base/math.h"
 #include "base/shared.h"
+#include "kmm/cma.h"
 #include "kmm/node.h"
 #include "phys/alloc.h"
 #include "phys/bits.h"
@@ -175,6 +176,11 @@ struct kmm_node {
 	unsigned nr_order;
 };
 
+struct kmm_cma {
+	const char *name;
+	kmm_word first, nr;           /* whole tracts of one zone */
+};
+
 struct kmm_phys {
 	char *memmap;                 /* i: descriptor 0 */
 	unsigned stride;              /* i: bytes per descriptor */
@@ -195,11 +201,15 @@ struct kmm_phys {
 	kmm_word nr_sections;         /* i */
 	atomic_uint small_live[KMM_SMALL_SECTIONS / 32];
 	kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order); /* the pressure hook, or NULL */
+	bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_zone_id start); /* or NULL */
 	void *(*high_address)(struct kmm *k, struct kmm_page *page);     /* kmap's lookup, or NULL */
 	void *(*high_view)(struct kmm *k, struct kmm_page *page);        /* a window to a high frame, or NULL (owner.h) */
 	void (*high_unview)(struct kmm *k, const void *at);
 	atomic_uint waiters;          /* NOFAIL requests that sleep */
 	atomic_uint frees;            /* counts frees while there are waiters */
+	struct kmm_cma cma[KMM_MAX_CMA]; /* added to at start, or while nothing else runs that asks for them */
+	unsigned nr_cma;
+	enum kmm_status (*migrate)(struct kmm *k, struct kmm_pfn first, kmm_word nr); /* empties a range, or NULL */
 	struct kmm_spin fail_lock;
 	struct kmm_failure failure;   /* fail_lock */
 	struct kmm_bootmem boot;      /* i */
@@ -376,6 +386,8 @@ void kmm_tract_hold(struct kmm_zone *z, uint32_t i);
 void kmm_tract_release(struct kmm_zone *z, uint32_t i, enum kmm_mobility mobility);
 /* Clears the free bits of frames first .. first + nr - 1 of the tract: they are the caller's. All are set. */
 void kmm_tract_carve(struct kmm_zone *z, uint32_t i, unsigned first, unsigned nr);
+/* Are all frames of a range free? Lock z need not be held for isolated ones, of which bits only become set. */
+bool kmm_tracts_all_free(const struct kmm_zone *z, kmm_word first, kmm_word nr);
 /* Adds the free blocks by order of sections that are made, those of isolated tracts left out. */
 void kmm_tracts_count(const struct kmm *k, const struct kmm_zone *z, kmm_word nr_free[KMM_NR_ORDERS]);
 /* Order, up to 8, of the largest free block that pfn is in, -1 when it is not free. */

@@ -7,8 +7,8 @@
  *                1 GiB. A 64 TiB machine is some 65,000 leaves of 1 GiB.
  *   vmemmap      64-bit: the descriptors, seen as an array by page number. Large leaves where the array's physical
  *                and virtual addresses agree in their low bits.
- *   image        64-bit: its own window, with the rights that the machine's description gives its parts. 32-bit kernels run in the direct map, so there every leaf that overlaps
- *                the image is executable. Nothing else is.
+ *   image        64-bit: its own window, with the rights that the machine's description gives its parts. 32-bit kernels
+ *                run in the direct map. There, the image's parts have the same rights on both; nothing else is executed.
  *   windows      tables, without entries, for those that are used in contexts that cannot allocate: kmap, fixmap.
  *
  * All leaves are global and carry accessed and dirty already, which spares the processor writing them.
@@ -43,14 +43,6 @@ static unsigned leaf_level(const struct kmm *k, const struct span *s)
 	return level;
 }
 
-/* 32-bit: the kernel's code is fetched through the direct map. */
-static bool runs_image(const struct kmm *k, uint64_t pa, uint64_t size)
-{
-	const struct kmm_machine *m = &k->machine;
-
-	return !kmm_pt_fmt(k)->canonical && m->image_size && pa < m->image_pa + m->image_size && m->image_pa < pa + size;
-}
-
 static enum kmm_status map_leaf(struct kmm *k, const struct span *s, unsigned level, uint64_t size)
 {
 	struct kmm_space *kernel = &k->pt->kernel;
@@ -63,8 +55,6 @@ static enum kmm_status map_leaf(struct kmm *k, const struct span *s, unsigned le
 		return status;
 	if (level > 0)
 		pte.flags |= KMM_PTE_LARGE;
-	if (runs_image(k, s->pa, size))
-		pte.flags |= KMM_PTE_EXEC;
 	kmm_pt_descend(k, kernel->root, (kmm_word)s->va, level, &spot);
 	kmm_pt_set_spot(k, kernel, &spot, (kmm_word)s->va, kmm_pt_encode_at(k, pte, level));
 	return KMM_OK;
@@ -88,12 +78,48 @@ static enum kmm_status map_span(struct kmm *k, struct span s)
 
 /* ---- the regions ---- */
 
+/*
+ * The piece of the direct map that begins at pa: its flags, and where the next begins. The image keeps its rights here, so
+ * that nothing is both written and executed, under whichever address; 32-bit kernels have no other address for it.
+ */
+static uint64_t direct_piece(const struct kmm *k, uint64_t pa, uint32_t *flags)
+{
+	const struct kmm_machine *m = &k->machine;
+	uint64_t start = kmm_align_down(m->image_pa, KMM_PAGE_SIZE), text = start, rodata, end = start;
+	uint32_t exec = kmm_pt_fmt(k)->canonical ? 0 : KMM_PTE_EXEC;
+
+	*flags = DIRECT_FLAGS;
+	if (m->image_size) {
+		text = kmm_align_up(m->image_pa + m->image_text, KMM_PAGE_SIZE);
+		end = kmm_align_up(m->image_pa + m->image_size, KMM_PAGE_SIZE);
+	}
+	rodata = kmm_min_u64(text + kmm_align_up(m->image_rodata, KMM_PAGE_SIZE), end);
+	if (pa < start)
+		return start;
+	if (pa >= end)
+		return UINT64_MAX;
+	if (!m->image_text) {
+		*flags |= exec;
+		return end;
+	}
+	if (pa < rodata)
+		*flags = (DIRECT_FLAGS & ~KMM_PTE_WRITE) | (pa < text ? exec : 0);
+	return pa < text ? text : pa < rodata ? rodata : end;
+}
+
 static enum kmm_status map_direct(struct kmm *k, uint64_t start, uint64_t end)
 {
-	struct span s = { k->layout.page_offset + start, start, end - start, DIRECT_FLAGS };
+	enum kmm_status status = KMM_OK;
 
 	KMM_ASSERT(k, end <= k->layout.lowmem_end && ((start | end) & (KMM_PAGE_SIZE - 1)) == 0);
-	return start < end ? map_span(k, s) : KMM_OK;
+	while (start < end && status == KMM_OK) {
+		uint32_t flags;
+		uint64_t next = kmm_min_u64(direct_piece(k, start, &flags), end);
+
+		status = map_span(k, (struct span){ k->layout.page_offset + start, start, next - start, flags });
+		start = next;
+	}
+	return status;
 }
 
 /* Joins neighbouring ranges of any type first, so that large leaves may cross from one to the other. */

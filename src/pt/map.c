@@ -274,11 +274,6 @@ void kmm_pt_free_tables(struct kmm *k, struct kmm_space *space, kmm_word floor, 
 	kmm_pt_free_around(k, space, &all, tlb);
 }
 
-bool kmm_pt_frees_upper(const struct kmm *k)
-{
-	return k->pt->user_fixed > 1;
-}
-
 bool kmm_pt_is_bare(const struct kmm *k, const struct kmm_space *space)
 {
 	return kmm_pt_nr_tables(space) == (kmm_pt_root_is_fixed(k) ? k->pt->kernel_first : 1);

@@ -140,7 +140,7 @@ static inline void kmm_pt_write(struct kmm *k, struct kmm_space *space, const st
 static inline void kmm_pt_fill(struct kmm *k, struct kmm_space *space, const struct kmm_ptref *ref, kmm_word va,
 			       uint64_t raw)
 {
-	KMM_ASSERT(k, raw != 0 && kmm_entry_load_low(ref->entry) == 0);
+	KMM_CHECK(k, raw != 0 && kmm_entry_load_low(ref->entry) == 0);
 	kmm_pt_count(ref->table, 0, raw);
 	kmm_entry_set(k, ref->entry, raw);
 	kmm_trace(k, KMM_EV_PT_SET, va, raw, ref->level, space->root.v);
@@ -165,6 +165,10 @@ bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start,
 			 bool (*fn)(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr), void *arg,
 			 kmm_word *resume);
 
+/* Is there neither an entry in [start, end) nor an empty table that could be freed because of it? Says so only when
+ * one look is enough. Tables of the range must stay, and nobody may be entering anything there. */
+bool kmm_pt_is_void(struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end);
+
 /* Frees the tables that lie wholly in [floor, ceiling) of a user space and are empty; into tlb. A ceiling of the layout's
  * user_end_max reaches to the end of the user half. Lock not held. */
 void kmm_pt_free_tables(struct kmm *k, struct kmm_space *space, kmm_word floor, kmm_word ceiling, struct kmm_tlb *tlb);
@@ -175,9 +179,6 @@ struct kmm_pt_hole {
 };
 void kmm_pt_free_around(struct kmm *k, struct kmm_space *space, const struct kmm_pt_hole *hole, struct kmm_tlb *tlb);
 
-/* Do tables above the last level come and go in user spaces of this format? If not, a range without a table of the last
- * level has nothing to free. */
-bool kmm_pt_frees_upper(const struct kmm *k);
 /* Has the space no tables but those that it keeps till its end? */
 bool kmm_pt_is_bare(const struct kmm *k, const struct kmm_space *space);
 /* How many tables; others may be making some. */

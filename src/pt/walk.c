@@ -52,17 +52,42 @@ void kmm_walk(const struct kmm *k, struct kmm_paddr root, kmm_word va, struct km
 	}
 }
 
+/* One level of a descent: *table becomes the next lower one. false: there is none. */
+static inline bool go_down(const struct kmm *k, kmm_word va, unsigned level, struct kmm_paddr *table)
+{
+	uint64_t raw = kmm_entry_load(k, kmm_pt_slot(k, *table, kmm_pt_index(k, va, level)));
+
+	if (!kmm_x86_is_table(raw))
+		return false;
+	*table = kmm_x86_table(raw);
+	return true;
+}
+
+/* From the root in *table to the table of the last level for va, or to the one that has none for it below: its level.
+ * Each level on its own, so that in a pinned build all that depends on it is constant. */
+static inline unsigned go_to_last(const struct kmm *k, kmm_word va, struct kmm_paddr *table)
+{
+	unsigned root = kmm_pt_root_level(k);
+
+	if (root >= 4 && !go_down(k, va, 4, table))
+		return 4;
+	if (root >= 3 && !go_down(k, va, 3, table))
+		return 3;
+	if (root >= 2 && !go_down(k, va, 2, table))
+		return 2;
+	return go_down(k, va, 1, table) ? 0 : 1;
+}
+
 bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out)
 {
-	struct kmm_spot spot;
+	struct kmm_paddr table = space->root;
 
-	kmm_pt_descend(k, space->root, va, 0, &spot);
-	if (spot.level != 0)
+	if (go_to_last(k, va, &table) != 0)
 		return false;
-	KMM_CHECK(k, kmm_page_kind(kmm_pt_table_page(k, spot.table)) == KMM_KIND_PGTABLE);
-	out->entry = spot.entry;
-	out->table = kmm_pt_table_page(k, spot.table);
+	out->entry = kmm_pt_slot(k, table, kmm_pt_index(k, va, 0));
+	out->table = kmm_pt_table_page(k, table);
 	out->level = 0;
+	KMM_CHECK(k, kmm_page_kind(out->table) == KMM_KIND_PGTABLE);
 	return true;
 }
 
@@ -109,26 +134,50 @@ struct visit {
 /* One step of the visit: the run at va, or the gap there. Returns its last byte. */
 static kmm_word visit_at(struct kmm *k, struct kmm_space *space, kmm_word va, kmm_word last, struct visit *visit)
 {
-	struct kmm_ptref ref = { NULL, NULL, 0 };
+	struct kmm_ptref ref;
 	struct kmm_spot spot;
 	unsigned long flags;
 	kmm_word run_last;
 
-	kmm_pt_descend(k, space->root, va, 0, &spot);
 	KMM_ASSERT(k, va <= last);
-	if (spot.level != 0)
+	if (!kmm_pt_lookup(k, space, va, &ref)) {
+		kmm_pt_descend(k, space->root, va, 1, &spot);
 		return kmm_pt_gap_last(k, &spot, va, last);
+	}
 	run_last = kmm_pt_entry_last(k, va, 1);
 	if (run_last > last)
 		run_last = last;
-	ref.entry = spot.entry;
-	ref.table = kmm_pt_table_page(k, spot.table);
-	KMM_CHECK(k, kmm_page_kind(ref.table) == KMM_KIND_PGTABLE);
 	if (!kmm_table_lock(k, ref.table, &flags))
 		return run_last; /* it died empty */
 	visit->go_on = visit->fn(visit->arg, &ref, va, (unsigned)((run_last - va) >> KMM_PAGE_SHIFT) + 1);
 	kmm_table_unlock(k, ref.table, flags);
 	return run_last;
+}
+
+enum { FEW = 8 };
+
+/* Are the nr entries from this one on all zero? */
+static bool are_zero(const struct kmm *k, const char *entry, kmm_word nr)
+{
+	for (; nr; nr--, entry += kmm_pt_fmt(k)->entry_size)
+		if (kmm_entry_load(k, entry) != 0)
+			return false;
+	return true;
+}
+
+bool kmm_pt_is_void(struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end)
+{
+	struct kmm_paddr table = space->root;
+	unsigned level = go_to_last(k, start, &table);
+	kmm_word nr = (end - start) >> KMM_PAGE_SHIFT;
+
+	if (kmm_pt_entry_last(k, start, level ? level : 1) < end - 1)
+		return false;
+	if (level == 0 && (nr > FEW || !are_zero(k, kmm_pt_slot(k, table, kmm_pt_index(k, start, 0)), nr)))
+		return false;
+	/* A table that holds nothing else is there to be freed; one that lives as long as the space is not. */
+	return level >= k->pt->user_fixed ||
+	       atomic_load_explicit(&kmm_pt_table_page(k, table)->count, memory_order_relaxed) != 0;
 }
 
 bool kmm_pt_for_each_run(struct kmm *k, struct kmm_space *space, kmm_word start, kmm_word end,

@@ -128,7 +128,7 @@ static void to_magazine(struct kmm *k, struct kmm_pool *pool, void *const *objec
 	struct kmm_magazine *magazine = pool->magazine[kmm_cpu(k)];
 
 	while (nr) {
-		uint32_t room = (uint32_t)(magazine->end - magazine->top), now = nr < room ? nr : room;
+		uint32_t room = kmm_magazine_room(magazine), now = nr < room ? nr : room;
 
 		memcpy(magazine->top + 1, objects, now * sizeof(*objects));
 		kmm_magazine_set_top(magazine, magazine->top + now);

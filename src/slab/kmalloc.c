@@ -186,8 +186,11 @@ size_t kmm_ksize(struct kmm *k, const void *object)
 	if (page)
 		return kmm_fast_pool(k, page)->size;
 	page = large_block(k, object);
+	if (!page)
+		kmm_warn(k, "ksize: 0x%llx is neither an object nor the start of a block",
+			 (unsigned long long)kmm_ptr_to_kva(k, object).v);
 	KMM_ASSERT(k, page);
-	return (size_t)KMM_PAGE_SIZE << kmm_page_order(page);
+	return page ? (size_t)KMM_PAGE_SIZE << kmm_page_order(page) : 0;
 }
 
 /* "kmalloc-96", "dma-kmalloc-8k". Sizes from 1 KiB on that are whole KiB are named so, as Linux does. */

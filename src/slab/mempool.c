@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "slab/slab.h"
 
-enum { MOST = 65536 }; /* elements in a reserve */
+enum { MOST = 65536, LOOK_AT = 256 }; /* elements in a reserve; of those, that a free is compared with */
 
 struct kmm_mempool {
 	struct kmm_spin lock;
@@ -35,16 +35,30 @@ static void *take(struct kmm *k, struct kmm_mempool *pool)
 	return element;
 }
 
-/* false: it is full. */
-static bool put(struct kmm *k, struct kmm_mempool *pool, void *element)
+enum put { PUT_KEPT, PUT_FULL, PUT_TWICE };
+
+/* Only the newest are looked through for the element: a second free mostly follows soon, and a large reserve shall not
+ * take long to fill. Lock held. */
+static bool is_in_reserve(const struct kmm_mempool *pool, const void *element)
+{
+	unsigned i, nr = pool->nr < LOOK_AT ? pool->nr : LOOK_AT;
+
+	for (i = 1; i <= nr; i++)
+		if (pool->reserve[pool->nr - i] == element)
+			return true;
+	return false;
+}
+
+static enum put put(struct kmm *k, struct kmm_mempool *pool, void *element, bool fresh)
 {
 	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
-	bool room = pool->nr < pool->min;
+	bool twice = !fresh && is_in_reserve(pool, element);
+	enum put done = twice ? PUT_TWICE : pool->nr < pool->min ? PUT_KEPT : PUT_FULL;
 
-	if (room)
+	if (done == PUT_KEPT)
 		pool->reserve[pool->nr++] = element;
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
-	return room;
+	return done;
 }
 
 /* Fills it from the source. false: out of memory. */
@@ -60,7 +74,7 @@ static bool fill(struct kmm *k, struct kmm_mempool *pool)
 		element = source->alloc(k, source->arg, KMM_GFP_KERNEL);
 		if (!element)
 			return false;
-		if (!put(k, pool, element))
+		if (put(k, pool, element, true) != PUT_KEPT)
 			source->free(k, source->arg, element);
 	}
 }
@@ -135,10 +149,16 @@ void *kmm_mempool_alloc(struct kmm *k, struct kmm_mempool *pool, kmm_gfp gfp)
 
 void kmm_mempool_free(struct kmm *k, struct kmm_mempool *pool, void *element)
 {
-	unsigned was = atomic_fetch_sub_explicit(&pool->out, 1, memory_order_relaxed);
+	enum put done = put(k, pool, element, false);
+	bool element_was_out = done != PUT_TWICE;
 
-	KMM_ASSERT(k, was != 0);
-	if (!put(k, pool, element))
+	if (!element_was_out)
+		kmm_warn(k, "mempool: element 0x%llx is freed twice", (unsigned long long)kmm_ptr_to_kva(k, element).v);
+	KMM_ASSERT(k, element_was_out);
+	if (!element_was_out)
+		return;
+	atomic_fetch_sub_explicit(&pool->out, 1, memory_order_relaxed);
+	if (done == PUT_FULL)
 		pool->source.free(k, pool->source.arg, element);
 	else if (k->port->wake)
 		k->port->wake(k->port, pool);

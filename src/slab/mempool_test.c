@@ -12,19 +12,25 @@ static const struct hosted_config wide = { .machine = { .format = KMM_X86_64 }, 
 /* A source that has as many elements as it is told. */
 struct source {
 	unsigned left, out;
+	bool taken[64];
 	char element[64];
 };
 
 static void *source_alloc(struct kmm *k, void *arg, kmm_gfp gfp)
 {
 	struct source *s = arg;
+	unsigned i = 0;
 
 	(void)k;
 	(void)gfp;
 	if (s->left == 0)
 		return NULL;
+	while (s->taken[i])
+		i++;
+	s->taken[i] = true;
 	s->left--;
-	return &s->element[s->out++];
+	s->out++;
+	return &s->element[i];
 }
 
 static void source_free(struct kmm *k, void *arg, void *element)
@@ -32,7 +38,7 @@ static void source_free(struct kmm *k, void *arg, void *element)
 	struct source *s = arg;
 
 	(void)k;
-	(void)element;
+	s->taken[(char *)element - s->element] = false;
 	s->left++;
 	s->out--;
 }
@@ -75,6 +81,35 @@ KMM_TEST(mempool_serves_from_its_reserve)
 	CHECK_EQ(source.left, 4);
 	CALL(tier_b_audit(&t));
 	tier_b_stop(&t);
+}
+
+struct twice {
+	struct tier_b t;
+	struct kmm_mempool *pool;
+};
+
+static void give_twice(void *arg)
+{
+	struct twice *x = arg;
+	void *a = kmm_mempool_alloc(x->t.k, x->pool, KMM_GFP_KERNEL), *b = kmm_mempool_alloc(x->t.k, x->pool, KMM_GFP_KERNEL);
+
+	kmm_mempool_free(x->t.k, x->pool, b);
+	kmm_mempool_free(x->t.k, x->pool, a);
+	kmm_mempool_free(x->t.k, x->pool, b);
+}
+
+KMM_TEST(mempool_element_freed_twice_is_refused)
+{
+	struct source source = { .left = 2 };
+	const struct kmm_mempool_source from = { source_alloc, source_free, &source, 1 };
+	struct twice x;
+
+	CALL(tier_b_start(&x.t, &wide));
+	CHECK_OK(kmm_mempool_create(x.t.k, 2, &from, &x.pool));
+	CALL(tier_b_refuses(&x.t, give_twice, &x, NULL));
+	CHECK_EQ(tier_b_logged(&x.t, "is freed twice"), 1);
+	CHECK_EQ(kmm_mempool_reserve(x.pool), 2);
+	tier_b_stop(&x.t);
 }
 
 /* With every source failing for lack of memory, min elements are still to be had, again and again. */

@@ -23,7 +23,15 @@ bool kmm_magazine_refill(struct kmm *k, struct kmm_pool *pool, struct kmm_magazi
 		nr = kmm_slab_take(k, pool, magazine->slot + 1, nr);
 	}
 	kmm_magazine_set_top(magazine, magazine->slot + nr);
+	kmm_magazine_set_end(magazine, magazine->slot + pool->limit); /* it was empty: whoever wanted it back has it */
 	return nr != 0;
+}
+
+void kmm_magazine_empty(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine, struct kmm_page_list *dead)
+{
+	kmm_slab_give(k, pool, magazine->slot + 1, kmm_magazine_nr(magazine), dead);
+	kmm_magazine_set_top(magazine, magazine->slot);
+	kmm_magazine_set_end(magazine, magazine->slot + pool->limit);
 }
 
 void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine,
@@ -32,6 +40,10 @@ void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_maga
 	uint32_t batch = pool->batch, rest = kmm_magazine_nr(magazine) - batch;
 	void **oldest = magazine->slot + 1;
 
+	if (magazine->end == magazine->slot) {
+		kmm_magazine_empty(k, pool, magazine, dead);
+		return;
+	}
 	if (pool->depot_nr + batch <= pool->depot_max) {
 		memcpy(pool->depot + pool->depot_nr, oldest, batch * sizeof(void *));
 		pool->depot_nr += batch;
@@ -168,7 +180,7 @@ void kmm_object_free_slow(struct kmm *k, struct kmm_pool *pool, void *object, co
 		return;
 	flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
 	magazine = pool->magazine[kmm_cpu(k)];
-	if (magazine->top == magazine->end)
+	if (kmm_magazine_room(magazine) == 0)
 		kmm_magazine_overflow(k, pool, magazine, &dead);
 	kmm_slot_free(pool, object)->mark = KMM_FREE_MARK;
 	kmm_magazine_push(magazine, object);

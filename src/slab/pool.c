@@ -340,8 +340,7 @@ void kmm_pool_drain(struct kmm *k, struct kmm_pool *pool, unsigned cpu)
 	if (pool->limit == 0)
 		return;
 	flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
-	kmm_slab_give(k, pool, magazine->slot + 1, kmm_magazine_nr(magazine), &dead);
-	kmm_magazine_set_top(magazine, magazine->slot);
+	kmm_magazine_empty(k, pool, magazine, &dead);
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
 	kmm_slab_delete_list(k, pool, &dead);
 }
@@ -364,6 +363,21 @@ kmm_word kmm_pool_trim(struct kmm *k, struct kmm_pool *pool)
 	return pages;
 }
 
+/* Asks the other CPUs for their magazines. */
+static void ask_others(struct kmm *k, struct kmm_pool *pool)
+{
+	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
+	unsigned cpu, self = kmm_cpu(k);
+
+	for (cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
+		struct kmm_magazine *magazine = pool->magazine[cpu];
+
+		if (cpu != self && kmm_magazine_nr(magazine))
+			kmm_magazine_set_end(magazine, magazine->slot);
+	}
+	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
+}
+
 kmm_word kmm_pool_spare(struct kmm *k, struct kmm_pool *pool)
 {
 	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
@@ -382,13 +396,14 @@ static kmm_word count_slabs(struct kmm *k, struct kmm_pool *pool)
 	return nr;
 }
 
-/* This CPU's magazine, the depot, the empty slabs. Other CPUs' magazines stay, since only they may touch them. */
+/* This CPU's magazine, the depot, the empty slabs; other CPUs' magazines when those free next. */
 static kmm_word shrink(struct kmm *k, struct kmm_pool *pool)
 {
 	kmm_word before = count_slabs(k, pool), after;
 	unsigned long flags = kmm_irq_save(k);
 
 	kmm_pool_drain(k, pool, kmm_cpu(k));
+	ask_others(k, pool);
 	kmm_irq_restore(k, flags);
 	kmm_pool_trim(k, pool);
 	after = count_slabs(k, pool);

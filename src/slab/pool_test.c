@@ -251,6 +251,48 @@ KMM_TEST(objects_freed_on_another_cpu_come_back_by_the_depot)
 	tier_b_stop(&t);
 }
 
+/* CPU 1 keeps what it freed, until CPU 0 wants memory back and CPU 1 frees once more. */
+KMM_TEST(other_cpus_give_their_magazines_back_when_asked)
+{
+	struct hosted_config config = pae;
+	struct kmm_cache *cache;
+	struct kmm_pool *pool;
+	struct tier_b t;
+	void *object[60], *last;
+	unsigned i, kept;
+
+	config.machine.nr_cpus = 2;
+	CALL(tier_b_start(&t, &config));
+	CHECK_OK(kmm_cache_create(t.k, "kept", 256, 0, KMM_CACHE_NO_MERGE, NULL, &cache));
+	pool = cache->pool;
+	hosted_set_cpu(1);
+	last = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL);
+	for (i = 0; i < 60; i++)
+		object[i] = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL);
+	kmm_cache_free_bulk(t.k, cache, 60, object);
+	kept = kmm_magazine_nr(pool->magazine[1]);
+	CHECK(kept > 20);
+	hosted_set_cpu(0);
+	kmm_cache_shrink(t.k, cache);
+	CHECK_EQ(kmm_magazine_nr(pool->magazine[1]), kept); /* only CPU 1 may touch them */
+	hosted_set_cpu(1);
+	kmm_cache_free(t.k, cache, last);
+	CHECK_EQ(kmm_magazine_nr(pool->magazine[1]), 1);
+	CHECK_EQ(kmm_magazine_room(pool->magazine[1]), pool->limit - 1); /* asked once, not for ever */
+	CHECK_EQ(pool->inuse, 1);
+	CALL(tier_b_audit(&t));
+	hosted_set_cpu(0);
+	kmm_cache_shrink(t.k, cache);
+	hosted_set_cpu(1);
+	for (i = 0; i < 60; i++)
+		object[i] = kmm_cache_alloc(t.k, cache, KMM_GFP_KERNEL); /* emptied that way, it is as before too */
+	kmm_cache_free_bulk(t.k, cache, 60, object);
+	CHECK_EQ(kmm_magazine_nr(pool->magazine[1]) + pool->depot_nr, pool->inuse);
+	CALL(tier_b_audit(&t));
+	CHECK_OK(kmm_cache_destroy(t.k, cache));
+	tier_b_stop(&t);
+}
+
 struct twice {
 	struct tier_b t;
 	struct kmm_cache *cache;

@@ -11,6 +11,17 @@ struct row {
 	uint32_t slot, nr_objects, pages;
 };
 
+/* Copies the pool's name, which changes when its oldest cache goes. false: it has one user at most. */
+static bool copy_name(struct kmm *k, const struct kmm_pool *pool, char name[24])
+{
+	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
+	bool shared = pool->users > 1;
+
+	__builtin_memcpy(name, pool->name, sizeof(pool->name));
+	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
+	return shared;
+}
+
 static struct row row_of(struct kmm *k, struct kmm_pool *pool)
 {
 	unsigned long flags = kmm_spin_lock(k, &pool->lock, KMM_LOCK_SLAB);
@@ -22,7 +33,7 @@ static struct row row_of(struct kmm *k, struct kmm_pool *pool)
 	for (cpu = 0; cpu < k->machine.nr_cpus && pool->limit; cpu++)
 		row.active -= kmm_magazine_nr(pool->magazine[cpu]);
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
-	__builtin_memcpy(row.name, pool->name, sizeof(row.name));
+	(void)copy_name(k, pool, row.name);
 	return row;
 }
 
@@ -47,13 +58,7 @@ void kmm_report_slabinfo(struct kmm *k, struct kmm_sink *out)
 /* A name and the name of the pool that serves it. false: that is its own. */
 static bool alias_of(struct kmm *k, const struct kmm_cache *cache, char name[24])
 {
-	const struct kmm_pool *pool = kmm_cache_pool(cache);
-	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
-	bool shared = pool->users > 1;
-
-	__builtin_memcpy(name, pool->name, sizeof(pool->name));
-	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
-	return shared && __builtin_memcmp(name, cache->name, sizeof(cache->name)) != 0;
+	return copy_name(k, kmm_cache_pool(cache), name) && __builtin_memcmp(name, cache->name, sizeof(cache->name)) != 0;
 }
 
 void kmm_report_slab_aliases(struct kmm *k, struct kmm_sink *out)

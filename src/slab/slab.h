@@ -27,6 +27,9 @@
  * Slots: an ordinary object fills its slot. With a constructor struct kmm_free lies behind the object, whose content
  * must survive. For a debug pool see debug.c; it has no magazines, so every call passes the checks.
  *
+ * Only its CPU may touch a magazine. Who wants what others keep lowers their `end`, so that their next free sees a full
+ * magazine, takes the lock, finds out and gives all back. What an idle CPU keeps stays; that is bounded, see pool.c.
+ *
  * Locks: pool->lock (KMM_LOCK_SLAB) for the lists, the slabs' free lists, the depot and `inuse`; slab->lock (same
  * class, so never both) for the lists of pools and caches. Magazines: interrupts off on their CPU.
  */
@@ -62,7 +65,7 @@ struct kmm_free {
 /* One CPU's free objects, a stack: *top is taken first. slot[0] is NULL for ever, so that an empty one needs no test. */
 struct kmm_magazine {
 	void **top;                  /* of slot[]; atomic: others look, only its CPU writes */
-	void **end;                  /* constant: the last place, slot + pool->limit */
+	void **end;                  /* atomic: the last place, slot + pool->limit; pool->lock: `slot` when others want all back */
 	struct kmm_pool *pool;       /* constant: whose it is */
 	void *slot[];
 };
@@ -173,7 +176,7 @@ void *kmm_object_alloc(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp, const 
 void kmm_object_free_slow(struct kmm *k, struct kmm_pool *pool, void *object, const void *caller);
 /* Lock held, which also keeps this CPU's magazine. false: nothing free anywhere. */
 bool kmm_magazine_refill(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine);
-/* Lock held. Moves the oldest batch to the depot, or to the slabs. */
+/* Lock held, this CPU's, full. Moves the oldest batch to the depot, or to the slabs; all to these when others want it. */
 void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine,
 			   struct kmm_page_list *dead);
 /* Trace events, out of the way. */
@@ -191,6 +194,8 @@ struct kmm_pool_spec {
 enum kmm_status kmm_pool_get(struct kmm *k, const struct kmm_pool_spec *spec, struct kmm_pool **out);
 /* Its last user's put deletes it: nothing of it may be in use then. */
 void kmm_pool_put(struct kmm *k, struct kmm_pool *pool);
+/* Lock held, this CPU's: puts all into the slabs. */
+void kmm_magazine_empty(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine, struct kmm_page_list *dead);
 /* Empties a CPU's magazine into the slabs. cpu: this one, or one that does not use the pool now. */
 void kmm_pool_drain(struct kmm *k, struct kmm_pool *pool, unsigned cpu);
 /* Gives depot and empty slabs back; returns pages freed. */
@@ -262,12 +267,25 @@ static inline void *kmm_magazine_pop(struct kmm_magazine *magazine)
 	return object;
 }
 
+static inline void kmm_magazine_set_end(struct kmm_magazine *magazine, void **end)
+{
+	__atomic_store_n(&magazine->end, end, __ATOMIC_RELAXED);
+}
+
+/* Objects that still fit. */
+static inline uint32_t kmm_magazine_room(const struct kmm_magazine *magazine)
+{
+	void **end = __atomic_load_n(&magazine->end, __ATOMIC_RELAXED);
+
+	return end > magazine->top ? (uint32_t)(end - magazine->top) : 0;
+}
+
 /* false: it is full. */
 static inline bool kmm_magazine_push(struct kmm_magazine *magazine, void *object)
 {
 	void **top = magazine->top;
 
-	if (__builtin_expect(top == magazine->end, 0))
+	if (__builtin_expect(top >= __atomic_load_n(&magazine->end, __ATOMIC_RELAXED), 0))
 		return false;
 	__atomic_store_n(top + 1, object, __ATOMIC_RELAXED);
 	kmm_magazine_set_top(magazine, top + 1);

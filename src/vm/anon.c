@@ -29,6 +29,11 @@ void kmm_anon_link(struct kmm_vma *vma, const struct kmm_vma *from)
 	kmm_spin_unlock(k, &from->anon->lock, KMM_LOCK_RMAP, flags);
 }
 
+void kmm_anon_join(struct kmm_vma *vma, const struct kmm_vma *from)
+{
+	join(vma, from->anon, from->tag, from->cloned);
+}
+
 void kmm_anon_link_child(struct kmm_vma *vma, const struct kmm_vma *parent)
 {
 	struct kmm *k = vma->mm->k;

@@ -36,9 +36,9 @@ void kmm_backing_put(struct kmm_backing *backing)
 	if (mapping) {
 		KMM_ASSERT(k, kmm_list_empty(&mapping->vmas));
 		backing->mappings = NULL;
-		kmm_mutex_lock(k, &mapping->lock); /* who moves pages of the file has it till he is done */
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING); /* who moves pages of the file has it till he is done */
 		free = kmm_guests_over(k, &mapping->guests);
-		kmm_mutex_unlock(k, &mapping->lock);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	}
 	backing->ops->release(backing);
 	if (free) /* now that no page names it any more */
@@ -57,7 +57,7 @@ struct kmm_mapping *kmm_mapping_get(struct kmm_backing *backing)
 	mapping = kmm_cache_alloc(k, k->vm->mapping_cache, KMM_GFP_KERNEL);
 	if (!mapping)
 		return NULL;
-	*mapping = (struct kmm_mapping){ .backing = backing, .lock.cls = KMM_LOCK_BACKING };
+	*mapping = (struct kmm_mapping){ .backing = backing };
 	kmm_list_init(&mapping->vmas);
 	kmm_guests_init(&mapping->guests, KMM_OWNER_MAPPING);
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
@@ -112,12 +112,6 @@ void kmm_page_cut_off(struct kmm *k, struct kmm_page *page)
 {
 	__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_CUT_OFF, __ATOMIC_RELAXED);
 	kmm_page_set_owner(k, page, NULL);
-}
-
-void kmm_page_set_dirty(struct kmm_page *page)
-{
-	if (!has_mark(page, KMM_PG_DIRTY))
-		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
 }
 
 /* ---- shared anonymous memory ---- */

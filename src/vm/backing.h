@@ -8,6 +8,7 @@
 #ifndef KMM_VM_BACKING_H
 #define KMM_VM_BACKING_H
 
+#include "phys/desc.h"
 #include "vm/guest.h"
 #include "vm/vm.h"
 
@@ -37,7 +38,11 @@ bool kmm_page_is_cut_off(const struct kmm_page *page);
 /* Takes it: b held. */
 void kmm_page_cut_off(struct kmm *k, struct kmm_page *page);
 /* Marks like these come from several CPUs under different locks, so they are set by one instruction. */
-void kmm_page_set_dirty(struct kmm_page *page);
+static inline void kmm_page_set_dirty(struct kmm_page *page)
+{
+	if (!(__atomic_load_n(&page->flags, __ATOMIC_RELAXED) & KMM_PG_DIRTY))
+		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
+}
 
 /* For who moves pages: is `page` what the file caches at index, and the change of that. false: another one, or no
  * struct kmm_file, whose pages are not the core's to move. b held. */

@@ -61,13 +61,13 @@ static void file_cached_pages(struct kmm_backing *backing, uint64_t first, unsig
 	struct kmm *k = backing->k;
 	struct kmm_mapping *mapping = kmm_mapping_of(backing);
 
-	kmm_mutex_lock(k, &mapping->lock);
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	for (unsigned i = 0; i < nr; i++) {
 		out[i] = kmm_radix_get(k, file->pages, first + i);
 		if (out[i])
 			kmm_get_page(k, out[i]);
 	}
-	kmm_mutex_unlock(k, &mapping->lock);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 }
 
 static const struct kmm_backing_ops file_ops = {
@@ -141,12 +141,12 @@ enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_
 
 	if (!mapping)
 		return KMM_ENOMEM;
-	kmm_mutex_lock(k, &mapping->lock);
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	if (index < nr_file_pages(file->size))
 		status = find_page(file, index, out);
 	if (status == KMM_OK)
 		kmm_get_page(k, *out);
-	kmm_mutex_unlock(k, &mapping->lock);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return status;
 }
 
@@ -205,7 +205,7 @@ enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, siz
 	*done = 0;
 	if (!mapping)
 		return KMM_ENOMEM;
-	kmm_mutex_lock(k, &mapping->lock);
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	len = pos < file->size ? (size_t)kmm_min_u64(len, file->size - pos) : 0;
 	while (*done < len && status == KMM_OK) {
 		size_t part = part_of_page(pos + *done, len - *done);
@@ -214,7 +214,7 @@ enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, siz
 		if (status == KMM_OK)
 			*done += part;
 	}
-	kmm_mutex_unlock(k, &mapping->lock);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return status;
 }
 
@@ -254,7 +254,7 @@ enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *
 		return KMM_EINVAL;
 	if (!mapping)
 		return KMM_ENOMEM;
-	kmm_mutex_lock(k, &mapping->lock);
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	while (*done < len && status == KMM_OK) {
 		size_t part = part_of_page(pos + *done, len - *done);
 
@@ -262,7 +262,7 @@ enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *
 		if (status == KMM_OK)
 			*done += part;
 	}
-	kmm_mutex_unlock(k, &mapping->lock);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return status;
 }
 
@@ -294,7 +294,7 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 		return KMM_EINVAL;
 	if (!mapping)
 		return KMM_ENOMEM;
-	kmm_mutex_lock(k, &mapping->lock);
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	shrinks = size < file->size;
 	set_size(file, size);
 	if (shrinks) {
@@ -302,6 +302,6 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 		cut_off(file, nr_file_pages(size));
 		kmm_mapping_unmap(k, mapping, nr_file_pages(size), UINT64_MAX);
 	}
-	kmm_mutex_unlock(k, &mapping->lock);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return KMM_OK;
 }

@@ -201,7 +201,7 @@ enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
 	if (!child)
 		return KMM_ENOMEM;
 	kmm_mm_lock(parent);
-	kmm_mutex_lock_nested(child->k, &child->lock); /* nobody else's yet; its areas are unlocked with it */
+	kmm_mutex_lock(child->k, &child->lock); /* nobody else's yet; its areas are unlocked with it */
 	copy_values(child, parent);
 	status = copy_areas(child, parent);
 	kmm_mm_unlock(child);

@@ -39,7 +39,7 @@ bool kmm_tree_hole_down(const struct kmm_tree *tree, kmm_word len, kmm_word low,
 			return true;
 		}
 		below_low = n->a[j] <= low;
-		if (n->gap[j] >= len && n->a[j] < above) {
+		if (n->level > 0 && n->gap[j] >= len && n->a[j] < above) {
 			node[--level] = n->item[j];
 			i[level] = node[level]->nr;
 			below_low = false;
@@ -76,7 +76,7 @@ bool kmm_tree_hole_up(const struct kmm_tree *tree, kmm_word len, kmm_word low, k
 			return true;
 		}
 		above_high = n->b[j] >= high;
-		if (n->gap[j] >= len && n->b[j] > below) {
+		if (n->level > 0 && n->gap[j] >= len && n->b[j] > below) {
 			node[--level] = n->item[j];
 			i[level] = 0;
 			above_high = false;

@@ -2,6 +2,8 @@
 /*
  * Starting tier c: caches, and the zero page that all untouched anonymous memory reads from.
  */
+#include "kmm/compact.h"
+#include "phys/isolate.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 #include "vm/radix.h"
@@ -11,20 +13,21 @@ static enum kmm_status make_caches(struct kmm *k, struct kmm_vm *vm)
 {
 	const struct {
 		const char *name;
-		size_t size;
+		size_t size, align;
 		struct kmm_cache **cache;
 	} wanted[] = {
-		{ "mm_struct", sizeof(struct kmm_mm), &vm->mm_cache },
-		{ "vm_area", sizeof(struct kmm_vma), &vm->vma_cache },
-		{ "vm_area_node", sizeof(struct kmm_tree_node), &vm->node_cache },
-		{ "anon_family", sizeof(struct kmm_anon), &vm->anon_cache },
-		{ "file_mapping", sizeof(struct kmm_mapping), &vm->mapping_cache },
-		{ "page_index_node", sizeof(struct kmm_radix_node), &vm->radix_cache },
-		{ "shared_anon", sizeof(struct kmm_shm), &vm->shm_cache },
+		{ "mm_struct", sizeof(struct kmm_mm), 0, &vm->mm_cache },
+		{ "vm_area", sizeof(struct kmm_vma), 0, &vm->vma_cache },
+		{ "vm_area_node", sizeof(struct kmm_tree_node), KMM_TREE_ALIGN, &vm->node_cache },
+		{ "anon_family", sizeof(struct kmm_anon), 0, &vm->anon_cache },
+		{ "file_mapping", sizeof(struct kmm_mapping), 0, &vm->mapping_cache },
+		{ "page_index_node", sizeof(struct kmm_radix_node), 0, &vm->radix_cache },
+		{ "shared_anon", sizeof(struct kmm_shm), 0, &vm->shm_cache },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		enum kmm_status status = kmm_cache_create(k, wanted[i].name, wanted[i].size, 0, 0, NULL, wanted[i].cache);
+		enum kmm_status status = kmm_cache_create(k, wanted[i].name, wanted[i].size, wanted[i].align, 0, NULL,
+							  wanted[i].cache);
 
 		if (status)
 			return status;
@@ -41,6 +44,11 @@ static void drop_caches(struct kmm *k, struct kmm_vm *vm)
 	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
 		if (made[i] && kmm_cache_destroy(k, made[i]) != KMM_OK)
 			kmm_warn(k, "a cache of user spaces could not be destroyed");
+}
+
+static enum kmm_status empty_range(struct kmm *k, struct kmm_pfn first, kmm_word nr)
+{
+	return kmm_migrate_range(k, first, nr, NULL);
 }
 
 enum kmm_status kmm_vm_init(struct kmm *k)
@@ -61,10 +69,6 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 		return KMM_ENOMEM;
 	}
 	k->vm = vm;
+	kmm_migrate_register(k, empty_range);
 	return KMM_OK;
-}
-
-enum kmm_status kmm_init_spaces(struct kmm *k)
-{
-	return kmm_vm_init(k);
 }

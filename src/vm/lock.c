@@ -13,14 +13,21 @@ static bool covers(const struct kmm_vma *vma, kmm_word addr)
 	return __atomic_load_n(&vma->start, __ATOMIC_RELAXED) <= addr && addr < __atomic_load_n(&vma->end, __ATOMIC_RELAXED);
 }
 
-void kmm_vma_read_end(struct kmm_vma *vma)
+static void give_back(struct kmm_vma *vma)
 {
 	struct kmm *k = vma->mm->k;
 	uint32_t was = __atomic_fetch_sub(&vma->users, 1, __ATOMIC_RELEASE);
 
-	KMM_ASSERT(k, was & KMM_AREA_READERS);
+	KMM_CHECK(k, was & KMM_AREA_READERS);
 	if ((was & ~(uint32_t)KMM_AREA_GONE) == (KMM_AREA_WAITED | 1))
 		k->port->wake(k->port, vma);
+}
+
+void kmm_vma_read_end(struct kmm_vma *vma)
+{
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_forget(vma->mm->k, KMM_LOCK_AREA);
+	give_back(vma);
 }
 
 /* In a walk, so that vma is an area, linked or not. */
@@ -31,23 +38,29 @@ static bool try_read(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr)
 
 	if (write_seq != __atomic_load_n(&mm->write_seq, __ATOMIC_ACQUIRE) && !(was & KMM_AREA_GONE) && covers(vma, addr))
 		return true;
-	kmm_vma_read_end(vma);
+	give_back(vma);
 	return false;
 }
 
 struct kmm_vma *kmm_vma_read_at(struct kmm_mm *mm, kmm_word addr)
 {
 	struct kmm *k = mm->k;
-	unsigned long flags = kmm_walk_begin(k, &mm->space);
-	struct kmm_vma *recent = __atomic_load_n(&mm->recent, __ATOMIC_ACQUIRE), *vma = recent;
+	unsigned long flags;
+	struct kmm_vma *recent, *vma;
 	bool got;
 
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_may(k, KMM_LOCK_AREA);
+	flags = kmm_walk_begin(k, &mm->space);
+	vma = recent = __atomic_load_n(&mm->recent, __ATOMIC_ACQUIRE);
 	if (!vma || !covers(vma, addr))
 		vma = kmm_tree_peek(&mm->tree, addr);
 	got = vma && try_read(mm, vma, addr);
 	kmm_walk_end(k, flags);
 	if (!got)
 		return NULL;
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_note(k, KMM_LOCK_AREA);
 	/* Only now: an area that is locked is linked, and whoever unlinks it will look at `recent` after us. */
 	if (vma != recent)
 		__atomic_store_n(&mm->recent, vma, __ATOMIC_RELEASE);
@@ -56,9 +69,15 @@ struct kmm_vma *kmm_vma_read_at(struct kmm_mm *mm, kmm_word addr)
 
 void kmm_vma_read(struct kmm_vma *vma)
 {
-	uint32_t was = __atomic_fetch_add(&vma->users, 1, __ATOMIC_ACQUIRE);
+	uint32_t was;
+
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_may(vma->mm->k, KMM_LOCK_AREA);
+	was = __atomic_fetch_add(&vma->users, 1, __ATOMIC_ACQUIRE);
 
 	KMM_ASSERT(vma->mm->k, !(was & (KMM_AREA_GONE | KMM_AREA_WAITED)));
+	if (KMM_LOCK_ORDER)
+		kmm_sleep_note(vma->mm->k, KMM_LOCK_AREA);
 	(void)was;
 }
 
@@ -84,22 +103,16 @@ static void wait_for_readers(struct kmm_vma *vma)
 	__atomic_fetch_and(&vma->users, ~(uint32_t)KMM_AREA_WAITED, __ATOMIC_RELAXED);
 }
 
-void kmm_vma_write(struct kmm_vma *vma)
+void kmm_vma_write_first(struct kmm_vma *vma)
 {
 	struct kmm_mm *mm = vma->mm;
 
+	if (KMM_LOCK_ORDER) /* it may come to waiting for readers, who may take what comes after */
+		kmm_sleep_may(mm->k, KMM_LOCK_AREA);
 	KMM_ASSERT(mm->k, atomic_load_explicit(&mm->lock.held, memory_order_relaxed) != 0);
-	if (kmm_vma_is_written(vma))
-		return;
 	__atomic_store_n(&vma->write_seq, mm->write_seq, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&vma->users, __ATOMIC_SEQ_CST) & KMM_AREA_READERS)
 		wait_for_readers(vma);
-}
-
-void kmm_vma_write_range(struct kmm_mm *mm, kmm_word start, kmm_word end)
-{
-	for (struct kmm_vma *vma = kmm_mm_find(mm, start); vma && vma->start < end; vma = kmm_vma_next(vma))
-		kmm_vma_write(vma);
 }
 
 /* ---- giving m back ---- */
@@ -114,7 +127,7 @@ static void free_unlinked(struct kmm_mm *mm)
 		struct kmm_vma *vma = mm->gone;
 
 		mm->gone = vma->next_gone;
-		kmm_cache_free(k, k->vm->vma_cache, vma);
+		kmm_vma_free(mm, vma);
 	}
 	kmm_tree_trim(k, &mm->tree);
 }
@@ -124,5 +137,5 @@ void kmm_mm_unlock(struct kmm_mm *mm)
 	if (mm->gone || mm->tree.spare)
 		free_unlinked(mm);
 	__atomic_store_n(&mm->write_seq, mm->write_seq + 1, __ATOMIC_RELEASE);
-	kmm_mutex_unlock(mm->k, &mm->lock);
+	kmm_mutex_unlock_class(mm->k, &mm->lock, KMM_LOCK_MM);
 }

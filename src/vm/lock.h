@@ -44,15 +44,19 @@ void kmm_vma_read(struct kmm_vma *vma);
 /* The area may be freed by another as soon as this has happened. */
 void kmm_vma_read_end(struct kmm_vma *vma);
 
-/* m held, b not: no reader is in when it returns, nor comes in until m is given back. May sleep. */
-void kmm_vma_write(struct kmm_vma *vma);
-/* All areas that overlap [start, end). */
-void kmm_vma_write_range(struct kmm_mm *mm, kmm_word start, kmm_word end);
 
-/* For assertions. */
 static inline bool kmm_vma_is_written(const struct kmm_vma *vma)
 {
 	return __atomic_load_n(&vma->write_seq, __ATOMIC_RELAXED) == vma->mm->write_seq;
+}
+
+void kmm_vma_write_first(struct kmm_vma *vma);
+
+/* m held, b not: no reader is in when it returns, nor comes in until m is given back. May sleep. */
+static inline void kmm_vma_write(struct kmm_vma *vma)
+{
+	if (!kmm_vma_is_written(vma))
+		kmm_vma_write_first(vma);
 }
 
 #endif

@@ -56,15 +56,18 @@ KMM_TEST(area_readers_hold_off_its_writer_only)
 	CHECK_EQ(space_map(&s, OTHER, 4, SPACE_RW, SPACE_ANON), 0);
 	vma = kmm_vma_read_at(s.mm, (kmm_word)(AREA + 0x1234));
 	CHECK(vma && vma->start == AREA);
-	CHECK_EQ(space_unmap(&s, OTHER, 4), 0);
+	w = (struct writer){ .s = &s, .at = OTHER };
+	CHECK_EQ(pthread_create(&thread, NULL, unmap_it, &w), 0);
+	pthread_join(thread, NULL);
+	CHECK_EQ(w.result, 0);
 	w = (struct writer){ .s = &s, .at = AREA };
 	CHECK_EQ(pthread_create(&thread, NULL, unmap_it, &w), 0);
 	while (!atomic_load(&w.started))
 		usleep(100);
 	usleep(20000);
 	CHECK(!atomic_load(&w.done));
-	/* It waits, and who comes now is sent to the mutex. */
-	CHECK(kmm_vma_read_at(s.mm, (kmm_word)AREA) == NULL);
+	/* It waits, and has locked the area against who comes now. */
+	CHECK(kmm_vma_is_written(vma));
 	kmm_vma_read_end(vma);
 	pthread_join(thread, NULL);
 	CHECK(atomic_load(&w.done));
@@ -187,6 +190,26 @@ static void take_tables_backwards(void *arg)
 
 	if (kmm_pt_lookup_lock(s->k, &s->mm->space, (kmm_word)AREA, &ref, &flags))
 		(void)kmm_spin_lock(s->k, &s->mm->space.lock, KMM_LOCK_PT);
+}
+
+static void map_while_reading(void *arg)
+{
+	struct space *s = arg;
+
+	if (kmm_vma_read_at(s->mm, (kmm_word)AREA))
+		(void)space_map(s, OTHER, 1, SPACE_RW, SPACE_ANON);
+}
+
+KMM_TEST(space_lock_is_not_taken_within_an_area)
+{
+	static struct space s;
+	const char *what = "";
+
+	CALL(start_cpus(&s, KMM_X86_64, 1));
+	CHECK_EQ(space_map(&s, AREA, 4, SPACE_RW, SPACE_ANON), 0);
+	CHECK(hosted_catch_fatal(s.m, map_while_reading, &s, &what));
+	CHECK(strstr(what, "lock order: mm taken while holding area") != NULL);
+	hosted_shutdown(s.m);
 }
 
 KMM_TEST(table_lock_comes_after_the_space_lock)

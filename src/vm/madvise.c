@@ -133,7 +133,7 @@ enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len
 		return KMM_OK;
 	kmm_mm_lock(mm);
 	if (needs_cuts(advice))
-		status = kmm_reserve_carve(mm, &r, addr.v, (kmm_word)end) ? KMM_EAGAIN : KMM_OK;
+		status = kmm_reserve_carve(mm, &r, kmm_mm_find(mm, addr.v), addr.v, (kmm_word)end) ? KMM_EAGAIN : KMM_OK;
 	if (status == KMM_OK)
 		status = advise_range(mm, addr.v, (kmm_word)end, advice, &r);
 	kmm_reserve_drop(mm, &r);

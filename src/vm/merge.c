@@ -63,11 +63,15 @@ static void adopt(struct kmm_vma *vma, const struct kmm_vma *from)
 		kmm_anon_link(vma, from);
 }
 
-/* `gone` gives way to vma. Its backing is vma's too, so the reference that drops is not the last. */
+/* `gone` gives way to vma, which reaches up to it or will be given its range. Its backing is vma's too, so the reference
+ * that drops is not the last. */
 static void swallow(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone)
 {
 	adopt(vma, gone);
-	kmm_vma_unlink(mm, gone);
+	if (vma->end == gone->start)
+		kmm_vma_join(mm, vma, gone);
+	else
+		kmm_vma_unlink(mm, gone);
 	kmm_vma_retire(gone);
 }
 
@@ -85,7 +89,8 @@ static struct kmm_vma *grow_prev(struct kmm_mm *mm, struct kmm_vma *prev, struct
 	}
 	if (next)
 		swallow(mm, prev, next);
-	kmm_vma_set_range(prev, prev->start, end);
+	if (prev->end != end)
+		kmm_vma_set_range(prev, prev->start, end);
 	return prev;
 }
 

@@ -91,6 +91,8 @@ static void drop_areas(struct kmm_mm *mm)
 			kmm_backing_put(vma->backing);
 		kmm_cache_free(k, k->vm->vma_cache, vma);
 	}
+	while (mm->nr_spare)
+		kmm_cache_free(k, k->vm->vma_cache, mm->spare[--mm->nr_spare]);
 }
 
 /* Nobody runs the space any more, but a reverse walk or a truncation may still find its areas; so those leave the

@@ -25,6 +25,7 @@
 #include "base/shared.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
+#include "pt/fmt_x86.h"
 #include "pt/pt.h"
 #include "vm/guest.h"
 #include "vm/tree.h"
@@ -74,6 +75,8 @@ struct kmm_vma {
 
 enum { KMM_RSS_ANON, KMM_RSS_FILE, KMM_RSS_SHMEM, KMM_NR_RSS };
 
+enum { KMM_SPARE_AREAS = 2 };
+
 struct kmm_mm {
 	struct kmm *k;
 	struct kmm_mutex lock;   /* m */
@@ -85,6 +88,8 @@ struct kmm_mm {
 	struct kmm_list vmas;    /* m: the same VMAs by address */
 	struct kmm_vma *recent;  /* last found, or NULL; linked. m, or l of the area that is put there */
 	struct kmm_vma *gone;    /* m: unlinked, freed when m is given back */
+	struct kmm_vma *spare[KMM_SPARE_AREAS]; /* m: memory of areas, kept for the next call that needs some */
+	unsigned nr_spare;
 	uint32_t write_seq;      /* m: vm/lock.h */
 	uint32_t map_count;      /* m */
 
@@ -99,7 +104,7 @@ struct kmm_mm {
 	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps; /* kmm_mm_count() */
 };
 
-static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock(mm->k, &mm->lock); }
+static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock_class(mm->k, &mm->lock, KMM_LOCK_MM); }
 /* Unlocks all areas that were locked for writing, and frees those that were unlinked. */
 void kmm_mm_unlock(struct kmm_mm *mm);
 
@@ -148,7 +153,12 @@ static inline kmm_word kmm_mm_window(const struct kmm_mm *mm)
 	return (kmm_word)(mm->limits.user_end ? mm->limits.user_end : mm->k->layout.user_end);
 }
 /* Page-aligns a length upwards in the machine's own word size: it can wrap to 0 as it would there. */
-uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len);
+static inline uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len)
+{
+	uint64_t mask = kmm_pt_fmt(mm->k)->va_bits > 32 ? UINT64_MAX : UINT32_MAX;
+
+	return kmm_align_up(len, KMM_PAGE_SIZE) & mask;
+}
 /* Start of an area with the guard gap that a growing one keeps below it. */
 kmm_word kmm_vma_start_gap(const struct kmm_vma *vma);
 
@@ -176,6 +186,18 @@ static inline uint32_t kmm_vma_leaf(const struct kmm *k, uint32_t vm_flags)
 	if ((vm_flags & KMM_VM_EXEC) || !kmm_fmt(k)->has_nx || k->machine.no_nx)
 		leaf |= KMM_PTE_EXEC;
 	return leaf;
+}
+
+/* The same as an entry's bits, to which a frame is added (kmm_pt_leaf()) and perhaps KMM_X86_RW. */
+static inline uint64_t kmm_vma_rights(const struct kmm *k, uint32_t vm_flags)
+{
+	uint64_t raw = KMM_X86_P;
+
+	if (vm_flags & KMM_VM_ACCESS)
+		raw |= KMM_X86_US | KMM_X86_A;
+	if (!(vm_flags & KMM_VM_EXEC) && kmm_pt_fmt(k)->has_nx && !k->machine.no_nx)
+		raw |= KMM_X86_NX;
+	return raw;
 }
 
 static inline bool kmm_vma_is_private(const struct kmm_vma *vma) { return !(vma->flags & KMM_VM_SHARED); }
@@ -207,10 +229,19 @@ static inline void kmm_mm_count_rss(struct kmm_mm *mm, unsigned sort, kmm_word m
 }
 
 /* The frame of an entry is mapped once more, or less. t: held. The zero page is not counted. */
-void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped);
+static inline void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped)
+{
+	enum kmm_kind kind = kmm_page_kind(page);
+	unsigned sort = kind == KMM_KIND_ANON ? KMM_RSS_ANON : vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
+
+	if (kind == KMM_KIND_ZERO)
+		return;
+	atomic_fetch_add_explicit(&page->count, mapped ? 1u : -1u, memory_order_relaxed);
+	kmm_mm_count_rss(vma->mm, sort, mapped ? 1 : -(kmm_word)1);
+}
 
 /* Every present entry in [start, end) of vma goes; frames are dropped through tlb, which may be flushed on the way.
- * false: not even a table was there. Lock held: m, or b of the area's backing. No spin locks. */
+ * false: no table of the range can have fallen empty. Lock held: m, or b of the area's backing. No spin locks. */
 bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
 
 /* ---- limits (Linux's rules) ---- */
@@ -221,6 +252,8 @@ bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word page
 bool kmm_vm_enough(const struct kmm *k, kmm_word pages);
 /* Adds to VmSize and its parts (negative by wrap-around: account(-n)). */
 void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
+/* Pages that stay get other rights. */
+void kmm_mm_account_change(struct kmm_mm *mm, uint32_t old_flags, uint32_t new_flags, kmm_word pages);
 /* Would a mapping with these properties count towards overcommit? */
 static inline bool kmm_vm_accountable(uint32_t vm_flags)
 {
@@ -249,6 +282,10 @@ void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma);
 /* Out of the reverse maps alone, before the area's tables and the area itself go; takes b. */
 void kmm_vma_leave_maps(struct kmm_vma *vma);
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end);
+/* vma takes over the range of gone, which follows it; gone is unlinked. */
+void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone);
+/* The memory of an area that is linked nowhere and seen by nobody. */
+void kmm_vma_free(struct kmm_mm *mm, struct kmm_vma *vma);
 /* Outside: drops the backing's reference. The VMA was unlinked; it goes when m is given back. */
 void kmm_vma_retire(struct kmm_vma *vma);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
@@ -277,8 +314,9 @@ bool kmm_vma_can_follow(const struct kmm_vma *prev, const struct kmm_piece *piec
  * ones). r: two VMAs. errors: KMM_ENOMEM max_map_count. */
 KMM_MUST_CHECK enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct kmm_vma *vma, kmm_word start,
 					     kmm_word end, uint32_t flags, struct kmm_reserve *r, struct kmm_vma **out);
-/* What kmm_vma_carve can need for the range. */
-KMM_MUST_CHECK enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, kmm_word start, kmm_word end);
+/* What kmm_vma_carve can need for the range. vma: what kmm_mm_find() says of its start. */
+KMM_MUST_CHECK enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, const struct kmm_vma *vma,
+						 kmm_word start, kmm_word end);
 
 /* Removes all areas and entries of [start, end). r: a VMA if kmm_unmap_splits(). */
 enum kmm_unmap_how {
@@ -318,6 +356,8 @@ KMM_MUST_CHECK enum kmm_status kmm_vma_grow_down(struct kmm_vma *vma, kmm_word a
 KMM_MUST_CHECK enum kmm_status kmm_anon_prepare(struct kmm_vma *vma);
 /* vma joins the object of `from` with the same tag; nothing if from has none. vma has none. */
 void kmm_anon_link(struct kmm_vma *vma, const struct kmm_vma *from);
+/* The same with the lock of that object held; it has one. */
+void kmm_anon_join(struct kmm_vma *vma, const struct kmm_vma *from);
 /* The same for fork: a tag of its own. */
 void kmm_anon_link_child(struct kmm_vma *vma, const struct kmm_vma *parent);
 /* Leaves the object; the last one frees it. */

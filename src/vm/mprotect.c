@@ -64,6 +64,8 @@ static void change_entries(struct kmm_vma *vma, kmm_word start, kmm_word end)
 	struct change c = { vma, &tlb };
 	kmm_word resume;
 
+	if (kmm_pt_is_void(k, &vma->mm->space, start, end))
+		return;
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);
 	kmm_pt_for_each_run(k, &vma->mm->space, start, end, change_run, &c, &resume);
 	kmm_tlb_flush(k, &tlb);
@@ -105,8 +107,7 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 		return status;
 	(*prev)->flags = new_flags;
 	change_entries(*prev, start, end);
-	kmm_mm_account(mm, old_flags, -pages);
-	kmm_mm_account(mm, new_flags, pages);
+	kmm_mm_account_change(mm, old_flags, new_flags, pages);
 	return KMM_OK;
 }
 
@@ -154,7 +155,7 @@ static enum kmm_status protect_locked(struct kmm_mm *mm, kmm_word start, kmm_wor
 	} else if (grows & PROT_GROWSUP) {
 		return KMM_EINVAL; /* no area of these machines grows up */
 	}
-	if (kmm_reserve_carve(mm, &r, start, end) != KMM_OK)
+	if (kmm_reserve_carve(mm, &r, vma, start, end) != KMM_OK)
 		return KMM_ENOMEM;
 	status = protect_range(mm, vma, start, end, prot, &r);
 	kmm_reserve_drop(mm, &r);

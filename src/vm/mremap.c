@@ -89,16 +89,18 @@ static bool find_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsi
 static enum kmm_status make_tables(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_word to)
 {
 	struct tables t = { mm, 0, 0 };
-	kmm_word at = from, end = from + len, resume;
+	kmm_word at = from, end = from + len, resume, first, last;
 	enum kmm_status status = KMM_OK;
 
 	while (at < end && status == KMM_OK) {
 		if (kmm_pt_for_each_run(mm->k, &mm->space, at, end, find_run, &t, &resume))
 			return KMM_OK;
 		/* A run is one table's, so its new place touches two at most. */
-		status = kmm_pt_make(mm->k, &mm->space, to + (t.first - from), KMM_GFP_KERNEL);
-		if (status == KMM_OK)
-			status = kmm_pt_make(mm->k, &mm->space, to + (t.last - from), KMM_GFP_KERNEL);
+		first = to + (t.first - from);
+		last = to + (t.last - from);
+		status = kmm_pt_make(mm->k, &mm->space, first, KMM_GFP_KERNEL);
+		if (status == KMM_OK && (first ^ last) >> kmm_fmt(mm->k)->level[1].shift)
+			status = kmm_pt_make(mm->k, &mm->space, last, KMM_GFP_KERNEL);
 		at = t.last + KMM_PAGE_SIZE;
 	}
 	return status;
@@ -110,6 +112,42 @@ struct entries {
 	kmm_word from, to;
 };
 
+/* nr entries of one table to places in one that are zero, present or not; how many there were. */
+static unsigned move_entries_of(struct kmm *k, void *entry, void *target, unsigned nr)
+{
+	unsigned moved = 0;
+
+	for (; nr; nr--, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
+		uint64_t raw;
+
+		if (kmm_entry_load(k, entry) == 0)
+			continue;
+		raw = kmm_entry_take(k, entry);
+		KMM_CHECK(k, kmm_entry_load(k, target) == 0);
+		kmm_entry_set(k, target, raw);
+		moved++;
+	}
+	return moved;
+}
+
+/* The same, one by one, for who listens. */
+static unsigned move_traced(struct entries *e, void *entry, void *target, kmm_word va, unsigned nr)
+{
+	struct kmm *k = e->mm->k;
+	unsigned moved = 0;
+
+	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
+		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+
+		if (!move_entries_of(k, entry, target, 1))
+			continue;
+		moved++;
+		kmm_trace_slow(k, KMM_EV_PT_SET, at, 0, 0, e->mm->space.root.v);
+		kmm_trace_slow(k, KMM_EV_PT_SET, e->to + (at - e->from), kmm_entry_load(k, target), 0, e->mm->space.root.v);
+	}
+	return moved;
+}
+
 /* Source entries whose new places lie in one table. That was made before. */
 static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
@@ -118,25 +156,19 @@ static void move_piece(struct entries *e, const struct kmm_ptref *first, kmm_wor
 	kmm_word new_va = e->to + (va - e->from);
 	void *entry = first->entry, *target;
 	struct kmm_ptref to;
+	unsigned moved;
 	bool found = kmm_pt_lookup(k, &e->mm->space, new_va, &to);
 
 	KMM_ASSERT(k, found);
 	if (to.table != first->table)
 		kmm_table_lock_second(k, to.table);
 	target = to.entry;
-	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
-		uint64_t raw;
-
-		if (!kmm_leaf_is_mapped(entry))
-			continue;
-		KMM_ASSERT(k, !kmm_leaf_is_mapped(target));
-		raw = kmm_entry_take(k, entry);
-		kmm_entry_set(k, target, raw);
-		kmm_leaf_tally(k, &gone, va + ((kmm_word)i << KMM_PAGE_SHIFT), 0);
-		kmm_leaf_tally(k, &come, new_va + ((kmm_word)i << KMM_PAGE_SHIFT), raw);
-	}
-	kmm_leaf_settle(k, &gone, first->table, -(int)gone.nr, e->tlb);
-	kmm_leaf_settle(k, &come, to.table, (int)come.nr, NULL);
+	moved = k->trace ? move_traced(e, entry, target, va, nr) : move_entries_of(k, entry, target, nr);
+	gone.nr = come.nr = moved;
+	gone.start = va;
+	gone.end = va + ((kmm_word)nr << KMM_PAGE_SHIFT);
+	kmm_leaf_settle(k, &gone, first->table, -(int)moved, e->tlb);
+	kmm_leaf_settle(k, &come, to.table, (int)moved, NULL);
 	if (to.table != first->table)
 		kmm_table_unlock_second(to.table);
 }

@@ -62,17 +62,18 @@ static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_w
 /* true: there may be tables to free. */
 static bool zap_areas(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
-	bool has_tables = kmm_pt_frees_upper(mm->k);
+	bool empties = false;
 	struct kmm_tlb tlb;
 
 	kmm_tlb_begin(mm->k, &tlb, &mm->space);
 	for (; vma && vma->start < end; vma = kmm_vma_next(vma)) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 
-		has_tables |= kmm_zap(vma, from, to, &tlb);
+		if (!kmm_pt_is_void(mm->k, &mm->space, from, to))
+			empties |= kmm_zap(vma, from, to, &tlb);
 	}
 	kmm_tlb_flush(mm->k, &tlb);
-	return has_tables;
+	return empties;
 }
 
 void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reserve *r, enum kmm_unmap_how how)
@@ -82,9 +83,12 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 
 	if (!vma || vma->start >= end)
 		return;
-	kmm_vma_write_range(mm, start, end);
+	for (struct kmm_vma *v = vma; v && v->start < end; v = kmm_vma_next(v))
+		kmm_vma_write(v);
 	if (how != KMM_UNMAP_NO_ENTRIES)
 		has_tables = zap_areas(mm, vma, start, end);
+	else
+		has_tables = !kmm_pt_is_void(mm->k, &mm->space, start, end);
 	while (vma && vma->start < end) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 
@@ -109,10 +113,11 @@ enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t le
 	splits = kmm_unmap_splits(mm, start, end);
 	if (splits && mm->map_count >= mm->limits.max_map_count)
 		return KMM_ENOMEM;
-	if (kmm_reserve(mm, &r, splits, splits, end, end) != KMM_OK)
+	if (splits && kmm_reserve(mm, &r, 1, 1, end, end) != KMM_OK)
 		return KMM_ENOMEM;
 	kmm_unmap(mm, start, end, &r, KMM_UNMAP_ALL);
-	kmm_reserve_drop(mm, &r);
+	if (splits)
+		kmm_reserve_drop(mm, &r);
 	kmm_trace(mm->k, KMM_EV_MUNMAP, start, end, 0, 0);
 	return KMM_OK;
 }

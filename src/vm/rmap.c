@@ -56,11 +56,11 @@ static void walk_anon(struct walk *w, struct kmm_anon *anon)
 
 static void walk_mapping(struct walk *w, struct kmm_mapping *mapping)
 {
-	kmm_mutex_lock(w->k, &mapping->lock);
+	kmm_mutex_lock_class(w->k, &mapping->lock, KMM_LOCK_BACKING);
 	for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next)
 		if (!try_area(w, kmm_container(l, struct kmm_vma, by_backing)))
 			break;
-	kmm_mutex_unlock(w->k, &mapping->lock);
+	kmm_mutex_unlock_class(w->k, &mapping->lock, KMM_LOCK_BACKING);
 }
 
 unsigned kmm_rmap_walk(struct kmm *k, struct kmm_page *page, bool (*visit)(void *arg, struct kmm_mm *mm,

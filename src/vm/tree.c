@@ -220,26 +220,25 @@ void kmm_tree_clear(struct kmm *k, struct kmm_tree *tree)
 
 /* ---- items and summaries ---- */
 
+static kmm_word larger(kmm_word x, kmm_word y) { return x > y ? x : y; }
+
 static struct summary sum_up(const struct kmm_tree_node *node)
 {
-	struct summary sum = { node->a[0], node->b[node->nr - 1], node->gap[0] };
+	struct summary sum = { node->a[0], node->b[node->nr - 1], 0 };
 
-	for (unsigned i = 1; i < node->nr; i++) {
-		kmm_word hole = node->a[i] - node->b[i - 1];
-
-		if (hole > sum.gap)
-			sum.gap = hole;
-		if (node->gap[i] > sum.gap)
-			sum.gap = node->gap[i];
-	}
+	for (unsigned i = 1; i < node->nr; i++)
+		sum.gap = larger(sum.gap, node->a[i] - node->b[i - 1]);
+	for (unsigned i = 0; node->level > 0 && i < node->nr; i++)
+		sum.gap = larger(sum.gap, node->gap[i]);
 	return sum;
 }
 
-static void copy_item(struct kmm_tree_node *to, unsigned ti, const struct kmm_tree_node *from, unsigned fi)
+static inline void copy_item(struct kmm_tree_node *to, unsigned ti, const struct kmm_tree_node *from, unsigned fi)
 {
 	put_word(&to->a[ti], from->a[fi]);
 	put_word(&to->b[ti], from->b[fi]);
-	put_word(&to->gap[ti], from->gap[fi]);
+	if (from->level > 0)
+		put_word(&to->gap[ti], from->gap[fi]);
 	put_item_ptr(&to->item[ti], from->item[fi]);
 }
 
@@ -254,7 +253,8 @@ static void set_summary(struct kmm_tree_node *node, unsigned i, struct summary s
 {
 	put_word(&node->a[i], sum.a);
 	put_word(&node->b[i], sum.b);
-	put_word(&node->gap[i], sum.gap);
+	if (node->level > 0)
+		put_word(&node->gap[i], sum.gap);
 }
 
 static void put_item(struct kmm_tree_node *node, unsigned i, struct summary sum, void *item)
@@ -286,6 +286,27 @@ static void repair(struct path *path, unsigned level)
 			return;
 		set_summary(node, i, sum);
 	}
+}
+
+/* After a change between two neighbours in a leaf, whose ends stay: what was or has become a hole there. A hole that is
+ * smaller than the leaf's largest was not that, and a new one that is larger is that: then nobody need look at all. */
+static void repair_hole(struct path *path, kmm_word hole, bool is_new)
+{
+	struct kmm_tree_node *parent;
+	unsigned i;
+
+	if (path->levels == 1)
+		return;
+	parent = path->node[1];
+	i = path->at[1];
+	if (is_new ? hole <= parent->gap[i] : hole < parent->gap[i])
+		return;
+	if (!is_new) {
+		repair(path, 0);
+		return;
+	}
+	put_word(&parent->gap[i], hole);
+	repair(path, 1);
 }
 
 /* ---- inserting ---- */
@@ -332,8 +353,14 @@ static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 		unsigned i = path.at[level], stays;
 
 		if (node->nr < KMM_TREE_ITEMS) {
+			bool is_inside = level == 0 && i > 0 && i < node->nr;
+			kmm_word hole = is_inside ? node->a[i] - node->b[i - 1] : 0;
+
 			put_item(node, i, sum, item);
-			repair(&path, level);
+			if (is_inside)
+				repair_hole(&path, hole, false);
+			else
+				repair(&path, level);
 			return;
 		}
 		right = take_spare(k, tree, level);
@@ -392,6 +419,21 @@ static void shrink_root(struct kmm_tree *tree)
 	}
 }
 
+/* The quick case: the leaf keeps its ends and is full enough. */
+static bool drop_inside(struct path *path)
+{
+	struct kmm_tree_node *leaf = path->node[0];
+	unsigned i = path->at[0];
+	kmm_word hole;
+
+	if (i == 0 || i + 1 == leaf->nr || leaf->nr - 1 <= MERGE_AT)
+		return false;
+	hole = leaf->a[i + 1] - leaf->b[i - 1];
+	drop_item(leaf, i);
+	repair_hole(path, hole, true);
+	return true;
+}
+
 void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 {
 	struct path path;
@@ -400,6 +442,10 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 	descend(tree, vma->start, &path);
 	KMM_ASSERT(k, path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);
 	begin_change(tree);
+	if (drop_inside(&path)) {
+		end_change(tree);
+		return;
+	}
 	drop_item(path.node[0], path.at[0]);
 	for (level = 0; level + 1 < path.levels && path.node[level]->nr <= MERGE_AT; level++) {
 		struct kmm_tree_node *node = path.node[level], *parent = path.node[level + 1];
@@ -436,6 +482,54 @@ void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, 
 	end_change(tree);
 }
 
+/* ---- cutting and joining ---- */
+
+/* Where nothing but the number of items changes, no sum above does: there is no hole between the two. */
+
+void kmm_tree_cut(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *tail)
+{
+	struct kmm_tree_node *leaf;
+	struct path path;
+
+	descend(tree, vma->start, &path);
+	leaf = path.node[0];
+	KMM_ASSERT(k, leaf->item[path.at[0]] == vma && vma->start < tail->start && tail->end == vma->end);
+	if (leaf->nr == KMM_TREE_ITEMS) {
+		kmm_tree_resize(k, tree, vma, vma->start, tail->start);
+		kmm_tree_insert(k, tree, tail);
+		return;
+	}
+	begin_change(tree);
+	put_word(&vma->end, tail->start);
+	put_word(&leaf->b[path.at[0]], tail->start);
+	put_item(leaf, path.at[0] + 1, (struct summary){ tail->start, tail->end, 0 }, tail);
+	end_change(tree);
+}
+
+void kmm_tree_join(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *gone)
+{
+	struct kmm_tree_node *leaf;
+	struct path path;
+	unsigned i;
+
+	descend(tree, vma->start, &path);
+	leaf = path.node[0];
+	i = path.at[0];
+	KMM_ASSERT(k, leaf->item[i] == vma && vma->end == gone->start);
+	if (i + 1 == leaf->nr || (path.levels > 1 && leaf->nr - 1 <= MERGE_AT)) {
+		kmm_word end = gone->end;
+
+		kmm_tree_erase(k, tree, gone);
+		kmm_tree_resize(k, tree, vma, vma->start, end);
+		return;
+	}
+	begin_change(tree);
+	put_word(&vma->end, gone->end);
+	put_word(&leaf->b[i], gone->end);
+	drop_item(leaf, i + 1);
+	end_change(tree);
+}
+
 /* ---- checking ---- */
 
 struct check {
@@ -460,7 +554,7 @@ static void check_leaf_item(struct check *c, const struct kmm_tree_node *node, u
 		complain(c, "an item is not the next VMA", node, i);
 	else
 		c->next = c->next->next;
-	if (vma->start != node->a[i] || vma->end != node->b[i] || node->gap[i] != 0 || vma->start >= vma->end)
+	if (vma->start != node->a[i] || vma->end != node->b[i] || vma->start >= vma->end)
 		complain(c, "a key is not its VMA's range", node, i);
 }
 

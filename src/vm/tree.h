@@ -2,11 +2,11 @@
 /*
  * The index of a space's VMAs: a B+tree by address whose nodes also know the largest hole below them.
  *
- *	node: nr, level | a[15] first address | b[15] last end | gap[15] largest hole inside | item[15]
+ *	node: b[15] last end, nr, level | a[15] first address | item[15] | gap[15] largest hole inside
  *
- * Leaves (level 0) hold VMAs; there a and b are start and end, and gap is 0, so that both kinds of node are
- * searched and summed up by the same code. Holes between two items of a node are not stored but seen: a[i+1] - b[i].
- * A lookup reads one array of keys (two cache lines) per level and never backs up.
+ * Leaves (level 0) hold VMAs; there a and b are start and end, and gap is not used: nothing is inside. Both kinds of
+ * node are searched by the same code. Holes between two items of a node are not stored but seen: a[i+1] - b[i].
+ * A lookup reads one array of keys (two cache lines: nodes are aligned) per level and never backs up.
  *
  * Memory: inserting can need nodes. They come from the tree's spare list, filled beforehand by kmm_tree_fill() with
  * the number that kmm_tree_need() says, so that changes themselves cannot fail. Nodes that fall empty become spare.
@@ -26,13 +26,15 @@
 
 struct kmm_vma;
 
-enum { KMM_TREE_ITEMS = 15, KMM_TREE_LEVELS = 10 };
+enum { KMM_TREE_ITEMS = 15, KMM_TREE_LEVELS = 10, KMM_TREE_ALIGN = 64 };
 
 struct kmm_tree_node {
+	kmm_word b[KMM_TREE_ITEMS];
 	uint32_t nr;
 	uint32_t level;
-	kmm_word a[KMM_TREE_ITEMS], b[KMM_TREE_ITEMS], gap[KMM_TREE_ITEMS];
-	void *item[KMM_TREE_ITEMS]; /* VMA, or node of the next lower level */
+	kmm_word a[KMM_TREE_ITEMS];
+	void *item[KMM_TREE_ITEMS];   /* VMA, or node of the next lower level */
+	kmm_word gap[KMM_TREE_ITEMS]; /* undefined in leaves */
 };
 
 struct kmm_tree {
@@ -63,6 +65,11 @@ void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);
 void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);
 /* Gives vma another range, which must not reach beyond its neighbours. Sets vma->start and vma->end. */
 void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end);
+
+/* vma ends where tail, an area of its own, begins and goes on to vma's old end. Uses spare nodes, as an insertion. */
+void kmm_tree_cut(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *tail);
+/* vma takes over the range of gone, which begins where vma ends. */
+void kmm_tree_join(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *gone);
 
 /* The highest (lowest) hole of len bytes within [low, high); len > 0. *at: the hole's last (first) len bytes.
  * false: there is none. */

@@ -44,13 +44,6 @@ struct kmm_vma *kmm_mm_find_prev(struct kmm_mm *mm, kmm_word addr, struct kmm_vm
 	return vma;
 }
 
-uint64_t kmm_mm_page_align(const struct kmm_mm *mm, uint64_t len)
-{
-	uint64_t mask = kmm_fmt(mm->k)->va_bits > 32 ? UINT64_MAX : UINT32_MAX;
-
-	return kmm_align_up(len, KMM_PAGE_SIZE) & mask;
-}
-
 kmm_word kmm_vma_start_gap(const struct kmm_vma *vma)
 {
 	kmm_word gap = (kmm_word)vma->mm->limits.stack_guard_pages << KMM_PAGE_SHIFT;
@@ -82,22 +75,50 @@ bool kmm_vm_enough(const struct kmm *k, kmm_word pages)
 	return pages <= kmm_phys_managed_pages(k);
 }
 
-void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
+static inline void account_sort(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 {
-	mm->total_pages += pages;
-	if (mm->total_pages > mm->peak_total)
-		mm->peak_total = mm->total_pages;
 	if (is_exec(vm_flags))
 		mm->exec_pages += pages;
 	else if (vm_flags & STACK)
 		kmm_word_add(&mm->stack_pages, pages);
 	else if (is_data(vm_flags))
 		kmm_word_add(&mm->data_pages, pages);
+}
+
+void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
+{
+	mm->total_pages += pages;
+	if (mm->total_pages > mm->peak_total)
+		mm->peak_total = mm->total_pages;
+	account_sort(mm, vm_flags, pages);
 	if (vm_flags & KMM_VM_LOCKED)
 		mm->locked_pages += pages;
 }
 
+void kmm_mm_account_change(struct kmm_mm *mm, uint32_t old_flags, uint32_t new_flags, kmm_word pages)
+{
+	account_sort(mm, old_flags, -pages);
+	account_sort(mm, new_flags, pages);
+}
+
 /* ---- reserving ---- */
+
+static struct kmm_vma *new_vma(struct kmm_mm *mm)
+{
+	struct kmm *k = mm->k;
+
+	if (mm->nr_spare && !kmm_inject(k, "cache object"))
+		return mm->spare[--mm->nr_spare];
+	return kmm_cache_alloc(k, k->vm->vma_cache, KMM_GFP_KERNEL);
+}
+
+void kmm_vma_free(struct kmm_mm *mm, struct kmm_vma *vma)
+{
+	if (mm->nr_spare < KMM_SPARE_AREAS)
+		mm->spare[mm->nr_spare++] = vma;
+	else
+		kmm_cache_free(mm->k, mm->k->vm->vma_cache, vma);
+}
 
 enum kmm_status kmm_reserve(struct kmm_mm *mm, struct kmm_reserve *r, unsigned nr_vmas, unsigned inserts, kmm_word at,
 			    kmm_word at2)
@@ -108,13 +129,13 @@ enum kmm_status kmm_reserve(struct kmm_mm *mm, struct kmm_reserve *r, unsigned n
 		nodes += kmm_tree_need(&mm->tree, at2, inserts);
 	r->nr = 0;
 	while (r->nr < nr_vmas) {
-		struct kmm_vma *vma = kmm_cache_alloc(mm->k, mm->k->vm->vma_cache, KMM_GFP_KERNEL);
+		struct kmm_vma *vma = new_vma(mm);
 
 		if (!vma)
 			break;
 		r->vma[r->nr++] = vma;
 	}
-	if (r->nr == nr_vmas && kmm_tree_fill(mm->k, &mm->tree, nodes) == KMM_OK)
+	if (r->nr == nr_vmas && (!nodes || kmm_tree_fill(mm->k, &mm->tree, nodes) == KMM_OK))
 		return KMM_OK;
 	kmm_reserve_drop(mm, r);
 	return KMM_ENOMEM;
@@ -129,7 +150,7 @@ struct kmm_vma *kmm_reserve_take(struct kmm_mm *mm, struct kmm_reserve *r)
 void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r)
 {
 	while (r->nr > 0)
-		kmm_cache_free(mm->k, mm->k->vm->vma_cache, r->vma[--r->nr]);
+		kmm_vma_free(mm, r->vma[--r->nr]);
 }
 
 /* ---- linking ---- */
@@ -137,13 +158,28 @@ void kmm_reserve_drop(struct kmm_mm *mm, struct kmm_reserve *r)
 void kmm_edit_begin(struct kmm *k, struct kmm_backing *backing)
 {
 	if (backing)
-		kmm_mutex_lock(k, &kmm_mapping_of(backing)->lock);
+		kmm_mutex_lock_class(k, &kmm_mapping_of(backing)->lock, KMM_LOCK_BACKING);
 }
 
 void kmm_edit_end(struct kmm *k, struct kmm_backing *backing)
 {
 	if (backing)
-		kmm_mutex_unlock(k, &kmm_mapping_of(backing)->lock);
+		kmm_mutex_unlock_class(k, &kmm_mapping_of(backing)->lock, KMM_LOCK_BACKING);
+}
+
+static void init_locks(struct kmm_mm *mm, struct kmm_vma *vma)
+{
+	vma->users = 0;
+	vma->write_seq = mm->write_seq;
+}
+
+/* All but the index. */
+static void link_in_lists(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_list *next)
+{
+	kmm_list_add_before(next, &vma->link);
+	if (vma->backing)
+		kmm_list_add_before(&kmm_mapping_of(vma->backing)->vmas, &vma->by_backing);
+	mm->map_count++;
 }
 
 void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
@@ -151,28 +187,53 @@ void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 	struct kmm_vma *next = kmm_mm_find(mm, vma->start);
 
 	KMM_ASSERT(mm->k, vma->start < vma->end && (!next || next->start >= vma->end));
-	vma->users = 0;
-	vma->write_seq = mm->write_seq;
+	init_locks(mm, vma);
 	kmm_tree_insert(mm->k, &mm->tree, vma);
-	kmm_list_add_before(next ? &next->link : &mm->vmas, &vma->link);
-	if (vma->backing)
-		kmm_list_add_before(&kmm_mapping_of(vma->backing)->vmas, &vma->by_backing);
-	mm->map_count++;
+	link_in_lists(mm, vma, next ? &next->link : &mm->vmas);
 }
 
-void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
+/* Out of everything but the index, which it has left. */
+static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma)
 {
 	KMM_ASSERT(mm->k, kmm_vma_is_written(vma));
 	kmm_anon_unlink(vma);
 	if (vma->backing)
 		kmm_list_del(&vma->by_backing);
-	kmm_tree_erase(mm->k, &mm->tree, vma);
 	/* Nobody puts it there again: for that it would have to be locked for reading. */
 	if (__atomic_load_n(&mm->recent, __ATOMIC_RELAXED) == vma)
 		__atomic_store_n(&mm->recent, kmm_vma_next(vma), __ATOMIC_RELEASE);
 	__atomic_fetch_or(&vma->users, KMM_AREA_GONE, __ATOMIC_RELEASE);
 	kmm_list_del(&vma->link);
 	mm->map_count--;
+}
+
+void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
+{
+	kmm_tree_erase(mm->k, &mm->tree, vma);
+	unlink_from_lists(mm, vma);
+}
+
+/* The lock that a reverse walk holds while it looks at the ranges of a family. */
+static unsigned long lock_family(struct kmm *k, struct kmm_anon *anon)
+{
+	return anon ? kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP) : 0;
+}
+
+static void unlock_family(struct kmm *k, struct kmm_anon *anon, unsigned long flags)
+{
+	if (anon)
+		kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);
+}
+
+void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone)
+{
+	struct kmm *k = mm->k;
+	unsigned long flags = lock_family(k, vma->anon);
+
+	KMM_ASSERT(k, kmm_vma_is_written(vma));
+	kmm_tree_join(k, &mm->tree, vma, gone);
+	unlock_family(k, vma->anon, flags);
+	unlink_from_lists(mm, gone);
 }
 
 void kmm_vma_leave_maps(struct kmm_vma *vma)
@@ -189,20 +250,16 @@ void kmm_vma_leave_maps(struct kmm_vma *vma)
 void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
 	struct kmm *k = vma->mm->k;
-	struct kmm_anon *anon = vma->anon;
-	unsigned long flags = 0;
+	unsigned long flags = lock_family(k, vma->anon);
 
 	KMM_ASSERT(k, kmm_vma_is_written(vma));
-	if (anon)
-		flags = kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP);
 	/* Each address keeps its index. */
 	if (start > vma->start)
 		vma->pgoff += (start - vma->start) >> KMM_PAGE_SHIFT;
 	else
 		vma->pgoff -= (vma->start - start) >> KMM_PAGE_SHIFT;
 	kmm_tree_resize(k, &vma->mm->tree, vma, start, end);
-	if (anon)
-		kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);
+	unlock_family(k, vma->anon, flags);
 }
 
 void kmm_vma_retire(struct kmm_vma *vma)
@@ -220,26 +277,38 @@ void kmm_vma_retire(struct kmm_vma *vma)
 
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm)
 {
-	*to = (struct kmm_vma){ .start = from->start, .end = from->end, .flags = from->flags, .tag = from->tag,
-				.cloned = from->cloned, .pgoff = from->pgoff, .mm = mm, .backing = from->backing };
+	to->start = from->start;
+	to->end = from->end;
+	to->flags = from->flags;
+	to->tag = from->tag;
+	to->cloned = from->cloned;
+	to->pgoff = from->pgoff;
+	to->mm = mm;
+	to->backing = from->backing;
+	to->anon = NULL;
 	if (to->backing)
 		kmm_backing_get(to->backing);
 }
 
 struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, struct kmm_vma *tail)
 {
-	kmm_word end = vma->end;
+	struct kmm *k = mm->k;
+	unsigned long flags;
 
-	KMM_ASSERT(mm->k, vma->start < addr && addr < end);
+	KMM_ASSERT(k, vma->start < addr && addr < vma->end);
 	kmm_vma_write(vma);
 	kmm_vma_copy(tail, vma, mm);
+	init_locks(mm, tail);
 	tail->pgoff = kmm_vma_index(vma, addr);
 	tail->start = addr;
-	kmm_edit_begin(mm->k, vma->backing);
-	kmm_vma_set_range(vma, vma->start, addr);
-	kmm_vma_link(mm, tail);
-	kmm_anon_link(tail, vma);
-	kmm_edit_end(mm->k, vma->backing);
+	kmm_edit_begin(k, vma->backing);
+	flags = lock_family(k, vma->anon);
+	kmm_tree_cut(k, &mm->tree, vma, tail);
+	if (vma->anon)
+		kmm_anon_join(tail, vma);
+	unlock_family(k, vma->anon, flags);
+	link_in_lists(mm, tail, vma->link.next);
+	kmm_edit_end(k, vma->backing);
 	return tail;
 }
 
@@ -250,11 +319,21 @@ bool kmm_mm_is_inside(struct kmm_mm *mm, kmm_word addr)
 	return vma && vma->start < addr;
 }
 
-enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, kmm_word start, kmm_word end)
+enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, const struct kmm_vma *vma, kmm_word start,
+				  kmm_word end)
 {
-	unsigned nr = kmm_mm_is_inside(mm, start) + kmm_mm_is_inside(mm, end);
+	unsigned nr = 0;
 
-	return kmm_reserve(mm, r, nr, nr, start, end);
+	r->nr = 0;
+	if (!vma)
+		return KMM_OK;
+	if (end > vma->end) {
+		nr = (vma->start < start) + kmm_mm_is_inside(mm, end);
+		return nr ? kmm_reserve(mm, r, nr, nr, start, end) : KMM_OK;
+	}
+	/* Both cuts are in one area, so what they insert is in one place. */
+	nr = (vma->start < start) + (end < vma->end && vma->start < end);
+	return nr ? kmm_reserve(mm, r, nr, nr, vma->start, vma->start) : KMM_OK;
 }
 
 enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct kmm_vma *vma, kmm_word start, kmm_word end,

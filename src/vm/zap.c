@@ -9,19 +9,6 @@
 #include "vm/backing.h"
 #include "vm/mm.h"
 
-void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page, bool mapped)
-{
-	unsigned sort = vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
-	unsigned more = mapped ? 1u : -1u;
-
-	if (kmm_page_kind(page) == KMM_KIND_ZERO)
-		return;
-	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		sort = KMM_RSS_ANON;
-	atomic_fetch_add_explicit(&page->count, more, memory_order_relaxed);
-	kmm_mm_count_rss(vma->mm, sort, mapped ? 1 : -(kmm_word)1);
-}
-
 /* ---- what is resident ---- */
 
 kmm_word kmm_mm_resident(const struct kmm_mm *mm)
@@ -51,47 +38,34 @@ struct zap {
 	struct kmm_vma *vma;
 	struct kmm_tlb *tlb;
 	kmm_word next;            /* first address not yet looked at */
-	bool has_tables;          /* some of the range has one */
-	kmm_word nr_anon, nr_other; /* entries of the run by the count they belong to */
+	bool seen, empties;       /* a table of the range was there; has no entry left */
 };
 
-/* An entry that was taken; a moving one is the mover's no longer. Where its reference is the frame's only one, nobody else looks at the frame any more: no
- * other entry, no cache. Then no mark is worth keeping, and the map count needs no locked instruction. */
-static void drop_entry(struct zap *z, uint64_t raw)
+/* One mapping less. Where its reference is the frame's only one, nobody else looks at the frame any more: no other
+ * entry, no cache. Then no mark is worth keeping, and the map count needs no locked instruction. */
+static inline void uncount(struct kmm *k, struct kmm_page *page, uint64_t raw)
 {
-	struct kmm *k = z->vma->mm->k;
-	struct kmm_page *page = kmm_leaf_page(k, raw);
-	enum kmm_kind kind = kmm_page_kind(page);
-
-	if (!(raw & KMM_X86_P))
-		atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
-	if (kind == KMM_KIND_ZERO)
-		return;
-	z->nr_anon += kind == KMM_KIND_ANON;
-	z->nr_other += kind != KMM_KIND_ANON;
 	if (atomic_load_explicit(&page->refcount, memory_order_acquire) == 1) {
 		KMM_ASSERT(k, atomic_load_explicit(&page->count, memory_order_relaxed) == 1);
 		atomic_store_explicit(&page->count, 0, memory_order_relaxed);
-	} else {
-		if (raw & KMM_X86_D)
-			kmm_page_set_dirty(page);
-		atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
+		return;
 	}
-	kmm_tlb_hold(k, z->tlb, page);
+	if (raw & KMM_X86_D)
+		kmm_page_set_dirty(page);
+	atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
 }
 
-static void settle_resident(struct zap *z)
+static void settle_resident(struct kmm_vma *vma, kmm_word nr_anon, kmm_word nr_other)
 {
-	struct kmm_mm *mm = z->vma->mm;
-	unsigned other = z->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
+	struct kmm_mm *mm = vma->mm;
+	unsigned other = vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE;
 
-	if (!z->nr_anon && !z->nr_other)
+	if (!nr_anon && !nr_other)
 		return;
-	KMM_ASSERT(mm->k, kmm_mm_rss(mm, KMM_RSS_ANON) >= z->nr_anon && kmm_mm_rss(mm, other) >= z->nr_other);
+	KMM_ASSERT(mm->k, kmm_mm_rss(mm, KMM_RSS_ANON) >= nr_anon && kmm_mm_rss(mm, other) >= nr_other);
 	kmm_mm_note_peak(mm);
-	kmm_mm_count_rss(mm, KMM_RSS_ANON, -z->nr_anon);
-	kmm_mm_count_rss(mm, other, -z->nr_other);
-	z->nr_anon = z->nr_other = 0;
+	kmm_mm_count_rss(mm, KMM_RSS_ANON, -nr_anon);
+	kmm_mm_count_rss(mm, other, -nr_other);
 }
 
 /* Stops when the gather is full. */
@@ -100,18 +74,32 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	struct zap *z = arg;
 	struct kmm *k = z->vma->mm->k;
 	struct kmm_leaf_run run = { .space = z->tlb->space };
+	unsigned nr_held = z->tlb->nr_held, nr_anon = 0;
 	kmm_word end = va + ((kmm_word)nr << KMM_PAGE_SHIFT);
 	void *entry = first->entry;
 
-	for (; va != end && !kmm_tlb_full(z->tlb); va += KMM_PAGE_SIZE, entry = kmm_leaf_next(k, entry)) {
+	for (; va != end && nr_held < KMM_TLB_HELD; va += KMM_PAGE_SIZE, entry = kmm_leaf_next(k, entry)) {
+		struct kmm_page *page;
+		uint64_t raw;
+
 		if (!kmm_leaf_is_mapped(entry))
 			continue;
-		drop_entry(z, kmm_entry_take(k, entry));
+		raw = kmm_entry_take(k, entry);
 		kmm_leaf_tally(k, &run, va, 0);
+		if (!(raw & KMM_X86_P)) /* the mover's no longer */
+			atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
+		page = kmm_leaf_page(k, raw);
+		if (kmm_page_kind(page) == KMM_KIND_ZERO)
+			continue;
+		nr_anon += kmm_page_kind(page) == KMM_KIND_ANON;
+		uncount(k, page, raw);
+		z->tlb->held[nr_held++] = page;
 	}
+	settle_resident(z->vma, nr_anon, nr_held - z->tlb->nr_held - nr_anon);
+	z->tlb->nr_held = nr_held;
 	kmm_leaf_settle(k, &run, first->table, -(int)run.nr, z->tlb);
-	settle_resident(z);
-	z->has_tables = true;
+	z->seen = true;
+	z->empties |= atomic_load_explicit(&first->table->count, memory_order_relaxed) == 0;
 	z->next = va;
 	return va == end;
 }
@@ -125,5 +113,6 @@ bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *
 	KMM_ASSERT(k, tlb->space == &vma->mm->space && vma->start <= start && start < end && end <= vma->end);
 	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, zap_run, &z, &resume))
 		kmm_tlb_flush(k, tlb);
-	return z.has_tables;
+	/* Of several tables, or of upper ones alone, the run does not tell. */
+	return z.empties || !z.seen || ((start ^ (end - 1)) >> kmm_pt_fmt(k)->level[1].shift) != 0;
 }

@@ -24,6 +24,7 @@ program() {
 for machine in i386 i386-pae x86_64 x86_64-la57; do
 	program $machine 4 threads
 	program $machine 4 signals
+	program $machine 4 vectors
 	guest --machine $machine --cpus 3 --ram 256M --report "$dir/report.json" --file tests/boot/programs.script:/script \
 		busybox sh -c '. /script; grep -c ^processor /proc/cpuinfo >/dev/null; exit 42' </dev/null
 	ends 42 "$machine, 3 processors: programs"
@@ -32,6 +33,15 @@ for machine in i386 i386-pae x86_64 x86_64-la57; do
 done
 guest --cpus 8 busybox sh -c 'grep -c ^processor /proc/cpuinfo; grep -c "^cpu[0-7] " /proc/stat' </dev/null
 [ "$(tr '\n' ' ' <"$dir/out")" = '8 8 ' ] && ok || bad "8 processors are counted"
+guest --cpus 9 busybox true </dev/null
+ends 2 "9 processors"
+guest --cpus 0 busybox true </dev/null
+ends 2 "no processor"
+for n in 1 2; do
+	guest --icount --cpus 3 --machine x86_64 build/user64/threads </dev/null
+	cp "$dir/out" "$dir/counted.$n"
+done
+if cmp -s "$dir/counted.1" "$dir/counted.2"; then ok; else bad "two counted runs with 3 processors differ"; fi
 program i386-pae 8 threads
 program x86_64 2 crowd
 program i386-pae 4 stress "$seconds"

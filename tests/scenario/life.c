@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "harness/test.h"
+#include "kmm/cma.h"
+#include "kmm/compact.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "kmm/percpu.h"
@@ -22,7 +24,7 @@ struct life {
 	void *object[3], *pages;
 	void *area, *large, *view;
 	struct kmm_percpu_handle percpu;
-	struct kmm_page *page, *viewed[2];
+	struct kmm_page *page, *viewed[2], *run;
 	struct kmm_mm *mm, *child;
 	struct kmm_file file;
 	bool has_file;
@@ -140,8 +142,48 @@ static bool family(struct life *l)
 	       peek(l, l->mm, 0x31000002, 'L');
 }
 
+/* The frame behind va gives its content to another one. false only for lack of memory. */
+static bool move(struct life *l, struct kmm_mm *mm, uint64_t va)
+{
+	enum kmm_status status;
+	struct kmm_walk walk;
+
+	kmm_walk(l->k, kmm_mm_root(mm), (kmm_word)va, &walk);
+	if (!check(l, walk.mapped, "a page that was touched is not mapped"))
+		return false;
+	status = kmm_migrate_page(l->k, kmm_paddr_to_pfn(walk.pa));
+	check(l, status == KMM_OK || status == KMM_ENOMEM, "a page could not be moved");
+	return status == KMM_OK;
+}
+
+static bool moves(struct life *l)
+{
+	return move(l, l->mm, 0x20005000) && move(l, l->child, 0x10001000) && move(l, l->mm, 0x31000000) &&
+	       peek(l, l->child, 0x20005000, 5) && peek(l, l->child, 0x10001000, 44) && peek(l, l->child, 0x31000002, 'L') &&
+	       poke(l, l->child, 0x31000002, 'l') && peek(l, l->mm, 0x31000002, 'l');
+}
+
+enum { RUN_PAGES = 40 };
+
+/* The area is made by the first life, where there is room for one. */
+static bool contiguous(struct life *l)
+{
+	static const struct kmm_cma_range range = { "life", 2 << 20, 0, 0 };
+	enum kmm_status status;
+	struct kmm_cma_info info;
+	unsigned area;
+
+	if (!kmm_cma_info(l->k, 0, &info) && kmm_cma_reserve(l->k, &range, &area) != KMM_OK)
+		return true;
+	status = kmm_cma_alloc(l->k, 0, RUN_PAGES, 3, &l->run);
+	check(l, status == KMM_OK || status == KMM_ENOMEM, "movable pages were in the way of a contiguous run");
+	return status == KMM_OK;
+}
+
 static void fini(struct life *l)
 {
+	if (l->run)
+		check(l, kmm_cma_free(l->k, 0, l->run, RUN_PAGES) == KMM_OK, "a contiguous run could not be freed");
 	if (l->child)
 		l->g->put(l->g, l->child);
 	if (l->mm)
@@ -172,7 +214,8 @@ const char *life_run(struct ground *g, const char **wrong)
 {
 	static const struct { const char *name; bool (*step)(struct life *l); } steps[] = {
 		{ "kernel objects", kernel_objects }, { "kernel views", kernel_views }, { "a space", space },
-		{ "mappings", mappings }, { "a family", family },
+		{ "mappings", mappings }, { "a family", family }, { "moves", moves },
+		{ "a contiguous run", contiguous },
 	};
 	struct life l = { .g = g, .k = g->k };
 	const char *failed = NULL;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -185,12 +186,10 @@ static void check_pipe_signal(void)
 
 	if (pipe(ends) != 0)
 		return;
+	close(ends[0]); /* before there is a child, so that nobody can read when it writes */
 	pid = fork();
-	if (pid == 0) {
-		close(ends[0]);
+	if (pid == 0)
 		_exit(write(ends[1], "x", 1) >= 0);
-	}
-	close(ends[0]);
 	close(ends[1]);
 	waitpid(pid, &status, 0);
 	CHECK("SIGPIPE needs the last reader gone", WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
@@ -249,8 +248,26 @@ static void check_no_stack(void)
 	CHECK("no stack for a frame", WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 }
 
+/* What a frame takes is between the least that holds the registers and what no processor needs; a handler runs on an
+ * alternate stack that has that and a little for itself, down to the last page. */
+static void check_least_stack(void)
+{
+	size_t least = getauxval(51 /* AT_MINSIGSTKSZ */), size = least + 2048;
+	stack_t stack = { .ss_sp = malloc(size), .ss_size = size }, none = { .ss_flags = SS_DISABLE };
+
+	CHECK("least stack", least > 900 && least < 65536);
+	CHECK("least stack", sigaltstack(&stack, NULL) == 0);
+	set_handler(SIGUSR1, simple, SA_ONSTACK);
+	count = 0;
+	raise(SIGUSR1);
+	CHECK("least stack", count == 1 && sigaltstack(&none, NULL) == 0);
+	count = 0;
+	set_handler(SIGUSR1, SIG_DFL, 0);
+}
+
 int main(void)
 {
+	check_least_stack();
 	check_frames();
 	check_masks();
 	check_restart();

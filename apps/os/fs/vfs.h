@@ -83,6 +83,7 @@ struct open_file {
 	uint32_t refs;
 	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY... */
 	uint64_t pos;
+	bool pos_in_use, pos_waited; /* a call reads or writes at pos; another waits for that */
 	void *priv;      /* pipe, text of a /proc file */
 	size_t priv_size;
 };

@@ -253,7 +253,9 @@ static void put_aux(struct words *v, const struct new_program *p, const uword sp
 		{ AT_PHDR, p->image.phdr }, { AT_PHENT, p->image.phentsize }, { AT_PHNUM, p->image.phnum },
 		{ AT_BASE, 0 }, { AT_FLAGS, 0 }, { AT_ENTRY, p->image.entry }, { AT_UID, 0 }, { AT_EUID, 0 },
 		{ AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, special[0] }, { AT_HWCAP2, 0 },
-		{ AT_EXECFN, special[1] }, { AT_PLATFORM, special[2] }, { AT_NULL, 0 },
+		{ AT_EXECFN, special[1] }, { AT_PLATFORM, special[2] },
+		{ AT_MINSIGSTKSZ, sizeof(uword) == 8 && p->elf.is_64 ? sig_frame_size64() : sig_frame_size32() },
+		{ AT_NULL, 0 },
 	};
 
 	for (int i = 0; i < NR_AUX; i++) {
@@ -365,11 +367,10 @@ static void reset_signals(struct proc *p)
 static void install(struct proc *proc, struct new_program *p, const char *name)
 {
 	struct kmm_mm *old = proc->mm;
+	unsigned depth;
 
 	proc->mm = p->mm;
 	space_activate(p->mm);
-	if (old)
-		kmm_mm_put(old);
 	if (proc->exe)
 		inode_release_run(proc->exe);
 	inode_put(proc->exe);
@@ -382,6 +383,11 @@ static void install(struct proc *proc, struct new_program *p, const char *name)
 	str_copy(proc->comm, str_base(name), sizeof(proc->comm));
 	proc->has_execed = true;
 	p->mm = NULL, p->inode = NULL, p->path = NULL;
+	if (!old)
+		return;
+	depth = kernel_lock_drop();
+	kmm_mm_put(old);
+	kernel_lock_retake(depth);
 }
 
 int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args)
@@ -390,8 +396,12 @@ int exec_program(struct x86_frame *frame, const char *path, struct exec_args *ar
 	struct proc *proc = current->proc;
 	int err = open_program(path, args, &p);
 
-	if (err == 0)
+	if (err == 0) {
+		unsigned depth = kernel_lock_drop(); /* all that it works on is ours */
+
 		err = build_space(&p, args);
+		kernel_lock_retake(depth);
+	}
 	if (err == 0)
 		err = become_only_thread();
 	if (err) {

@@ -10,17 +10,19 @@
 #include "sig/sig.h"
 #include "sys/sys.h"
 
-void proc_usage(const struct proc *p, struct usage *out)
+void proc_usage(struct proc *p, struct usage *out)
 {
+	struct kmm_mm *mm = proc_hold(p);
 	struct kmm_mm_stats s = { .peak_rss = p->peak_rss_pages, .faults = p->faults };
 	uint32_t ticks = p->ticks;
 	struct task *t;
 
-	if (p->mm)
-		kmm_mm_stats(p->mm, &s);
+	if (mm)
+		kmm_mm_stats(mm, &s);
 	list_for_each(t, &p->tasks, proc_link)
 		ticks += t->ticks;
 	*out = (struct usage){ ticks, (uint32_t)(s.peak_rss * (KMM_PAGE_SIZE / 1024)), (uint32_t)s.faults };
+	proc_let_go(p, mm);
 }
 
 void proc_kill_threads(int wait_status)

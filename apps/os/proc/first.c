@@ -45,6 +45,7 @@ static void start(void *arg)
 	int err;
 
 	sched_started();
+	current->at_rest = false;
 	kernel_lock();
 	err = open_standard(first.input ? first.input : "/dev/console", O_RDWR);
 

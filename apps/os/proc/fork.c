@@ -190,6 +190,8 @@ int proc_clone(const struct x86_frame *frame, const struct clone_args *args)
 	tid = t->tid;
 	if (args->flags & CLONE_VFORK)
 		t->proc->vfork_parent = current;
+	if (t->proc->exiting || t->proc->stopped || sig_is_pending(t)) /* while it was made and nobody could tell it */
+		t->notify = true;
 	sched_add(t);
 	if (args->flags & CLONE_VFORK) {
 		struct proc *child = t->proc;

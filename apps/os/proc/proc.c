@@ -134,7 +134,7 @@ struct task *task_new(struct proc *proc, uint32_t tid)
 
 	if (!t)
 		return NULL;
-	memset(t, 0, sizeof(*t));
+	memset(t, 0, offsetof(struct task, fpu));
 	t->stack = kmm_get_free_pages(os.k, KMM_GFP_KERNEL, KERNEL_STACK_ORDER);
 	if (!t->stack) {
 		kmm_cache_free(os.k, task_cache, t);
@@ -145,6 +145,7 @@ struct task *task_new(struct proc *proc, uint32_t tid)
 	t->call_nr = -1;
 	t->cpu = x86_cpu_id();
 	t->allowed = ~0u;
+	t->at_rest = true;
 	t->alt_stack.flags = SS_DISABLE;
 	x86_fpu_init(&t->fpu);
 	sig_pending_init(&t->pending);

@@ -122,7 +122,8 @@ static struct task *take_from(struct cpu *c, unsigned self)
 
 	spin_lock(&c->lock);
 	list_for_each(t, &c->queue, run_link) {
-		if ((__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) && t != current) || !may_run_on(t, self))
+		if ((__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) && t != current) ||
+		    (os_is_leaving() ? t->at_rest : !may_run_on(t, self)))
 			continue;
 		found = t;
 		list_del(&t->run_link);
@@ -203,13 +204,17 @@ static void switch_to(struct task *next)
 	leave_behind();
 }
 
-/* Goes on with another task. The running one is in a queue, or somewhere else where it will be found. */
-static void run_next(void)
+/* Goes on with another task. The running one is in a queue, or somewhere else where it will be found. false: there was
+ * none, and the idle task runs. A machine that is being left runs tasks only to where they hold nothing: back to ring 3. */
+static bool run_next(void)
 {
 	struct cpu *c = cpu_here();
-	struct task *next = os_is_leaving() ? NULL : take_any(current->cpu);
+	struct task *next = take_any(current->cpu);
 
+	if (next && os_is_leaving())
+		next->resched = true;
 	switch_to(next ? next : c->idle);
+	return next != NULL;
 }
 
 void sched_leave_cpu(void)
@@ -223,9 +228,10 @@ void sched_leave_cpu(void)
 
 void sched_yield(void)
 {
-	if (current != cpu_here()->idle)
-		sched_enqueue(current);
+	current->at_rest = true;
+	sched_enqueue(current);
 	sched_leave_cpu();
+	current->at_rest = false;
 }
 
 void sched_run_idle(void)
@@ -239,6 +245,7 @@ void task_start(void *arg)
 {
 	(void)arg;
 	sched_started();
+	current->at_rest = false;
 	user_return(task_frame(current));
 	x86_return_to_user(task_frame(current));
 }
@@ -294,18 +301,28 @@ void sched_tick(void)
 		sleep_tick();
 }
 
+/* A moment for interrupts. */
+static void breathe(void)
+{
+	x86_irq_enable();
+	x86_pause();
+	x86_irq_disable();
+}
+
 void sched_idle_loop(void)
 {
 	uint32_t me = 1u << x86_cpu_id();
 
 	for (;;) {
-		leave_if_asked();
 		__atomic_fetch_or(&idle_cpus, me, __ATOMIC_SEQ_CST);
-		if (!__atomic_load_n(&queued, __ATOMIC_SEQ_CST))
+		if (os_is_leaving())
+			x86_relax();
+		else if (!__atomic_load_n(&queued, __ATOMIC_SEQ_CST))
 			x86_idle();
 		else
-			x86_relax();
+			breathe(); /* its stack is still in use, or it is bound to another processor */
 		__atomic_fetch_and(&idle_cpus, ~me, __ATOMIC_SEQ_CST);
-		run_next();
+		if (!run_next())
+			leave_if_asked();
 	}
 }

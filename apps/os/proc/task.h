@@ -38,6 +38,8 @@ struct pending {
 	struct list queue;
 };
 
+enum { MAX_HELD = 4 };
+
 enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_BLOCKED /* not by signals */, TASK_STOPPED, TASK_DEAD };
 
 /* Written by the task itself, or under the kernel lock; s: under the sleepers' lock while it does not run. */
@@ -51,13 +53,13 @@ struct task {
 	enum task_state state;   /* s */
 	uint32_t cpu, allowed;   /* where it runs or ran last; bit per processor where it may */
 	bool on_cpu;             /* its stack is in use: see sched.c */
+	bool at_rest;            /* waits for its turn to go back to ring 3: holds nothing in the kernel */
 	bool resched;            /* its turn is over. Set by its own processor */
 	bool notify;             /* look for signals, stop or exit before going back to ring 3. Set by anybody */
 	unsigned lock_depth;     /* times it has taken the kernel lock */
 	struct x86_context *context;
 	char *stack;             /* lowest byte; NULL: the boot context */
 	struct x86_tls tls;
-	struct x86_fpu fpu;
 
 	const void *sleep_key;
 	uint64_t deadline;       /* ns, 0: none */
@@ -68,15 +70,19 @@ struct task {
 	struct pending pending;
 	struct sig_stack alt_stack;
 	bool call_is_64;         /* the convention of that call */
+	uint8_t nr_held;         /* files that the call looks at: file_arg() */
+	struct open_file *held[MAX_HELD];
 	sword call_nr;           /* number of the system call that is running, -1: not in one */
 	uint64_t restart_deadline; /* of the sleep that restart_syscall goes on with */
 	uword restart_rem;         /* where it reports what is left */
 	bool restart_rem64;
 
+	uword fault_address;     /* of its last page fault: the processor's register is anybody's */
 	uword clear_child_tid;   /* user address to clear at the end, 0: none */
 	uword robust_list;       /* user address of the list of locks to give up at the end, 0: none */
 	bool robust_64;          /* its pointers are 64-bit */
 	uint32_t ticks;          /* clock ticks that hit this task */
+	struct x86_fpu fpu;      /* last: task_new() clears what lies before */
 };
 
 enum proc_state { PROC_ALIVE, PROC_ZOMBIE };
@@ -223,7 +229,7 @@ struct wait_result {
 };
 /* 0 with pid 0: WNOHANG and nothing yet. */
 int proc_wait(const struct wait_request *request, struct wait_result *out);
-void proc_usage(const struct proc *proc, struct usage *out);
+void proc_usage(struct proc *proc, struct usage *out);
 
 /* Is the running system call, or outside of one the program, a 64-bit one? Known at compile time where it cannot. */
 static inline bool abi_64(void)

@@ -3,7 +3,7 @@
  * frame32.c - signal frames of 32-bit programs on the user stack, in the two layouts of Linux i386: the classic one (sigreturn) and the
  * one with siginfo and ucontext (SA_SIGINFO, rt_sigreturn). Unwinders and handlers read them, so layouts are exact.
  *
- *   high   floating point state (112 bytes of FSAVE form, then 512 of FXSAVE form)
+ *   high   floating point state (112 bytes of FSAVE form, then that of fpu.c)
  *   low    return address, signal number, ... saved registers ...   <- esp at the handler's first instruction
  */
 #include "abi32.h"
@@ -25,10 +25,9 @@ _Static_assert(sizeof(struct sigcontext) == 88, "struct sigcontext of i386");
 struct fpstate {
 	uint32_t cw, sw, tag, ip, cs, data, ds;
 	uint8_t st[8][10];
-	uint16_t status, magic; /* magic 0: the FXSAVE image follows */
-	uint8_t fxsave[512];
+	uint16_t status, magic; /* magic 0: the image of fpu.c follows */
 };
-_Static_assert(sizeof(struct fpstate) == 624, "struct _fpstate of i386");
+_Static_assert(sizeof(struct fpstate) == 112, "the old part of struct _fpstate of i386");
 
 struct classic_frame {
 	uint32_t return_to, sig;
@@ -49,8 +48,8 @@ struct rt_frame {
 	uint8_t code[8];
 };
 
-enum { FX_SW = 2, FX_TAG = 4, FX_IP = 8, FX_CS = 12, FX_DATA = 16, FX_DS = 20, FX_MXCSR = 24, FX_MXCSR_MASK = 28,
-       FX_ST = 32, DEFAULT_MXCSR_MASK = 0xffbf, EFLAGS_TF = 0x100, EFLAGS_DF = 0x400, EFLAGS_RF = 0x10000 };
+enum { FX_SW = 2, FX_TAG = 4, FX_IP = 8, FX_CS = 12, FX_DATA = 16, FX_DS = 20, FX_ST = 32,
+       EFLAGS_TF = 0x100, EFLAGS_DF = 0x400, EFLAGS_RF = 0x10000 };
 
 static uint32_t word_at(const uint8_t *p, unsigned bytes)
 {
@@ -75,6 +74,7 @@ static int push_fpu(uint32_t *sp, uint32_t *at)
 {
 	struct fpstate fp = { .magic = 0 };
 	const uint8_t *fx = x86_fpu_image(&current->fpu);
+	uint32_t fx_at = (*sp - (uint32_t)sig_fpu_size()) & ~63u;
 
 	x86_fpu_sync(&current->fpu);
 	fp.cw = word_at(fx, 2) | 0xffff0000u;
@@ -87,29 +87,13 @@ static int push_fpu(uint32_t *sp, uint32_t *at)
 	fp.status = (uint16_t)fp.sw;
 	for (int i = 0; i < 8; i++)
 		memcpy(fp.st[i], fx + FX_ST + 16 * i, 10);
-	memcpy(fp.fxsave, fx, 512);
-	*sp = (*sp - (uint32_t)sizeof(fp)) & ~63u;
-	*at = *sp;
-	return copy_out(*sp, &fp, sizeof(fp));
+	*sp = *at = fx_at - (uint32_t)sizeof(fp);
+	return sig_fpu_push(fx_at) == 0 ? copy_out(*at, &fp, sizeof(fp)) : -EFAULT;
 }
 
 static int pop_fpu(uword at)
 {
-	uint8_t *fx = x86_fpu_image(&current->fpu);
-	struct fpstate fp;
-	uint32_t mask, mxcsr;
-
-	if (!at)
-		return 0;
-	if (copy_in(&fp, at, sizeof(fp)) != 0)
-		return -EFAULT;
-	x86_fpu_sync(&current->fpu);
-	mask = word_at(fx + FX_MXCSR_MASK, 4);
-	mxcsr = word_at(fp.fxsave + FX_MXCSR, 4) & (mask ? mask : DEFAULT_MXCSR_MASK);
-	memcpy(fp.fxsave + FX_MXCSR, &mxcsr, sizeof(mxcsr)); /* a reserved bit would fault in the kernel */
-	x86_fpu_forget(&current->fpu);
-	memcpy(fx, fp.fxsave, 512);
-	return 0;
+	return at ? sig_fpu_pop(at + sizeof(struct fpstate)) : 0;
 }
 
 static void save_registers(struct sigcontext *sc, const struct x86_frame *f, uint32_t fpstate, sigset mask)
@@ -123,7 +107,7 @@ static void save_registers(struct sigcontext *sc, const struct x86_frame *f, uin
 		.trapno = f->trapno < X86_IRQ_BASE ? (uint32_t)f->trapno : 0, .err = (uint32_t)f->err,
 		.eip = (uint32_t)REG(f, ip), .cs = f->cs & 0xffff, .eflags = (uint32_t)REG(f, flags),
 		.esp_at_signal = (uint32_t)REG(f, sp), .ss = f->ss & 0xffff, .fpstate = fpstate,
-		.oldmask = (uint32_t)mask, .cr2 = f->trapno == X86_TRAP_PF ? (uint32_t)x86_fault_address() : 0,
+		.oldmask = (uint32_t)mask, .cr2 = f->trapno == X86_TRAP_PF ? (uint32_t)current->fault_address : 0,
 	};
 }
 
@@ -200,6 +184,14 @@ int sig_frame_push32(struct x86_frame *f, const struct pending_signal *info, con
 	x86_frame_set_segment(f, X86_SEG_ES, X86_USER_DS);
 	REG(f, flags) &= ~(uint32_t)(EFLAGS_TF | EFLAGS_DF | EFLAGS_RF);
 	return 0;
+}
+
+_Static_assert(sizeof(struct classic_frame) >= sizeof(struct rt_frame), "the larger of the two");
+
+/* With what alignment may add. */
+uword sig_frame_size32(void)
+{
+	return sizeof(struct classic_frame) + sizeof(struct fpstate) + sig_fpu_size() + 63 + 16;
 }
 
 static int pop_classic(struct x86_frame *f)

@@ -4,7 +4,7 @@
  * handlers read them, so the layout is exact.
  *
  *   high   the interrupted code's red zone (128 bytes, not on the alternate stack)
- *          floating point state (512 bytes of FXSAVE form)
+ *          floating point state (fpu.c)
  *   low    return address, ucontext, siginfo   <- rsp at the handler's first instruction
  */
 #include "abi64.h"
@@ -29,40 +29,21 @@ struct rt_frame {
 };
 _Static_assert(sizeof(struct rt_frame) == 440, "struct rt_sigframe of x86-64");
 
-enum { RED_ZONE = 128, FPU_SIZE = 512, FX_MXCSR = 24, FX_MXCSR_MASK = 28, FX_RESERVED = 464,
-       DEFAULT_MXCSR_MASK = 0xffbf, RFLAGS_TF = 0x100, RFLAGS_DF = 0x400, RFLAGS_RF = 0x10000 };
+enum { RED_ZONE = 128, RFLAGS_TF = 0x100, RFLAGS_DF = 0x400, RFLAGS_RF = 0x10000 };
 enum { UC_SIGCONTEXT_SS = 2, UC_STRICT_RESTORE_SS = 4 };
 
 static int push_fpu(uword *sp)
 {
-	uint8_t image[FPU_SIZE];
-
-	x86_fpu_sync(&current->fpu);
-	memcpy(image, x86_fpu_image(&current->fpu), FPU_SIZE);
-	memset(image + FX_RESERVED, 0, FPU_SIZE - FX_RESERVED); /* no extended state follows */
-	*sp = (*sp - FPU_SIZE) & ~(uword)63;
-	return copy_out(*sp, image, FPU_SIZE);
+	*sp = (*sp - sig_fpu_size()) & ~(uword)63;
+	return sig_fpu_push(*sp);
 }
 
 static int pop_fpu(uword at)
 {
-	uint8_t *fx = x86_fpu_image(&current->fpu), image[FPU_SIZE];
-	uint32_t mask, mxcsr;
-
-	if (!at) {
-		x86_fpu_forget(&current->fpu);
-		x86_fpu_init(&current->fpu);
-		return 0;
-	}
-	if (copy_in(image, at, FPU_SIZE) != 0)
-		return -EFAULT;
-	x86_fpu_sync(&current->fpu);
-	memcpy(&mask, fx + FX_MXCSR_MASK, sizeof(mask));
-	memcpy(&mxcsr, image + FX_MXCSR, sizeof(mxcsr));
-	mxcsr &= mask ? mask : DEFAULT_MXCSR_MASK; /* a reserved bit would fault in the kernel */
-	memcpy(image + FX_MXCSR, &mxcsr, sizeof(mxcsr));
+	if (at)
+		return sig_fpu_pop(at);
 	x86_fpu_forget(&current->fpu);
-	memcpy(fx, image, FPU_SIZE);
+	x86_fpu_init(&current->fpu);
 	return 0;
 }
 
@@ -74,7 +55,7 @@ static void save_registers(struct sigcontext *sc, const struct x86_frame *f, uwo
 		.rax = f->rax, .rcx = f->rcx, .rsp = f->rsp, .rip = f->rip, .rflags = f->rflags,
 		.cs = (uint16_t)f->cs, .ss = (uint16_t)f->ss, .err = f->err,
 		.trapno = f->trapno < X86_IRQ_BASE ? f->trapno : 0, .oldmask = mask, .fpstate = fpstate,
-		.cr2 = f->trapno == X86_TRAP_PF ? x86_fault_address() : 0,
+		.cr2 = f->trapno == X86_TRAP_PF ? current->fault_address : 0,
 	};
 }
 
@@ -128,6 +109,12 @@ int sig_frame_push64(struct x86_frame *f, const struct pending_signal *info, con
 	f->ss = X86_USER_DS;
 	f->rflags &= ~(uint64_t)(RFLAGS_TF | RFLAGS_DF | RFLAGS_RF);
 	return 0;
+}
+
+/* With what alignment may add below the red zone. */
+uword sig_frame_size64(void)
+{
+	return sizeof(struct rt_frame) + sig_fpu_size() + 63 + 16;
 }
 
 static int pop(struct x86_frame *f)

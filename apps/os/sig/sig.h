@@ -43,6 +43,13 @@ int sig_frame_push32(struct x86_frame *frame, const struct pending_signal *info,
 		     sigset mask);
 int sig_frame_push64(struct x86_frame *frame, const struct pending_signal *info, const struct sig_action *action,
 		     sigset mask);
+/* fpu.c: current's floating point state at a user address that is a multiple of 64, and back. */
+uword sig_fpu_size(void);
+int sig_fpu_push(uword at);
+int sig_fpu_pop(uword at);
+/* Bytes of stack that the largest takes, for AT_MINSIGSTKSZ. */
+uword sig_frame_size32(void);
+uword sig_frame_size64(void);
 /* The way back. Return what the interrupted code had in the result register, so that the caller's "result" is no
  * change. */
 sword sig_frame_pop32(struct x86_frame *frame, bool rt);
@@ -56,7 +63,8 @@ uword sig_handler_stack(uword sp, const struct sig_action *action);
 void trap_init(void);
 
 /* Kernel-provided code page at the same place in every program: returns from handlers without SA_RESTORER. */
-enum { VDSO_BASE = 0xb8000000u, VDSO_SIGRETURN = VDSO_BASE + 0, VDSO_RT_SIGRETURN = VDSO_BASE + 16 };
+/* 32-bit programs on a 64-bit kernel have it higher, as they have their stack. */
+enum { VDSO_BASE = sizeof(uword) == 8 ? 0xf7000000u : 0xb8000000u, VDSO_SIGRETURN = VDSO_BASE + 0, VDSO_RT_SIGRETURN = VDSO_BASE + 16 };
 int vdso_init(void);
 int vdso_map(struct kmm_mm *mm);
 

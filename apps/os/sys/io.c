@@ -20,7 +20,6 @@ static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64
 
 	if (!buf)
 		return -ENOMEM;
-	file_get(file); /* another thread may close it while this one sleeps */
 	do {
 		uint32_t want = min_u32(chunk, len - done);
 
@@ -35,7 +34,6 @@ static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64
 		if ((uint32_t)n < want)
 			break;
 	} while (done < len);
-	file_put(file);
 	os_free(buf);
 	return done ? (int32_t)done : n;
 }
@@ -48,7 +46,6 @@ static sword write_from_user(struct open_file *file, uword from, uint32_t len, u
 
 	if (!buf)
 		return -ENOMEM;
-	file_get(file); /* another thread may close it while this one sleeps */
 	do {
 		uint32_t want = min_u32(chunk, len - done);
 
@@ -63,27 +60,56 @@ static sword write_from_user(struct open_file *file, uword from, uint32_t len, u
 		if ((uint32_t)n < want)
 			break;
 	} while (done < len);
-	file_put(file);
 	os_free(buf);
 	return done ? (int32_t)done : n;
+}
+
+/* One call at a time uses the position of a file that has one: two that share it get or put different bytes. */
+static void position_lock(struct open_file *file)
+{
+	if (!file->ops->seekable)
+		return;
+	while (file->pos_in_use) {
+		file->pos_waited = true;
+		sched_sleep(&file->pos, false, 0);
+	}
+	file->pos_in_use = true;
+}
+
+static void position_unlock(struct open_file *file)
+{
+	file->pos_in_use = false;
+	if (!file->pos_waited)
+		return;
+	file->pos_waited = false;
+	sched_wake(&file->pos);
 }
 
 sword sys_read(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
+	sword n;
 
 	if (!file)
 		return -EBADF;
-	return read_to_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos, is_nonblock(file));
+	position_lock(file);
+	n = read_to_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos, is_nonblock(file));
+	position_unlock(file);
+	return n;
 }
 
 sword sys_write(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
 
+	sword n;
+
 	if (!file)
 		return -EBADF;
-	return write_from_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos);
+	position_lock(file);
+	n = write_from_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos);
+	position_unlock(file);
+	return n;
 }
 
 static sword at_offset(const uword *a, bool write)
@@ -112,15 +138,10 @@ sword sys_pwrite64(const uword *a)
 }
 
 /* One piece after the other; the first that is short or fails ends it. */
-static sword vector(const uword *a, bool write)
+static sword vector_of(struct open_file *file, const uword *a, bool write)
 {
-	struct open_file *file = file_arg(a[0]);
 	uint32_t done = 0;
 
-	if (!file)
-		return -EBADF;
-	if (a[2] > MAX_IOV)
-		return -EINVAL;
 	for (uint32_t i = 0; i < a[2]; i++) {
 		uword v[2]; /* address and length */
 		sword n;
@@ -141,6 +162,21 @@ static sword vector(const uword *a, bool write)
 			break;
 	}
 	return (int32_t)done;
+}
+
+static sword vector(const uword *a, bool write)
+{
+	struct open_file *file = file_arg(a[0]);
+	sword n;
+
+	if (!file)
+		return -EBADF;
+	if (a[2] > MAX_IOV)
+		return -EINVAL;
+	position_lock(file);
+	n = vector_of(file, a, write);
+	position_unlock(file);
+	return n;
 }
 
 sword sys_readv(const uword *a)

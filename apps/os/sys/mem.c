@@ -12,7 +12,7 @@ static struct kmm_mm *mm(void)
 /* The content of a file mapping, with a reference; NULL in *out: anonymous memory (/dev/zero). */
 static int backing_of(uint32_t fd, uint32_t prot, uint32_t flags, struct kmm_backing **out)
 {
-	struct open_file *file = file_arg(fd);
+	struct open_file *file = fd_get(&current->proc->fds, fd);
 
 	if (!file)
 		return -EBADF;

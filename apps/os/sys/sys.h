@@ -27,10 +27,8 @@ sword syscall_run(struct x86_frame *frame);
 #undef SYS_FREE
 
 /* ---- shared by handlers ---- */
-static inline struct open_file *file_arg(uint32_t fd)
-{
-	return fd_get(&current->proc->fds, fd);
-}
+/* The file of a descriptor, which stays until the call ends whatever other threads do; NULL: none. With the kernel lock. */
+struct open_file *file_arg(uint32_t fd);
 /* The directory a relative path starts from. -EBADF, -ENOTDIR. No reference. */
 int start_dir(int32_t dirfd, struct inode **out);
 /* Path from user memory, then the inode behind it with a reference. flags: WALK_ bits. */

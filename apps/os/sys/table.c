@@ -33,12 +33,28 @@ static const struct call *find(const struct call *table, uint32_t size, uint32_t
 
 static sword run_locked(const struct call *call, const uword *args)
 {
+	struct task *self = current;
 	sword result;
 
 	kernel_lock();
 	result = call->run(args);
+	while (self->nr_held)
+		file_put(self->held[--self->nr_held]);
 	kernel_unlock();
 	return result;
+}
+
+struct open_file *file_arg(uint32_t fd)
+{
+	struct open_file *file = fd_get(&current->proc->fds, fd);
+
+	if (!file)
+		return NULL;
+	if (current->nr_held == MAX_HELD)
+		x86_panic("system call %lu looks at more files than a task can hold", (unsigned long)current->call_nr);
+	file_get(file);
+	current->held[current->nr_held++] = file;
+	return file;
 }
 
 sword syscall_run(struct x86_frame *f)

@@ -29,7 +29,7 @@ void x86_ap_tables(unsigned cpu);
 void x86_ap_tables_done(void);
 void x86_ap_begin(void);
 void x86_ap_end(void);
-void x86_fpu_start(void);
+void x86_fpu_start(void); /* fpu.c; on each processor */
 
 /* Vectors of the local interrupt controller, and the place of the trampoline: a page below 1 MiB that is never handed out. */
 enum { X86_VECTOR_TIMER = 48, X86_VECTOR_FLUSH = 49, X86_VECTOR_KICK = X86_IRQ_BASE + X86_IRQ_KICK, X86_VECTOR_SPURIOUS = 63 };
@@ -52,7 +52,7 @@ void x86_tlb_do(const struct kmm_flush *flush);
 void x86_tlb_others(uint64_t cpus, const struct kmm_flush *flush);
 void x86_tlb_serve(void);
 void x86_tlb_leave(void); /* an idle processor is about to touch kernel addresses again */
-void x86_tlb_note_root(uint64_t root_pa);
+void x86_tlb_load_root(uint64_t root_pa);
 extern uint64_t x86_kernel_root;
 
 /* from entry.S and boot.S */
@@ -143,6 +143,7 @@ static inline void x86_write_msr(uint32_t msr, uint64_t v)
 #define X86_CR4_OSFXSR 0x200u
 #define X86_CR4_OSXMMEXCPT 0x400u
 #define X86_CR4_UMIP 0x800u
+#define X86_CR4_OSXSAVE 0x40000u
 #define X86_CR4_SMEP 0x100000u
 #define X86_CR4_SMAP 0x200000u
 #define X86_MSR_EFER 0xC0000080u

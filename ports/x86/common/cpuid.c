@@ -99,6 +99,8 @@ void x86_cpu_detect(void)
 	info->fxsr = r.edx >> 24 & 1;
 	info->sse = r.edx >> 25 & 1;
 	info->sse2 = r.edx >> 26 & 1;
+	info->xsave = r.ecx >> 26 & 1;
+	info->avx = r.ecx >> 28 & 1;
 	info->pcid = r.ecx >> 17 & 1;
 	info->rdrand = r.ecx >> 30 & 1;
 	info->hypervisor = r.ecx >> 31;

@@ -2,13 +2,14 @@
 /*
  * panic.c - the ways a machine ends: by decision (exit, power off) or by a broken invariant (panic).
  *
- * A panic inside a panic goes straight to the exit, so a broken console cannot hang the machine.
+ * A panic inside a panic goes straight to the exit, so a broken console cannot hang the machine; another processor's is
+ * not heard.
  */
 #include "common/cpu.h"
 
 enum { DEBUG_EXIT_PORT = 0x501 };
 
-static bool panicking;
+static uint32_t panicking; /* 1 + the number of the processor that does */
 
 __attribute__((noreturn)) static void halt(void)
 {
@@ -44,10 +45,14 @@ void x86_exit(uint8_t code)
 
 static void panic_begin(void)
 {
+	uint32_t me = x86_cpu_id() + 1, nobody = 0;
+
 	x86_irq_disable();
-	if (panicking)
-		x86_exit(X86_EXIT_PANIC);
-	panicking = true;
+	if (!__atomic_compare_exchange_n(&panicking, &nobody, me, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		if (nobody == me)
+			x86_exit(X86_EXIT_PANIC);
+		halt();
+	}
 	x86_printf("\nkernel panic: ");
 }
 

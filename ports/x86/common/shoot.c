@@ -10,8 +10,9 @@
  * its mail in x86_relax().
  *
  * Who is concerned:
- *   a user space   processors that have its root loaded. Roots are published before they are loaded, and read after the
- *                  entries were changed: one that loads the root later, loads no old translations.
+ *   a user space   processors that have its root loaded, or are about to load or leave it. Roots are published before they
+ *                  are loaded, and read after the entries were changed: one that loads the root later, loads no old
+ *                  translations.
  *   the kernel     all but idle ones. An idle processor holds a state; who finds it IDLE makes it STALE, and the idle one
  *                  drops everything before it touches the kernel's addresses again.
  */
@@ -23,7 +24,7 @@
 enum { RUNNING, IDLE, STALE };
 
 struct shoot_cpu {
-	_Atomic x86_word root;
+	_Atomic x86_word root, next; /* the same but while a root is being loaded */
 	_Atomic uint32_t mail, state;
 	_Atomic uint32_t waiting;       /* its own request: who has not answered */
 	const struct kmm_flush *flush;  /* constant while waiting is not 0 */
@@ -34,14 +35,18 @@ uint32_t x86_online = 1;
 
 void x86_tlb_online(unsigned cpu)
 {
-	cpus[cpu].root = (x86_word)x86_kernel_root;
+	cpus[cpu].root = cpus[cpu].next = (x86_word)x86_kernel_root;
 	__atomic_fetch_or(&x86_online, 1u << cpu, __ATOMIC_SEQ_CST);
 }
 
-/* The load that follows is a barrier. */
-void x86_tlb_note_root(uint64_t root_pa)
+/* The load in between is a barrier. */
+void x86_tlb_load_root(uint64_t root_pa)
 {
-	atomic_store_explicit(&cpus[x86_cpu_id()].root, (x86_word)root_pa, memory_order_relaxed);
+	struct shoot_cpu *cpu = &cpus[x86_cpu_id()];
+
+	atomic_store_explicit(&cpu->next, (x86_word)root_pa, memory_order_relaxed);
+	x86_write_cr3((x86_word)root_pa);
+	atomic_store_explicit(&cpu->root, (x86_word)root_pa, memory_order_relaxed);
 }
 
 static void serve(unsigned self)
@@ -77,7 +82,7 @@ static bool is_concerned(struct shoot_cpu *cpu, const struct kmm_flush *flush)
 	uint32_t state = IDLE;
 
 	if (flush->root.v)
-		return atomic_load(&cpu->root) == (x86_word)flush->root.v;
+		return atomic_load(&cpu->root) == (x86_word)flush->root.v || atomic_load(&cpu->next) == (x86_word)flush->root.v;
 	return !atomic_compare_exchange_strong(&cpu->state, &state, STALE) && state == RUNNING;
 }
 

@@ -11,8 +11,7 @@ void x86_load_root(uint64_t root_pa)
 {
 	if (!root_pa)
 		root_pa = x86_kernel_root;
-	x86_tlb_note_root(root_pa);
-	x86_write_cr3((x86_word)root_pa);
+	x86_tlb_load_root(root_pa);
 }
 
 uint64_t x86_current_root(void)

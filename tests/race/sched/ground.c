@@ -29,7 +29,7 @@ struct fill {
 struct cpu {
 	struct softmmu mmu;
 	bool in_instruction, woken;
-	uint32_t task_word;
+	uint32_t held;
 	const void *sleeps_on;
 	struct fill fill[FILLS]; /* by page */
 };
@@ -213,10 +213,10 @@ static void copy_frame(struct kmm_port *port, void *to, const void *from)
 	memcpy(to, from, KMM_PAGE_SIZE);
 }
 
-static uint32_t *task_word(struct kmm_port *port)
+static uint32_t *thread_locks(struct kmm_port *port)
 {
 	(void)port;
-	return &g.cpu[this_cpu()].task_word;
+	return &g.cpu[this_cpu()].held;
 }
 
 static int window_changed(struct kmm_port *port, struct kmm_kva va, const struct kmm_pfn *pfns, kmm_word nr, unsigned prot)
@@ -266,7 +266,7 @@ static void fill_port(void)
 		.irq_save = irq_save, .irq_restore = irq_restore, .cpu_id = cpu_id, .fatal = fatal, .log = log_line,
 		.relax = relax, .direct_map = g.arena, .direct_map_all = true, .tlb_flush_local = tlb_flush_local,
 		.tlb_flush_others = tlb_flush_others, .window_changed = window_changed, .zero_frame = zero_frame,
-		.copy_frame = copy_frame, .wait = wait, .wake = wake, .task_word = task_word,
+		.copy_frame = copy_frame, .wait = wait, .wake = wake, .thread_locks = thread_locks,
 	};
 }
 
@@ -592,5 +592,5 @@ void ground_judge(void)
 	if (kmm_audit(g.k, &complaint.sink))
 		sched_fail("audit: %s", complaint.text);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
-		SCHED_CHECK(g.k->locks_held[cpu] == 0 && g.cpu[cpu].task_word == 0);
+		SCHED_CHECK(g.k->locks_held[cpu] == 0 && g.cpu[cpu].held == 0);
 }
