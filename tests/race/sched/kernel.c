@@ -277,17 +277,26 @@ SCHED_CASE(cache_destroy_join, .threads = 2, .setup = lone_cache, .body = { dest
 
 /* ---- shrinkers: one that leaves x those who ask ---- */
 
+/* Whoever is in it finds that it is still registered. */
+static void is_registered(void)
+{
+	int *gone = &ground_notes()[0];
+
+	sched_point(gone, SCHED_READ);
+	SCHED_CHECK(*gone == 0);
+}
+
 static kmm_word count_some(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp)
 {
 	(void)k, (void)self, (void)gfp;
-	SCHED_CHECK(ground_notes()[0] == 0);
+	is_registered();
 	return 40;
 }
 
 static kmm_word scan_some(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp, kmm_word nr)
 {
 	(void)k, (void)self, (void)gfp, (void)nr;
-	SCHED_CHECK(ground_notes()[0] == 0);
+	is_registered();
 	return 0;
 }
 
@@ -310,6 +319,7 @@ static void ask(void)
 static void unregister(void)
 {
 	kmm_shrinker_unregister(ground(), &shrinker);
+	sched_point(&ground_notes()[0], SCHED_WRITE);
 	ground_notes()[0] = 1;
 }
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "kmm/compact.h"
 #include "phys/phys.h"
 
 enum { RW = KMM_PROT_READ | KMM_PROT_WRITE, R = KMM_PROT_READ, ANON = KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS };
@@ -331,6 +332,45 @@ static void all_had_their_turn(void)
 
 SCHED_CASE(mutex_three, .threads = 3, .setup = empty_page, .body = { look_up, look_up, look_up },
 	   .finish = all_had_their_turn);
+
+/* ---- a page that moves to another frame x writes to it ---- */
+
+static struct kmm_pfn here;
+
+static void page_to_move(void)
+{
+	start();
+	SCHED_CHECK(map(HERE, 1, ANON | KMM_MAP_FIXED, NULL) == KMM_OK && ground_poke(mm, HERE, 7) == 0);
+	here = kmm_page_to_pfn(ground(), page_of(mm, HERE));
+	ground_play(1);
+	SCHED_CHECK(ground_peek(mm, HERE) == 7);
+	ground_play(0);
+	ground_keep();
+}
+
+static void move_the_page(void)
+{
+	note(0, kmm_migrate_page(ground(), here));
+}
+
+static void write_all_along(void)
+{
+	for (int i = 1; i <= 3; i++)
+		SCHED_CHECK(ground_poke(mm, HERE, (uint8_t)(10 + i)) == 0 && ground_peek(mm, HERE) == 10 + i);
+}
+
+static void nothing_is_lost(void)
+{
+	bool moved = kmm_page_to_pfn(ground(), page_of(mm, HERE)).v != here.v;
+
+	SCHED_CHECK(moved == (noted(0) == KMM_OK));
+	SCHED_CHECK(ground_peek(mm, HERE) == 13);
+	leave();
+	ground_judge();
+}
+
+SCHED_CASE(fault_move, .threads = 2, .setup = page_to_move, .body = { move_the_page, write_all_along },
+	   .finish = nothing_is_lost);
 
 /* ---- the kernel's own accesses x copy on write ---- */
 
