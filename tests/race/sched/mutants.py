@@ -22,6 +22,7 @@ BUILD = ROOT / "build/sched/mutants"
 MUTANTS = [
     ("no-shootdown", "shootdown_reuse", "other CPUs keep translations of frames that are used again", None),
     ("no-shootdown", "fault_munmap", "the same, found at the next access", None),
+    ("no-shootdown", "fault_move", "a page moves and another CPU goes on with the old frame", None),
     ("short-shootdown", "fault_fork", "the last page of a range is not flushed elsewhere", None),
     ("no-local-flush", "mprotect_fault", "the CPU that changes an entry keeps the old translation", None),
     ("impatient-shootdown", "shootdown_reuse", "a flush does not wait for the instruction that is under way", None),
