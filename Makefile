@@ -156,7 +156,7 @@ app_os = $(APP_OS) $(APP_OS_$(WIDTH_$(1)))
 TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
-RACE := $(wildcard tests/race/*.c) $(wildcard tests/harness/*.c) tests/main_hosted.c
+RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/harness/*.c) tests/main_hosted.c
 SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)

@@ -119,6 +119,7 @@ KMM_TIER_C += src/observe/explain.c
 KMM_TIER_C += src/observe/explain_print.c
 KMM_TIER_C += src/observe/audit.c
 KMM_TIER_C += src/observe/meminfo.c
+KMM_TIER_C += src/observe/vmstat.c
 KMM_TIER_C += src/observe/pageflags.c
 KMM_TIER_C += src/kmm.c
 

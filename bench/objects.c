@@ -7,7 +7,8 @@
  *   repeat    alloc and free at once, 64 B
  *   live      100,000 objects of 8..4096 B; one random one is freed and replaced at a time
  *   scatter   500,000 objects of 192 B (cache), freed in random order
- *   bulk      200 objects of 192 B by one call, freed by one call, again and again; kmm only
+ *   bulk      200 objects of 192 B by one call, freed by one call, again and again; kmm only; and -scattered: the same after
+ *             scatter, when no two of them lie in one frame
  *   cross     64 B: one thread allocates, another frees, over a ring of 1024 slots; the time that either waits for the
  *             other is not counted: only the calls of a batch of 64 are timed
  *
@@ -329,6 +330,7 @@ struct subject {
 	double (*repeat)(struct run *run);
 	double (*live)(struct run *run);
 	double (*scatter)(struct run *run);
+	double (*bulk)(struct run *run); /* NULL: there is no such call */
 	const struct heap *heap;
 };
 
@@ -342,9 +344,9 @@ static double malloc_repeat(struct run *run) { return repeat(run, &malloc_heap);
 static double malloc_live(struct run *run) { return live(run, &malloc_heap); }
 static double malloc_scatter(struct run *run) { return scatter(run, &malloc_heap); }
 
-static const struct subject of_kmalloc = { kmalloc_lifo, kmalloc_repeat, kmalloc_live, NULL, &kmalloc_heap };
-static const struct subject of_cache = { cache_lifo, NULL, NULL, cache_scatter, &cache_heap };
-static const struct subject of_malloc = { malloc_lifo, malloc_repeat, malloc_live, malloc_scatter, &malloc_heap };
+static const struct subject of_kmalloc = { kmalloc_lifo, kmalloc_repeat, kmalloc_live, NULL, NULL, &kmalloc_heap };
+static const struct subject of_cache = { cache_lifo, NULL, NULL, cache_scatter, bulk, &cache_heap };
+static const struct subject of_malloc = { malloc_lifo, malloc_repeat, malloc_live, malloc_scatter, NULL, &malloc_heap };
 
 /* ---- rows ---- */
 
@@ -406,7 +408,11 @@ static void measure_heap(struct run *run, const struct subject *sized, const str
 	run->size = 192;
 	measure(run, "objects.lifo-192-cache", fixed->lifo);
 	measure_2t(run, "objects.lifo-192-cache-2t", fixed->lifo);
+	if (fixed->bulk)
+		measure(run, "objects.bulk-192-cache", fixed->bulk);
 	measure_pair(run, scatter_names, fixed->scatter, &scatter_free_ns);
+	if (fixed->bulk)
+		measure(run, "objects.bulk-192-cache-scattered", fixed->bulk);
 }
 
 int main(int argc, char **argv)
@@ -426,7 +432,6 @@ int main(int argc, char **argv)
 		start_machine(&options);
 		run.name = "kmm";
 		measure_heap(&run, &of_kmalloc, &of_cache);
-		measure(&run, "objects.bulk-192-cache", bulk);
 		if (kmm_cache_destroy(k, cache) != KMM_OK)
 			bench_die("objects were lost");
 		hosted_shutdown(machine);

@@ -17,7 +17,7 @@
 #include "kmm/vmalloc.h"
 #include "os.h"
 
-enum { BATCH = 100, NR_BATCHES = 41, BULK = 10000, BULK_ROUNDS = 3, NR_DISTINCT = 2048 };
+enum { BATCH = 100, NR_BATCHES = 41, BULK = 10000, BULK_ROUNDS = 3, NR_DISTINCT = 2048, AREAS = 32 };
 
 /* What a batch works on; op is the loop itself, so that no call through a pointer is measured. */
 struct subject {
@@ -178,6 +178,18 @@ static void do_vmalloc_purged(const struct subject *s, unsigned nr)
 	}
 }
 
+/* nr areas (at most AREAS) at once, made from nothing; one flush serves them all, as it does when the core decides. */
+static void do_vmalloc_many(const struct subject *s, unsigned nr)
+{
+	void *area[AREAS];
+
+	for (unsigned i = 0; i < nr; i++)
+		area[i] = kmm_vmalloc(os.k, s->size, "bench");
+	for (unsigned i = 0; i < nr; i++)
+		kmm_vfree(os.k, area[i]); /* NULL is allowed */
+	kmm_vmalloc_purge(os.k);
+}
+
 static void do_kmap_local(const struct subject *s, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++) {
@@ -290,6 +302,7 @@ static void bench_vmalloc(void)
 		{ "vmalloc+vfree-4K", do_vmalloc, { .size = 4096 }, 20 },
 		{ "vmalloc+vfree-64K", do_vmalloc, { .size = 65536 }, 20 },
 		{ "vmalloc+vfree-1M", do_vmalloc, { .size = 1u << 20 }, 3 },
+		{ "vmalloc+vfree-64K-of-32", do_vmalloc_many, { .size = 65536 }, AREAS },
 		{ "vmalloc+vfree+purge-64K", do_vmalloc_purged, { .size = 65536 }, 20 },
 		{ "vmalloc+vfree+purge-1M", do_vmalloc_purged, { .size = 1u << 20 }, 3 },
 	};

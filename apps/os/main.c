@@ -55,6 +55,7 @@ void kernel_main(void)
 	klog_init();
 	cmdline_parse(x86_boot.cmdline, &os.options);
 	sched_init();
+	x86_port_init()->thread_locks = port_thread_locks;
 	memory_start();
 	if (os.options.bench)
 		bench_run();

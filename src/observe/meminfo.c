@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/meminfo and /proc/vmstat: figures that only the sum of the layers has.
+ * /proc/meminfo: figures that only the sum of the layers has.
  *
  * Every line is a count that the core keeps or a true zero (a machine without swap has none). There is no ageing of
- * pages yet: all anonymous pages stand as inactive, and file pages, whose only store is the cache, as unevictable,
- * as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
- * embedder, Zswap, huge pages) are left out.
+ * pages yet: all anonymous pages and shared memory stand as inactive, and file pages, whose only store is the cache, as
+ * unevictable, as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
+ * embedder, Percpu, Zswap, huge pages) are left out.
  */
-#include "observe/observe.h"
+#include "observe/totals.h"
 
-#include "kmm/kmm.h"
 #include "base/shared.h"
+#include "kmm/kmm.h"
 #include "kmm/node.h"
 #include "phys/alloc.h"
 #include "pt/pt.h"
 #include "vm/mm.h"
 #include "vm/vm.h"
 
-/* Pages, unless the name says otherwise. */
-struct totals {
-	kmm_word managed, free, high_managed, high_free, low_reserve, low_watermarks, cma, free_cma;
-	kmm_word kinds[KMM_NR_KINDS];
-	kmm_word file_mapped, shmem, committed;
-	kmm_word vmalloc_used;
-};
-
-static void add_zone(struct totals *t, enum kmm_zone_id id, const struct kmm_zone_info *zone)
+static void add_zone(struct kmm_totals *t, enum kmm_zone_id id, const struct kmm_zone_info *zone)
 {
 	kmm_word reserve = 0;
 
@@ -48,18 +40,22 @@ static void add_zone(struct totals *t, enum kmm_zone_id id, const struct kmm_zon
 
 static void count_file_page(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
 {
-	struct totals *t = arg;
+	struct kmm_totals *t = arg;
 
 	(void)pfn;
-	if (kmm_page_kind(page) == KMM_KIND_FILE && atomic_load_explicit(&page->count, memory_order_relaxed))
+	if (kmm_page_kind(page) != KMM_KIND_FILE)
+		return;
+	if (atomic_load_explicit(&page->count, memory_order_relaxed))
 		t->file_mapped += nr;
+	if (__atomic_load_n(&page->flags, __ATOMIC_RELAXED) & KMM_PG_SHMEM)
+		t->shmem += nr;
 }
 
-static void gather(struct kmm *k, struct totals *t)
+void kmm_totals(struct kmm *k, struct kmm_totals *t)
 {
 	struct kmm_zone_info zone;
 
-	*t = (struct totals){ 0 };
+	*t = (struct kmm_totals){ 0 };
 	for (unsigned i = 0; i < kmm_nr_nodes(k) * KMM_NR_ZONES; i++)
 		if (kmm_node_zone_info(k, i / KMM_NR_ZONES, (enum kmm_zone_id)(i % KMM_NR_ZONES), &zone))
 			add_zone(t, (enum kmm_zone_id)(i % KMM_NR_ZONES), &zone);
@@ -71,7 +67,7 @@ static void gather(struct kmm *k, struct totals *t)
 }
 
 /* Linux's estimate: free memory above the reserves; nothing can be reclaimed yet. */
-static kmm_word available(const struct totals *t)
+static kmm_word available(const struct kmm_totals *t)
 {
 	return t->free > t->low_reserve ? t->free - t->low_reserve : 0;
 }
@@ -81,7 +77,7 @@ static void line(struct kmm_sink *out, const char *name, kmm_word pages)
 	kmm_printf(out, "%-16s%8llu kB\n", name, (unsigned long long)pages << (KMM_PAGE_SHIFT - 10));
 }
 
-static void memory_lines(const struct totals *t, struct kmm_sink *out)
+static void memory_lines(const struct kmm_totals *t, struct kmm_sink *out)
 {
 	line(out, "MemTotal:", t->managed);
 	line(out, "MemFree:", t->free);
@@ -90,16 +86,16 @@ static void memory_lines(const struct totals *t, struct kmm_sink *out)
 	line(out, "Cached:", t->kinds[KMM_KIND_FILE]);
 	line(out, "SwapCached:", 0);
 	line(out, "Active:", 0);
-	line(out, "Inactive:", t->kinds[KMM_KIND_ANON]);
+	line(out, "Inactive:", t->kinds[KMM_KIND_ANON] + t->shmem);
 	line(out, "Active(anon):", 0);
-	line(out, "Inactive(anon):", t->kinds[KMM_KIND_ANON]);
+	line(out, "Inactive(anon):", t->kinds[KMM_KIND_ANON] + t->shmem);
 	line(out, "Active(file):", 0);
 	line(out, "Inactive(file):", 0);
-	line(out, "Unevictable:", t->kinds[KMM_KIND_FILE]);
+	line(out, "Unevictable:", t->kinds[KMM_KIND_FILE] - t->shmem);
 	line(out, "Mlocked:", 0);
 }
 
-static void high_lines(const struct kmm *k, const struct totals *t, struct kmm_sink *out)
+static void high_lines(const struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
 	if (!k->layout.kmap_slots)
 		return;
@@ -109,7 +105,7 @@ static void high_lines(const struct kmm *k, const struct totals *t, struct kmm_s
 	line(out, "LowFree:", t->free - t->high_free);
 }
 
-static void use_lines(const struct totals *t, struct kmm_sink *out)
+static void use_lines(const struct kmm_totals *t, struct kmm_sink *out)
 {
 	line(out, "SwapTotal:", 0);
 	line(out, "SwapFree:", 0);
@@ -123,9 +119,13 @@ static void use_lines(const struct totals *t, struct kmm_sink *out)
 	line(out, "SReclaimable:", 0);
 	line(out, "SUnreclaim:", t->kinds[KMM_KIND_SLAB]);
 	line(out, "PageTables:", t->kinds[KMM_KIND_PGTABLE]);
+	line(out, "SecPageTables:", 0);
+	line(out, "NFS_Unstable:", 0);
+	line(out, "Bounce:", 0);
+	line(out, "WritebackTmp:", 0);
 }
 
-static void limit_lines(const struct kmm *k, const struct totals *t, struct kmm_sink *out)
+static void limit_lines(const struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
 	uint64_t vmalloc = k->layout.vmalloc_end - k->layout.vmalloc_start;
 
@@ -140,53 +140,11 @@ static void limit_lines(const struct kmm *k, const struct totals *t, struct kmm_
 
 void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out)
 {
-	struct totals t;
+	struct kmm_totals t;
 
-	gather(k, &t);
+	kmm_totals(k, &t);
 	memory_lines(&t, out);
 	high_lines(k, &t, out);
 	use_lines(&t, out);
 	limit_lines(k, &t, out);
-}
-
-static void stat(struct kmm_sink *out, const char *name, kmm_word value)
-{
-	kmm_printf(out, "%s %llu\n", name, (unsigned long long)value);
-}
-
-/* Linux's kernels for 32-bit PCs are built without nodes. */
-static void numa_stats(const struct kmm *k, struct kmm_sink *out)
-{
-	if (kmm_nr_nodes(k) == 1 && k->layout.kmap_slots)
-		return;
-	for (unsigned i = 0; i < KMM_NR_NUMA; i++) {
-		uint64_t nr = 0;
-
-		for (unsigned node = 0; node < kmm_nr_nodes(k); node++)
-			nr += kmm_numa_count_of(k, node, (enum kmm_numa)i);
-		stat(out, kmm_numa_name((enum kmm_numa)i), (kmm_word)nr);
-	}
-}
-
-void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
-{
-	struct totals t;
-
-	gather(k, &t);
-	stat(out, "nr_free_pages", t.free);
-	stat(out, "nr_free_cma", t.free_cma);
-	numa_stats(k, out);
-	stat(out, "nr_inactive_anon", t.kinds[KMM_KIND_ANON]);
-	stat(out, "nr_unevictable", t.kinds[KMM_KIND_FILE]);
-	stat(out, "nr_slab_unreclaimable", t.kinds[KMM_KIND_SLAB]);
-	stat(out, "nr_anon_pages", t.kinds[KMM_KIND_ANON]);
-	stat(out, "nr_mapped", t.file_mapped);
-	stat(out, "nr_file_pages", t.kinds[KMM_KIND_FILE]);
-	stat(out, "nr_shmem", t.shmem);
-	stat(out, "nr_page_table_pages", t.kinds[KMM_KIND_PGTABLE]);
-	stat(out, "pgalloc", kmm_phys_allocations(k));
-	stat(out, "pgfree", kmm_word_look(&k->events[KMM_EV_FREE]));
-	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
-	stat(out, "pgmajfault", 0);
-	stat(out, "allocstall", kmm_word_look(&k->events[KMM_EV_ALLOC_FAIL]));
 }

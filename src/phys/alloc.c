@@ -159,6 +159,7 @@ static kmm_word let_reclaim(struct kmm *k, const struct request *rq)
 {
 	if (!k->phys->reclaim || !(rq->gfp & KMM_GFP_RECLAIM) || (rq->gfp & KMM_GFP_MEMALLOC))
 		return 0;
+	__atomic_fetch_add(&k->phys->stalls[rq->start], 1, __ATOMIC_RELAXED);
 	return k->phys->reclaim(k, rq->gfp, rq->order);
 }
 
@@ -437,13 +438,29 @@ ALWAYS_INLINE bool may_free(const struct kmm_page *page, unsigned order)
 	       atomic_load_explicit(&page->refcount, memory_order_relaxed) <= 1;
 }
 
+/* Names an invalid free, which changes nothing. */
+__attribute__((noinline, cold)) static void refuse(struct kmm *k, const struct kmm_page *page, unsigned order,
+						   const void *caller)
+{
+	bool block_may_be_freed = false;
+
+	kmm_warn(k, "free of pfn 0x%llx, order %u, from 0x%llx refused: it is %s of order %u with %u references",
+		 (unsigned long long)kmm_pfn_of(k->phys, page), order, (unsigned long long)(uintptr_t)caller,
+		 kmm_kind_name(kmm_page_kind(page)), kmm_page_order(page),
+		 (unsigned)atomic_load_explicit(&page->refcount, memory_order_relaxed));
+	KMM_ASSERT(k, block_may_be_freed);
+}
+
 /* The long way: blocks of several frames, somebody listens, or an invalid free. */
 __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page *page, unsigned order,
 						 const void *caller)
 {
 	unsigned list = kmm_pcp_list(order);
 
-	KMM_ASSERT(k, may_free(page, order));
+	if (RARE(!may_free(page, order))) {
+		refuse(k, page, order, caller);
+		return;
+	}
 	if (k->page_debug)
 		kmm_page_debug_free(k, page, order, caller);
 	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
@@ -457,7 +474,7 @@ __attribute__((noinline)) static void free_block(struct kmm *k, struct kmm_page 
 
 ALWAYS_INLINE void free_any(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (RARE(order || !k->straight || (KMM_DEBUG >= 1 && !may_free(page, 0)))) {
+	if (RARE(order || !k->straight || !may_free(page, 0))) {
 		free_block(k, page, order, __builtin_return_address(0));
 		return;
 	}
@@ -470,16 +487,12 @@ void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 	free_any(k, page, order);
 }
 
-__attribute__((noinline, cold)) static void bad_count(struct kmm *k)
-{
-	KMM_ASSERT(k, !"a page that is freed has one reference");
-}
-
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (KMM_DEBUG >= 1 && RARE(atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1))
-		bad_count(k);
-	free_any(k, page, order);
+	if (RARE(atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1))
+		refuse(k, page, order, __builtin_return_address(0));
+	else
+		free_any(k, page, order);
 }
 
 void kmm_get_page(struct kmm *k, struct kmm_page *page)

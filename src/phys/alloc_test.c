@@ -324,16 +324,19 @@ KMM_TEST(alloc_misuse_is_caught)
 	page = kmm_alloc_pages(f.k, KMM_GFP_KERNEL, 2);
 	if (!setjmp(here)) {
 		kmm_free_pages(f.k, page, 1);
-		CHECK(!"freeing with another order must be fatal");
+		CHECK(KMM_DEBUG < 1 || !"freeing with another order must be fatal");
 	}
+	CHECK(strstr(f.log, "refused: it is kernel of order 2") != NULL);
+	CHECK_EQ(fixture_audit(&f), 0);
 	kmm_free_pages(f.k, page, 2);
 	f.fatal = NULL;
 	if (!setjmp(here)) {
 		kmm_free_pages(f.k, page, 2);
-		CHECK(!"freeing twice must be fatal");
+		CHECK(KMM_DEBUG < 1 || !"freeing twice must be fatal");
 	}
-	CHECK(f.fatal != NULL);
-	if (!setjmp(here)) {
+	CHECK_EQ(f.fatal != NULL, KMM_DEBUG >= 1);
+	CHECK_EQ(fixture_audit(&f), 0);
+	if (KMM_DEBUG >= 1 && !setjmp(here)) {
 		kmm_get_page(f.k, page);
 		CHECK(!"a reference to a free page must be fatal");
 	}

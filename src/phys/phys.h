@@ -201,6 +201,7 @@ struct kmm_phys {
 	kmm_word nr_sections;         /* i */
 	atomic_uint small_live[KMM_SMALL_SECTIONS / 32];
 	kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order); /* the pressure hook, or NULL */
+	kmm_word stalls[KMM_NR_ZONES]; /* times that a request starting there asked for reclaim; atomic */
 	bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_zone_id start); /* or NULL */
 	void *(*high_address)(struct kmm *k, struct kmm_page *page);     /* kmap's lookup, or NULL */
 	void *(*high_view)(struct kmm *k, struct kmm_page *page);        /* a window to a high frame, or NULL (owner.h) */

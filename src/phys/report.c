@@ -3,6 +3,7 @@
  * /proc/zoneinfo, buddyinfo and pagetypeinfo in the text of Linux 6.1. Of the statistics that Linux keeps, the
  * ones that kmm keeps are printed, in Linux's order; readers look them up by name.
  */
+#include "base/mem.h"
 #include "phys/geometry.h"
 #include "phys/phys.h"
 
@@ -22,13 +23,52 @@ static void stat(struct kmm_sink *out, const char *name, kmm_word value)
 	kmm_printf(out, "\n      %-12s %llu", name, (ull)value);
 }
 
+/* Names separated by blanks; each is a statistic that is 0 here. */
+static void zeros(struct kmm_sink *out, const char *names)
+{
+	while (*names) {
+		char name[32];
+		size_t len = 0;
+
+		while (names[len] && names[len] != ' ')
+			len++;
+		memcpy(name, names, len);
+		name[len] = 0;
+		stat(out, name, 0);
+		names += len + (names[len] == ' ');
+	}
+}
+
+/* Of what Linux counts for a node, all but the mapped pages and the shared memory, which this layer cannot tell. */
 static void print_node(const struct kmm *k, unsigned node, struct kmm_sink *out)
 {
+	kmm_word anon = over_zones(k, node, KMM_KIND_ANON), file = over_zones(k, node, KMM_KIND_FILE);
+
 	kmm_printf(out, "\n  per-node stats");
+	stat(out, "nr_inactive_anon", anon);
+	zeros(out, "nr_active_anon nr_inactive_file nr_active_file");
+	stat(out, "nr_unevictable", file);
+	zeros(out, "nr_slab_reclaimable");
 	stat(out, "nr_slab_unreclaimable", over_zones(k, node, KMM_KIND_SLAB));
-	stat(out, "nr_anon_pages", over_zones(k, node, KMM_KIND_ANON));
-	stat(out, "nr_file_pages", over_zones(k, node, KMM_KIND_FILE));
+	zeros(out, "nr_isolated_anon nr_isolated_file workingset_nodes workingset_refault_anon workingset_refault_file "
+		   "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file "
+		   "workingset_nodereclaim");
+	stat(out, "nr_anon_pages", anon);
+	stat(out, "nr_file_pages", file);
+	zeros(out, "nr_dirty nr_writeback nr_writeback_temp nr_vmscan_write nr_vmscan_immediate_reclaim nr_dirtied nr_written "
+		   "nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released");
 	stat(out, "nr_page_table_pages", over_zones(k, node, KMM_KIND_PGTABLE));
+	zeros(out, "nr_sec_page_table_pages nr_swapcached");
+}
+
+static void print_zone_items(const struct kmm_zone_info *info, struct kmm_sink *out)
+{
+	stat(out, "nr_free_pages", info->free);
+	stat(out, "nr_zone_inactive_anon", info->kinds[KMM_KIND_ANON]);
+	zeros(out, "nr_zone_active_anon nr_zone_inactive_file nr_zone_active_file");
+	stat(out, "nr_zone_unevictable", info->kinds[KMM_KIND_FILE]);
+	zeros(out, "nr_zone_write_pending nr_mlock nr_bounce");
+	stat(out, "nr_free_cma", info->free_cma);
 }
 
 /* Linux's kernels for 32-bit PCs are built without nodes. */
@@ -90,8 +130,7 @@ static void print_zone(struct kmm *k, const struct kmm_zone *z, bool with_node, 
 		   (ull)info.present, (ull)info.managed, (ull)info.cma);
 	print_protection(k, &info, out);
 	if (info.present) {
-		stat(out, "nr_free_pages", info.free);
-		stat(out, "nr_free_cma", info.free_cma);
+		print_zone_items(&info, out);
 		print_numa(k, z, out);
 		print_pagesets(k, z, out);
 		kmm_printf(out,

@@ -123,6 +123,11 @@ static void free_shm(struct kmm_file *file)
 	kmm_cache_free(k, k->vm->shm_cache, file);
 }
 
+bool kmm_backing_is_shm(const struct kmm_backing *backing)
+{
+	return kmm_backing_is_file(backing) && ((const struct kmm_file *)backing)->destroy == free_shm;
+}
+
 struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size)
 {
 	struct kmm_shm *shm = kmm_cache_alloc(k, k->vm->shm_cache, KMM_GFP_KERNEL);

@@ -31,6 +31,7 @@ void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t firs
 struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size);
 /* A backing over frames of the embedder; takes references. NULL: no memory. */
 struct kmm_backing *kmm_special_create(struct kmm *k, struct kmm_page *const *pages, kmm_word nr, const char *name);
+bool kmm_backing_is_shm(const struct kmm_backing *backing);
 bool kmm_backing_is_special(const struct kmm_backing *backing);
 
 /* Was the page taken from its file meanwhile? t held by the asker. Any kind of page may be asked for. */
@@ -46,6 +47,7 @@ static inline void kmm_page_set_dirty(struct kmm_page *page)
 
 /* For who moves pages: is `page` what the file caches at index, and the change of that. false: another one, or no
  * struct kmm_file, whose pages are not the core's to move. b held. */
+bool kmm_backing_is_file(const struct kmm_backing *backing);
 bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct kmm_page *page);
 void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_page *to);
 

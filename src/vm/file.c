@@ -121,6 +121,8 @@ static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct km
 	}
 	kmm_page_set_owner(k, page, kmm_mapping_of(&file->backing));
 	kmm_page_set_index(k, page, index);
+	if (kmm_backing_is_shm(&file->backing))
+		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_SHMEM, __ATOMIC_RELAXED);
 	file->nr_pages++;
 	*out = page;
 	return KMM_OK;
@@ -150,11 +152,16 @@ enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_
 	return status;
 }
 
+bool kmm_backing_is_file(const struct kmm_backing *backing)
+{
+	return backing->ops == &file_ops;
+}
+
 bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct kmm_page *page)
 {
 	struct kmm_file *file = (struct kmm_file *)mapping->backing;
 
-	return mapping->backing->ops == &file_ops && kmm_radix_get(file->backing.k, file->pages, index) == page;
+	return kmm_backing_is_file(mapping->backing) && kmm_radix_get(file->backing.k, file->pages, index) == page;
 }
 
 void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_page *to)

@@ -149,3 +149,9 @@ uint32_t port_owner_id(struct kmm_port *port)
 	(void)port;
 	return current && current->proc ? current->proc->pid : 0;
 }
+
+uint32_t *port_thread_locks(struct kmm_port *port)
+{
+	(void)port;
+	return &current->core_locks;
+}

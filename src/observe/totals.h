@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What meminfo and vmstat count alike: sums over zones and spaces.
+ */
+#ifndef KMM_OBSERVE_TOTALS_H
+#define KMM_OBSERVE_TOTALS_H
+
+#include "observe/observe.h"
+
+/* Pages. */
+struct kmm_totals {
+	kmm_word managed, free, high_managed, high_free, low_reserve, low_watermarks, cma, free_cma;
+	kmm_word kinds[KMM_NR_KINDS];
+	kmm_word file_mapped, shmem, committed; /* shmem: of kinds[FILE] */
+	kmm_word vmalloc_used;
+};
+void kmm_totals(struct kmm *k, struct kmm_totals *out);
+
+#endif
