@@ -7,6 +7,7 @@
 #   release   gcc -O2, no assertions   build/release     the tests once more: mistakes are refused all the same
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
 #   tsan      clang + TSan             build/tsan        tests/race: threads as CPUs, all calls at once
+#   sched     gcc, points in atomics   build/sched       tests/race/sched: every order of a few CPUs
 #   fuzz      clang + libFuzzer        build/fuzz-obj    fuzz/*.c
 #   i386      gcc, freestanding        build/i386        the bare kernel, 2-level page tables
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
@@ -41,7 +42,7 @@ VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted embed release asan clang tsan fuzz
+HOSTED_PROFILES := hosted embed release asan clang tsan sched fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
@@ -64,6 +65,7 @@ CC_release := gcc
 CC_asan := clang
 CC_clang := clang
 CC_tsan := clang
+CC_sched := gcc
 CC_fuzz := clang
 CC_i386 := gcc
 CC_i386-pae := gcc
@@ -77,6 +79,7 @@ FLAGS_embed := -O2 -g
 FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
 FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_clang := -O2 -g
+FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
 FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 # A bare build serves one machine format. Pinning it makes the format's descriptor a constant the
@@ -103,6 +106,7 @@ LINK_release :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
 LINK_tsan := -fsanitize=thread
+LINK_sched :=
 LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
@@ -111,6 +115,7 @@ OBJ_release := build/release
 OBJ_asan := build/asan
 OBJ_clang := build/clang
 OBJ_tsan := build/tsan
+OBJ_sched := build/sched
 OBJ_fuzz := build/fuzz-obj
 OBJ_i386 := build/i386
 OBJ_i386-pae := build/i386-pae
@@ -152,6 +157,7 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/harness/*.c) tests/main_hosted.c
+SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
 PORT_TEMPLATE := $(wildcard ports/template/*.c)
@@ -173,6 +179,7 @@ HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
 
 # The suffix stays in the name (trap.c.o, trap.S.o), so that a .c and a .S may share one.
 objs = $(patsubst %,$(OBJ_$(1))/%.o,$(2))
+SCHED_OBJS = $(call objs,sched,$(SCHED))
 
 USER_32_ONLY := tests/user/fuzz_calls_raw.c
 USER_64_ONLY := tests/user/wide.c
@@ -211,7 +218,7 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 	@build/tests/hosted
 
 .PHONY: soak
-soak: build/tsan/race ## race tests with ever new seeds, for SOAK seconds (default 600)
+soak: build/tsan/race build/sched/race ## race tests with ever new seeds, for SOAK seconds (default 600)
 	@scripts/soak $(SOAK)
 
 .PHONY: bench
@@ -320,6 +327,10 @@ build/tsan/race: $(call objs,tsan,$(RACE) $(PORT_HOSTED)) build/tsan/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_tsan) $(LINK_tsan) -o $@ $^ -pthread
 
+build/sched/race: $(SCHED_OBJS) build/sched/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_sched) $(LINK_sched) -o $@ $^
+
 build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE)) build/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^
@@ -391,5 +402,5 @@ build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wild
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE))
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED))
 -include $(wildcard $(ALL_OBJS:.o=.d))
