@@ -28,6 +28,12 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline)) static
 #define RARE(cond) __builtin_expect(!!(cond), 0)
+/* A jump, not a call, so that the return address there is our caller's. gcc makes it one where it optimises at all. */
+#ifdef __clang__
+#define GO_ON __attribute__((musttail)) return
+#else
+#define GO_ON return
+#endif
 
 struct request {
 	kmm_gfp gfp;
@@ -394,9 +400,11 @@ struct kmm_page *kmm_phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum
 	struct kmm_page *page;
 
 	if (RARE(!is_straight(k, gfp, order)))
-		return phys_alloc(k, gfp, order, kind, site);
+		GO_ON phys_alloc(k, gfp, order, kind, site);
 	page = take_cached(k, gfp, 0, 0, kind);
-	return page ? page : phys_alloc(k, gfp, 0, kind, site);
+	if (page)
+		return page;
+	GO_ON phys_alloc(k, gfp, 0, kind, site);
 }
 
 struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
@@ -404,9 +412,11 @@ struct kmm_page *kmm_alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 	struct kmm_page *page;
 
 	if (RARE(!is_straight(k, gfp, order)))
-		return alloc_pages(k, gfp, order);
+		GO_ON alloc_pages(k, gfp, order);
 	page = take_cached(k, gfp, 0, 0, KMM_KIND_KERNEL);
-	return page ? page : alloc_pages(k, gfp, 0);
+	if (page)
+		return page;
+	GO_ON alloc_pages(k, gfp, 0);
 }
 
 struct kmm_page *kmm_phys_alloc_at(struct kmm *k, const struct kmm_where *where, kmm_gfp gfp, unsigned order,
@@ -567,14 +577,16 @@ ALWAYS_INLINE bool free_one(struct kmm *k, struct kmm_page *page, unsigned order
 
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (!free_one(k, page, order, true))
-		phys_free(k, page, order);
+	if (free_one(k, page, order, true))
+		return;
+	GO_ON phys_free(k, page, order);
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (!free_one(k, page, order, false))
-		free_pages(k, page, order);
+	if (free_one(k, page, order, false))
+		return;
+	GO_ON free_pages(k, page, order);
 }
 
 void kmm_get_page(struct kmm *k, struct kmm_page *page)

@@ -3,26 +3,13 @@
  * Every attempt to allocate fails once, on simulated machines of each format (life.h). The names of the sites that were
  * failed go to the file named by KMM_SITES_OUT, if set; scripts/check-sites compares them with the names in the source.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "harness/sites.h"
 #include "harness/test.h"
 #include "kmm/observe.h"
 #include "scenario/ground_hosted.h"
 #include "scenario/life.h"
 
 #define RAM (1200ull << 20) /* enough for high memory on 32-bit machines */
-
-static void note_site(const char *site)
-{
-	const char *path = getenv("KMM_SITES_OUT");
-	FILE *file = path && site ? fopen(path, "a") : NULL;
-
-	if (!file)
-		return;
-	fprintf(file, "%s\n", site);
-	fclose(file);
-}
 
 static void fail_format(enum kmm_format_id format)
 {
