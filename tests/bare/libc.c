@@ -104,6 +104,21 @@ long strtol(const char *s, char **end, int base)
 	return value;
 }
 
+unsigned long long strtoull(const char *s, char **end, int base)
+{
+	unsigned long long value = 0;
+
+	if (base != 10)
+		cell_fail("strtoull() knows base 10 only");
+	while (*s == ' ')
+		s++;
+	for (; *s >= '0' && *s <= '9'; s++)
+		value = value * 10 + (unsigned)(*s - '0');
+	if (end)
+		*end = (char *)(uintptr_t)s;
+	return value;
+}
+
 /* ---- text ---- */
 
 FILE *stdout, *stderr;

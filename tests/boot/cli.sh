@@ -86,9 +86,17 @@ mistake 3 'beyond the last address' explain 0x100000000
 mistake 3 'No such file' boot --memmap "$dir/absent"
 echo 'this is no range' >"$dir/map"
 mistake 3 ':1:' boot --memmap "$dir/map"
-mistake 5 'cannot map' boot --machine x86_64-la57 --ram 4P
+
+# A host that has no room for the machine.
+printf '#!/bin/sh\nulimit -v 4000000\nexec "%s" "$@"\n' "$(realpath "$kmm")" >"$dir/narrow"
+chmod +x "$dir/narrow"
+roomy=$kmm kmm=$dir/narrow
+mistake 5 'cannot map' boot --machine x86_64 --ram 64T
+kmm=$roomy
 
 # --- answers ---
+expect 0 boot --machine x86_64-la57 --ram 4P
+says 'owned exactly once'
 for machine in i386 i386-pae x86_64 x86_64-la57; do
 	expect 0 boot --machine "$machine" --ram 4G
 	says 'owned exactly once'
