@@ -105,7 +105,7 @@ KMM_TEST(lock_order_broken_names_both_classes)
 	static struct lock_port p;
 	struct kmm_spin pt = { 0 }, zone = { 0 };
 
-	if (KMM_DEBUG < 1)
+	if (!KMM_LOCK_ORDER)
 		SKIP("the order of locks is an assertion");
 	start(&p);
 	if (!setjmp(p.out)) {
@@ -121,7 +121,7 @@ KMM_TEST(lock_order_refuses_two_of_a_class)
 	static struct lock_port p;
 	struct kmm_spin a = { 0 }, b = { 0 };
 
-	if (KMM_DEBUG < 1)
+	if (!KMM_LOCK_ORDER)
 		SKIP("the order of locks is an assertion");
 	start(&p);
 	if (!setjmp(p.out)) {
