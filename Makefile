@@ -158,6 +158,9 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/harness/*.c) tests/main_hosted.c
 SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
+# The oracle: the runner, and the program that plays both on the host and in guests, which has no C library.
+ORACLE := $(addprefix tests/oracle/,runner.c host.c machine.c exceptions.c words.c ops.c look.c generate.c)
+ORACLE_NATIVE := $(addprefix tests/oracle/,program.c native.c look.c generate.c)
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
 PORT_TEMPLATE := $(wildcard ports/template/*.c)
@@ -399,10 +402,20 @@ build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wild
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
 
+# The oracle's native program; what it needs itself lies below where tests map things (tests/oracle/step.h).
+build/oracle/native32 build/oracle/native64: build/oracle/native%: $(ORACLE_NATIVE) $(wildcard tests/oracle/*.h) Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc -std=gnu11 -static -O2 -Wall -Wextra -Werror -Wmissing-prototypes -Itests -m$* -nostdlib -ffreestanding -fno-pie -no-pie \
+		-fno-stack-protector -fno-asynchronous-unwind-tables -Wl,--build-id=none -Wl,-Ttext-segment=0x8000000 -o $@ $(ORACLE_NATIVE)
+
+build/oracle/runner: $(call objs,hosted,$(ORACLE) $(PORT_HOSTED)) build/hosted/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
+
 # --- dependency files -----------------------------------------------------------------------------
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED))
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
 -include $(wildcard $(ALL_OBJS:.o=.d))
