@@ -15,6 +15,14 @@ bool kmm_unmap_splits(struct kmm_mm *mm, kmm_word start, kmm_word end)
 	return vma && vma->start < start && vma->end > end;
 }
 
+/* Is there room for a whole table between floor and ceiling? The last one of the user half is a page short. */
+static bool holds_table(const struct kmm_mm *mm, kmm_word floor, kmm_word ceiling)
+{
+	const uint64_t table = (uint64_t)1 << kmm_pt_fmt(mm->k)->level[1].shift;
+
+	return ceiling >= mm->k->layout.user_end_max || kmm_align_up(floor, table) + table <= ceiling;
+}
+
 void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end)
 {
 	const struct kmm_format *fmt = kmm_fmt(mm->k);
@@ -29,6 +37,8 @@ void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end)
 		floor = prev->end;
 	if (next && next->start < ceiling)
 		ceiling = next->start;
+	if (!holds_table(mm, floor, ceiling))
+		return;
 	kmm_tlb_begin(mm->k, &tlb, &mm->space);
 	kmm_pt_free_around(mm->k, &mm->space, &(struct kmm_pt_hole){ start, end, floor, ceiling }, &tlb);
 	kmm_tlb_flush(mm->k, &tlb);
@@ -87,8 +97,6 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 		kmm_vma_write(v);
 	if (how != KMM_UNMAP_NO_ENTRIES)
 		has_tables = zap_areas(mm, vma, start, end);
-	else
-		has_tables = !kmm_pt_is_void(mm->k, &mm->space, start, end);
 	while (vma && vma->start < end) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 

@@ -192,16 +192,17 @@ void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 	link_in_lists(mm, vma, next ? &next->link : &mm->vmas);
 }
 
-/* Out of everything but the index, which it has left. */
-static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma)
+/* Out of everything but the index, which it has left. heir: the area to ask first from now on, or NULL. */
+static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *heir)
 {
 	KMM_ASSERT(mm->k, kmm_vma_is_written(vma));
-	kmm_anon_unlink(vma);
+	if (vma->anon)
+		kmm_anon_unlink(vma);
 	if (vma->backing)
 		kmm_list_del(&vma->by_backing);
 	/* Nobody puts it there again: for that it would have to be locked for reading. */
 	if (__atomic_load_n(&mm->recent, __ATOMIC_RELAXED) == vma)
-		__atomic_store_n(&mm->recent, kmm_vma_next(vma), __ATOMIC_RELEASE);
+		__atomic_store_n(&mm->recent, heir, __ATOMIC_RELEASE);
 	__atomic_fetch_or(&vma->users, KMM_AREA_GONE, __ATOMIC_RELEASE);
 	kmm_list_del(&vma->link);
 	mm->map_count--;
@@ -210,7 +211,7 @@ static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma)
 void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
 {
 	kmm_tree_erase(mm->k, &mm->tree, vma);
-	unlink_from_lists(mm, vma);
+	unlink_from_lists(mm, vma, kmm_vma_next(vma));
 }
 
 /* The lock that a reverse walk holds while it looks at the ranges of a family. */
@@ -233,7 +234,7 @@ void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone)
 	KMM_ASSERT(k, kmm_vma_is_written(vma));
 	kmm_tree_join(k, &mm->tree, vma, gone);
 	unlock_family(k, vma->anon, flags);
-	unlink_from_lists(mm, gone);
+	unlink_from_lists(mm, gone, vma);
 }
 
 void kmm_vma_leave_maps(struct kmm_vma *vma)
