@@ -51,6 +51,7 @@ static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_w
 	struct kmm_vma *next;
 	struct kmm_backing *backing = vma->backing;
 
+	KMM_CHECK(mm->k, vma->start < end && start < vma->end);
 	if (vma->start < start && vma->end > end)
 		kmm_vma_split(mm, vma, end, kmm_reserve_take(mm, r));
 	next = kmm_vma_next(vma);
@@ -91,6 +92,7 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 	struct kmm_vma *vma = kmm_mm_find(mm, start);
 	bool has_tables = true;
 
+	KMM_ASSERT(mm->k, start < end && ((start | end) & (KMM_PAGE_SIZE - 1)) == 0);
 	if (!vma || vma->start >= end)
 		return;
 	for (struct kmm_vma *v = vma; v && v->start < end; v = kmm_vma_next(v))
@@ -103,6 +105,7 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 		kmm_mm_account(mm, vma->flags, -((to - from) >> KMM_PAGE_SHIFT));
 		vma = remove_part(mm, vma, start, end, r);
 	}
+	KMM_CHECK(mm->k, !vma || vma->start >= end);
 	if (has_tables && how != KMM_UNMAP_KEEP_TABLES)
 		kmm_free_hole_tables(mm, start, end);
 }
