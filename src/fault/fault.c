@@ -64,6 +64,7 @@ static enum kmm_status replace(struct kmm_fault *f, struct kmm_page *page, uint6
 	unsigned long flags;
 	bool same;
 
+	KMM_CHECK(k, f->raw & KMM_X86_P);
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
 	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k);
@@ -114,6 +115,7 @@ enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page)
 	struct kmm *k = f->vma->mm->k;
 	unsigned long flags;
 
+	KMM_CHECK(k, f->raw & KMM_X86_P);
 	*page = NULL;
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
@@ -133,6 +135,7 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 	unsigned long flags;
 	bool same, done;
 
+	KMM_CHECK(k, (f->raw & KMM_X86_P) && f->access == KMM_WRITE && (f->vma->flags & KMM_VM_WRITE));
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
 	same = is_as_seen(f);
@@ -164,6 +167,7 @@ struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 		page = kmm_phys_alloc_policy(k, policy, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
 	if (!page)
 		return NULL;
+	KMM_CHECK(k, f->vma->anon && kmm_vma_is_private(f->vma));
 	kmm_page_set_owner(k, page, f->vma->anon);
 	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
 	return page;
@@ -238,6 +242,7 @@ static enum kmm_fault_kind prepare_area(struct kmm_mm *mm, kmm_word addr, enum k
 	struct kmm_vma *vma = kmm_mm_find(mm, addr);
 	enum kmm_status status = KMM_OK;
 
+	KMM_CHECK_HELD(mm->k, &mm->lock);
 	if (!vma || (addr < vma->start && !(vma->flags & KMM_VM_GROWSDOWN)))
 		return KMM_FAULT_SEGV_MAPERR;
 	if (addr < vma->start)
@@ -282,6 +287,7 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 		return kind;
 	f.addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1);
 	f.access = access;
+	KMM_CHECK(mm->k, f.vma->start <= f.addr && f.addr < f.vma->end);
 	do {
 		look(&f);
 		status = kmm_raw_is_moving(f.raw) ? wait_for_move(&f) : dispatch(&f);

@@ -50,6 +50,7 @@ static inline void uncount(struct kmm *k, struct kmm_page *page, uint64_t raw)
 		atomic_store_explicit(&page->count, 0, memory_order_relaxed);
 		return;
 	}
+	KMM_CHECK(k, atomic_load_explicit(&page->count, memory_order_relaxed) > 0);
 	if (raw & KMM_X86_D)
 		kmm_page_set_dirty(page);
 	atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
