@@ -51,11 +51,11 @@ KMM_MUST_CHECK bool kmm_reclaim_step(struct kmm *k, kmm_word budget);
 /* Evicts up to nr pages of user spaces and file caches although there is memory; returns how many. context: no locks. */
 kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr);
 
-struct kmm_reclaim_stats {
-	uint64_t scanned_direct, scanned_step;   /* user pages met */
-	uint64_t stolen_direct, stolen_step;     /* pages evicted */
-	uint64_t stolen_anon, stolen_file;
-	uint64_t refaults;                       /* pages that came back */
+struct kmm_reclaim_stats {                   /* all of these wrap */
+	kmm_word scanned_direct, scanned_step;   /* user pages met */
+	kmm_word stolen_direct, stolen_step;     /* pages evicted */
+	kmm_word stolen_anon, stolen_file;
+	kmm_word refaults;                       /* pages that came back */
 };
 void kmm_reclaim_stats(const struct kmm *k, struct kmm_reclaim_stats *out);
 

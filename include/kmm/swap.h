@@ -58,9 +58,9 @@ bool kmm_swap_info(struct kmm *k, unsigned i, struct kmm_swap_info *out);
 
 struct kmm_swap_stats {
 	kmm_word total, free;      /* slots of all areas */
-	uint64_t in, out;          /* pages read and written */
-	uint64_t same_in, same_out; /* pages of one repeated byte, which take no slot */
-	uint64_t read_errors, write_errors; /* pages */
+	kmm_word in, out;          /* pages read and written */
+	kmm_word same_in, same_out; /* pages of one repeated byte, which take no slot */
+	kmm_word read_errors, write_errors; /* pages; all of these wrap */
 };
 void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out);
 

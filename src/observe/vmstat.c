@@ -114,8 +114,8 @@ static void by_zone(const struct kmm *k, const char *name, uint64_t (*count)(con
 
 static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
-	stat(out, "pgpgin", t->swap.in << (KMM_PAGE_SHIFT - 10));
-	stat(out, "pgpgout", t->swap.out << (KMM_PAGE_SHIFT - 10));
+	stat(out, "pgpgin", (uint64_t)t->swap.in << (KMM_PAGE_SHIFT - 10));
+	stat(out, "pgpgout", (uint64_t)t->swap.out << (KMM_PAGE_SHIFT - 10));
 	stat(out, "pswpin", t->swap.in);
 	stat(out, "pswpout", t->swap.out);
 	by_zone(k, "pgalloc", served_by, out);

@@ -50,7 +50,7 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 /* A page of its own that is about to come back from swap, where it was for `distance` evictions. */
 void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance);
 
-static inline void kmm_pageq_count(uint64_t *counter, uint64_t nr)
+static inline void kmm_pageq_count(kmm_word *counter, kmm_word nr)
 {
 	__atomic_fetch_add(counter, nr, __ATOMIC_RELAXED);
 }

@@ -49,7 +49,7 @@ static void evict(struct scan *s)
 {
 	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
 	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
-	uint64_t out = s->k->swap->stats.out + s->k->swap->stats.same_out;
+	kmm_word out = s->k->swap->stats.out + s->k->swap->stats.same_out;
 
 	if (s->nr && kmm_move_frames(&mover, s->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
@@ -57,7 +57,7 @@ static void evict(struct scan *s)
 		s->k->pageq->policy->evicted(&hand->facts, s->ages[i]);
 	hand->facts.evictions += (uint32_t)mover.moved;
 	out = s->k->swap->stats.out + s->k->swap->stats.same_out - out;
-	note_evicted(s, &mover, (kmm_word)(out < mover.moved ? out : mover.moved));
+	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
 	s->nr = 0;
 }
 

@@ -7,7 +7,7 @@
 
 #include "kva/kva.h"
 
-static void count(uint64_t *counter, unsigned nr)
+static void count(kmm_word *counter, unsigned nr)
 {
 	__atomic_fetch_add(counter, nr, __ATOMIC_RELAXED);
 }
