@@ -30,6 +30,7 @@ enum { KMM_MREMAP_MAYMOVE = 1, KMM_MREMAP_FIXED = 2, KMM_MREMAP_DONTUNMAP = 4 };
 /* Limits and tunables of one space; defaults are Linux's. Inherited by fork. */
 struct kmm_mm_limits {
 	uint64_t as_bytes, data_bytes, stack_bytes; /* RLIMIT_AS, _DATA (default: unlimited), _STACK (8 MiB) */
+	uint64_t data_hard_bytes;                   /* the hard RLIMIT_DATA: what holds for mappings when data_bytes is 0 */
 	uint32_t max_map_count;                     /* 65530 */
 	uint64_t mmap_min_addr;                     /* 65536 */
 	uint32_t stack_guard_pages;                 /* 256 */

@@ -80,6 +80,23 @@ static unsigned united_areas(const char *text, uint32_t len, struct area *out, u
 	return nr;
 }
 
+/* 6.1 calls an area the heap that begins where the heap ends. */
+static bool differs_by_heap_name(const struct difference *d)
+{
+	const char *a = d->native_text, *b = d->machine_text, *a_end = a + d->native_len, *b_end = b + d->machine_len;
+	char la[256], lb[256];
+	bool more = true;
+
+	while (more) {
+		more = next_line(&a, a_end, la);
+		if (more != next_line(&b, b_end, lb))
+			return false;
+		if (more && strcmp(la, lb) != 0 && !(strstr(lb, " [heap]") && strncmp(la, lb, strlen(lb) - 6) == 0))
+			return false;
+	}
+	return true;
+}
+
 static bool differs_by_merging(const struct difference *d)
 {
 	static struct area a[512], b[512];
@@ -97,25 +114,36 @@ static bool differs_by_merging(const struct difference *d)
 
 /* ---- orders of checks ---- */
 
-static bool refused(const struct difference *d, enum op op, int native, int machine)
+static bool mremap_arguments_first(const struct difference *d)
 {
-	return d->steps[d->at].op == op && d->native.err == native && d->machine.err == machine;
-}
+	const struct step *s = &d->steps[d->at];
 
-static bool mremap_arguments_first(const struct difference *d) { return refused(d, OP_MREMAP, EINVAL, EFAULT); }
+	return s->op == OP_MREMAP && d->native.err && (d->machine.err || s->new_len > INT64_MAX);
+}
 
 static bool moves_many_areas(const struct difference *d)
 {
 	const struct step *s = &d->steps[d->at];
 
-	return s->op == OP_MREMAP && (s->flags & 3) == 3 && s->len == s->new_len && d->machine.err == EFAULT && d->native.err != EFAULT;
+	return s->op == OP_MREMAP && (s->flags & 3) == 3 && (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE &&
+	       d->machine.err == EFAULT && d->native.err != EFAULT;
+}
+
+static bool maps_droppable(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL;
 }
 
 /* ---- the list ---- */
 
 struct exception oracle_exceptions[] = {
-	{ "mremap-order", "Linux from 6.17 on looks at mremap's arguments before it looks for the area", mremap_arguments_first, 0 },
+	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", differs_by_heap_name, 0 },
+	{ "mremap-order", "6.1's mremap unmaps the target before all is checked, and shrinks by 0 whatever the length; later the checks "
+			  "come first, in another order", mremap_arguments_first, 0 },
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, 0 },
+	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, 0 },
 	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, 0 },
 };
 const unsigned oracle_nr_exceptions = sizeof(oracle_exceptions) / sizeof(oracle_exceptions[0]);

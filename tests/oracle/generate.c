@@ -160,7 +160,7 @@ static void make_mremap(struct generator *g, struct step *s)
 
 static void make_madvise(struct generator *g, struct step *s)
 {
-	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 3, 10, 11, 5, 6, 7, 77 };
+	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 10, 11, 5, 6, 7, 77 };
 
 	s->flags = PICK(often);
 }
@@ -189,6 +189,7 @@ static void spoil(struct generator *g, struct step *s)
 	} else {
 		s->at = (struct place){ dice(g, 8) * 65536 * (1 + dice(g, 3)), BASE_ABSOLUTE };
 		s->len = pages(g);
+		s->slot = ORACLE_SLOTS;
 	}
 	if (one_in(g, 3))
 		s->new_len = odd_length(g);
@@ -197,7 +198,7 @@ static void spoil(struct generator *g, struct step *s)
 static void make_access(struct generator *g, struct step *s)
 {
 	s->at = byte_at(g);
-	s->len = one_in(g, 3) ? 8 : 1;
+	s->len = one_in(g, 3) && s->at.base != BASE_ABSOLUTE ? 8 : 1; /* not across the end of all addresses */
 	if (s->op == OP_WRITE) {
 		s->len = 1;
 		s->flags = one_in(g, 4) ? 0xc3 : 1 + dice(g, 255);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hosted.h"
 #include "kmm/observe.h"
@@ -69,8 +70,11 @@ static void take_image_row(struct oracle_machine *om, const char *line)
 
 static void boot(struct oracle_machine *om)
 {
-	struct hosted_config config = { .machine = { .format = KMM_X86_64, .nr_cpus = 1 }, .ram_bytes = 256 << 20 };
+	struct hosted_config config = { .machine = { .format = KMM_X86_64, .nr_cpus = 1 } };
 	const char *why = "";
+
+	/* As much as the host has: what is refused as obviously too much depends on it. */
+	config.ram_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) & ~UINT64_C(0xfffffff);
 
 	if (hosted_boot(&config, &om->m, &why) != KMM_OK)
 		must(KMM_ENOTSUP, why);

@@ -295,18 +295,20 @@ static void pass_on(uint32_t next)
 	sys3(NR_FUTEX, (uword)&sh->next, FUTEX_WAKE_OP, 1000);
 }
 
-static void one_step(uint32_t i)
+/* false: this process is to end. */
+static bool one_step(uint32_t i)
 {
 	const struct step *s = &sh->steps[i];
 	sword result = carry_out(s);
 
 	if (me != s->actor)
-		return; /* the child of a fork: its parent answers */
+		return true; /* the child of a fork: its parent answers */
 	answer(s, &sh->answers[i], result);
 	look(&sh->answers[i], !sh->touch || i % sh->touch == sh->touch - 1 || i == sh->nr - 1);
 	if (s->op == OP_EXIT)
 		__atomic_and_fetch(&sh->living, ~(1u << me), __ATOMIC_SEQ_CST);
-	pass_on(i + 1);
+	pass_on(i + 1); /* from here on another may have this one's number */
+	return s->op != OP_EXIT;
 }
 
 static void take_turns(void)
@@ -316,12 +318,14 @@ static void take_turns(void)
 	for (;;) {
 		uint32_t next = __atomic_load_n(&sh->next, __ATOMIC_SEQ_CST);
 
-		if (next >= sh->nr || !(sh->living >> me & 1))
+		if (next >= sh->nr)
 			return;
-		if (sh->steps[next].actor == me)
-			one_step(next);
-		else if (sys6(NR_FUTEX, (uword)&sh->next, FUTEX_WAIT_OP, next, (uword)patience, 0, 0) == -TIMED_OUT)
+		if (sh->steps[next].actor == me) {
+			if (!one_step(next))
+				return;
+		} else if (sys6(NR_FUTEX, (uword)&sh->next, FUTEX_WAIT_OP, next, (uword)patience, 0, 0) == -TIMED_OUT) {
 			return; /* the others were killed */
+		}
 	}
 }
 

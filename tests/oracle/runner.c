@@ -22,7 +22,7 @@
 #include "oracle/machine.h"
 #include "oracle/words.h"
 
-enum { AUDIT_EVERY = 16, MOST_DIFFERENCES = 5 };
+enum { AUDIT_EVERY = 16, MOST_DIFFERENCES = 12 };
 
 struct options {
 	const char *native;

@@ -396,6 +396,7 @@ static void set_limits(struct kmm_mm *mm, const struct proc *proc)
 	limits->stack_bytes = proc->rlimit[RLIMIT_STACK].soft;
 	limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
 	limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
+	limits->data_hard_bytes = proc->rlimit[RLIMIT_DATA].hard;
 }
 
 /* The program, then its interpreter where mmap would put it. */
