@@ -22,6 +22,7 @@ enum kmm_lock_class {
 	KMM_LOCK_RMAP,    /* an anonymous object's list of VMAs */
 	KMM_LOCK_PT,      /* page tables of a space, or the kernel's, above the last level; links to tables */
 	KMM_LOCK_TABLE,   /* one table of the last level */
+	KMM_LOCK_SWAP,    /* maps of swap areas */
 	KMM_LOCK_SLAB,    /* a cache, the list of caches */
 	KMM_LOCK_KVA,     /* vmalloc areas, kmap window */
 	KMM_LOCK_ZONE,    /* free lists and counters of a zone, sections */

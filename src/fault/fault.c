@@ -5,8 +5,8 @@
  */
 #include "fault/fault.h"
 
-#include "pt/leaf.h"
 #include "pt/walking.h"
+#include "swap/swap.h"
 #include "vm/backing.h"
 #include "vm/migrate.h"
 
@@ -185,6 +185,8 @@ static enum kmm_status dispatch(struct kmm_fault *f)
 {
 	if (f->raw == 0 && !f->vma->backing) /* nearly all of them */
 		return f->access == KMM_WRITE ? kmm_fault_anon(f) : kmm_fault_zero(f);
+	if (kmm_raw_is_swap(f->raw))
+		return kmm_fault_swap(f);
 	switch (kmm_fault_classify(f->vma->flags, f->vma->backing != NULL, (uint32_t)f->raw & (KMM_PTE_PRESENT | KMM_PTE_WRITE),
 				   f->access)) {
 	case KMM_CASE_ZERO:

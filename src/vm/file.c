@@ -173,6 +173,18 @@ void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_
 	kmm_radix_replace(file->backing.k, file->pages, index, to);
 }
 
+void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index)
+{
+	struct kmm_file *file = (struct kmm_file *)mapping->backing;
+	struct kmm *k = file->backing.k;
+	struct kmm_page *page = kmm_radix_get(k, file->pages, index);
+
+	KMM_ASSERT(k, page && !(kmm_page_flags(page) & KMM_PG_DIRTY));
+	kmm_radix_remove(k, &file->pages, index);
+	file->nr_pages--;
+	kmm_page_cut_off(k, page);
+}
+
 /* ---- reading and writing ---- */
 
 static size_t part_of_page(uint64_t pos, size_t len)

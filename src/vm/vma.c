@@ -3,6 +3,7 @@
  * Areas: finding, reserving, linking, cutting, and the limits that depend on their flags.
  */
 #include "vm/backing.h"
+#include "kmm/swap.h"
 #include "vm/lock.h"
 
 /* ---- finding ---- */
@@ -71,9 +72,14 @@ bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word page
 	return !is_data(vm_flags) || (uint64_t)mm->data_pages + pages <= limits->data_bytes >> KMM_PAGE_SHIFT;
 }
 
-bool kmm_vm_enough(const struct kmm *k, kmm_word pages)
+bool kmm_vm_enough(struct kmm *k, kmm_word pages)
 {
-	return pages <= kmm_phys_managed_pages(k);
+	struct kmm_swap_stats swap;
+
+	if (pages <= kmm_phys_managed_pages(k))
+		return true;
+	kmm_swap_stats(k, &swap);
+	return pages <= kmm_phys_managed_pages(k) + swap.total;
 }
 
 static inline void account_sort(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
