@@ -73,6 +73,8 @@ struct kmm_uva kmm_brk(struct kmm_mm *mm, struct kmm_uva want);
 /* The stack VMA of exec: initial_bytes below top, grows down to the stack limit, shown as [stack]. */
 KMM_MUST_CHECK enum kmm_status kmm_mm_map_stack(struct kmm_mm *mm, struct kmm_uva top, uint64_t initial_bytes,
 						bool executable);
+/* The size of the program's initialised data, which RLIMIT_DATA counts with the heap. */
+void kmm_mm_set_data(struct kmm_mm *mm, kmm_word bytes);
 /* Where the program's code lies, for VmExe and statm. */
 void kmm_mm_set_code(struct kmm_mm *mm, struct kmm_uva start, struct kmm_uva end);
 /* Frames of the embedder shown to a space (a vdso page). name: constant text such as "[vdso]". Page references are

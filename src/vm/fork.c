@@ -209,6 +209,7 @@ static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
 	child->start_stack = parent->start_stack;
 	child->start_code = parent->start_code;
 	child->end_code = parent->end_code;
+	child->data_bytes = parent->data_bytes;
 }
 
 enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)

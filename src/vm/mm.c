@@ -234,6 +234,13 @@ kmm_word kmm_vm_committed(struct kmm *k)
 	return pages;
 }
 
+void kmm_mm_set_data(struct kmm_mm *mm, kmm_word bytes)
+{
+	kmm_mm_lock(mm);
+	mm->data_bytes = bytes;
+	kmm_mm_unlock(mm);
+}
+
 void kmm_mm_set_code(struct kmm_mm *mm, struct kmm_uva start, struct kmm_uva end)
 {
 	kmm_mm_lock(mm);

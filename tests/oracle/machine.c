@@ -23,7 +23,7 @@ struct image_area {
 struct oracle_machine {
 	struct hosted_machine *m;
 	struct kmm *k;
-	uint64_t heap;
+	uint64_t heap, data_bytes;
 	struct image_area image[16];
 	unsigned nr_image;
 	/* of one program */
@@ -81,7 +81,7 @@ static void boot(struct oracle_machine *om)
 	om->k = hosted_kmm(om->m);
 }
 
-struct oracle_machine *machine_start(uint64_t heap, const char *image, uint32_t len)
+struct oracle_machine *machine_start(uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len)
 {
 	struct oracle_machine *om = calloc(1, sizeof(*om));
 
@@ -89,6 +89,7 @@ struct oracle_machine *machine_start(uint64_t heap, const char *image, uint32_t 
 		must(KMM_ENOMEM, "start");
 	boot(om);
 	om->heap = heap;
+	om->data_bytes = data_bytes;
 	for (const char *line = image; line && line < image + len; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
 		take_image_row(om, line);
 	return om;
@@ -127,6 +128,7 @@ static struct kmm_mm *new_space(struct oracle_machine *om)
 		must(kmm_mmap(mm, kmm_uva(a->start), a->end - a->start, a->prot, a->flags, NULL, 0, &out), "the image");
 	}
 	kmm_mm_set_brk(mm, kmm_uva(om->heap));
+	kmm_mm_set_data(mm, om->data_bytes);
 	kmm_brk(mm, kmm_uva(om->heap + ORACLE_HEAP_SKIP * ORACLE_PAGE));
 	must(kmm_mprotect(mm, kmm_uva(om->heap), ORACLE_PAGE, 0), "the heap");
 	/* Where mappings go is settled by the first, as execve does on Linux, before limits change. */

@@ -12,7 +12,7 @@ struct oracle_machine;
 
 /* image: the rows of /proc/self/maps of the native program, whose areas below the heap every space gets too, so that
  * limits and counts mean the same. Exits with a sentence when there is no machine. */
-struct oracle_machine *machine_start(uint64_t heap, const char *image, uint32_t len);
+struct oracle_machine *machine_start(uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len);
 void machine_stop(struct oracle_machine *om);
 /* As hosted_catch_fatal(); after true the machine must be started again, with all that was in it gone. */
 bool machine_catch(struct oracle_machine *om, void (*fn)(void *arg), void *arg, const char **what);

@@ -11,6 +11,7 @@ enum { FUTEX_WAIT_OP = 0, FUTEX_WAKE_OP = 1, O_RDWR_BITS = 2, O_CREAT_BIT = 0100
 enum { FIRST_FD = 10, MAPS_ROOM = 1 << 20, RET = 0xc3, BUSY = 16, TIMED_OUT = 110 };
 
 extern char _end[];
+extern const char __ehdr_start[];
 static struct shared *const sh = ORACLE_SHARED;
 static unsigned me; /* which actor this process is */
 static int files[ORACLE_FILES], pipe_fds[2];
@@ -436,6 +437,25 @@ static void unmap_others(uint64_t from)
 	}
 }
 
+/* As exec counts: from the start of the last segment to the end of what the file fills. */
+static uint64_t image_data(void)
+{
+	const char *head = __ehdr_start;
+	const bool wide = sizeof(void *) == 8;
+	const char *phdr = head + *(const uword *)(head + (wide ? 32 : 28));
+	uint64_t last = 0, end = 0;
+
+	for (unsigned i = *(const uint16_t *)(head + (wide ? 56 : 44)); i; i--, phdr += wide ? 56 : 32) {
+		uint64_t at = *(const uword *)(phdr + (wide ? 16 : 8)), filled = at + *(const uword *)(phdr + (wide ? 32 : 16));
+
+		if (*(const uint32_t *)phdr != 1) /* PT_LOAD */
+			continue;
+		last = at > last ? at : last;
+		end = filled > end ? filled : end;
+	}
+	return end - last;
+}
+
 /* The first page of the heap is never to be accessed, so that the heap does not become one with the image. */
 void native_prepare(void)
 {
@@ -443,6 +463,7 @@ void native_prepare(void)
 
 	unmap_others(heap);
 	sh->heap = heap;
+	sh->data_bytes = image_data();
 	sys3(NR_BRK, (uword)(heap + ORACLE_HEAP_SKIP * ORACLE_PAGE), 0, 0);
 	sys3(NR_MPROTECT, (uword)heap, ORACLE_PAGE, 0);
 }

@@ -21,6 +21,7 @@ struct shared {
 	uint32_t touch;            /* look at contents by touching every page, every so many steps; 0: pagemap, every step */
 	uint32_t text_len;
 	uint64_t heap;             /* where it starts */
+	uint64_t data_bytes;       /* of the image: RLIMIT_DATA counts them */
 	uint64_t slots[ORACLE_SLOTS];
 	struct step steps[ORACLE_MAX_STEPS];
 	struct answer answers[ORACLE_MAX_STEPS];

@@ -377,7 +377,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "oracle: %s does not start\n", r.o.native);
 		return 2;
 	}
-	r.machine = machine_start(r.host.shared->heap, r.host.shared->text, r.host.shared->text_len);
+	r.machine = machine_start(r.host.shared->heap, r.host.shared->data_bytes, r.host.shared->text, r.host.shared->text_len);
 	for (int i = 0; i < r.o.nr_files; i++)
 		run_file(&r, r.o.files[i]);
 	if (r.o.steps || r.o.minutes)

@@ -409,6 +409,7 @@ static int map_program(struct new_program *p)
 		return err;
 	kmm_mm_set_brk(p->mm, kmm_uva(low_heap ? elf_low_base(p->main.elf.is_64) : p->main.image.brk));
 	kmm_mm_set_code(p->mm, kmm_uva(p->main.image.code_start), kmm_uva(p->main.image.code_end));
+	kmm_mm_set_data(p->mm, p->main.image.data_end - p->main.image.data_start);
 	return p->interp.inode ? elf_map(&p->interp.elf, p->mm, &p->interp.image) : 0;
 }
 
