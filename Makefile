@@ -227,8 +227,14 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 	@build/tests/hosted
 
 .PHONY: soak
-soak: build/tsan/race build/sched/race ## race tests with ever new seeds, for SOAK seconds (default 600)
+soak: build/tsan/race build/sched/race build/oracle/runner build/oracle/native64 ## race tests and oracle with ever new seeds, for SOAK seconds (default 600)
 	@scripts/soak $(SOAK)
+
+# SEED=N starts elsewhere; MINUTES=N instead of STEPS=N goes on for so long.
+.PHONY: soak-oracle
+soak-oracle: build/oracle/runner build/oracle/native64 ## a million random steps here and in a simulated machine, compared (SEED=, STEPS=, MINUTES=)
+	@build/oracle/runner --all-exceptions --seed $(or $(SEED),1) \
+		$(if $(MINUTES),--minutes $(MINUTES),--steps $(or $(STEPS),1000000))
 
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
@@ -266,7 +272,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/user64 build/bench build/fuzz build/check build/soak \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/oracle build/user build/user64 build/bench build/fuzz build/check build/soak \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
