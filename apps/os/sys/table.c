@@ -5,14 +5,14 @@
  */
 #include "sys/sys.h"
 
-/* free: runs without the kernel lock. */
 struct call {
 	sword (*run)(const uword *a);
-	bool free;
+	enum { LOCKED, FILES, FREE } how; /* with the kernel lock; without; without, and it calls no file_arg() */
 };
 
-#define SYS(number, name) [number] = { sys_##name, false },
-#define SYS_FREE(number, name) [number] = { sys_##name, true },
+#define SYS(number, name) [number] = { sys_##name, LOCKED },
+#define SYS_FILES(number, name) [number] = { sys_##name, FILES },
+#define SYS_FREE(number, name) [number] = { sys_##name, FREE },
 static const struct call table32[] = {
 #include "sys/list32.h"
 };
@@ -24,6 +24,7 @@ static const struct call table64[] = {
 static const struct call table64[1];
 #endif
 #undef SYS
+#undef SYS_FILES
 #undef SYS_FREE
 
 static const struct call *find(const struct call *table, uint32_t size, uint32_t number)
@@ -33,14 +34,21 @@ static const struct call *find(const struct call *table, uint32_t size, uint32_t
 
 static sword run_locked(const struct call *call, const uword *args)
 {
-	struct task *self = current;
 	sword result;
 
 	kernel_lock();
 	result = call->run(args);
+	kernel_unlock();
+	return result;
+}
+
+static sword run_with_files(const struct call *call, const uword *args)
+{
+	struct task *self = current;
+	sword result = call->how == LOCKED ? run_locked(call, args) : call->run(args);
+
 	while (self->nr_held)
 		file_put(self->held[--self->nr_held]);
-	kernel_unlock();
 	return result;
 }
 
@@ -52,7 +60,6 @@ struct open_file *file_arg(uint32_t fd)
 		return NULL;
 	if (current->nr_held == MAX_HELD)
 		x86_panic("system call %lu looks at more files than a task can hold", (unsigned long)current->call_nr);
-	file_get(file);
 	current->held[current->nr_held++] = file;
 	return file;
 }
@@ -69,7 +76,7 @@ sword syscall_run(struct x86_frame *f)
 	current->call_is_64 = !is_32;
 	for (unsigned i = 0; i < 6; i++)
 		args[i] = x86_frame_syscall_arg(f, i);
-	return call->free ? call->run(args) : run_locked(call, args);
+	return call->how == FREE ? call->run(args) : run_with_files(call, args);
 }
 
 sword sys_ok(const uword *a)
