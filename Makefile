@@ -81,7 +81,7 @@ CC_x86_64-debug := gcc
 FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
 FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
-FLAGS_asan := -O1 -g $(SANITIZE)
+FLAGS_asan := -O1 -g -DKMM_DEBUG=2 $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
 FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
@@ -181,9 +181,7 @@ FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
 # running kernel's own memory (tests/bare).
-# Not among them: what needs a whole sscanf(), or more addresses than a 32-bit kernel has.
-HOST_ONLY_TESTS := src/observe/report_test.c src/phys/hotplug_test.c src/vm/hotplug_test.c
-BARE_TESTS := $(filter-out $(HOST_ONLY_TESTS),$(filter %_test.c,$(call rwildcard,src,%.c))) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
+BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
 	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
 TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
 

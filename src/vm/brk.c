@@ -88,6 +88,7 @@ struct kmm_uva kmm_brk(struct kmm_mm *mm, struct kmm_uva want)
 		kmm_trace(mm->k, KMM_EV_BRK, mm->brk, want.v, 0, 0);
 		mm->brk = want.v;
 	}
+	KMM_CHECK(mm->k, mm->brk >= mm->start_brk);
 	now = kmm_uva(mm->brk);
 	kmm_mm_unlock(mm);
 	return now;
