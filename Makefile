@@ -13,6 +13,7 @@
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
 #   x86_64    gcc, freestanding        build/x86_64      the bare kernel, 4-level page tables
 #   x86_64-la57                        build/x86_64-la57 the same, 5-level page tables
+#   clang-i386-pae, clang-x86_64       build/clang-...   two of those kernels once more, by clang
 #   i386-pae-debug, x86_64-debug                         the same with all checks and the order of locks (KMM_DEBUG=2)
 #
 # `make V=1` shows the commands. `make help` lists the targets.
@@ -49,7 +50,9 @@ BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57 i386-pae-debug x86_64-debug
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
 DEBUG_KERNEL_PROFILES := i386-pae-debug x86_64-debug
 TEST_KERNEL_PROFILES := i386 i386-pae
-PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
+# A second compiler on the bare kernels: what one of them takes for granted, the other may not.
+CLANG_PROFILES := clang-i386-pae clang-x86_64
+PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES) $(CLANG_PROFILES)
 
 WARN := -std=c11 -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -95,6 +98,9 @@ FLAGS_x86_64 := $(BARE_64) -DX86_LEVELS=4 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
 FLAGS_x86_64-la57 := $(BARE_64) -DX86_LEVELS=5 -DKMM_PIN_FORMAT=kmm_fmt_x86_64_la57
 FLAGS_i386-pae-debug := $(FLAGS_i386-pae) -DKMM_DEBUG=2
 FLAGS_x86_64-debug := $(FLAGS_x86_64) -DKMM_DEBUG=2
+
+$(foreach p,$(CLANG_PROFILES),$(eval CC_$(p) := clang)$(eval OBJ_$(p) := build/$(p))\
+	$(eval FLAGS_$(p) := $(FLAGS_$(p:clang-%=%)))$(eval WIDTH_$(p) = $$(WIDTH_$(p:clang-%=%))))
 
 # What a bare profile is to the port: a folder, and how to link.
 WIDTH_i386 := 32
@@ -282,7 +288,7 @@ user: $(USER_BINS)
 examples: $(EXAMPLE_BINS) $(call objs,i386,$(PORT_TEMPLATE))
 bench-bins: $(BENCH_BINS)
 fuzz-bins: $(FUZZ_BINS)
-compile-clang: $(call objs,clang,$(HOSTED_SOURCES) $(EXAMPLES) $(PORT_TEMPLATE))
+compile-clang: $(call objs,clang,$(HOSTED_SOURCES) $(EXAMPLES) $(PORT_TEMPLATE)) $(CLANG_PROFILES:%=build/kernel-%.elf)
 
 # `make -s print-KMM_TIER_A`: the value of a variable, for scripts/check-*.
 print-%:
@@ -363,7 +369,7 @@ build/kernel-$(1).elf: $$(call objs,$(1),$$(KMM_SOURCES) $$(call app_os,$(1)) $$
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
 	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(KERNEL_PROFILES) $(DEBUG_KERNEL_PROFILES),$(eval $(call kernel_rules,$(p))))
+$(foreach p,$(KERNEL_PROFILES) $(DEBUG_KERNEL_PROFILES) $(CLANG_PROFILES),$(eval $(call kernel_rules,$(p))))
 
 # The test kernels. The host's C headers serve them: with 64-bit file positions, and without thread-local variables,
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
@@ -414,5 +420,6 @@ build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wild
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
+	$(foreach p,$(CLANG_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)))) \
 	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED))
 -include $(wildcard $(ALL_OBJS:.o=.d))
