@@ -120,7 +120,7 @@ static __attribute__((noinline)) bool digest(uint64_t va, uint32_t *out)
 
 /* ---- looking ---- */
 
-static uint32_t slurp(const char *name, char *to, uint32_t room)
+uint32_t native_read_file(const char *name, char *to, uint32_t room)
 {
 	sword fd = sys3(NR_OPEN, (uword)name, 0, 0), n = 1;
 	uint32_t len = 0;
@@ -136,7 +136,7 @@ static uint32_t slurp(const char *name, char *to, uint32_t room)
 uint32_t native_maps(const char **text)
 {
 	*text = maps;
-	return slurp("/proc/self/maps", maps, sizeof(maps));
+	return native_read_file("/proc/self/maps", maps, sizeof(maps));
 }
 
 static void look_area(struct looker *l, uint64_t start, uint64_t end)

@@ -31,6 +31,8 @@ struct shared {
 
 /* Once, in the process that starts the others: unmaps all but the image and the shared area, starts the heap. */
 void native_prepare(void);
+/* As much of a file as there is room for; returns how much. */
+uint32_t native_read_file(const char *name, char *to, uint32_t room);
 /* The text of /proc/self/maps; returns its length. */
 uint32_t native_maps(const char **text);
 /* Carries out ORACLE_SHARED's program in processes of its own. */

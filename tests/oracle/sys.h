@@ -51,13 +51,13 @@ enum { NR_EXIT = 1, NR_FORK = 2, NR_READ = 3, NR_WRITE = 4, NR_OPEN = 5, NR_CLOS
 
 static inline sword sys6(sword nr, uword a, uword b, uword c, uword d, uword e, uword f)
 {
-	const uword args[6] = { a, b, c, d, e, f };
+	const uword args[6] = { a, b, c, d, e, f }, *at = args;
 	sword result;
 
-	__asm__ volatile("push %%ebp\n\tpush %%ebx\n\tmov 0(%2), %%ebx\n\tmov 4(%2), %%ecx\n\tmov 8(%2), %%edx\n\t"
-			 "mov 12(%2), %%esi\n\tmov 20(%2), %%ebp\n\tmov 16(%2), %%edi\n\tint $0x80\n\t"
+	__asm__ volatile("push %%ebp\n\tpush %%ebx\n\tmov 0(%1), %%ebx\n\tmov 4(%1), %%ecx\n\tmov 8(%1), %%edx\n\t"
+			 "mov 12(%1), %%esi\n\tmov 20(%1), %%ebp\n\tmov 16(%1), %%edi\n\tint $0x80\n\t"
 			 "pop %%ebx\n\tpop %%ebp"
-			 : "=a"(result) : "0"(nr), "D"(args) : "ecx", "edx", "esi", "memory");
+			 : "=a"(result), "+D"(at) : "0"(nr) : "ecx", "edx", "esi", "memory");
 	return result;
 }
 
