@@ -52,7 +52,7 @@ void *memcpy(void *to, const void *from, size_t len)
 struct options {
 	uint64_t seed;
 	uint32_t sequences, steps;
-	const char *tries; /* NULL: none */
+	char tries[64]; /* "": none. Not a pointer: the stack that the words are on is given up */
 };
 
 /* One program to make and run. */
@@ -88,8 +88,9 @@ static void read_word(const char *word, struct options *o)
 		o->sequences = (uint32_t)number(value);
 	if ((value = after(word, "steps=")))
 		o->steps = (uint32_t)number(value);
-	if ((value = after(word, "tries=")))
-		o->tries = value;
+	value = after(word, "tries=");
+	for (unsigned i = 0; value && value[i] && i + 1 < sizeof(o->tries); i++)
+		o->tries[i] = value[i];
 }
 
 /* ---- in a guest ---- */
@@ -182,7 +183,7 @@ static void run_tries(const struct options *o)
 static void alone(const struct options *o)
 {
 	sh->touch = TOUCH_EVERY;
-	if (o->tries)
+	if (o->tries[0])
 		run_tries(o);
 	else
 		for (uint32_t i = 0; i < o->sequences; i++)
