@@ -229,6 +229,10 @@ bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks 
 bench-linux: kernels ## boot Debian's Linux and our kernel with the same benchmark, and write both columns
 	@scripts/bench-linux
 
+.PHONY: selftests-linux
+selftests-linux: build/kmm kernels ## run Linux's own tests of virtual memory on Debian's Linux and on our kernel, and write both counts
+	@scripts/selftests-linux
+
 .PHONY: soak-smp
 soak-smp: build/kmm kernels user ## minutes of everything at once on machines with several processors, audit at the end
 	@SECONDS_EACH=$(or $(SECONDS_EACH),120) tests/boot/smp.sh
