@@ -317,6 +317,8 @@ static void set_limits(struct kmm_mm *mm, const struct proc *proc)
 	limits->stack_bytes = proc->rlimit[RLIMIT_STACK].soft;
 	limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
 	limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
+	limits->memlock_bytes = proc->rlimit[RLIMIT_MEMLOCK].soft;
+	limits->privileged = true; /* everybody is user 0 */
 }
 
 static int build_space(struct new_program *p, const struct exec_args *args)

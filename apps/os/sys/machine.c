@@ -73,6 +73,8 @@ static void apply_limit(uint32_t resource, uint64_t soft)
 		limits->as_bytes = soft;
 	else if (resource == RLIMIT_DATA)
 		limits->data_bytes = soft;
+	else if (resource == RLIMIT_MEMLOCK)
+		limits->memlock_bytes = soft;
 }
 
 static sword set_limit(uint32_t resource, uint64_t soft, uint64_t hard)
