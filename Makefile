@@ -77,7 +77,7 @@ CC_x86_64-la57 := gcc
 FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
 FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
-FLAGS_asan := -O1 -g $(SANITIZE)
+FLAGS_asan := -O1 -g -DKMM_DEBUG=2 $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
 FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer

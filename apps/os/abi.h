@@ -18,7 +18,7 @@ enum {
 	ECHILD = 10, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EBUSY = 16, EEXIST = 17, EXDEV = 18,
 	ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24, ENOTTY = 25, ETXTBSY = 26, EFBIG = 27, ENOSPC = 28,
 	ESPIPE = 29, EROFS = 30, EPIPE = 32, ERANGE = 34, ENAMETOOLONG = 36, ENOSYS = 38, ENOTEMPTY = 39,
-	ELOOP = 40, EOVERFLOW = 75, ETIMEDOUT = 110,
+	ELOOP = 40, EOVERFLOW = 75, ELIBBAD = 80, ETIMEDOUT = 110,
 	/* inside the kernel only: what to do with the call when a signal interrupted it */
 	ERESTARTSYS = 512,    /* again, unless a handler without SA_RESTART runs */
 	ERESTARTNOHAND = 514, /* again, unless any handler runs */

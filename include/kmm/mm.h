@@ -163,8 +163,10 @@ bool kmm_vma_find(struct kmm_mm *mm, struct kmm_uva addr, struct kmm_vma_info *o
 
 struct kmm_mm_stats {
 	uint64_t faults, cow_copies, cow_reuses, zero_maps, file_maps; /* events */
+	uint64_t major_faults;             /* of faults: had to read from swap */
 	kmm_word total_pages;              /* VmSize */
 	kmm_word rss_anon, rss_file, rss_shmem; /* resident */
+	kmm_word swapped;                  /* entries that name a page in swap (VmSwap) */
 	kmm_word table_pages, data_pages, stack_pages, exec_pages, locked_pages;
 	kmm_word peak_total, peak_rss;
 	uint32_t map_count;

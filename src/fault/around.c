@@ -76,6 +76,7 @@ bool kmm_fault_around(struct kmm_fault *f)
 	if (!f->has_table)
 		f->has_table = kmm_pt_lookup(backing->k, &f->vma->mm->space, f->addr, &f->ref);
 	place_window(f, &w);
+	KMM_CHECK(backing->k, w.nr > 0 && w.nr <= WINDOW && w.target < w.nr);
 	backing->ops->cached_pages(backing, kmm_vma_index(f->vma, w.start), w.nr, w.page);
 	has_target = w.page[w.target] != NULL;
 	enter_window(f, &w);

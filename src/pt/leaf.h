@@ -9,7 +9,7 @@
  * All of it under the table's lock, so that an entry seen present stays so, with the same frame; only the processors'
  * accessed and dirty bits come in. User tables hold present entries and zeros (kmm_vm_audit proves it), and while a page
  * moves to another frame (vm/migrate.h) "moving" ones: what was present, with the bit GLOBAL in the place of PRESENT. They
- * count as mappings. Other values that are not present must leave that bit clear.
+ * count as mappings. Other values that are not present leave that bit clear: they name slots of swap (swap/swap.h).
  */
 #ifndef KMM_PT_LEAF_H
 #define KMM_PT_LEAF_H
@@ -41,6 +41,9 @@ static inline bool kmm_raw_is_moving(uint64_t raw)
 {
 	return (raw & (KMM_X86_P | KMM_X86_MOVING)) == KMM_X86_MOVING;
 }
+
+/* All entries that are not zero have something in the low half. */
+static inline bool kmm_leaf_is_zero(const void *entry) { return kmm_entry_load_low(entry) == 0; }
 
 /* Present or moving: holds a frame. */
 static inline bool kmm_leaf_is_mapped(const void *entry)
@@ -88,6 +91,12 @@ static inline void kmm_leaf_forbid_write(void *entry)
 static inline uint32_t kmm_leaf_remove(void *entry, uint32_t bits)
 {
 	return __atomic_fetch_and((uint32_t *)entry, ~bits, __ATOMIC_ACQ_REL);
+}
+
+/* Takes the accessed mark away. */
+static inline void kmm_leaf_forget(void *entry)
+{
+	__atomic_fetch_and((uint32_t *)entry, ~(uint32_t)KMM_X86_A, __ATOMIC_ACQ_REL);
 }
 
 /* Sets bits of a present entry that mean more rights, or marks; returns what it was. */

@@ -29,8 +29,10 @@ void kmm_backing_put(struct kmm_backing *backing)
 	struct kmm *k = backing->k;
 	struct kmm_mapping *mapping = backing->mappings;
 	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
-	bool last = --backing->refs == 0, free = false;
+	bool last, free = false;
 
+	KMM_ASSERT(k, backing->refs > 0);
+	last = --backing->refs == 0;
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 	if (!last)
 		return;
@@ -86,6 +88,8 @@ static bool clip(const struct kmm_vma *vma, uint64_t first, uint64_t end, kmm_wo
 
 void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end)
 {
+	KMM_CHECK_HELD(k, &mapping->lock);
+	KMM_ASSERT(k, first <= end);
 	for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next) {
 		struct kmm_vma *vma = kmm_container(l, struct kmm_vma, by_backing);
 		struct kmm_tlb tlb;

@@ -99,6 +99,7 @@ kmm_word kmm_mm_brk(struct kmm_mm *mm, kmm_word want, struct kmm_populate *popul
 		note_growth(mm, want, populate);
 		mm->brk = want;
 	}
+	KMM_CHECK(mm->k, mm->brk >= mm->start_brk);
 	now = mm->brk;
 	kmm_mm_unlock(mm);
 	return now;

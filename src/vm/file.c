@@ -39,6 +39,7 @@ static void cut_off(struct kmm_file *file, uint64_t first, uint64_t end)
 	struct kmm_page *page;
 
 	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL && index < end; index++) {
+		KMM_ASSERT(k, file->nr_pages > 0 && kmm_page_kind(page) == KMM_KIND_FILE);
 		kmm_radix_remove(k, &file->pages, index);
 		file->nr_pages--;
 		kmm_page_cut_off(k, page);
@@ -116,6 +117,7 @@ static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct km
 	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "file page");
 	enum kmm_status status;
 
+	KMM_CHECK_HELD(k, &kmm_mapping_of(&file->backing)->lock);
 	if (!page)
 		return KMM_ENOMEM;
 	status = fill_page(file, index, page);
@@ -177,6 +179,18 @@ void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_
 	kmm_radix_replace(file->backing.k, file->pages, index, to);
 }
 
+void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index)
+{
+	struct kmm_file *file = (struct kmm_file *)mapping->backing;
+	struct kmm *k = file->backing.k;
+	struct kmm_page *page = kmm_radix_get(k, file->pages, index);
+
+	KMM_ASSERT(k, page && !(kmm_page_flags(page) & KMM_PG_DIRTY));
+	kmm_radix_remove(k, &file->pages, index);
+	file->nr_pages--;
+	kmm_page_cut_off(k, page);
+}
+
 /* ---- reading and writing ---- */
 
 static size_t part_of_page(uint64_t pos, size_t len)
@@ -233,6 +247,7 @@ enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, siz
 
 static void set_size(struct kmm_file *file, uint64_t size)
 {
+	KMM_CHECK_HELD(file->backing.k, &kmm_mapping_of(&file->backing)->lock);
 	file->fill_end = kmm_min_u64(file->fill_end, kmm_min_u64(file->size, size));
 	file->size = size;
 }

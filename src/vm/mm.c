@@ -53,6 +53,16 @@ void kmm_mm_get(struct kmm_mm *mm)
 	atomic_fetch_add_explicit(&mm->refs, 1, memory_order_relaxed);
 }
 
+bool kmm_mm_try_get(struct kmm_mm *mm)
+{
+	unsigned refs = atomic_load_explicit(&mm->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&mm->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed))
+			return true;
+	return false;
+}
+
 kmm_word kmm_mm_table_end(const struct kmm *k)
 {
 	const struct kmm_format *fmt = kmm_fmt(k);
@@ -201,6 +211,8 @@ void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out)
 	out->rss_anon = kmm_mm_rss(mm, KMM_RSS_ANON);
 	out->rss_file = kmm_mm_rss(mm, KMM_RSS_FILE);
 	out->rss_shmem = kmm_mm_rss(mm, KMM_RSS_SHMEM);
+	out->swapped = kmm_mm_rss(mm, KMM_RSS_SWAP);
+	out->major_faults = kmm_word_look(&mm->major_faults);
 	out->peak_rss = kmm_mm_peak_rss(mm);
 	out->table_pages = kmm_pt_nr_tables(&mm->space);
 	kmm_mm_unlock(mm);

@@ -77,7 +77,7 @@ struct kmm_vma {
 	struct kmm_list by_anon, by_backing; /* a; b */
 };
 
-enum { KMM_RSS_ANON, KMM_RSS_FILE, KMM_RSS_SHMEM, KMM_NR_RSS };
+enum { KMM_RSS_ANON, KMM_RSS_FILE, KMM_RSS_SHMEM, KMM_RSS_SWAP, KMM_NR_RSS }; /* SWAP: entries that name a slot */
 
 enum { KMM_SPARE_AREAS = 2 };
 
@@ -107,10 +107,12 @@ struct kmm_mm {
 	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m */
 	_Atomic(kmm_word) rss[KMM_NR_RSS];  /* pages in entries, counted under t of any table */
 	_Atomic(kmm_word) peak_rss;         /* up to the last time that rss sank: see kmm_mm_peak_rss() */
-	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps; /* kmm_mm_count() */
+	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps, major_faults; /* kmm_mm_count() */
 };
 
 static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock_class(mm->k, &mm->lock, KMM_LOCK_MM); }
+/* A reference to a space found in the list of all, whose lock is held. false: it is being emptied. */
+bool kmm_mm_try_get(struct kmm_mm *mm);
 /* Unlocks all areas that were locked for writing, and frees those that were unlinked. */
 void kmm_mm_unlock(struct kmm_mm *mm);
 
@@ -250,12 +252,17 @@ static inline void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page
  * false: no table of the range can have fallen empty. Lock held: m, or b of the area's backing. No spin locks. */
 bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
 
+/* Each area of a guest's owner that would show the guest's page at va and has a table there, which is locked; ref is the
+ * entry, whatever it shows. visit returns false to stop. context: no spin locks; for pages of files b is held. */
+void kmm_guest_walk(struct kmm *k, const struct kmm_guest *guest,
+		    bool (*visit)(void *arg, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va), void *arg);
+
 /* ---- limits (Linux's rules) ---- */
 
 /* Would `pages` more of an area with these flags pass RLIMIT_AS and RLIMIT_DATA? */
 bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
-/* Overcommit mode 0: a single request larger than RAM is refused. */
-bool kmm_vm_enough(const struct kmm *k, kmm_word pages);
+/* Overcommit mode 0: a single request larger than RAM and swap is refused. */
+bool kmm_vm_enough(struct kmm *k, kmm_word pages);
 /* RLIMIT_MEMLOCK: may the program lock at all, and that many more pages of an area with these flags? */
 bool kmm_mm_may_lock(const struct kmm_mm *mm);
 bool kmm_mm_lock_fits(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);

@@ -64,6 +64,7 @@ static void change_entries(struct kmm_vma *vma, kmm_word start, kmm_word end)
 	struct change c = { vma, &tlb };
 	kmm_word resume;
 
+	KMM_CHECK(k, kmm_vma_is_written(vma) && vma->start <= start && start < end && end <= vma->end);
 	if (kmm_pt_is_void(k, &vma->mm->space, start, end))
 		return;
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);

@@ -273,6 +273,14 @@ static enum kmm_status move_area(struct move *m)
 	return KMM_OK;
 }
 
+/* kmm_mm_is_inside() for an address behind one at which vma, or NULL, was found: mostly no search. */
+static bool is_inside_from(struct kmm_mm *mm, const struct kmm_vma *vma, kmm_word addr)
+{
+	if (!vma || addr > vma->end)
+		return kmm_mm_is_inside(mm, addr);
+	return vma->start < addr && addr < vma->end;
+}
+
 /* What a move can need, before anything changes. */
 static enum kmm_status prepare(struct move *m)
 {
@@ -286,7 +294,7 @@ static enum kmm_status prepare(struct move *m)
 		len = 0;
 	/* The new area, and the rest of an area that reaches over the end of what is unmapped. The head of a range that
 	 * is cut short is unmapped together with its tail's cut, so the source is cut once. */
-	nr = 1u + kmm_mm_is_inside(mm, m->from + m->old_len) +
+	nr = 1u + is_inside_from(mm, vma, m->from + m->old_len) +
 	     ((m->flags & KMM_MREMAP_FIXED) && kmm_mm_is_inside(mm, m->to + m->new_len));
 	if (kmm_reserve(mm, &m->reserve, nr, nr, m->to + m->new_len, m->from + m->old_len) != KMM_OK)
 		return KMM_ENOMEM;
@@ -300,10 +308,13 @@ static enum kmm_status prepare(struct move *m)
 /* Tables made for a move that did not happen, or only in part. */
 static void finish(struct move *m, enum kmm_status status)
 {
-	struct kmm_vma *vma = kmm_mm_find(m->mm, m->to);
+	const struct kmm_vma *vma;
 
 	kmm_reserve_drop(m->mm, &m->reserve);
-	if (status && !(vma && vma->start < m->to + m->new_len))
+	if (!status)
+		return;
+	vma = kmm_mm_find(m->mm, m->to);
+	if (!vma || vma->start >= m->to + m->new_len)
 		kmm_free_hole_tables(m->mm, m->to, m->to + m->new_len);
 }
 

@@ -3,11 +3,11 @@
  * /proc/PID/smaps of Linux 6.1: each area with what of it is resident, shared, dirty and referenced.
  *
  * A page counts as shared when more than one entry maps it. Pss divides each page by that number, in 1/4096 of a byte.
- * What a kernel without huge pages, swap and KSM has nothing of, is printed as the zero it is.
+ * What a kernel without huge pages and KSM has nothing of, is printed as the zero it is.
  */
 #include "vm/report.h"
 
-#include "pt/leaf.h"
+#include "swap/swap.h"
 
 enum { PSS_SHIFT = 12 };
 
@@ -16,6 +16,7 @@ struct smaps {
 	kmm_word rss, referenced, anonymous, lazy_free; /* pages */
 	kmm_word shared_clean, shared_dirty, private_clean, private_dirty;
 	uint64_t pss, pss_dirty;
+	kmm_word swap; /* entries that name slots; for SwapPss each counts whole */
 };
 
 static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pte_flags)
@@ -46,9 +47,11 @@ static bool count_run(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 	(void)va;
 	for (unsigned i = 0; i < nr; i++) {
 		struct kmm_ptref ref = kmm_ptref_at(s->k, first, i);
-		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_leaf_as_mapped(kmm_pt_read(s->k, &ref)));
+		uint64_t raw = kmm_pt_read(s->k, &ref);
+		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_leaf_as_mapped(raw));
 		struct kmm_page *page;
 
+		s->swap += kmm_raw_is_swap(raw);
 		if (!(pte.flags & KMM_PTE_PRESENT))
 			continue;
 		page = kmm_pfn_to_page(s->k, pte.pfn);
@@ -88,7 +91,7 @@ static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
 static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct kmm_sink *out)
 {
 	static const char *const nothing[] = { "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
-					       "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:", "SwapPss:" };
+					       "Shared_Hugetlb:", "Private_Hugetlb:" };
 
 	kmm_report_area(vma, out);
 	put(out, "Size:", kmm_kb(kmm_vma_pages(vma)));
@@ -106,6 +109,8 @@ static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct km
 	put(out, "LazyFree:", kmm_kb(s->lazy_free));
 	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
 		put(out, nothing[i], 0);
+	put(out, "Swap:", kmm_kb(s->swap));
+	put(out, "SwapPss:", kmm_kb(s->swap));
 	put(out, "Locked:", vma->flags & KMM_VM_LOCKED ? s->pss >> (10 + PSS_SHIFT) : 0);
 	kmm_printf(out, "THPeligible:    0\n");
 	put_vm_flags(vma->flags, out);

@@ -44,6 +44,7 @@ enum kmm_status kmm_vma_grow_down(struct kmm_vma *vma, kmm_word addr)
 	kmm_edit_begin(mm->k, vma->backing);
 	kmm_vma_set_range(vma, start, vma->end);
 	kmm_edit_end(mm->k, vma->backing);
+	KMM_CHECK(mm->k, vma->start == start);
 	kmm_mm_account(mm, vma->flags, pages);
 	return KMM_OK;
 }

@@ -25,6 +25,10 @@ for name in traps limits memcalls signals threads vectors files badcalls eat cro
 	user x86_64-la57 64M $name # 32-bit
 done
 
+user i386 64M execs
+user i386-pae 1G execs
+user x86_64 64M execs user64
+user x86_64-la57 256M execs # 32-bit
 user x86_64 64M wide user64
 user x86_64-la57 64M wide user64
 

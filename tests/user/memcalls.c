@@ -221,7 +221,8 @@ static void check_advice_errors(void)
 	REFUSED(madvise(p, PAGE, -1), EINVAL);
 	REFUSED(madvise(p, PAGE, 5), EINVAL);
 	REFUSED(madvise(p + 1, PAGE, MADV_DONTNEED), EINVAL);
-	REFUSED(madvise(p, (size_t)-1, MADV_DONTNEED), EINVAL);
+	if (sizeof(long) == 8) /* a 32-bit program can say no such length to a 64-bit kernel */
+		REFUSED(madvise(p, (size_t)-1, MADV_DONTNEED), EINVAL);
 	CHECK("no length", madvise(p + 8 * PAGE, 0, MADV_DONTNEED) == 0);
 	REFUSED(madvise(p + 6 * PAGE, 4 * PAGE, MADV_DONTNEED), ENOMEM);
 	REFUSED(madvise(p + 6 * PAGE, 4 * PAGE, MADV_RANDOM), ENOMEM);

@@ -89,6 +89,10 @@ sword sys_execve(const uword *a)
 	if (err)
 		return err;
 	err = add_strings(&args, a[1], &args.argc);
+	if (err == 0 && args.argc == 0) { /* as Linux since 5.18: programs rely on an argv[0] */
+		err = exec_args_add(&args, "", 0);
+		args.argc = 1;
+	}
 	if (err == 0)
 		err = add_strings(&args, a[2], &args.envc);
 	if (err == 0)

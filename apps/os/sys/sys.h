@@ -17,7 +17,8 @@
 
 enum { MAX_RW = 0x7ffff000 };
 
-sword syscall_run(struct x86_frame *frame);
+/* INT 80h and SYSCALL: the whole of a system call, from the port's entry back to it. */
+void syscall_enter(struct x86_frame *frame);
 
 #define SYS(number, name) sword sys_##name(const uword *a);
 #define SYS_FREE SYS
