@@ -9,6 +9,7 @@
 #include "vm/advise.h"
 
 #include "pt/leaf.h"
+#include "swap/swap.h"
 #include "vm/backing.h"
 
 static enum kmm_status drop_pages(struct kmm_vma *vma, kmm_word start, kmm_word end)
@@ -29,6 +30,7 @@ struct unmark {
 	struct kmm_tlb *tlb;
 	uint32_t marks;   /* that entries lose */
 	bool give_up;     /* anonymous pages may be freed */
+	kmm_word slot;    /* an entry that names one */
 };
 
 /* A page with other users is theirs as well, and keeps its marks. */
@@ -75,13 +77,45 @@ static enum kmm_status unmark(struct kmm_vma *vma, kmm_word start, kmm_word end,
 {
 	struct kmm *k = vma->mm->k;
 	struct kmm_tlb tlb;
-	struct unmark u = { vma, &tlb, marks, give_up_too };
+	struct unmark u = { vma, &tlb, marks, give_up_too, 0 };
 	kmm_word resume;
 
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);
 	kmm_pt_for_each_run(k, &vma->mm->space, start, end, unmark_run, &u, &resume);
 	kmm_tlb_flush(k, &tlb);
 	return KMM_OK;
+}
+
+/* What is in slots is given up at once: those of [start, end) become free. */
+static bool find_slot(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct unmark *u = arg;
+	struct kmm *k = u->vma->mm->k;
+
+	for (unsigned i = 0; i < nr; i++) {
+		if (!kmm_raw_is_swap(kmm_entry_load(k, kmm_ptref_at(k, first, i).entry)))
+			continue;
+		u->slot = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+		return false;
+	}
+	return true;
+}
+
+static void drop_slots(struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	struct kmm *k = vma->mm->k;
+	struct unmark u = { .vma = vma };
+	struct kmm_tlb tlb;
+	kmm_word resume;
+
+	if (!kmm_mm_rss(vma->mm, KMM_RSS_SWAP))
+		return;
+	kmm_tlb_begin(k, &tlb, &vma->mm->space);
+	while (start < end && !kmm_pt_for_each_run(k, &vma->mm->space, start, end, find_slot, &u, &resume)) {
+		kmm_zap(vma, u.slot, u.slot + KMM_PAGE_SIZE, &tlb);
+		start = u.slot + KMM_PAGE_SIZE;
+	}
+	kmm_tlb_flush(k, &tlb);
 }
 
 /* ---- backings ---- */
@@ -142,6 +176,7 @@ enum kmm_status kmm_advise_pages(struct kmm_vma *vma, kmm_word start, kmm_word e
 	case KMM_MADV_FREE:
 		if (locked || vma->backing)
 			return KMM_EINVAL;
+		drop_slots(vma, start, end);
 		return unmark(vma, start, end, KMM_X86_A | KMM_X86_D, true);
 	default:
 		KMM_ASSERT(vma->mm->k, advice == KMM_MADV_COLD || advice == KMM_MADV_PAGEOUT);
