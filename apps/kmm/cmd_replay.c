@@ -5,6 +5,7 @@
 #include "command.h"
 #include "json.h"
 #include "options.h"
+#include "replay_core.h"
 #include "textbook.h"
 #include "units.h"
 
@@ -15,22 +16,31 @@
 #define DEFAULT_PAGES 16384u /* 64 MiB; */
 #define DEFAULT_FRAMES 16300u /* and what Linux 6.1 leaves a program that is limited to so much (memory.max) */
 
+enum { NR_ROWS = NR_BOOKS + NR_CORE_POLICIES };
+
 struct replay_args {
 	struct options o;
 	const char *what;
 	uint64_t pages, frames;
-	bool chosen[NR_BOOKS], any_chosen;
+	bool chosen[NR_ROWS], any_chosen;
 };
+
+/* Those of the textbooks, then the core's. */
+static const char *row_name(unsigned i)
+{
+	return i < NR_BOOKS ? textbook_names[i] : core_policy_name(i - NR_BOOKS);
+}
 
 static void take_policies(struct replay_args *a, char *list)
 {
 	for (char *rest = list, *name; (name = strsep(&rest, ",")) != NULL;) {
 		unsigned i = 0;
 
-		while (i < NR_BOOKS && strcmp(name, textbook_names[i]) != 0)
+		while (i < NR_ROWS && strcmp(name, row_name(i)) != 0)
 			i++;
-		if (i == NR_BOOKS)
-			fail(a->o.command, EXIT_USAGE, "--policy %s: there are fifo, lru, clock and opt, with commas between them", name);
+		if (i == NR_ROWS)
+			fail(a->o.command, EXIT_USAGE,
+			     "--policy %s: there are fifo, lru, clock, opt and kmm-clock, with commas between them", name);
 		a->chosen[i] = a->any_chosen = true;
 	}
 }
@@ -64,7 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option own_options[] = {
 	{ "frames", 'f', "N", 0, "page frames there are (default 16300)", 0 },
 	{ "pages", 'p', "N", 0, "what a named sequence takes for the size of memory (default 16384, a power of two)", 0 },
-	{ "policy", 'P', "LIST", 0, "of fifo, lru, clock, opt (default all)", 0 },
+	{ "policy", 'P', "LIST", 0, "of fifo, lru, clock, opt, kmm-clock (default all)", 0 },
 	{ 0 }
 };
 static const struct own_args args = {
@@ -73,7 +83,8 @@ static const struct own_args args = {
 	.args_doc = "SEQUENCE",
 	.doc = "Major faults of page replacement policies, each with the same frames on the same accesses. SEQUENCE: cyclic, "
 	       "short, uniform, skewed, hotscan, or a file of accesses as valgrind's lackey writes them. Opt knows the "
-	       "future (Belady): nothing does better.",
+	       "future (Belady): nothing does better. Those that begin with kmm run on a simulated machine, by the core's "
+	       "own reclaim, with swap in a file.",
 };
 
 static void load(const struct replay_args *a, struct sequence *s)
@@ -106,23 +117,23 @@ static void print_head(const struct replay_args *a, const struct sequence *s)
 {
 	char pages[SIZE_TEXT], frames[SIZE_TEXT];
 
-	printf("%s: %s\n%zu accesses to %u pages (%s), with %llu frames (%s). Major faults:\n\n%-8s", a->what, describe(a->what), s->nr,
+	printf("%s: %s\n%zu accesses to %u pages (%s), with %llu frames (%s). Major faults:\n\n%-10s", a->what, describe(a->what), s->nr,
 	       s->nr_pages, size_text(pages, (uint64_t)s->nr_pages << 12), (unsigned long long)a->frames,
 	       size_text(frames, a->frames << 12), "");
 	for (unsigned i = 0; i < s->nr_phases; i++)
 		printf(" %12s", s->phase[i].name);
-	putchar('\n');
+	puts("   frames had");
 }
 
-static void print_row(const struct sequence *s, const char *name, const struct replay_counts *counts)
+static void print_row(const struct sequence *s, const char *name, uint32_t frames, const struct replay_counts *counts)
 {
-	printf("%-8s", name);
+	printf("%-10s", name);
 	for (unsigned i = 0; i < s->nr_phases; i++)
 		printf(" %12llu", (unsigned long long)counts[i].major);
-	putchar('\n');
+	printf("   %u\n", frames);
 }
 
-static json_t *row_json(const struct sequence *s, const char *name, const struct replay_counts *counts)
+static json_t *row_json(const struct sequence *s, const char *name, uint32_t frames, const struct replay_counts *counts)
 {
 	json_t *row = json_object(), *phases = json_array();
 
@@ -136,6 +147,7 @@ static json_t *row_json(const struct sequence *s, const char *name, const struct
 		json_array_append_new(phases, phase);
 	}
 	json_object_set_new(row, "policy", json_string(name));
+	json_object_set_new(row, "frames_had", json_count(frames));
 	json_object_set_new(row, "phases", phases);
 	return row;
 }
@@ -147,14 +159,19 @@ static void replay(const struct replay_args *a, const struct sequence *s)
 
 	if (!a->o.json)
 		print_head(a, s);
-	for (unsigned i = 0; i < NR_BOOKS; i++) {
+	for (unsigned i = 0; i < NR_ROWS; i++) {
+		uint32_t frames = (uint32_t)a->frames;
+
 		if (a->any_chosen && !a->chosen[i])
 			continue;
-		textbook_run((enum textbook)i, s, (uint32_t)a->frames, counts);
-		if (a->o.json)
-			json_array_append_new(rows, row_json(s, textbook_names[i], counts));
+		if (i < NR_BOOKS)
+			textbook_run((enum textbook)i, s, frames, counts);
 		else
-			print_row(s, textbook_names[i], counts);
+			core_run(a->o.command, i - NR_BOOKS, s, &frames, counts);
+		if (a->o.json)
+			json_array_append_new(rows, row_json(s, row_name(i), frames, counts));
+		else
+			print_row(s, row_name(i), frames, counts);
 	}
 	if (!a->o.json)
 		return;

@@ -43,6 +43,7 @@ enum { KMM_MS_ASYNC = 1, KMM_MS_INVALIDATE = 2, KMM_MS_SYNC = 4 };
 /* Limits and tunables of one space; defaults are Linux's. Inherited by fork. */
 struct kmm_mm_limits {
 	uint64_t as_bytes, data_bytes, stack_bytes; /* RLIMIT_AS, _DATA (default: unlimited), _STACK (8 MiB) */
+	uint64_t data_hard_bytes;                   /* the hard RLIMIT_DATA: what holds for mappings when data_bytes is 0 */
 	uint64_t memlock_bytes;                     /* RLIMIT_MEMLOCK (8 MiB) */
 	bool privileged;                            /* as with CAP_IPC_LOCK and CAP_SYS_ADMIN: locks without limit, may
 	                                               say that hardware is broken (false) */
@@ -108,6 +109,8 @@ struct kmm_uva kmm_brk(struct kmm_mm *mm, struct kmm_uva want);
 /* The stack VMA of exec: initial_bytes below top, grows down to the stack limit, shown as [stack]. */
 KMM_MUST_CHECK enum kmm_status kmm_mm_map_stack(struct kmm_mm *mm, struct kmm_uva top, uint64_t initial_bytes,
 						bool executable);
+/* The size of the program's initialised data, which RLIMIT_DATA counts with the heap. */
+void kmm_mm_set_data(struct kmm_mm *mm, kmm_word bytes);
 /* Where the program's code lies, for VmExe and statm. */
 void kmm_mm_set_code(struct kmm_mm *mm, struct kmm_uva start, struct kmm_uva end);
 /* Frames of the embedder shown to a space (a vdso page). name: constant text such as "[vdso]". Page references are

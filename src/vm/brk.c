@@ -61,10 +61,10 @@ static bool grow(struct kmm_mm *mm, kmm_word from, kmm_word to)
 	return kmm_map_alone(mm, &piece) == KMM_OK;
 }
 
-/* Linux counts from the start of the data segment; here the heap alone is counted, as exec tells no more. */
+/* The heap counts together with the program's initialised data. */
 static bool is_within_limit(const struct kmm_mm *mm, kmm_word want)
 {
-	return want - mm->start_brk <= mm->limits.data_bytes;
+	return (uint64_t)(want - mm->start_brk) + mm->data_bytes <= mm->limits.data_bytes;
 }
 
 static bool move_break(struct kmm_mm *mm, kmm_word want)

@@ -101,7 +101,7 @@ struct kmm_mm {
 	struct kmm_mempolicy policy; /* of private pages; read without a lock, which may see half a change once */
 	kmm_word mmap_base;      /* m: 0 until the first placement, as exec fixes it */
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
-	kmm_word start_brk, brk, start_stack, start_code, end_code; /* m */
+	kmm_word start_brk, brk, start_stack, start_code, end_code, data_bytes; /* m */
 	uint32_t def_flags;      /* m: flags of each new area: KMM_VM_LOCKS after mlockall(MCL_FUTURE) */
 
 	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m */

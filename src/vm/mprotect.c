@@ -65,8 +65,6 @@ static void change_entries(struct kmm_vma *vma, kmm_word start, kmm_word end)
 	kmm_word resume;
 
 	KMM_CHECK(k, kmm_vma_is_written(vma) && vma->start <= start && start < end && end <= vma->end);
-	if (kmm_pt_is_void(k, &vma->mm->space, start, end))
-		return;
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);
 	kmm_pt_for_each_run(k, &vma->mm->space, start, end, change_run, &c, &resume);
 	kmm_tlb_flush(k, &tlb);
@@ -107,7 +105,8 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 	if (status)
 		return status;
 	(*prev)->flags = new_flags;
-	change_entries(*prev, start, end);
+	if (!kmm_pt_is_void(mm->k, &mm->space, start, end))
+		change_entries(*prev, start, end);
 	kmm_mm_account_change(mm, old_flags, new_flags, pages);
 	return KMM_OK;
 }

@@ -90,10 +90,14 @@ static bool find_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsi
 /* Makes the tables that the entries of [from, from + len) will need at their new place. */
 static enum kmm_status make_tables(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_word to)
 {
+	const unsigned shift = kmm_pt_fmt(mm->k)->level[1].shift;
 	struct tables t = { mm, 0, 0 };
 	kmm_word at = from, end = from + len, resume, first, last;
 	enum kmm_status status = KMM_OK;
+	struct kmm_ptref there;
 
+	if ((to ^ (to + len - 1)) >> shift == 0 && kmm_pt_lookup(mm->k, &mm->space, to, &there))
+		return KMM_OK; /* one will do, and is there */
 	while (at < end && status == KMM_OK) {
 		if (kmm_pt_for_each_run(mm->k, &mm->space, at, end, find_run, &t, &resume))
 			return KMM_OK;
@@ -101,7 +105,7 @@ static enum kmm_status make_tables(struct kmm_mm *mm, kmm_word from, kmm_word le
 		first = to + (t.first - from);
 		last = to + (t.last - from);
 		status = kmm_pt_make(mm->k, &mm->space, first, KMM_GFP_KERNEL);
-		if (status == KMM_OK && (first ^ last) >> kmm_fmt(mm->k)->level[1].shift)
+		if (status == KMM_OK && (first ^ last) >> shift)
 			status = kmm_pt_make(mm->k, &mm->space, last, KMM_GFP_KERNEL);
 		at = t.last + KMM_PAGE_SIZE;
 	}

@@ -30,10 +30,8 @@ static int zero_device_flags(const struct open_file *file, uint32_t prot, uint32
 }
 
 /* The content of a file mapping, with a reference, and how it was opened; the core judges that in its turn. */
-static int backing_of(uint32_t fd, uint32_t prot, uint32_t *flags, struct kmm_backing **out)
+static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *flags, struct kmm_backing **out)
 {
-	struct open_file *file = fd_get(&current->proc->fds, fd);
-
 	if (!file || (file->flags & O_PATH))
 		return -EBADF;
 	if (*flags & KMM_MAP_HUGETLB)
@@ -60,11 +58,10 @@ static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t 
 	if (flags & CORE_FLAGS)
 		flags = (flags & ~CORE_FLAGS) | UNKNOWN_FLAG;
 	if (!(flags & KMM_MAP_ANONYMOUS)) {
-		int err;
+		struct open_file *file = fd_get(&current->proc->fds, fd);
+		int err = backing_of(file, prot, &flags, &backing);
 
-		kernel_lock();
-		err = backing_of(fd, prot, &flags, &backing);
-		kernel_unlock();
+		file_put(file);
 		if (err)
 			return err;
 	}
