@@ -14,6 +14,7 @@
 #   x86_64    gcc, freestanding        build/x86_64      the bare kernel, 4-level page tables
 #   x86_64-la57                        build/x86_64-la57 the same, 5-level page tables
 #   clang-i386-pae, clang-x86_64       build/clang-...   two of those kernels once more, by clang
+#   i386-pae-debug, x86_64-debug                         the same with all checks and the order of locks (KMM_DEBUG=2)
 #
 # `make V=1` shows the commands. `make help` lists the targets.
 
@@ -44,9 +45,10 @@ VERSION := 0.1.0
 # --- profiles -------------------------------------------------------------------------------------
 
 HOSTED_PROFILES := hosted embed release asan clang tsan sched fuzz
-BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
+BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57 i386-pae-debug x86_64-debug
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
+DEBUG_KERNEL_PROFILES := i386-pae-debug x86_64-debug
 TEST_KERNEL_PROFILES := i386 i386-pae
 # A second compiler on the bare kernels: what one of them takes for granted, the other may not.
 CLANG_PROFILES := clang-i386-pae clang-x86_64
@@ -74,6 +76,8 @@ CC_i386 := gcc
 CC_i386-pae := gcc
 CC_x86_64 := gcc
 CC_x86_64-la57 := gcc
+CC_i386-pae-debug := gcc
+CC_x86_64-debug := gcc
 
 # KMM_PORT_INLINE (docs/porting.md): these two grounds call no hook on the hot paths. The library for embedders and
 # the sanitized build go through the pointers.
@@ -92,6 +96,8 @@ FLAGS_i386 := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=km
 FLAGS_i386-pae := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
 FLAGS_x86_64 := $(BARE_64) -DX86_LEVELS=4 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
 FLAGS_x86_64-la57 := $(BARE_64) -DX86_LEVELS=5 -DKMM_PIN_FORMAT=kmm_fmt_x86_64_la57
+FLAGS_i386-pae-debug := $(FLAGS_i386-pae) -DKMM_DEBUG=2
+FLAGS_x86_64-debug := $(FLAGS_x86_64) -DKMM_DEBUG=2
 
 $(foreach p,$(CLANG_PROFILES),$(eval CC_$(p) := clang)$(eval OBJ_$(p) := build/$(p))\
 	$(eval FLAGS_$(p) := $(FLAGS_$(p:clang-%=%)))$(eval WIDTH_$(p) = $$(WIDTH_$(p:clang-%=%))))
@@ -101,6 +107,8 @@ WIDTH_i386 := 32
 WIDTH_i386-pae := 32
 WIDTH_x86_64 := 64
 WIDTH_x86_64-la57 := 64
+WIDTH_i386-pae-debug := 32
+WIDTH_x86_64-debug := 64
 BARE_LINK_32 := -m32
 BARE_LINK_64 := -m64 -Wl,-z,max-page-size=4096
 bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
@@ -127,6 +135,8 @@ OBJ_i386 := build/i386
 OBJ_i386-pae := build/i386-pae
 OBJ_x86_64 := build/x86_64
 OBJ_x86_64-la57 := build/x86_64-la57
+OBJ_i386-pae-debug := build/i386-pae-debug
+OBJ_x86_64-debug := build/x86_64-debug
 
 # --- who may include what -------------------------------------------------------------------------
 # Only the library and its tests see src/; everything else lives on the public headers and its own.
@@ -195,6 +205,7 @@ BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/ben
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(KERNEL_PROFILES:%=build/kernel-%.elf)
+DEBUG_KERNELS := $(DEBUG_KERNEL_PROFILES:%=build/kernel-%.elf)
 TEST_KERNELS := $(TEST_KERNEL_PROFILES:%=build/kernel-test-%.elf)
 GUEST := build/debian-i386
 
@@ -268,8 +279,9 @@ clean: ## remove what was built (downloads stay)
 
 # --- targets for scripts --------------------------------------------------------------------------
 
-.PHONY: kernels test-kernels user examples bench-bins fuzz-bins compile-clang
+.PHONY: kernels debug-kernels test-kernels user examples bench-bins fuzz-bins compile-clang
 kernels: $(KERNELS)
+debug-kernels: $(DEBUG_KERNELS)
 test-kernels: $(TEST_KERNELS)
 user: $(USER_BINS)
 # The template must compile for bare metal too.
@@ -357,7 +369,7 @@ build/kernel-$(1).elf: $$(call objs,$(1),$$(KMM_SOURCES) $$(call app_os,$(1)) $$
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
 	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(KERNEL_PROFILES) $(CLANG_PROFILES),$(eval $(call kernel_rules,$(p))))
+$(foreach p,$(KERNEL_PROFILES) $(DEBUG_KERNEL_PROFILES) $(CLANG_PROFILES),$(eval $(call kernel_rules,$(p))))
 
 # The test kernels. The host's C headers serve them: with 64-bit file positions, and without thread-local variables,
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.

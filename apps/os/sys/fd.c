@@ -174,7 +174,7 @@ sword sys_close_range(const uword *a)
 		return -EINVAL;
 	for (uint32_t fd = a[0]; fd <= a[1] && fd < table()->size; fd++) {
 		if (a[2] & CLOSE_RANGE_CLOEXEC)
-			table()->slot[fd].cloexec = true;
+			fd_set_cloexec(table(), fd, true);
 		else
 			fd_close(table(), fd);
 	}
@@ -278,10 +278,10 @@ sword sys_fcntl(const uword *a)
 	switch (a[1]) {
 	case F_DUPFD: return duplicate(a[0], a[2], false);
 	case F_DUPFD_CLOEXEC: return duplicate(a[0], a[2], true);
-	case F_GETFD: return table()->slot[a[0]].cloexec;
-	case F_SETFD: table()->slot[a[0]].cloexec = a[2] & 1; return 0;
+	case F_GETFD: return fd_cloexec(table(), (uint32_t)a[0]);
+	case F_SETFD: return fd_set_cloexec(table(), (uint32_t)a[0], a[2] & 1);
 	case F_GETFL: return (int32_t)(file->flags | O_LARGEFILE);
-	case F_SETFL: file->flags = (file->flags & ~settable) | (a[2] & settable); return 0;
+	case F_SETFL: file_change_flags(file, settable, (uint32_t)a[2] & settable); return 0;
 	case F_SETLK:
 	case F_SETLKW:
 	case F_SETLK64:

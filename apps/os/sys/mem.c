@@ -10,12 +10,8 @@ static struct kmm_mm *mm(void)
 }
 
 /* The content of a file mapping, with a reference; NULL in *out: anonymous memory (/dev/zero). */
-static int backing_of(uint32_t fd, uint32_t prot, uint32_t flags, struct kmm_backing **out)
+static int backing_of(const struct open_file *file, uint32_t prot, uint32_t flags, struct kmm_backing **out)
 {
-	struct open_file *file = fd_get(&current->proc->fds, fd);
-
-	if (!file)
-		return -EBADF;
 	if (!file_can_read(file))
 		return -EACCES;
 	if ((flags & KMM_MAP_TYPE) != KMM_MAP_PRIVATE && (prot & KMM_PROT_WRITE) && !file_can_write(file))
@@ -38,11 +34,10 @@ static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t 
 	struct kmm_uva at;
 
 	if (!(flags & KMM_MAP_ANONYMOUS)) {
-		int err;
+		struct open_file *file = fd_get(&current->proc->fds, fd);
+		int err = file ? backing_of(file, prot, flags, &backing) : -EBADF;
 
-		kernel_lock();
-		err = backing_of(fd, prot, flags, &backing);
-		kernel_unlock();
+		file_put(file);
 		if (err)
 			return err;
 		if (!backing)

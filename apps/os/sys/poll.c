@@ -16,10 +16,12 @@ struct pollfd32 {
 static int16_t look(int32_t fd, int16_t events)
 {
 	struct open_file *file = fd_get(&current->proc->fds, (uint32_t)fd);
+	int16_t now = POLLNVAL;
 
-	if (!file)
-		return POLLNVAL;
-	return (int16_t)(file_poll(file) & (unsigned)(events | POLLERR | POLLHUP));
+	if (file)
+		now = (int16_t)(file_poll(file) & (unsigned)(events | POLLERR | POLLHUP));
+	file_put(file);
+	return now;
 }
 
 static sword poll_once(struct pollfd32 *fds, uint32_t n)
@@ -37,12 +39,13 @@ static sword poll_once(struct pollfd32 *fds, uint32_t n)
 static sword poll_until(struct pollfd32 *fds, uint32_t n, uint64_t deadline)
 {
 	for (;;) {
-		int32_t ready = poll_once(fds, n);
+		uint32_t begun = poll_begin();
+		sword ready = poll_once(fds, n);
 		int why;
 
 		if (ready)
 			return ready;
-		why = sched_sleep(&poll_key, true, deadline);
+		why = poll_wait(begun, deadline);
 		if (why == -ETIMEDOUT)
 			return 0;
 		if (why == -EINTR)
@@ -155,12 +158,13 @@ static sword select_once(struct fd_sets *s, uint32_t n)
 static sword select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
 {
 	for (;;) {
-		int32_t ready = select_once(s, n);
+		uint32_t begun = poll_begin();
+		sword ready = select_once(s, n);
 		int why;
 
 		if (ready)
 			return ready;
-		why = sched_sleep(&poll_key, true, deadline);
+		why = poll_wait(begun, deadline);
 		if (why == -ETIMEDOUT)
 			return 0;
 		if (why == -EINTR)

@@ -21,14 +21,16 @@ enum { MAX_RW = 0x7ffff000 };
 void syscall_enter(struct x86_frame *frame);
 
 #define SYS(number, name) sword sys_##name(const uword *a);
+#define SYS_FILES SYS
 #define SYS_FREE SYS
 #include "sys/list32.h"
 #include "sys/list64.h"
 #undef SYS
+#undef SYS_FILES
 #undef SYS_FREE
 
 /* ---- shared by handlers ---- */
-/* The file of a descriptor, which stays until the call ends whatever other threads do; NULL: none. With the kernel lock. */
+/* The file of a descriptor, which stays until the call ends whatever other threads do; NULL: none. Not in calls marked SYS_FREE. */
 struct open_file *file_arg(uint32_t fd);
 /* The directory a relative path starts from. -EBADF, -ENOTDIR. No reference. */
 int start_dir(int32_t dirfd, struct inode **out);

@@ -6,14 +6,14 @@
 #include "sig/sig.h"
 #include "sys/sys.h"
 
-/* free: runs without the kernel lock. */
 struct call {
 	sword (*run)(const uword *a);
-	bool free;
+	enum { LOCKED, FILES, FREE } how; /* with the kernel lock; without; without, and it calls no file_arg() */
 };
 
-#define SYS(number, name) [number] = { sys_##name, false },
-#define SYS_FREE(number, name) [number] = { sys_##name, true },
+#define SYS(number, name) [number] = { sys_##name, LOCKED },
+#define SYS_FILES(number, name) [number] = { sys_##name, FILES },
+#define SYS_FREE(number, name) [number] = { sys_##name, FREE },
 static const struct call table32[] = {
 #include "sys/list32.h"
 };
@@ -25,6 +25,7 @@ static const struct call table64[] = {
 static const struct call table64[1];
 #endif
 #undef SYS
+#undef SYS_FILES
 #undef SYS_FREE
 
 static const struct call *find(const struct call *table, uint32_t size, uint32_t number)
@@ -34,14 +35,21 @@ static const struct call *find(const struct call *table, uint32_t size, uint32_t
 
 static __attribute__((noinline)) sword run_locked(const struct call *call, const uword *args)
 {
-	struct task *self = current;
 	sword result;
 
 	kernel_lock();
 	result = call->run(args);
+	kernel_unlock();
+	return result;
+}
+
+static __attribute__((noinline)) sword run_with_files(const struct call *call, const uword *args)
+{
+	struct task *self = current;
+	sword result = call->how == LOCKED ? run_locked(call, args) : call->run(args);
+
 	while (self->nr_held)
 		file_put(self->held[--self->nr_held]);
-	kernel_unlock();
 	return result;
 }
 
@@ -53,7 +61,6 @@ struct open_file *file_arg(uint32_t fd)
 		return NULL;
 	if (current->nr_held == MAX_HELD)
 		x86_panic("system call %lu looks at more files than a task can hold", (unsigned long)current->call_nr);
-	file_get(file);
 	current->held[current->nr_held++] = file;
 	return file;
 }
@@ -62,7 +69,7 @@ static inline sword run(const struct call *call, const uword *args)
 {
 	if (!call)
 		return -ENOSYS;
-	return call->free ? call->run(args) : run_locked(call, args);
+	return call->how == FREE ? call->run(args) : run_with_files(call, args);
 }
 
 /* A function of its own, so that those calls whose arguments lie ready do not pay for the room. */
