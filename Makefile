@@ -180,6 +180,9 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/harness/*.c) tests/main_hosted.c
 SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
+# The oracle: the runner, and the program that plays both on the host and in guests, which has no C library.
+ORACLE := $(addprefix tests/oracle/,runner.c host.c machine.c exceptions.c words.c ops.c look.c generate.c)
+ORACLE_NATIVE := $(addprefix tests/oracle/,program.c native.c look.c generate.c)
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
 PORT_TEMPLATE := $(wildcard ports/template/*.c)
@@ -241,8 +244,14 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 	@build/tests/hosted
 
 .PHONY: soak
-soak: build/tsan/race build/sched/race ## race tests with ever new seeds, for SOAK seconds (default 600)
+soak: build/tsan/race build/sched/race build/oracle/runner build/oracle/native64 ## race tests and oracle with ever new seeds, for SOAK seconds (default 600)
 	@scripts/soak $(SOAK)
+
+# SEED=N starts elsewhere; MINUTES=N instead of STEPS=N goes on for so long.
+.PHONY: soak-oracle
+soak-oracle: build/oracle/runner build/oracle/native64 ## a million random steps here and in a simulated machine, compared (SEED=, STEPS=, MINUTES=)
+	@build/oracle/runner --all-exceptions --seed $(or $(SEED),1) \
+		$(if $(MINUTES),--minutes $(MINUTES),--steps $(or $(STEPS),1000000))
 
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
@@ -251,6 +260,10 @@ bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks 
 .PHONY: bench-linux
 bench-linux: kernels ## boot Debian's Linux and our kernel with the same benchmark, and write both columns
 	@scripts/bench-linux
+
+.PHONY: selftests-linux
+selftests-linux: build/kmm kernels ## run Linux's own tests of virtual memory on Debian's Linux and on our kernel, and write both counts
+	@scripts/selftests-linux
 
 .PHONY: soak-smp
 soak-smp: build/kmm kernels user ## minutes of everything at once on machines with several processors, audit at the end
@@ -280,7 +293,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/bench-obj build/tests build/user build/user64 build/bench build/fuzz build/check build/soak \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/bench-obj build/tests build/oracle build/user build/user64 build/bench build/fuzz build/check build/soak \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
@@ -421,11 +434,21 @@ build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wild
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
 
+# The oracle's native program; what it needs itself lies below where tests map things (tests/oracle/step.h).
+build/oracle/native32 build/oracle/native64: build/oracle/native%: $(ORACLE_NATIVE) $(wildcard tests/oracle/*.h) Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc -std=gnu11 -static -O2 -Wall -Wextra -Werror -Wmissing-prototypes -Itests -m$* -nostdlib -ffreestanding -fno-pie -no-pie \
+		-fno-stack-protector -fno-asynchronous-unwind-tables -Wl,--build-id=none -Wl,-Ttext-segment=0x8000000 -o $@ $(ORACLE_NATIVE)
+
+build/oracle/runner: $(call objs,hosted,$(ORACLE) $(PORT_HOSTED)) build/hosted/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
+
 # --- dependency files -----------------------------------------------------------------------------
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
 	$(foreach p,$(CLANG_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)))) \
-	$(call objs,hosted,$(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,bench,$(BENCH) $(BENCH_COMMON)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED))
+	$(call objs,hosted,$(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,bench,$(BENCH) $(BENCH_COMMON)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
 -include $(wildcard $(ALL_OBJS:.o=.d))

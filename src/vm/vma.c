@@ -66,10 +66,13 @@ static bool is_data(uint32_t f) { return (f & (KMM_VM_WRITE | KMM_VM_SHARED | ST
 bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 {
 	const struct kmm_mm_limits *limits = &mm->limits;
+	uint64_t data;
 
 	if ((uint64_t)mm->total_pages + pages > limits->as_bytes >> KMM_PAGE_SHIFT)
 		return false;
-	return !is_data(vm_flags) || (uint64_t)mm->data_pages + pages <= limits->data_bytes >> KMM_PAGE_SHIFT;
+	/* Linux lets a soft limit of 0 pass, for the sake of Valgrind. */
+	data = limits->data_bytes ? limits->data_bytes : limits->data_hard_bytes;
+	return !is_data(vm_flags) || (uint64_t)mm->data_pages + pages <= data >> KMM_PAGE_SHIFT;
 }
 
 bool kmm_vm_enough(struct kmm *k, kmm_word pages)

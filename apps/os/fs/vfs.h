@@ -52,6 +52,7 @@ struct inode {
 	uint32_t ino, mode, uid, gid, nlink;
 	uint32_t rdev; /* major << 8 | minor of a device */
 	struct spin lock;      /* SPIN_INODE: protects what is marked i. All else: the kernel lock */
+	uint32_t nr_locks;     /* atomic: advisory locks (locks.c) */
 	struct sleep_lock content; /* one write or truncation at a time; reads need no lock */
 	int32_t writers;       /* i: who may change the content now; negative: processes that run it, and then nobody may */
 	int64_t atime, mtime, ctime; /* i: ns since 1970 */
@@ -82,7 +83,9 @@ struct file_ops {
 	void (*release)(struct open_file *file); /* always without the kernel lock */
 	bool seekable;
 	bool own_locks;
+	bool message; /* a call is one read or write of at most MAX_MESSAGE bytes, however long it asks for */
 };
+enum { MAX_MESSAGE = 1 << 16 };
 
 struct open_file {
 	const struct file_ops *ops;
@@ -92,6 +95,7 @@ struct open_file {
 	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY...; those that change, change atomically */
 	struct sleep_lock pos_lock;
 	uint64_t pos;    /* pos_lock */
+	bool watched;    /* some epoll set may have it */
 	void *priv;      /* pipe, text of a /proc file */
 	size_t priv_size;
 };
@@ -145,6 +149,8 @@ int walk_inode(struct inode *from, const char *path, unsigned flags, struct inod
 /* ---- file.c: open files and descriptors ---- */
 int file_open(struct inode *inode, uint32_t flags, struct open_file **out);
 struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint32_t flags);
+/* A file that no directory has. path: what /proc/PID/fd shows. */
+int file_anonymous(const struct file_ops *ops, const char *path, uint32_t flags, struct open_file **out);
 void file_get(struct open_file *file);
 void file_put(struct open_file *file);
 int file_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock);
@@ -205,7 +211,10 @@ extern const struct file_ops tty_ops, regular_ops, directory_ops;
 void tty_poll(void);
 void tty_set_foreground(uint32_t pgid);
 
-/* poll() and select() look at files, and if there is nothing sleep until some file became readable or writable since
+/* eventfd.c. flags: O_NONBLOCK or 0. */
+int eventfd_create(uint32_t value, bool semaphore, uint32_t flags, struct open_file **out);
+
+/* poll() and its like look at files, and if there is nothing sleep until some file became readable or writable since
  * they began to look. */
 void poll_changed(void);
 uint32_t poll_begin(void);

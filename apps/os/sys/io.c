@@ -33,9 +33,14 @@ static uint32_t deliver(struct open_file *file, uword to, const char *buf, uint3
 	return arrived;
 }
 
+static uint32_t chunk_of(const struct open_file *file, uint32_t len)
+{
+	return min_u32(len, file->ops->message ? MAX_MESSAGE : CHUNK);
+}
+
 static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64_t *pos, bool nonblock)
 {
-	uint32_t chunk = min_u32(len, CHUNK), done = 0;
+	uint32_t chunk = chunk_of(file, len), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
 	int n = 0;
 
@@ -51,7 +56,7 @@ static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64
 		done += arrived;
 		if (arrived < (uint32_t)n)
 			n = -EFAULT;
-		else if (arrived < want)
+		else if (arrived < want || file->ops->message)
 			break;
 	} while (done < len && n > 0);
 	os_free(buf);
@@ -60,7 +65,7 @@ static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64
 
 static sword write_from_user(struct open_file *file, uword from, uint32_t len, uint64_t *pos)
 {
-	uint32_t chunk = min_u32(len, CHUNK), done = 0;
+	uint32_t chunk = chunk_of(file, len), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
 	int n = 0;
 
