@@ -59,6 +59,8 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 	while (*left && nr < most) {
 		struct kmm_page *page;
 
+		if (hand->at >= z->spanned && nr)
+			break; /* a turn ends when its pages were judged */
 		if (hand->at >= z->spanned)
 			turn(k, hand);
 		page = look(k, z, hand, &step);

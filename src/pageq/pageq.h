@@ -6,7 +6,7 @@
  * user pages are found where they are, by a hand over its descriptors in the order of their numbers. So a fault pays
  * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 009).
  *
- * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. It is tried, not waited for. Ages change by
+ * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. Ages change by
  * compare and exchange, so that an age is never written to a frame that has become something else.
  */
 #ifndef KMM_PAGEQ_PAGEQ_H

@@ -29,6 +29,8 @@
 #include "vm/backing.h"
 #include "vm/guest.h"
 
+enum { PATIENCE = 1 << 16 };
+
 struct move {
 	struct kmm_page *from, *to;
 	struct kmm_guest guest;
@@ -431,13 +433,25 @@ static void finish(struct batch *b, struct move *m)
 		kmm_guest_leave(b->k, &m->guest);
 }
 
+/* The lock for who must not sleep. Its holder may wait for a file's lock that our caller has, so not for ever. */
+static bool try_for_a_time(struct kmm *k)
+{
+	for (unsigned i = 0; i < PATIENCE; i++) {
+		if (kmm_mutex_trylock(&k->vm->move_lock))
+			return true;
+		if (k->port->relax)
+			k->port->relax(k->port);
+	}
+	return false;
+}
+
 static bool begin(struct kmm_mover *mover)
 {
 	struct kmm *k = mover->k;
 
 	if (mover->may_wait)
 		kmm_mutex_lock(k, &k->vm->move_lock);
-	else if (!kmm_mutex_trylock(&k->vm->move_lock))
+	else if (!(mover->evict ? try_for_a_time(k) : kmm_mutex_trylock(&k->vm->move_lock)))
 		return false;
 	kmm_guest_begin(k);
 	return true;
@@ -452,6 +466,7 @@ enum kmm_status kmm_move_frames(struct kmm_mover *mover, const kmm_word *pfns, u
 	KMM_ASSERT(k, nr <= KMM_MOVE_BATCH);
 	if (!begin(mover)) {
 		mover->failed += nr;
+		mover->was_busy = true;
 		return KMM_OK;
 	}
 	b.mover = mover;

@@ -23,6 +23,7 @@ struct kmm_mover {
 	struct kmm_page *(*target)(void *arg, struct kmm_page *from);
 	void *arg;
 	kmm_word moved, failed;  /* results, added up */
+	bool was_busy;           /* nothing was tried: another moves pages */
 };
 
 /* What processors may still have of entries that were changed, by space. */
