@@ -20,7 +20,7 @@ extern "C" {
 
 /* What a policy keeps for a zone, and the facts that it may use. */
 struct kmm_reclaim_zone {
-	kmm_word pages;      /* user pages met in the last full turn of the hand, or so far in the first */
+	kmm_word pages;      /* that could go, met in the last full turn of the hand, or so far in the first */
 	uint32_t evictions;  /* pages evicted here; wraps */
 	uint32_t turns;      /* full turns of the hand */
 	kmm_word own[KMM_RECLAIM_OWN]; /* the policy's; zero at first */

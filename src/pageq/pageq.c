@@ -66,13 +66,9 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 		page = look(k, z, hand, &step);
 		hand->at += step;
 		*left -= step < *left ? step : *left;
-		if (page) {
-			hand->met++;
+		if (page)
 			pages[nr++] = page;
-		}
 	}
-	if (hand->facts.turns == 0)
-		hand->facts.pages = hand->met;
 	return nr;
 }
 

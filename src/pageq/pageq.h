@@ -20,8 +20,16 @@ enum { KMM_PG_AGE_SHIFT = 24 };
 struct kmm_hand {
 	struct kmm_reclaim_zone facts; /* q */
 	kmm_word at;                   /* q: next frame, from the zone's start */
-	kmm_word met;                  /* q: user pages in this turn */
+	kmm_word met;                  /* q: pages in this turn that could go */
 };
+
+/* One more of those. q held. */
+static inline void kmm_hand_count(struct kmm_hand *hand)
+{
+	hand->met++;
+	if (hand->facts.turns == 0)
+		hand->facts.pages = hand->met;
+}
 
 struct kmm_pageq {
 	struct kmm_mutex lock;         /* q */

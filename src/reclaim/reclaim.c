@@ -74,15 +74,21 @@ static bool is_open(const struct scan *s, const struct kmm_page *page)
 static void meet(struct scan *s, struct kmm_page *page)
 {
 	const struct kmm_reclaim_policy *policy = s->k->pageq->policy;
-	struct kmm_reclaim_zone *facts = &kmm_hand_of(s->k, s->zone)->facts;
+	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
+	struct kmm_reclaim_zone *facts = &hand->facts;
 	uint8_t was = kmm_page_age(page), age = was;
 	enum kmm_look look;
 
-	if (!is_open(s, page) || (policy->skip && policy->skip(facts, was)))
+	if (!is_open(s, page))
 		return;
+	if (policy->skip && policy->skip(facts, was)) {
+		kmm_hand_count(hand);
+		return;
+	}
 	look = kmm_page_look(s->k, page, &s->flushes);
 	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
 		return;
+	kmm_hand_count(hand);
 	if (policy->met(facts, &age, look == KMM_LOOK_USED))
 		s->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
