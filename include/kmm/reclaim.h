@@ -31,7 +31,8 @@ struct kmm_reclaim_policy {
 	/* The hand met a page. *age: its byte, 0 for a page that the hand never met and that did not come from swap. true:
 	 * evict it. */
 	bool (*met)(struct kmm_reclaim_zone *zone, uint8_t *age, bool referenced);
-	/* Need the page not be looked at this time? Asked first, as looking costs more than all else. NULL: no. */
+	/* Need the page not be looked at this time? Asked first of every page, as looking costs more than all else; the page may be
+	 * one that cannot go. NULL: no. */
 	bool (*skip)(struct kmm_reclaim_zone *zone, uint8_t age);
 	/* The byte of a page that comes back after `distance` evictions of its area. NULL: 0. */
 	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance);

@@ -31,8 +31,12 @@ static inline void kmm_hand_count(struct kmm_hand *hand)
 		hand->facts.pages = hand->met;
 }
 
+enum { KMM_HAND_BATCH = 32 };
+
 struct kmm_pageq {
 	struct kmm_mutex lock;         /* q */
+	struct kmm_page *seen[KMM_HAND_BATCH]; /* q: under the hand; room that a stack has not */
+	kmm_word pfns[KMM_HAND_BATCH]; /* q: to evict */
 	const struct kmm_reclaim_policy *policy; /* written under q */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
 	unsigned calls;                /* direct reclaims; near enough */

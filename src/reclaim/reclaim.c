@@ -4,7 +4,7 @@
  *
  * Direct: a request that may block found every zone below its low mark. It gets a batch from a zone that may serve it; zones
  * take turns by how much of each was evicted already, so that ages in all of them mean the same. The requester may hold
- * locks of spaces and files, so those of files are tried only. While another reclaims it waits, awake.
+ * locks of spaces and files, so those of files are tried only. While another reclaims it waits.
  *
  * Background: a step function for the embedder's thread, between the low and the high marks.
  *
@@ -17,6 +17,8 @@
 #include "swap/swap.h"
 #include "vm/migrate.h"
 
+_Static_assert((int)KMM_HAND_BATCH == (int)KMM_MOVE_BATCH, "what is found at once goes at once");
+
 enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32 };
 
 struct scan {
@@ -26,8 +28,7 @@ struct scan {
 	bool no_files, no_swap;      /* the request forbids it */
 	bool is_step;
 	struct kmm_flushes flushes;
-	kmm_word pfns[BATCH];        /* to evict */
-	unsigned nr;
+	unsigned nr;                 /* pages in pageq->pfns, to evict */
 	kmm_word freed;
 	bool was_busy;               /* pages could not be moved, because another moves some */
 };
@@ -51,7 +52,7 @@ static void evict(struct scan *s)
 	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
 	kmm_word out = s->k->swap->stats.out + s->k->swap->stats.same_out;
 
-	if (s->nr && kmm_move_frames(&mover, s->pfns, s->nr) != KMM_OK)
+	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
 	hand->facts.evictions += (uint32_t)mover.moved;
 	out = s->k->swap->stats.out + s->k->swap->stats.same_out - out;
@@ -81,16 +82,12 @@ static void meet(struct scan *s, struct kmm_page *page)
 
 	if (!is_open(s, page))
 		return;
-	if (policy->skip && policy->skip(facts, was)) {
-		kmm_hand_count(hand);
-		return;
-	}
 	look = kmm_page_look(s->k, page, &s->flushes);
 	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
 		return;
 	kmm_hand_count(hand);
 	if (policy->met(facts, &age, look == KMM_LOOK_USED))
-		s->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
+		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
 		kmm_page_set_age(page, age);
 }
@@ -102,7 +99,7 @@ static void scan_zone(struct scan *s)
 	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
 	kmm_word left = s->zone->spanned * TURNS;
 	uint32_t turns = hand->facts.turns;
-	struct kmm_page *pages[BATCH];
+	struct kmm_page **pages = s->k->pageq->seen;
 
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want) {
@@ -111,7 +108,7 @@ static void scan_zone(struct scan *s)
 		kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
 		for (unsigned i = 0; i < nr; i++)
 			meet(s, pages[i]);
-		kmm_flushes_run(s->k, &s->flushes);
+		kmm_flushes_run_here(s->k, &s->flushes);
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */
 		turns = hand->facts.turns;
@@ -155,10 +152,14 @@ static kmm_word scan_rest(struct scan *s, enum kmm_zone_id start, const struct k
 	return s->freed;
 }
 
-/* q, not asleep, as the requester may hold what must not be given up. Its holder waits for nothing but transfers and flushes,
- * which the port's relax answers. */
-static void lock_hands(struct kmm *k)
+/* q. Its holder waits for nothing but transfers and flushes, which the port's relax answers. A fault sleeps; a request of the
+ * kernel's own may come from where sleeping gives something up, and waits awake. */
+static void lock_hands(struct kmm *k, kmm_gfp gfp)
 {
+	if ((gfp & KMM_GFP_HARDWALL) && k->port->wait) {
+		kmm_mutex_lock(k, &k->pageq->lock);
+		return;
+	}
 	while (!kmm_mutex_trylock(&k->pageq->lock))
 		if (k->port->relax)
 			k->port->relax(k->port);
@@ -186,7 +187,7 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 
 	if (s.want < BATCH)
 		s.want = BATCH;
-	lock_hands(k);
+	lock_hands(k, gfp);
 	freed = reclaim(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	k->pageq->calls++;
 	kmm_mutex_unlock(k, &k->pageq->lock);

@@ -49,6 +49,8 @@ struct batch {
 	bool is_full;            /* a walk stopped for lack of room in flushes */
 	struct move move[KMM_MOVE_BATCH];
 	unsigned nr;
+	struct kmm_page *pages[KMM_MOVE_BATCH]; /* evicting: on their way to swap, and what became of them */
+	uint32_t raw[KMM_MOVE_BATCH];
 };
 
 /* ---- flushing ---- */
@@ -57,6 +59,13 @@ void kmm_flushes_run(struct kmm *k, struct kmm_flushes *flushes)
 {
 	for (unsigned i = 0; i < flushes->nr; i++)
 		kmm_tlb_flush_space(k, &flushes->space[i]);
+	flushes->nr = 0;
+}
+
+void kmm_flushes_run_here(struct kmm *k, struct kmm_flushes *flushes)
+{
+	for (unsigned i = 0; i < flushes->nr; i++)
+		k->port->tlb_flush_local(k->port, &flushes->space[i]);
 	flushes->nr = 0;
 }
 
@@ -303,8 +312,8 @@ static void copy_group(struct batch *b, const struct move *first)
 /* Private pages, all by one transfer if they come to lie together. */
 static void swap_group(struct batch *b, const struct move *first)
 {
-	struct kmm_page *pages[KMM_MOVE_BATCH];
-	uint32_t raw[KMM_MOVE_BATCH];
+	struct kmm_page **pages = b->pages;
+	uint32_t *raw = b->raw;
 	unsigned nr = 0, at = 0;
 
 	for (unsigned i = 0; i < b->nr; i++) {
@@ -457,10 +466,12 @@ static bool begin(struct kmm_mover *mover)
 	return true;
 }
 
+size_t kmm_move_room_size(void) { return sizeof(struct batch); }
+
 enum kmm_status kmm_move_frames(struct kmm_mover *mover, const kmm_word *pfns, unsigned nr)
 {
 	struct kmm *k = mover->k;
-	struct batch b;
+	struct batch *b = k->vm->move_room; /* too much for the stack of a fault that found no memory */
 	bool found = true;
 
 	KMM_ASSERT(k, nr <= KMM_MOVE_BATCH);
@@ -469,16 +480,16 @@ enum kmm_status kmm_move_frames(struct kmm_mover *mover, const kmm_word *pfns, u
 		mover->was_busy = true;
 		return KMM_OK;
 	}
-	b.mover = mover;
-	b.k = k;
-	b.flushes.nr = b.nr = 0;
-	for (; b.nr < nr && found; b.nr += found)
-		found = prepare(&b, kmm_page_at(k->phys, pfns[b.nr]));
-	for (unsigned i = 0; i < b.nr; i++)
-		if (b.move[i].pending)
-			do_group(&b, &b.move[i]);
-	for (unsigned i = 0; i < b.nr; i++)
-		finish(&b, &b.move[i]);
+	b->mover = mover;
+	b->k = k;
+	b->flushes.nr = b->nr = 0;
+	for (; b->nr < nr && found; b->nr += found)
+		found = prepare(b, kmm_page_at(k->phys, pfns[b->nr]));
+	for (unsigned i = 0; i < b->nr; i++)
+		if (b->move[i].pending)
+			do_group(b, &b->move[i]);
+	for (unsigned i = 0; i < b->nr; i++)
+		finish(b, &b->move[i]);
 	kmm_guest_end(k);
 	kmm_mutex_unlock(k, &k->vm->move_lock);
 	return found ? KMM_OK : KMM_ENOMEM;
