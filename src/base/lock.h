@@ -78,6 +78,11 @@ void kmm_sleep_may(struct kmm *k, enum kmm_lock_class cls);
 void kmm_sleep_note(struct kmm *k, enum kmm_lock_class cls);
 void kmm_sleep_forget(struct kmm *k, enum kmm_lock_class cls);
 
+/* What a function may say of itself whose contract is that its caller holds a lock (of either kind). That it is the caller
+ * who holds it is not known; that nobody does is what mistakes look like. _CHECK_: at debug level 2, on paths that count. */
+#define KMM_ASSERT_HELD(k, lock) KMM_ASSERT(k, atomic_load_explicit(&(lock)->held, memory_order_relaxed) != 0)
+#define KMM_CHECK_HELD(k, lock) KMM_CHECK(k, atomic_load_explicit(&(lock)->held, memory_order_relaxed) != 0)
+
 /* Sleeping locks. Without a class (one thread holds two of one, or the lock is outside of the order) nothing is noted. */
 void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);
 /* true: taken. Never sleeps. */

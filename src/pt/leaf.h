@@ -51,8 +51,6 @@ static inline bool kmm_leaf_is_mapped(const void *entry)
 	return (kmm_entry_load_low(entry) & (KMM_ENTRY_PRESENT | KMM_X86_MOVING)) != 0;
 }
 
-static inline uint64_t kmm_leaf_to_moving(uint64_t raw) { return (raw & ~(uint64_t)KMM_X86_P) | KMM_X86_MOVING; }
-
 static inline uint64_t kmm_leaf_from_moving(uint64_t raw, uint64_t pa)
 {
 	return (raw & ~(KMM_X86_ADDR | KMM_X86_MOVING)) | KMM_X86_P | pa;
@@ -64,10 +62,22 @@ static inline uint64_t kmm_leaf_as_mapped(uint64_t raw)
 	return kmm_raw_is_moving(raw) ? kmm_leaf_from_moving(raw, raw & KMM_X86_ADDR) : raw;
 }
 
-/* A present entry. */
+/* An entry that holds a frame, or one that only processors change now. */
 static inline uint64_t kmm_leaf_read(const struct kmm *k, const void *entry)
 {
 	return kmm_pt_fmt(k)->entry_size == 4 ? kmm_entry_load_low(entry) : kmm_entry_load_settled64(entry);
+}
+
+/* A present entry becomes a moving one, in one piece with what processors marked until then; what it is now. Never through
+ * 0: who holds the area for a change looks for entries without the table's lock, and takes 0 for nothing there. */
+static inline uint64_t kmm_leaf_make_moving(const struct kmm *k, void *entry)
+{
+	uint32_t low = kmm_entry_load_low(entry);
+
+	while (!__atomic_compare_exchange_n((uint32_t *)entry, &low, (low & ~KMM_ENTRY_PRESENT) | (uint32_t)KMM_X86_MOVING, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	return kmm_leaf_read(k, entry);
 }
 
 /* The frame of a present entry. Frames that are mapped have descriptors. */
@@ -85,6 +95,12 @@ static inline void *kmm_leaf_next(const struct kmm *k, void *entry)
 static inline void kmm_leaf_forbid_write(void *entry)
 {
 	__atomic_fetch_and((uint32_t *)entry, ~(uint32_t)KMM_X86_RW, __ATOMIC_ACQ_REL);
+}
+
+/* Takes marks away from an entry, which stays what it is; returns what it was. */
+static inline uint32_t kmm_leaf_remove(void *entry, uint32_t bits)
+{
+	return __atomic_fetch_and((uint32_t *)entry, ~bits, __ATOMIC_ACQ_REL);
 }
 
 /* Takes the accessed mark away. */

@@ -113,12 +113,15 @@ static void walk_areas(struct batch *b, struct move *m, visit_fn *visit)
 	kmm_guest_walk(b->k, &m->guest, visit_entry, &w);
 }
 
+static enum kmm_kind kind_of(const struct move *m)
+{
+	return m->guest.sort == KMM_OWNER_ANON ? KMM_KIND_ANON : KMM_KIND_FILE;
+}
+
 /* The frame is mapped here, so it is allocated and what it says of itself is true: is it what we took it for? */
 static bool is_same_page(const struct batch *b, const struct move *m)
 {
-	enum kmm_kind kind = m->guest.sort == KMM_OWNER_ANON ? KMM_KIND_ANON : KMM_KIND_FILE;
-
-	return kmm_page_kind(m->from) == kind && kmm_page_owner(b->k, m->from) == m->guest.owner &&
+	return kmm_page_kind(m->from) == kind_of(m) && kmm_page_owner(b->k, m->from) == m->guest.owner &&
 	       kmm_page_index(b->k, m->from) == m->guest.index;
 }
 
@@ -147,8 +150,7 @@ static bool unmap_entry(struct batch *b, struct move *m, struct kmm_vma *vma, co
 	if (!m->held)
 		atomic_fetch_add_explicit(&m->from->refcount, 1, memory_order_relaxed);
 	m->held = true;
-	raw = kmm_leaf_to_moving(kmm_entry_take(k, ref->entry));
-	kmm_entry_store(k, ref->entry, raw);
+	raw = kmm_leaf_make_moving(k, ref->entry);
 	trace_entry(b, mm, va, raw);
 	if (b->mover->evict && (raw & KMM_X86_D))
 		kmm_page_set_dirty(m->from);
@@ -417,7 +419,7 @@ static bool prepare(struct batch *b, struct kmm_page *from)
 	if (!m->guest.owner)
 		return true;
 	if (!b->mover->evict)
-		m->to = b->mover->target(b->mover->arg, from);
+		m->to = b->mover->target(b->mover->arg, kind_of(m));
 	if (!m->to && !b->mover->evict) {
 		kmm_guest_leave(b->k, &m->guest);
 		return false;

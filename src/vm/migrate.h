@@ -19,8 +19,9 @@ struct kmm_mover {
 	bool may_wait;           /* for locks of files; else pages whose lock is taken stay */
 	bool no_files;           /* the caller may hold what a file system holds */
 	bool evict;              /* nowhere: private pages to swap, clean pages of files to nothing. No targets are asked for */
-	/* Another frame for the content of `from`, kind and order 0, one reference. NULL: none, end the batch. */
-	struct kmm_page *(*target)(void *arg, struct kmm_page *from);
+	/* A frame of that kind, one reference. NULL: none, end the batch. Not told which frame it is for: that one is
+	 * nobody's who asks here, so what it says of itself may be something else by now. */
+	struct kmm_page *(*target)(void *arg, enum kmm_kind kind);
 	void *arg;
 	kmm_word moved, failed;  /* results, added up */
 	bool was_busy;           /* nothing was tried: another moves pages */
