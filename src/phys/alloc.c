@@ -49,10 +49,10 @@ static const struct kmm_where anywhere = { KMM_NODE_ANY, KMM_ALL_NODES, false };
 
 /* ---- taking ---- */
 
-/* The running CPU while k->straight: no pointer of the port need be asked. */
+/* The running CPU while k->straight: no pointer of the port need be asked on a machine that has one. */
 ALWAYS_INLINE unsigned straight_cpu(const struct kmm *k)
 {
-	return k->machine.nr_cpus == 1 ? 0 : kmm_port_cpu(k->port);
+	return !KMM_PORT_IS_INLINE && k->machine.nr_cpus == 1 ? 0 : kmm_port_cpu(k->port);
 }
 
 /* Where registers are few, compilers like to compute the pointer anew for each use. */
@@ -68,12 +68,20 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_phys *p = k->phys;
 	const struct kmm_fast *fast = settled(&p->fast[straight_cpu(k)][gfp & 15]);
-	struct kmm_pcp *pcp = __atomic_load_n(&fast->pcp, __ATOMIC_RELAXED);
-	struct kmm_mag *mag = &pcp->mag[list];
-	kmm_word nr = mag->nr, pfn;
+	bool shut = kmm_fast_is_shut(fast); /* asked first: then less is in registers */
+	struct kmm_pcp *pcp;
 	struct kmm_page *page;
+	struct kmm_mag *mag;
+	kmm_word nr, pfn;
 
-	if (RARE(nr == 0 || kmm_fast_is_shut(fast))) {
+	if (RARE(shut)) {
+		kmm_port_irq_restore(k->port, irq);
+		return NULL;
+	}
+	pcp = __atomic_load_n(&fast->pcp, __ATOMIC_RELAXED);
+	mag = &pcp->mag[list];
+	nr = mag->nr;
+	if (RARE(nr == 0)) {
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
@@ -530,15 +538,79 @@ static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, con
 	free_uncached(k, page, order);
 }
 
+/* Is it the descriptor of one frame, as far as its number and references say? Those are one, or (dropped) none. */
+ALWAYS_INLINE bool may_be_one(const struct kmm *k, const struct kmm_page *page, kmm_word pfn, unsigned order, bool dropped)
+{
+	if (RARE(order || !k->straight || pfn >= k->phys->max_pfn))
+		return false;
+	return !RARE(dropped ? kmm_refs_glance(page) > 1 : kmm_refs_glance(page) != 1);
+}
+
+/* Interrupts are off, and restored. */
+ALWAYS_INLINE void free_recent(struct kmm *k, struct kmm_recent *recent, struct kmm_page *page, uint32_t flags, kmm_word pfn,
+			       unsigned long irq)
+{
+	kmm_word_add(recent->freed, 1);
+	if (RARE(!put_cached(recent->pcp, page, flags, pfn, 0)))
+		overflow_one(k, recent->pcp, irq);
+	else
+		kmm_port_irq_restore(k->port, irq);
+}
+
+/* A frame like the last one that this CPU freed, of which the above is known, to its cache by the shortest way; all else
+ * is left alone. Foreign pointers are told apart by their number; one into memory that was never used as a descriptor
+ * may pass, if what lies there looks like one. */
+ALWAYS_INLINE bool free_like(struct kmm *k, struct kmm_page *page, kmm_word pfn)
+{
+	struct kmm_phys *p = k->phys;
+	uint32_t flags = page->flags;
+	unsigned long irq = kmm_port_irq_save(k->port);
+	struct kmm_recent *recent = &p->recent[straight_cpu(k)];
+
+	if (RARE((uint16_t)flags != recent->like)) {
+		kmm_port_irq_restore(k->port, irq);
+		return false;
+	}
+	free_recent(k, recent, page, flags, pfn, irq);
+	return true;
+}
+
+/* The same for a frame unlike the last one, which becomes the last one. */
+static bool free_unlike(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
+{
+	kmm_word pfn = kmm_pfn_exact(k->phys, page);
+	struct kmm_recent *recent;
+	unsigned long irq;
+	uint32_t flags;
+	unsigned use;
+
+	if (!may_be_one(k, page, pfn, order, dropped))
+		return false;
+	flags = page->flags;
+	use = (flags & 0xff) - KMM_KIND_KERNEL; /* huge for other kinds, and for blocks */
+	if (use >= KMM_NR_USES)
+		return false;
+	irq = kmm_port_irq_save(k->port);
+	recent = &k->phys->recent[straight_cpu(k)];
+	recent->pcp = k->phys->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][straight_cpu(k)];
+	recent->freed = &recent->pcp->freed[use];
+	recent->like = (uint16_t)flags;
+	free_recent(k, recent, page, flags, pfn, irq);
+	return true;
+}
+
 /* As phys_alloc() is to kmm_phys_alloc(). */
 NOINLINE void phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	free_block(k, page, order, __builtin_return_address(0));
+	if (!free_unlike(k, page, order, true))
+		free_block(k, page, order, __builtin_return_address(0));
 }
 
 /* The caller's reference must be the only one. */
 NOINLINE void free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
+	if (free_unlike(k, page, order, false))
+		return;
 	if (kmm_pfn_exact(k->phys, page) < k->phys->max_pfn &&
 	    atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1)
 		kmm_free_refused(k, page, order, __builtin_return_address(0));
@@ -546,47 +618,24 @@ NOINLINE void free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 		free_block(k, page, order, __builtin_return_address(0));
 }
 
-/* One allocated frame to this CPU's cache by the shortest way, if it is one and has one reference, or (dropped) none;
- * all else is left alone. Foreign pointers are told apart by their number; one into memory that was never used as a
- * descriptor may pass, if what lies there looks like one. */
-ALWAYS_INLINE bool free_one(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
-{
-	struct kmm_phys *p = k->phys;
-	kmm_word pfn = kmm_pfn_exact(p, page);
-	struct kmm_pcp *pcp;
-	unsigned long irq;
-	unsigned use, refs;
-	uint32_t flags;
-
-	if (RARE(order || !k->straight || pfn >= p->max_pfn))
-		return false;
-	flags = page->flags;
-	use = (flags & 0xff) - KMM_KIND_KERNEL; /* huge for other kinds, and for blocks */
-	refs = atomic_load_explicit(&page->refcount, memory_order_relaxed);
-	if (RARE(use >= KMM_NR_USES || (dropped ? refs > 1 : refs != 1)))
-		return false;
-	irq = kmm_port_irq_save(k->port);
-	pcp = p->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][straight_cpu(k)];
-	kmm_word_add(&pcp->freed[use], 1);
-	if (RARE(!put_cached(pcp, page, flags, pfn, 0)))
-		overflow_one(k, pcp, irq);
-	else
-		kmm_port_irq_restore(k->port, irq);
-	return true;
-}
-
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (free_one(k, page, order, true))
-		return;
-	GO_ON phys_free(k, page, order);
+	kmm_word pfn = kmm_pfn_exact(k->phys, page);
+
+	if (!may_be_one(k, page, pfn, order, true))
+		GO_ON phys_free(k, page, order);
+	if (!free_like(k, page, pfn))
+		GO_ON phys_free(k, page, 0);
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (free_one(k, page, order, false))
-		return;
-	GO_ON free_pages(k, page, order);
+	kmm_word pfn = kmm_pfn_exact(k->phys, page);
+
+	if (!may_be_one(k, page, pfn, order, false))
+		GO_ON free_pages(k, page, order);
+	if (!free_like(k, page, pfn))
+		GO_ON free_pages(k, page, 0);
 }
 
 void kmm_get_page(struct kmm *k, struct kmm_page *page)

@@ -154,6 +154,16 @@ struct kmm_fast {
 	uint32_t sort;                /* i: in the flags of what it hands out */
 };
 
+/* What a CPU freed last, one per CPU. What it frees next is mostly alike: then neither the cache nor the counter that it
+ * goes to need be looked up by what the descriptor says, and a processor that guesses right goes on to the next free
+ * while a descriptor that nobody has touched for long is still on its way from memory. */
+#define KMM_LIKE_NOTHING 0xffu        /* no frame's low flags: there is no such order */
+struct kmm_recent {
+	_Alignas(64) struct kmm_pcp *pcp; /* c: where single frames with these flags go */
+	kmm_word *freed;              /* c: and where they are counted */
+	uint16_t like;                /* c: low flags: kind, order 0, zone, node, sort */
+};
+
 /* Too little is free, or the CPU shall come by. */
 static inline bool kmm_fast_is_shut(const struct kmm_fast *fast)
 {
@@ -216,6 +226,7 @@ struct kmm_phys {
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
 	struct kmm_fast fast[KMM_MAX_CPUS][16];
 	struct kmm_pcp *pcp_of[KMM_CACHE_NUMBERS][KMM_MAX_CPUS]; /* i */
+	struct kmm_recent recent[KMM_MAX_CPUS];
 	atomic_uint wanted[KMM_MAX_CPUS]; /* that CPU shall give its caches back: set by others, cleared by it */
 	atomic_uint isolating;        /* isolated ranges: while there are any, nothing is kept in caches */
 	struct kmm_pcp no_pcp;        /* i: empty */
@@ -299,6 +310,19 @@ static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *p
 {
 	kmm_page_become(p, page, (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u));
 }
+
+/* As kmm_word_glance(): compilers make three instructions of an atomic load that is compared. */
+#if KMM_CHECKED_FOR_RACES
+static inline unsigned kmm_refs_glance(const struct kmm_page *page)
+{
+	return atomic_load_explicit(&page->refcount, memory_order_relaxed);
+}
+#else
+static inline unsigned kmm_refs_glance(const struct kmm_page *page)
+{
+	return *(const unsigned *)(const void *)&page->refcount;
+}
+#endif
 
 /* Reports look at the flags of frames that they do not own. */
 static inline void kmm_flags_set(struct kmm_page *page, uint32_t flags)
