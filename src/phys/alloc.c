@@ -87,12 +87,10 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	}
 	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	kmm_word_add(order ? &pcp->blocks : &pcp->taken[kind - KMM_KIND_KERNEL], 1);
-	if (order)
-		kmm_pcp_count(pcp, kind, (kmm_word)1 << order);
+	kmm_word_add(&pcp->taken[list][kind - KMM_KIND_KERNEL], 1);
 	kmm_port_irq_restore(k->port, irq);
 	page = (struct kmm_page *)(void *)(fast->memmap + (size_t)pfn * kmm_stride(p));
-	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u));
+	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (uint32_t)(order != 0) * KMM_PG_HEAD);
 	return page;
 }
 
@@ -469,17 +467,11 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 		kmm_tell_waiters(k);
 }
 
-/* A list is over its limit; interrupts are off and are restored. */
-static void overflow(struct kmm *k, struct kmm_pcp *pcp, unsigned list, unsigned long irq)
+/* A list is over its limit; interrupts are off and are restored. Few arguments, for a jump at the end. */
+NOINLINE void overflow(struct kmm *k, struct kmm_pcp *pcp, unsigned long irq)
 {
-	kmm_pcp_overflow(k, pcp->zone, pcp, list);
+	kmm_pcp_overflow(k, pcp);
 	kmm_irq_restore(k, irq);
-}
-
-/* The same for single frames: few arguments, for a jump at the end. */
-NOINLINE void overflow_one(struct kmm *k, struct kmm_pcp *pcp, unsigned long irq)
-{
-	overflow(k, pcp, 0, irq);
 }
 
 /* Off to a CPU's cache, without a look at whether it may. false: its list is over the limit now. */
@@ -505,7 +497,7 @@ static void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, un
 	if (put_cached(pcp, page, page->flags, kmm_pfn_of(p, page), list))
 		kmm_irq_restore(k, irq);
 	else
-		overflow(k, pcp, list, irq);
+		overflow(k, pcp, irq);
 }
 
 /* Allocated, as a block of that order, and referred to by at most one? */
@@ -538,21 +530,26 @@ static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, con
 	free_uncached(k, page, order);
 }
 
-/* Is it the descriptor of one frame, as far as its number and references say? Those are one, or (dropped) none. */
-ALWAYS_INLINE bool may_be_one(const struct kmm *k, const struct kmm_page *page, kmm_word pfn, unsigned order, bool dropped)
+/* Is it the descriptor of a block, as far as its number and references say? Those are one, or (dropped) none. */
+ALWAYS_INLINE bool may_be_one(const struct kmm *k, const struct kmm_page *page, kmm_word pfn, bool dropped)
 {
-	if (RARE(order || !k->straight || pfn >= k->phys->max_pfn))
+	if (RARE(!k->straight || pfn >= k->phys->max_pfn))
 		return false;
 	return !RARE(dropped ? kmm_refs_glance(page) > 1 : kmm_refs_glance(page) != 1);
 }
 
+ALWAYS_INLINE bool is_like(const struct kmm_recent *recent, uint32_t flags, unsigned order)
+{
+	return (uint16_t)(flags ^ order << 4) == recent->like;
+}
+
 /* Interrupts are off, and restored. */
 ALWAYS_INLINE void free_recent(struct kmm *k, struct kmm_recent *recent, struct kmm_page *page, uint32_t flags, kmm_word pfn,
-			       unsigned long irq)
+			       unsigned list, unsigned long irq)
 {
-	kmm_word_add(recent->freed, 1);
-	if (RARE(!put_cached(recent->pcp, page, flags, pfn, 0)))
-		overflow_one(k, recent->pcp, irq);
+	kmm_word_add(recent->freed[list], 1);
+	if (RARE(!put_cached(recent->pcp, page, flags, pfn, list)))
+		overflow(k, recent->pcp, irq);
 	else
 		kmm_port_irq_restore(k->port, irq);
 }
@@ -567,49 +564,60 @@ ALWAYS_INLINE bool free_like(struct kmm *k, struct kmm_page *page, kmm_word pfn)
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_recent *recent = &p->recent[straight_cpu(k)];
 
-	if (RARE((uint16_t)flags != recent->like)) {
+	if (RARE(!is_like(recent, flags, 0))) {
 		kmm_port_irq_restore(k->port, irq);
 		return false;
 	}
-	free_recent(k, recent, page, flags, pfn, irq);
+	free_recent(k, recent, page, flags, pfn, 0, irq);
 	return true;
 }
 
-/* The same for a frame unlike the last one, which becomes the last one. */
-static bool free_unlike(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
+/* The next ones are alike. Interrupts are off. */
+NOINLINE void remember(struct kmm_phys *p, struct kmm_recent *recent, uint32_t flags, unsigned cpu)
+{
+	struct kmm_pcp *pcp = p->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][cpu];
+
+	recent->pcp = pcp;
+	recent->freed = (kmm_word (*)[KMM_NR_USES])(void *)&pcp->freed[0][(flags & 15) - KMM_KIND_KERNEL];
+	recent->like = (uint16_t)(flags & ~0xf0u);
+}
+
+/* The same for any block that caches hold, like the last one or not. */
+ALWAYS_INLINE bool free_cacheable(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
 {
 	kmm_word pfn = kmm_pfn_exact(k->phys, page);
 	struct kmm_recent *recent;
+	unsigned list = kmm_pcp_list(order);
 	unsigned long irq;
 	uint32_t flags;
-	unsigned use;
 
-	if (!may_be_one(k, page, pfn, order, dropped))
+	if (list >= KMM_PCP_LISTS || !may_be_one(k, page, pfn, dropped))
 		return false;
 	flags = page->flags;
-	use = (flags & 0xff) - KMM_KIND_KERNEL; /* huge for other kinds, and for blocks */
-	if (use >= KMM_NR_USES)
-		return false;
 	irq = kmm_port_irq_save(k->port);
 	recent = &k->phys->recent[straight_cpu(k)];
-	recent->pcp = k->phys->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][straight_cpu(k)];
-	recent->freed = &recent->pcp->freed[use];
-	recent->like = (uint16_t)flags;
-	free_recent(k, recent, page, flags, pfn, irq);
+	if (RARE(!is_like(recent, flags, order))) {
+		if ((flags >> 4 & 15) != order || (flags & 15) < KMM_KIND_KERNEL) {
+			kmm_port_irq_restore(k->port, irq);
+			return false;
+		}
+		remember(k->phys, recent, flags, straight_cpu(k));
+	}
+	free_recent(k, recent, page, flags, pfn, list, irq);
 	return true;
 }
 
 /* As phys_alloc() is to kmm_phys_alloc(). */
 NOINLINE void phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (!free_unlike(k, page, order, true))
+	if (!free_cacheable(k, page, order, true))
 		free_block(k, page, order, __builtin_return_address(0));
 }
 
 /* The caller's reference must be the only one. */
 NOINLINE void free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (free_unlike(k, page, order, false))
+	if (free_cacheable(k, page, order, false))
 		return;
 	if (kmm_pfn_exact(k->phys, page) < k->phys->max_pfn &&
 	    atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1)
@@ -622,7 +630,7 @@ void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	kmm_word pfn = kmm_pfn_exact(k->phys, page);
 
-	if (!may_be_one(k, page, pfn, order, true))
+	if (RARE(order) || !may_be_one(k, page, pfn, true))
 		GO_ON phys_free(k, page, order);
 	if (!free_like(k, page, pfn))
 		GO_ON phys_free(k, page, 0);
@@ -632,7 +640,7 @@ void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
 	kmm_word pfn = kmm_pfn_exact(k->phys, page);
 
-	if (!may_be_one(k, page, pfn, order, false))
+	if (RARE(order) || !may_be_one(k, page, pfn, false))
 		GO_ON free_pages(k, page, order);
 	if (!free_like(k, page, pfn))
 		GO_ON free_pages(k, page, 0);
@@ -673,7 +681,7 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
 	kmm_word_set(&mag->nr, left);
-	kmm_word_add(&fast->pcp->taken[0], (kmm_word)got);
+	kmm_word_add(&fast->pcp->taken[0][0], (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));

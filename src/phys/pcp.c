@@ -48,8 +48,8 @@ void kmm_pcp_init(struct kmm *k, struct kmm_zone *z)
 	z->pcp_batch = batch ? batch : 1;
 	z->pcp_high = 6 * z->pcp_batch;
 	z->pcp_blocks = z->pcp_batch < KMM_PCP_BLOCKS ? 0 : KMM_PCP_BLOCKS;
-	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 64), KMM_PCP_HUGE);
-	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/64 of a zone, at most */
+	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 128), KMM_PCP_HUGE);
+	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/128 of a zone, at most */
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
 		set_limits(z, cpu, !is_wanted(k->phys, cpu));
 }
@@ -244,14 +244,17 @@ static void serve(struct kmm *k, unsigned cpu)
 		kmm_tell_waiters(k);
 }
 
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
+void kmm_pcp_overflow(struct kmm *k, struct kmm_pcp *pcp)
 {
 	unsigned cpu = kmm_cpu(k);
 
-	if (is_wanted(k->phys, cpu))
+	if (is_wanted(k->phys, cpu)) {
 		serve(k, cpu);
-	else if (pcp->mag[list].nr)
-		drain_half(k, z, pcp, list);
+		return;
+	}
+	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+		if (pcp->mag[list].nr > kmm_word_look(&pcp->limit[list]))
+			drain_half(k, pcp->zone, pcp, list);
 }
 
 void kmm_pcp_serve(struct kmm *k)

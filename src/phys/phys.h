@@ -86,7 +86,7 @@ struct kmm_shelf {
 #define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
 #define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
 #define KMM_PCP_MOST (6 * 63u)     /* single frames: six of the largest batches */
-#define KMM_PCP_HUGE 8u           /* of order 9, at most */
+#define KMM_PCP_HUGE 16u          /* of order 9, at most */
 
 struct kmm_mag {
 	kmm_word *at;                 /* i: room for what the limit allows and one refill */
@@ -98,8 +98,7 @@ struct kmm_pcp {
 	kmm_word limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back; no lock */
 	struct kmm_zone *zone;        /* i: whose frames these are */
 	/* Counts, all of which wrap; others look. By use: kind - KMM_KIND_KERNEL. */
-	kmm_word taken[KMM_NR_USES], freed[KMM_NR_USES]; /* c: single frames on the shortest way */
-	kmm_word blocks;              /* c: larger blocks that came out of it on the short way; with taken: hits, see node.c */
+	kmm_word taken[KMM_PCP_LISTS][KMM_NR_USES], freed[KMM_PCP_LISTS][KMM_NR_USES]; /* c: blocks on the short ways, by list */
 	kmm_word kinds[KMM_NR_USES];  /* c: frames that this CPU made by all other ways less those it unmade */
 	kmm_word numa[KMM_NR_NUMA];   /* c: blocks that came neither way */
 };
@@ -159,9 +158,9 @@ struct kmm_fast {
  * while a descriptor that nobody has touched for long is still on its way from memory. */
 #define KMM_LIKE_NOTHING 0xffu        /* no frame's low flags: there is no such order */
 struct kmm_recent {
-	_Alignas(64) struct kmm_pcp *pcp; /* c: where single frames with these flags go */
-	kmm_word *freed;              /* c: and where they are counted */
-	uint16_t like;                /* c: low flags: kind, order 0, zone, node, sort */
+	_Alignas(64) struct kmm_pcp *pcp; /* c: where blocks with these flags go */
+	kmm_word (*freed)[KMM_NR_USES]; /* c: and where they are counted, by list: of the first row, their use */
+	uint16_t like;                /* c: low flags: kind, zone, node, sort; order 0 */
 };
 
 /* Too little is free, or the CPU shall come by. */
@@ -497,8 +496,8 @@ size_t kmm_pcp_words(const struct kmm_zone *z);
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at);
 /* Fills an empty list from the tracts; lock z held. false: nothing was there. */
 bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned list, unsigned want);
-/* The list holds more than its limit: gives half back, or all of all caches when that is wanted. Lock z not held. */
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list);
+/* A list holds more than its limit: gives half back, or all of all caches when that is wanted. Lock z not held. */
+void kmm_pcp_overflow(struct kmm *k, struct kmm_pcp *pcp);
 /* Gives back all that this CPU has, if somebody wants that. No locks held. */
 void kmm_pcp_serve(struct kmm *k);
 /* Frames in it. */

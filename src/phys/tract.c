@@ -155,15 +155,27 @@ static unsigned take_some(struct kmm_zone *z, uint32_t i, unsigned order, unsign
 	return nr;
 }
 
-unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
-			     kmm_word *out)
+/* Whole tracts. The two that a larger block is cut into are taken together: nothing is listed in between. */
+static unsigned take_whole_tracts(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned want, kmm_word *out)
 {
 	unsigned nr = 0;
 
-	if (order == KMM_TRACT_ORDER) {
-		while (nr < want && kmm_tract_has(k, z, order, mobility))
-			out[nr++] = take_tracts(z, order, mobility);
+	while (nr < want && kmm_tract_has(k, z, KMM_TRACT_ORDER, mobility)) {
+		bool pair = want - nr > 1 && KMM_TOP_MAX > KMM_TRACT_ORDER && !(z->whole_tops >> KMM_TRACT_ORDER & 1);
+
+		out[nr] = take_tracts(z, KMM_TRACT_ORDER + pair, mobility);
+		if (pair)
+			out[nr + 1] = out[nr] + KMM_TRACT_PAGES;
+		nr += 1u + pair;
 	}
+	return nr;
+}
+
+unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
+			     kmm_word *out)
+{
+	unsigned nr = order == KMM_TRACT_ORDER ? take_whole_tracts(k, z, mobility, want, out) : 0;
+
 	while (nr < want && kmm_tract_has(k, z, order, mobility))
 		nr += take_some(z, kmm_tract_choose(k, z, order, mobility), order, want - nr, out + nr);
 	kmm_zone_set_free(z, z->free - ((kmm_word)nr << order));
