@@ -37,8 +37,13 @@ static unsigned find_small(const kmm_bits *w, unsigned order)
 	unsigned found = KMM_TRACT_PAGES;
 
 	for (unsigned i = 0; i < KMM_TRACT_WORDS; i++) {
-		kmm_bits here = kmm_bits_fold(w[i], order), pairs, alone;
+		kmm_bits here, pairs, alone;
 
+		if (w[i] == KMM_BITS_ALL) { /* nothing but pairs */
+			found = found == KMM_TRACT_PAGES ? i * KMM_BITS : found;
+			continue;
+		}
+		here = w[i] ? kmm_bits_fold(w[i], order) : 0;
 		if (!here)
 			continue;
 		pairs = kmm_bits_pair(here, order + 1);
