@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small stacks of free blocks per CPU, zone and mobility, one per order 0..3 and 9, as arrays of frame numbers: most
+ * Small stacks of free blocks per CPU, zone and mobility, one per order 0..4 and 9, as arrays of frame numbers: most
  * requests end here, without the zone lock and without looking at the bitmaps. Refilled and drained in batches.
  *
  * Only the owning CPU touches its stacks, with interrupts off, by plain loads and stores. Who wants what others hold
