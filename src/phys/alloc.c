@@ -87,7 +87,9 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	}
 	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	kmm_word_add(&pcp->taken[list][kind - KMM_KIND_KERNEL], 1);
+	kmm_word_add(list ? &pcp->blocks : &pcp->taken[kind - KMM_KIND_KERNEL], 1);
+	if (list)
+		kmm_pcp_count(pcp, kind, (kmm_word)1 << order);
 	kmm_port_irq_restore(k->port, irq);
 	page = (struct kmm_page *)(void *)(fast->memmap + (size_t)pfn * kmm_stride(p));
 	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (uint32_t)(order != 0) * KMM_PG_HEAD);
@@ -130,6 +132,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
+	KMM_ASSERT(k, (kmm_page_at(k->phys, pfn)->flags & ~KMM_ZONE_MASK) == 0); /* nobody's */
 	kmm_pcp_count(kmm_this_pcp(k, z, rq->mobility), rq->kind, (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
@@ -459,6 +462,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
+	KMM_ASSERT(k, kmm_page_order(page) == order && atomic_load_explicit(&page->refcount, memory_order_relaxed) == 0);
 	kmm_pcp_count(kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE), kmm_page_kind(page), -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
@@ -482,7 +486,7 @@ ALWAYS_INLINE bool put_cached(struct kmm_pcp *pcp, struct kmm_page *page, uint32
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	mag->at[nr] = pfn;
+	kmm_word_set(&mag->at[nr], pfn);
 	kmm_word_set(&mag->nr, nr + 1);
 	return nr < kmm_word_glance(&pcp->limit[list]);
 }
@@ -547,7 +551,6 @@ ALWAYS_INLINE bool is_like(const struct kmm_recent *recent, uint32_t flags, unsi
 ALWAYS_INLINE void free_recent(struct kmm *k, struct kmm_recent *recent, struct kmm_page *page, uint32_t flags, kmm_word pfn,
 			       unsigned list, unsigned long irq)
 {
-	kmm_word_add(recent->freed[list], 1);
 	if (RARE(!put_cached(recent->pcp, page, flags, pfn, list)))
 		overflow(k, recent->pcp, irq);
 	else
@@ -568,9 +571,14 @@ ALWAYS_INLINE bool free_like(struct kmm *k, struct kmm_page *page, kmm_word pfn)
 		kmm_port_irq_restore(k->port, irq);
 		return false;
 	}
+	kmm_word_add(recent->freed, 1);
 	free_recent(k, recent, page, flags, pfn, 0, irq);
 	return true;
 }
+
+/* From a kind's count of single frames freed to that of frames made by other ways: its address shall not depend on the
+ * descriptor either. */
+#define KINDS_FROM_FREED ((offsetof(struct kmm_pcp, kinds) - offsetof(struct kmm_pcp, freed)) / sizeof(kmm_word))
 
 /* The next ones are alike. Interrupts are off. */
 NOINLINE void remember(struct kmm_phys *p, struct kmm_recent *recent, uint32_t flags, unsigned cpu)
@@ -578,7 +586,7 @@ NOINLINE void remember(struct kmm_phys *p, struct kmm_recent *recent, uint32_t f
 	struct kmm_pcp *pcp = p->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][cpu];
 
 	recent->pcp = pcp;
-	recent->freed = (kmm_word (*)[KMM_NR_USES])(void *)&pcp->freed[0][(flags & 15) - KMM_KIND_KERNEL];
+	recent->freed = &pcp->freed[(flags & 15) - KMM_KIND_KERNEL];
 	recent->like = (uint16_t)(flags & ~0xf0u);
 }
 
@@ -603,6 +611,9 @@ ALWAYS_INLINE bool free_cacheable(struct kmm *k, struct kmm_page *page, unsigned
 		}
 		remember(k->phys, recent, flags, straight_cpu(k));
 	}
+	kmm_word_add(list ? &recent->pcp->blocks_freed : recent->freed, 1);
+	if (list)
+		kmm_word_add(recent->freed + KINDS_FROM_FREED, -((kmm_word)1 << order));
 	free_recent(k, recent, page, flags, pfn, list, irq);
 	return true;
 }
@@ -681,7 +692,7 @@ static size_t take_run(struct kmm *k, kmm_gfp gfp, size_t nr, struct kmm_page **
 		for (; got < nr && left; got++)
 			pages[got] = kmm_page_at(p, mag->at[--left]);
 	kmm_word_set(&mag->nr, left);
-	kmm_word_add(&fast->pcp->taken[0][0], (kmm_word)got);
+	kmm_word_add(&fast->pcp->taken[0], (kmm_word)got);
 	kmm_port_irq_restore(k->port, irq);
 	for (size_t i = 0; i < got; i++)
 		kmm_page_prepare(p, pages[i], KMM_KIND_KERNEL, 0, (enum kmm_mobility)(gfp >> 3 & 1));

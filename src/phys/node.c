@@ -12,7 +12,7 @@
  * one, all of them zones, and one that failed looks again if a change was made meanwhile (hot.lists counts them).
  *
  * Counts. An allocation that ends in a CPU's cache is one from the first zone of the CPU's own list: a hit, local if
- * that zone is of the CPU's node. It costs one increment (pcp->taken), from which the reports make the
+ * that zone is of the CPU's node. It costs one increment (pcp->taken, or blocks), from which the reports make the
  * counts; all other allocations are counted when they happen.
  */
 #include "kmm/node.h"
@@ -165,13 +165,12 @@ void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone 
 	kmm_word_add(&k->phys->node[best->node].zone[best->id].pcp[cpu][0].numa[KMM_NUMA_FOREIGN], 1);
 }
 
-/* Blocks that were counted by list and use. */
-static kmm_word sum_of(const kmm_word counts[KMM_PCP_LISTS][KMM_NR_USES])
+static kmm_word sum_of(const kmm_word counts[KMM_NR_USES])
 {
 	kmm_word nr = 0;
 
-	for (unsigned i = 0; i < KMM_PCP_LISTS * KMM_NR_USES; i++)
-		nr += kmm_word_look(&counts[i / KMM_NR_USES][i % KMM_NR_USES]);
+	for (unsigned use = 0; use < KMM_NR_USES; use++)
+		nr += kmm_word_look(&counts[use]);
 	return nr;
 }
 
@@ -180,7 +179,7 @@ static kmm_word taken_on(const struct kmm_zone *z, unsigned cpu)
 	kmm_word nr = 0;
 
 	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
-		nr += sum_of(z->pcp[cpu][sort].taken);
+		nr += kmm_word_look(&z->pcp[cpu][sort].blocks) + sum_of(z->pcp[cpu][sort].taken);
 	return nr;
 }
 
@@ -223,8 +222,11 @@ kmm_word kmm_phys_frees(const struct kmm *k)
 	kmm_word nr = k->events[KMM_EV_FREE];
 
 	for (unsigned i = 0; i < k->phys->nr_zones * KMM_PCP_SORTS; i++)
-		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
-			nr += sum_of(k->phys->zones[i / KMM_PCP_SORTS]->pcp[cpu][i % KMM_PCP_SORTS].freed);
+		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
+			const struct kmm_pcp *pcp = &k->phys->zones[i / KMM_PCP_SORTS]->pcp[cpu][i % KMM_PCP_SORTS];
+
+			nr += kmm_word_look(&pcp->blocks_freed) + sum_of(pcp->freed);
+		}
 	return nr;
 }
 

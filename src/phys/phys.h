@@ -89,7 +89,7 @@ struct kmm_shelf {
 #define KMM_PCP_HUGE 16u          /* of order 9, at most */
 
 struct kmm_mag {
-	kmm_word *at;                 /* i: room for what the limit allows and one refill */
+	kmm_word *at;                 /* i: room for what the limit allows and one refill. c: what is there; others look */
 	kmm_word nr;                  /* c: blocks; the last one is taken next; others look (base/shared.h) */
 };
 
@@ -98,7 +98,8 @@ struct kmm_pcp {
 	kmm_word limit[KMM_PCP_LISTS]; /* blocks it may hold; 0 when another CPU ran out and wants them back; no lock */
 	struct kmm_zone *zone;        /* i: whose frames these are */
 	/* Counts, all of which wrap; others look. By use: kind - KMM_KIND_KERNEL. */
-	kmm_word taken[KMM_PCP_LISTS][KMM_NR_USES], freed[KMM_PCP_LISTS][KMM_NR_USES]; /* c: blocks on the short ways, by list */
+	kmm_word taken[KMM_NR_USES], freed[KMM_NR_USES]; /* c: single frames on the shortest way */
+	kmm_word blocks, blocks_freed; /* c: larger ones on the short way; blocks and taken are hits, see node.c */
 	kmm_word kinds[KMM_NR_USES];  /* c: frames that this CPU made by all other ways less those it unmade */
 	kmm_word numa[KMM_NR_NUMA];   /* c: blocks that came neither way */
 };
@@ -159,7 +160,7 @@ struct kmm_fast {
 #define KMM_LIKE_NOTHING 0xffu        /* no frame's low flags: there is no such order */
 struct kmm_recent {
 	_Alignas(64) struct kmm_pcp *pcp; /* c: where blocks with these flags go */
-	kmm_word (*freed)[KMM_NR_USES]; /* c: and where they are counted, by list: of the first row, their use */
+	kmm_word *freed;              /* c: and single frames are counted, of this kind */
 	uint16_t like;                /* c: low flags: kind, zone, node, sort; order 0 */
 };
 
@@ -438,7 +439,7 @@ unsigned kmm_tract_tops(const struct kmm_zone *z, enum kmm_mobility mobility);
 /* First frame of a block, or KMM_NO_PFN. */
 kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility);
 /* Up to `want` blocks of a small order, in rising order by tract; of order 0, when more than one is wanted, up to
- * KMM_BITS - 1 more, to take words whole. Returns how many. */
+ * KMM_BITS - 1 more, to take words whole. Returns how many. Others may look at `out` (base/shared.h). */
 unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
 			     kmm_word *out);
 void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);

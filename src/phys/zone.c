@@ -251,11 +251,7 @@ kmm_word kmm_zone_cached(const struct kmm_zone *z)
 
 static kmm_word of_kind(const struct kmm_pcp *pcp, unsigned use)
 {
-	kmm_word nr = kmm_word_look(&pcp->kinds[use]);
-
-	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
-		nr += (kmm_word_look(&pcp->taken[list][use]) - kmm_word_look(&pcp->freed[list][use])) << kmm_pcp_order(list);
-	return nr;
+	return kmm_word_look(&pcp->kinds[use]) + kmm_word_look(&pcp->taken[use]) - kmm_word_look(&pcp->freed[use]);
 }
 
 kmm_word kmm_zone_kind_count(const struct kmm_zone *z, enum kmm_kind kind)
