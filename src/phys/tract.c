@@ -236,7 +236,7 @@ static inline void put_bits(struct kmm *k, struct kmm_zone *z, uint32_t i, unsig
 
 static void put_tract(struct kmm *k, struct kmm_zone *z, uint32_t i)
 {
-	KMM_ASSERT(k, z->tract[i].free == 0 && z->tract[i].top == KMM_TOP_NONE);
+	KMM_ASSERT(k, z->tract[i].free == 0 && (z->tract[i].top == KMM_TOP_NONE || z->tract[i].top == KMM_TOP_HELD));
 	fill(z, i, true);
 	if (z->tract[i].sort >= KMM_SORT_CMA && put_apart(z, &z->tract[i], KMM_TRACT_PAGES))
 		return;
