@@ -13,6 +13,8 @@
 #   i386-pae  gcc, freestanding        build/i386-pae    the bare kernel, 3-level page tables
 #   x86_64    gcc, freestanding        build/x86_64      the bare kernel, 4-level page tables
 #   x86_64-la57                        build/x86_64-la57 the same, 5-level page tables
+#   clang-i386-pae, clang-x86_64       build/clang-...   two of those kernels once more, by clang
+#   i386-pae-debug, x86_64-debug                         the same with all checks and the order of locks (KMM_DEBUG=2)
 #
 # `make V=1` shows the commands. `make help` lists the targets.
 
@@ -43,11 +45,14 @@ VERSION := 0.1.0
 # --- profiles -------------------------------------------------------------------------------------
 
 HOSTED_PROFILES := hosted embed release asan clang tsan sched fuzz
-BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57
+BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57 i386-pae-debug x86_64-debug
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
+DEBUG_KERNEL_PROFILES := i386-pae-debug x86_64-debug
 TEST_KERNEL_PROFILES := i386 i386-pae
-PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES)
+# A second compiler on the bare kernels: what one of them takes for granted, the other may not.
+CLANG_PROFILES := clang-i386-pae clang-x86_64
+PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES) $(CLANG_PROFILES)
 
 WARN := -std=c11 -Wall -Wextra -Werror -Wmissing-prototypes -Wvla -Wundef
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -71,13 +76,15 @@ CC_i386 := gcc
 CC_i386-pae := gcc
 CC_x86_64 := gcc
 CC_x86_64-la57 := gcc
+CC_i386-pae-debug := gcc
+CC_x86_64-debug := gcc
 
 # KMM_PORT_INLINE (docs/porting.md): these two grounds call no hook on the hot paths. The library for embedders and
 # the sanitized build go through the pointers.
 FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
 FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
-FLAGS_asan := -O1 -g $(SANITIZE)
+FLAGS_asan := -O1 -g -DKMM_DEBUG=2 $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
 FLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
@@ -89,12 +96,19 @@ FLAGS_i386 := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=0 -DKMM_PIN_FORMAT=km
 FLAGS_i386-pae := $(BARE_32) -DKMM_CONFIG_VA32=1 -DKMM_X86_PAE=1 -DKMM_PIN_FORMAT=kmm_fmt_i386_pae
 FLAGS_x86_64 := $(BARE_64) -DX86_LEVELS=4 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
 FLAGS_x86_64-la57 := $(BARE_64) -DX86_LEVELS=5 -DKMM_PIN_FORMAT=kmm_fmt_x86_64_la57
+FLAGS_i386-pae-debug := $(FLAGS_i386-pae) -DKMM_DEBUG=2
+FLAGS_x86_64-debug := $(FLAGS_x86_64) -DKMM_DEBUG=2
+
+$(foreach p,$(CLANG_PROFILES),$(eval CC_$(p) := clang)$(eval OBJ_$(p) := build/$(p))\
+	$(eval FLAGS_$(p) := $(FLAGS_$(p:clang-%=%)))$(eval WIDTH_$(p) = $$(WIDTH_$(p:clang-%=%))))
 
 # What a bare profile is to the port: a folder, and how to link.
 WIDTH_i386 := 32
 WIDTH_i386-pae := 32
 WIDTH_x86_64 := 64
 WIDTH_x86_64-la57 := 64
+WIDTH_i386-pae-debug := 32
+WIDTH_x86_64-debug := 64
 BARE_LINK_32 := -m32
 BARE_LINK_64 := -m64 -Wl,-z,max-page-size=4096
 bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack \
@@ -121,6 +135,8 @@ OBJ_i386 := build/i386
 OBJ_i386-pae := build/i386-pae
 OBJ_x86_64 := build/x86_64
 OBJ_x86_64-la57 := build/x86_64-la57
+OBJ_i386-pae-debug := build/i386-pae-debug
+OBJ_x86_64-debug := build/x86_64-debug
 
 # --- who may include what -------------------------------------------------------------------------
 # Only the library and its tests see src/; everything else lives on the public headers and its own.
@@ -158,6 +174,9 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/harness/*.c) tests/main_hosted.c
 SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
+# The oracle: the runner, and the program that plays both on the host and in guests, which has no C library.
+ORACLE := $(addprefix tests/oracle/,runner.c host.c machine.c exceptions.c words.c ops.c look.c generate.c)
+ORACLE_NATIVE := $(addprefix tests/oracle/,program.c native.c look.c generate.c)
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
 PORT_TEMPLATE := $(wildcard ports/template/*.c)
@@ -171,9 +190,7 @@ FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
 # running kernel's own memory (tests/bare).
-# Not among them: what needs a whole sscanf(), or more addresses than a 32-bit kernel has.
-HOST_ONLY_TESTS := src/observe/report_test.c src/phys/hotplug_test.c src/vm/hotplug_test.c
-BARE_TESTS := $(filter-out $(HOST_ONLY_TESTS),$(filter %_test.c,$(call rwildcard,src,%.c))) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
+BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
 	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
 TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
 
@@ -191,6 +208,7 @@ BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/ben
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(KERNEL_PROFILES:%=build/kernel-%.elf)
+DEBUG_KERNELS := $(DEBUG_KERNEL_PROFILES:%=build/kernel-%.elf)
 TEST_KERNELS := $(TEST_KERNEL_PROFILES:%=build/kernel-test-%.elf)
 GUEST := build/debian-i386
 
@@ -220,8 +238,14 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 	@build/tests/hosted
 
 .PHONY: soak
-soak: build/tsan/race build/sched/race ## race tests with ever new seeds, for SOAK seconds (default 600)
+soak: build/tsan/race build/sched/race build/oracle/runner build/oracle/native64 ## race tests and oracle with ever new seeds, for SOAK seconds (default 600)
 	@scripts/soak $(SOAK)
+
+# SEED=N starts elsewhere; MINUTES=N instead of STEPS=N goes on for so long.
+.PHONY: soak-oracle
+soak-oracle: build/oracle/runner build/oracle/native64 ## a million random steps here and in a simulated machine, compared (SEED=, STEPS=, MINUTES=)
+	@build/oracle/runner --all-exceptions --seed $(or $(SEED),1) \
+		$(if $(MINUTES),--minutes $(MINUTES),--steps $(or $(STEPS),1000000))
 
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
@@ -230,6 +254,10 @@ bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks 
 .PHONY: bench-linux
 bench-linux: kernels ## boot Debian's Linux and our kernel with the same benchmark, and write both columns
 	@scripts/bench-linux
+
+.PHONY: selftests-linux
+selftests-linux: build/kmm kernels ## run Linux's own tests of virtual memory on Debian's Linux and on our kernel, and write both counts
+	@scripts/selftests-linux
 
 .PHONY: soak-smp
 soak-smp: build/kmm kernels user ## minutes of everything at once on machines with several processors, audit at the end
@@ -259,20 +287,21 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/user64 build/bench build/fuzz build/check build/soak \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/oracle build/user build/user64 build/bench build/fuzz build/check build/soak \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
 
-.PHONY: kernels test-kernels user examples bench-bins fuzz-bins compile-clang
+.PHONY: kernels debug-kernels test-kernels user examples bench-bins fuzz-bins compile-clang
 kernels: $(KERNELS)
+debug-kernels: $(DEBUG_KERNELS)
 test-kernels: $(TEST_KERNELS)
 user: $(USER_BINS)
 # The template must compile for bare metal too.
 examples: $(EXAMPLE_BINS) $(call objs,i386,$(PORT_TEMPLATE))
 bench-bins: $(BENCH_BINS)
 fuzz-bins: $(FUZZ_BINS)
-compile-clang: $(call objs,clang,$(HOSTED_SOURCES) $(EXAMPLES) $(PORT_TEMPLATE))
+compile-clang: $(call objs,clang,$(HOSTED_SOURCES) $(EXAMPLES) $(PORT_TEMPLATE)) $(CLANG_PROFILES:%=build/kernel-%.elf)
 
 # `make -s print-KMM_TIER_A`: the value of a variable, for scripts/check-*.
 print-%:
@@ -353,7 +382,7 @@ build/kernel-$(1).elf: $$(call objs,$(1),$$(KMM_SOURCES) $$(call app_os,$(1)) $$
 	$$(call say,LINK,$$@)mkdir -p $$(@D)
 	$$(Q)$$(CC_$(1)) $$(call bare_link,$(1)) -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach p,$(KERNEL_PROFILES),$(eval $(call kernel_rules,$(p))))
+$(foreach p,$(KERNEL_PROFILES) $(DEBUG_KERNEL_PROFILES) $(CLANG_PROFILES),$(eval $(call kernel_rules,$(p))))
 
 # The test kernels. The host's C headers serve them: with 64-bit file positions, and without thread-local variables,
 # since there is one thread. Starting a machine is wrapped to skip formats that the kernel is not built for.
@@ -399,10 +428,21 @@ build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wild
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
 
+# The oracle's native program; what it needs itself lies below where tests map things (tests/oracle/step.h).
+build/oracle/native32 build/oracle/native64: build/oracle/native%: $(ORACLE_NATIVE) $(wildcard tests/oracle/*.h) Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc -std=gnu11 -static -O2 -Wall -Wextra -Werror -Wmissing-prototypes -Itests -m$* -nostdlib -ffreestanding -fno-pie -no-pie \
+		-fno-stack-protector -fno-asynchronous-unwind-tables -Wl,--build-id=none -Wl,-Ttext-segment=0x8000000 -o $@ $(ORACLE_NATIVE)
+
+build/oracle/runner: $(call objs,hosted,$(ORACLE) $(PORT_HOSTED)) build/hosted/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
+
 # --- dependency files -----------------------------------------------------------------------------
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED))
+	$(foreach p,$(CLANG_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)))) \
+	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
 -include $(wildcard $(ALL_OBJS:.o=.d))

@@ -46,7 +46,7 @@ static void map(struct hosted_machine *m, const struct elf_file *elf)
 	if (kmm_mm_create(os.k, &mm) != KMM_OK)
 		return;
 	if (elf_map(elf, mm, &image) == 0) {
-		must(image.brk <= user_end_of(true) && image.entry == elf->entry);
+		must(image.brk <= user_end_of(true) && image.entry == elf->entry + image.base);
 		touch_areas(m, mm);
 	}
 	kernel_audit();
@@ -75,8 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (elf_open(inode, &elf, &why) == 0) {
 		must(!why);
 		map(m, &elf);
-		elf_close(&elf);
 	}
+	elf_close(&elf);
 	kmm_fail_nth(os.k, 0);
 	inode_put(inode);
 	kernel_audit();

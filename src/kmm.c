@@ -4,6 +4,8 @@
  * allocates from the one before it.
  */
 #include "reclaim/compact.h"
+#include "reclaim/reclaim.h"
+#include "swap/swap.h"
 #include "vm/vm.h"
 
 enum kmm_status kmm_init_spaces(struct kmm *k)
@@ -12,9 +14,20 @@ enum kmm_status kmm_init_spaces(struct kmm *k)
 
 	if (status)
 		return status;
-	status = kmm_vm_init(k);
-	if (status)
-		kmm_compact_fini(k);
+	status = kmm_pageq_init(k, &kmm_policy_clock);
+	if (!status)
+		status = kmm_swap_init(k);
+	if (!status)
+		status = kmm_vm_init(k);
+	if (!status) {
+		kmm_reclaim_init(k);
+		return KMM_OK;
+	}
+	if (k->swap)
+		kmm_swap_fini(k);
+	if (k->pageq)
+		kmm_pageq_fini(k);
+	kmm_compact_fini(k);
 	return status;
 }
 

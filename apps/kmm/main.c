@@ -18,7 +18,8 @@ static const struct command commands[] = {
 	{ "walk", cmd_walk, "translate an address through the page tables, level by level" },
 	{ "page", cmd_page, "descriptor of a frame, and everything that maps it" },
 	{ "report", cmd_report, "reports in the formats of Linux's /proc" },
-	{ "run", cmd_run, "run a Linux i386 program on the reference kernel" },
+	{ "run", cmd_run, "run a Linux program on the reference kernel" },
+	{ "replay", cmd_replay, "major faults of replacement policies on a sequence of accesses" },
 };
 enum { NR_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -2,13 +2,16 @@
 /*
  * lock.h - what keeps processors apart inside the reference kernel, whose code runs with interrupts off.
  *
- *   the kernel lock  processes, files, pipes, signals, the terminal: everything but what follows. Whoever sleeps gives it
- *                    up and has it again afterwards, so what it protects may change wherever a task may sleep. May be
- *                    taken again by the task that has it. Faults, memory calls and futexes do without.
- *   a spin lock      one structure each, named at its declaration: run queues, sleepers, futexes, the log.
+ *   the kernel lock  a spin lock for what docs/locking.md lists: processes, signals, names, the terminal. Whoever sleeps
+ *                    gives it up and has it again afterwards, so what it protects may change wherever a task may sleep.
+ *                    May be taken again by the task that has it.
+ *   a spin lock      one structure each, named at its declaration. Nothing sleeps under one.
+ *   a sleep lock     for what may sleep in the middle: a file's position, a writer's way through a file, a pipe's reader.
  *
- * Order: kernel lock; locks of the core; futexes; sleepers; run queues; the log. A core call that may sleep is made with
- * the kernel lock or with none, never with a spin lock.
+ * Spin locks are taken in the order of enum spin_class, and two of one class never; in kernels built with KMM_DEBUG=2
+ * that is checked at each, and so is that nobody sleeps under one but the kernel lock. A core call that may sleep is made
+ * with the kernel lock or with none. Sleep locks come before all spin locks but the kernel lock, which who waits for one
+ * gives up; a position before the file's.
  */
 #ifndef OS_LOCK_H
 #define OS_LOCK_H
@@ -17,12 +20,40 @@
 
 #include "x86.h"
 
+enum spin_class {
+	SPIN_KERNEL,
+	SPIN_FDS,    /* a table of descriptors */
+	SPIN_INODE,  /* times, and who writes to it or runs it */
+	SPIN_PIPE,
+	SPIN_FUTEX,
+	SPIN_SLEEP,  /* the core wakes with its own locks held, so this and what follows come after them */
+	SPIN_QUEUE,  /* of runnable tasks */
+	SPIN_RANDOM,
+	SPIN_LOG,
+	SPIN_NR_CLASSES
+};
+
 struct spin {
 	uint32_t held;
+	uint32_t class; /* enum spin_class */
 };
+#define SPIN_OF(class_) { .held = 0, .class = (class_) }
+
+/* lock.c; nothing, where the order is not checked. A broken order is a panic. */
+#if defined(KMM_DEBUG) && KMM_DEBUG >= 2
+void spin_note(const struct spin *lock);
+void spin_forget(const struct spin *lock);
+/* Only the kernel lock is held here, or nothing. */
+void spin_may_sleep(void);
+#else
+static inline void spin_note(const struct spin *lock) { (void)lock; }
+static inline void spin_forget(const struct spin *lock) { (void)lock; }
+static inline void spin_may_sleep(void) {}
+#endif
 
 static inline void spin_lock(struct spin *lock)
 {
+	spin_note(lock);
 	while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
 		while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
 			x86_relax();
@@ -31,7 +62,15 @@ static inline void spin_lock(struct spin *lock)
 static inline void spin_unlock(struct spin *lock)
 {
 	__atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+	spin_forget(lock);
 }
+
+/* 0 free, 1 taken, 2 taken and somebody may wait. Who waits cannot be interrupted. */
+struct sleep_lock {
+	uint32_t held;
+};
+void sleep_lock(struct sleep_lock *lock);   /* sleep.c */
+void sleep_unlock(struct sleep_lock *lock);
 
 /* sched.c */
 void kernel_lock(void);

@@ -24,7 +24,7 @@ static void put(const char *text, size_t len)
 }
 
 /* One line at a time. Taken under any other lock. */
-static struct spin lock;
+static struct spin lock = SPIN_OF(SPIN_LOG);
 
 static void put_line(const char *text)
 {

@@ -53,6 +53,7 @@ static void start_program(void)
 void kernel_main(void)
 {
 	klog_init();
+	klog("entered %llu cycles after power-on", (unsigned long long)x86_rdtsc());
 	cmdline_parse(x86_boot.cmdline, &os.options);
 	sched_init();
 	x86_port_init()->thread_locks = port_thread_locks;

@@ -13,7 +13,7 @@ char *os_strdup(const char *s)
 	return copy;
 }
 
-static struct spin random_lock;
+static struct spin random_lock = SPIN_OF(SPIN_RANDOM);
 
 /* SplitMix64: a counter, well stirred. Not for secrets: the seed may be known. */
 static uint64_t next_random(void)

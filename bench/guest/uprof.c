@@ -77,6 +77,22 @@ static void do_faults(void)
 	munmap(p, AREA);
 }
 
+static void do_protect(const char *name, int touched)
+{
+	char *p = map(64 * PAGE, PROT_NONE);
+
+	mprotect(p + 8 * PAGE, 3 * PAGE, PROT_READ | PROT_WRITE);
+	if (touched)
+		write_all(p + 8 * PAGE, 3);
+	begin(name, REPS);
+	for (int i = 0; i < REPS; i++) {
+		mprotect(p + 9 * PAGE, PAGE, PROT_READ);
+		mprotect(p + 9 * PAGE, PAGE, PROT_READ | PROT_WRITE);
+	}
+	mark();
+	munmap(p, 64 * PAGE);
+}
+
 static void do_calls(void)
 {
 	char *p;
@@ -96,16 +112,8 @@ static void do_calls(void)
 		munmap(p, 256 * PAGE);
 	}
 	mark();
-	p = map(64 * PAGE, PROT_NONE);
-	mprotect(p + 8 * PAGE, 3 * PAGE, PROT_READ | PROT_WRITE);
-	write_all(p + 8 * PAGE, 3);
-	begin("mprotect-split+merge-touched", REPS);
-	for (int i = 0; i < REPS; i++) {
-		mprotect(p + 9 * PAGE, PAGE, PROT_READ);
-		mprotect(p + 9 * PAGE, PAGE, PROT_READ | PROT_WRITE);
-	}
-	mark();
-	munmap(p, 64 * PAGE);
+	do_protect("mprotect-split+merge", 0);
+	do_protect("mprotect-split+merge-touched", 1);
 	p = (char *)syscall(SYS_brk, 0);
 	begin("brk-grow-4K+touch", REPS);
 	for (int i = 0; i < REPS; i++) {

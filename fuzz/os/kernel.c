@@ -46,6 +46,20 @@ void kernel_unlock(void)
 {
 }
 
+void sleep_lock(struct sleep_lock *lock)
+{
+	(void)lock;
+}
+
+void sleep_unlock(struct sleep_lock *lock)
+{
+	(void)lock;
+}
+
+void x86_relax(void)
+{
+}
+
 /* ---- machine ---- */
 
 struct hosted_machine *kernel_boot(void)

@@ -22,9 +22,16 @@
  * handed out first lie there. */
 #define ARENA_LIMIT (UINT64_C(64) << 40)
 
+/* More than a host's addresses can count is asked for as all of them, which it refuses, and not as what is left of the
+ * number after its upper bits are cut off. */
+static size_t host_size(uint64_t bytes)
+{
+	return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
+}
+
 static char *reserve_addresses(uint64_t bytes)
 {
-	char *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = mmap(NULL, host_size(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -32,7 +39,7 @@ static char *reserve_addresses(uint64_t bytes)
 /* bytes of RAM from physical 0, at `at` or where the host likes. */
 static char *map_ram(const struct hosted_machine *m, char *at, uint64_t bytes)
 {
-	char *p = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), m->fd, 0);
+	char *p = mmap(at, host_size(bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), m->fd, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;

@@ -25,6 +25,7 @@
 
 #include "kmm/kmm.h"
 #include "kmm/mm.h"
+#include "kmm/swap.h"
 #include "softmmu.h"
 
 struct hosted_machine;
@@ -99,6 +100,28 @@ struct hosted_result hosted_exec_user(struct hosted_machine *m, struct kmm_mm *m
 /* As the kernel would, on whatever tables this CPU runs. false: *fault (may be NULL) says what the CPU raised. */
 bool hosted_kernel_access(struct hosted_machine *m, uint64_t va, enum kmm_access access, void *buf, size_t len,
 			  struct softmmu_fault *fault);
+
+/* ---- swap (swapfile.c) ---- */
+
+/* A swap device over a nameless file of the host, for kmm_swap_on(). NULL: the host has no room. It must be closed after
+ * swapoff, or after the machine. */
+struct hosted_swap;
+struct hosted_swap *hosted_swap_open(struct hosted_machine *m, uint64_t bytes);
+void hosted_swap_close(struct hosted_swap *s);
+struct kmm_swap_device *hosted_swap_device(struct hosted_swap *s);
+
+struct hosted_swap_faults {
+	uint64_t nth;         /* the transfer that fails, counted from now on, 1 the next; 0: none */
+	bool for_ever;        /* and all after it: the device is gone */
+	bool torn;            /* half of a failed write is written */
+};
+void hosted_swap_fail(struct hosted_swap *s, const struct hosted_swap_faults *faults);
+/* Transfers since then, or since it was opened. */
+uint64_t hosted_swap_transfers(const struct hosted_swap *s);
+struct hosted_swap_counts {
+	uint64_t read, written, discarded; /* pages */
+};
+void hosted_swap_counts(const struct hosted_swap *s, struct hosted_swap_counts *out);
 
 /* ---- looking at the simulation ---- */
 

@@ -24,6 +24,8 @@ struct kmm_kva_state;
 struct kmm_vm;
 struct kmm_page_debug;
 struct kmm_compact;
+struct kmm_swap;
+struct kmm_pageq;
 
 struct kmm_faults {          /* fault injection; not locked: tests run one thread while it is armed */
 	uint64_t nth;        /* fail when count reaches it; 0: off */
@@ -60,7 +62,9 @@ struct kmm {
 	struct kmm_slab *slab;
 	struct kmm_kva_state *kva;
 	struct kmm_vm *vm;          /* tier c: NULL before kmm_init_spaces() */
-	struct kmm_compact *compact; /* tier c */
+	struct kmm_compact *compact; /* tier c, as the next two */
+	struct kmm_swap *swap;
+	struct kmm_pageq *pageq;
 	struct kmm_page_debug *page_debug; /* page owner and poison; NULL: off, as it mostly is */
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;

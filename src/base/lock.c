@@ -12,7 +12,7 @@
 static const char *const class_names[KMM_NR_LOCK_CLASSES] = {
 	[KMM_LOCK_MM] = "mm", [KMM_LOCK_AREA] = "area", [KMM_LOCK_BACKING] = "backing", [KMM_LOCK_RMAP] = "rmap", [KMM_LOCK_PT] = "pt",
 	[KMM_LOCK_TABLE] = "table",
-	[KMM_LOCK_SLAB] = "slab", [KMM_LOCK_KVA] = "kva", [KMM_LOCK_ZONE] = "zone",
+	[KMM_LOCK_SWAP] = "swap", [KMM_LOCK_SLAB] = "slab", [KMM_LOCK_KVA] = "kva", [KMM_LOCK_ZONE] = "zone",
 };
 
 void kmm_lock_order_broken(struct kmm *k, enum kmm_lock_class cls, uint32_t held)

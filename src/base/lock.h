@@ -22,6 +22,7 @@ enum kmm_lock_class {
 	KMM_LOCK_RMAP,    /* an anonymous object's list of VMAs */
 	KMM_LOCK_PT,      /* page tables of a space, or the kernel's, above the last level; links to tables */
 	KMM_LOCK_TABLE,   /* one table of the last level */
+	KMM_LOCK_SWAP,    /* maps of swap areas */
 	KMM_LOCK_SLAB,    /* a cache, the list of caches */
 	KMM_LOCK_KVA,     /* vmalloc areas, kmap window */
 	KMM_LOCK_ZONE,    /* free lists and counters of a zone, sections */
@@ -76,6 +77,11 @@ static inline void kmm_spin_unlock(struct kmm *k, struct kmm_spin *lock, enum km
 void kmm_sleep_may(struct kmm *k, enum kmm_lock_class cls);
 void kmm_sleep_note(struct kmm *k, enum kmm_lock_class cls);
 void kmm_sleep_forget(struct kmm *k, enum kmm_lock_class cls);
+
+/* What a function may say of itself whose contract is that its caller holds a lock (of either kind). That it is the caller
+ * who holds it is not known; that nobody does is what mistakes look like. _CHECK_: at debug level 2, on paths that count. */
+#define KMM_ASSERT_HELD(k, lock) KMM_ASSERT(k, atomic_load_explicit(&(lock)->held, memory_order_relaxed) != 0)
+#define KMM_CHECK_HELD(k, lock) KMM_CHECK(k, atomic_load_explicit(&(lock)->held, memory_order_relaxed) != 0)
 
 /* Sleeping locks. Without a class (one thread holds two of one, or the lock is outside of the order) nothing is noted. */
 void kmm_mutex_lock(struct kmm *k, struct kmm_mutex *mutex);

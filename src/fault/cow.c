@@ -20,6 +20,7 @@ static bool is_sole(const struct kmm_page *page)
 
 static void fill(struct kmm *k, struct kmm_page *to, struct kmm_page *from)
 {
+	KMM_CHECK(k, to != from);
 	if (kmm_page_kind(from) == KMM_KIND_ZERO)
 		kmm_clear_page(k, to);
 	else

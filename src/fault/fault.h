@@ -81,5 +81,10 @@ enum kmm_status kmm_fault_file(struct kmm_fault *f);
 enum kmm_status kmm_fault_file_copy(struct kmm_fault *f);
 enum kmm_status kmm_fault_cow(struct kmm_fault *f);
 enum kmm_status kmm_fault_make_writable(struct kmm_fault *f);
+/* The entry names a slot of swap. */
+enum kmm_status kmm_fault_swap(struct kmm_fault *f);
+/* Brings the page at addr back if it is in swap, whatever rights the area has. context: no locks, may sleep. errors:
+ * KMM_ENOMEM, KMM_EIO. */
+KMM_MUST_CHECK enum kmm_status kmm_fault_swap_at(struct kmm_mm *mm, kmm_word addr);
 
 #endif

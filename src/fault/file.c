@@ -97,6 +97,7 @@ enum kmm_status kmm_fault_make_writable(struct kmm_fault *f)
 	struct kmm_page *page, *held;
 	enum kmm_status status;
 
+	KMM_CHECK(k, !kmm_vma_is_private(f->vma));
 	if (!f->vma->backing->ops->make_writable)
 		return kmm_fault_upgrade(f, NULL, &held);
 	status = kmm_fault_hold(f, &page);

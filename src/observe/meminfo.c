@@ -2,9 +2,9 @@
 /*
  * /proc/meminfo: figures that only the sum of the layers has.
  *
- * Every line is a count that the core keeps or a true zero (a machine without swap has none). There is no ageing of
- * pages yet: all anonymous pages and shared memory stand as inactive, and file pages, whose only store is the cache, as
- * unevictable, as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
+ * Every line is a count that the core keeps or a true zero: a page is in memory or in swap, so SwapCached is none. There are
+ * no lists of pages, so Active and Inactive cannot be told apart: all anonymous pages and shared memory stand as inactive, and
+ * file pages, of which those that were written have no other store than the cache, as unevictable, as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
  * embedder, Percpu, Zswap, huge pages) are left out.
  */
 #include "observe/totals.h"
@@ -63,6 +63,8 @@ void kmm_totals(struct kmm *k, struct kmm_totals *t)
 		kmm_phys_for_each(k, count_file_page, t);
 	if (k->vm)
 		t->committed = kmm_vm_committed(k);
+	kmm_swap_stats(k, &t->swap);
+	kmm_reclaim_stats(k, &t->reclaim);
 	t->vmalloc_used = t->kinds[KMM_KIND_VMALLOC];
 }
 
@@ -107,8 +109,8 @@ static void high_lines(const struct kmm *k, const struct kmm_totals *t, struct k
 
 static void use_lines(const struct kmm_totals *t, struct kmm_sink *out)
 {
-	line(out, "SwapTotal:", 0);
-	line(out, "SwapFree:", 0);
+	line(out, "SwapTotal:", t->swap.total);
+	line(out, "SwapFree:", t->swap.free);
 	line(out, "Dirty:", 0);
 	line(out, "Writeback:", 0);
 	line(out, "AnonPages:", t->kinds[KMM_KIND_ANON]);
@@ -129,7 +131,7 @@ static void limit_lines(const struct kmm *k, const struct kmm_totals *t, struct 
 {
 	uint64_t vmalloc = k->layout.vmalloc_end - k->layout.vmalloc_start;
 
-	line(out, "CommitLimit:", t->managed / 2);
+	line(out, "CommitLimit:", t->managed / 2 + t->swap.total);
 	line(out, "Committed_AS:", t->committed);
 	line(out, "VmallocTotal:", (kmm_word)(vmalloc >> KMM_PAGE_SHIFT));
 	line(out, "VmallocUsed:", t->vmalloc_used);

@@ -5,6 +5,7 @@
 #ifndef KMM_OBSERVE_TOTALS_H
 #define KMM_OBSERVE_TOTALS_H
 
+#include "kmm/reclaim.h"
 #include "observe/observe.h"
 
 /* Pages. */
@@ -13,6 +14,8 @@ struct kmm_totals {
 	kmm_word kinds[KMM_NR_KINDS];
 	kmm_word file_mapped, shmem, committed; /* shmem: of kinds[FILE] */
 	kmm_word vmalloc_used;
+	struct kmm_swap_stats swap;
+	struct kmm_reclaim_stats reclaim;
 };
 void kmm_totals(struct kmm *k, struct kmm_totals *out);
 

@@ -3,8 +3,8 @@
  * /proc/vmstat in the order and with the names of Linux 6.1 (mm/vmstat.c there): the lines of a kernel with swap and
  * compaction, and of what kernels may be built without (huge pages, memory groups, balloons) none.
  *
- * A line is a count that the core keeps, or a true zero: there is no swap, no ageing, no writing back and no background
- * reclaim here, so nothing of them ever happened. Two differ in what is counted: pgalloc_ counts requests served, pgfree
+ * A line is a count that the core keeps, or a true zero: there are no lists of pages, no swap cache, no readahead and no writing
+ * back here, so nothing of them ever happened. kswapd's lines are those of kmm_reclaim_step(). Two differ in what is counted: pgalloc_ counts requests served, pgfree
  * requests to free, where Linux counts their pages.
  */
 #include "observe/totals.h"
@@ -112,17 +112,28 @@ static void by_zone(const struct kmm *k, const char *name, uint64_t (*count)(con
 			kmm_printf(out, "%s_%s %llu\n", name, zone_suffix[i], count ? (unsigned long long)count(k, i) : 0ull);
 }
 
-static void alloc_events(const struct kmm *k, struct kmm_sink *out)
+static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
-	zeros(out, "pgpgin pgpgout pswpin pswpout");
+	stat(out, "pgpgin", (uint64_t)t->swap.in << (KMM_PAGE_SHIFT - 10));
+	stat(out, "pgpgout", (uint64_t)t->swap.out << (KMM_PAGE_SHIFT - 10));
+	stat(out, "pswpin", t->swap.in);
+	stat(out, "pswpout", t->swap.out);
 	by_zone(k, "pgalloc", served_by, out);
 	by_zone(k, "allocstall", stalled_for, out);
 	by_zone(k, "pgskip", NULL, out);
 	stat(out, "pgfree", kmm_phys_frees(k));
 	zeros(out, "pgactivate pgdeactivate pglazyfree");
 	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
-	zeros(out, "pgmajfault pglazyfreed pgrefill pgreuse pgsteal_kswapd pgsteal_direct pgdemote_kswapd pgdemote_direct "
-		   "pgscan_kswapd pgscan_direct pgscan_direct_throttle pgscan_anon pgscan_file pgsteal_anon pgsteal_file");
+	stat(out, "pgmajfault", t->swap.in);
+	zeros(out, "pglazyfreed pgrefill pgreuse");
+	stat(out, "pgsteal_kswapd", t->reclaim.stolen_step);
+	stat(out, "pgsteal_direct", t->reclaim.stolen_direct);
+	zeros(out, "pgdemote_kswapd pgdemote_direct");
+	stat(out, "pgscan_kswapd", t->reclaim.scanned_step);
+	stat(out, "pgscan_direct", t->reclaim.scanned_direct);
+	zeros(out, "pgscan_direct_throttle pgscan_anon pgscan_file");
+	stat(out, "pgsteal_anon", t->reclaim.stolen_anon);
+	stat(out, "pgsteal_file", t->reclaim.stolen_file);
 	zeros(out, "pginodesteal slabs_scanned kswapd_inodesteal kswapd_low_wmark_hit_quickly kswapd_high_wmark_hit_quickly "
 		   "pageoutrun pgrotated drop_pagecache drop_slab oom_kill");
 }
@@ -157,6 +168,6 @@ void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 	kmm_totals(k, &t);
 	zone_items(k, &t, out);
 	node_items(&t, out);
-	alloc_events(k, out);
+	alloc_events(k, &t, out);
 	move_events(k, out);
 }

@@ -373,6 +373,7 @@ static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order, 
 	unsigned list = kmm_pcp_list(order);
 	struct kmm_page *page = NULL;
 
+	KMM_ASSERT(k, source->kind >= KMM_KIND_KERNEL && source->kind < KMM_NR_KINDS);
 	if (list < KMM_PCP_LISTS && k->straight) {
 		if (gfp & KMM_GFP_ZERO)
 			page = take_cleared(k, gfp, order, list, source->kind);

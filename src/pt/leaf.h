@@ -9,7 +9,7 @@
  * All of it under the table's lock, so that an entry seen present stays so, with the same frame; only the processors'
  * accessed and dirty bits come in. User tables hold present entries and zeros (kmm_vm_audit proves it), and while a page
  * moves to another frame (vm/migrate.h) "moving" ones: what was present, with the bit GLOBAL in the place of PRESENT. They
- * count as mappings. Other values that are not present must leave that bit clear.
+ * count as mappings. Other values that are not present leave that bit clear: they name slots of swap (swap/swap.h).
  */
 #ifndef KMM_PT_LEAF_H
 #define KMM_PT_LEAF_H
@@ -42,13 +42,14 @@ static inline bool kmm_raw_is_moving(uint64_t raw)
 	return (raw & (KMM_X86_P | KMM_X86_MOVING)) == KMM_X86_MOVING;
 }
 
+/* All entries that are not zero have something in the low half. */
+static inline bool kmm_leaf_is_zero(const void *entry) { return kmm_entry_load_low(entry) == 0; }
+
 /* Present or moving: holds a frame. */
 static inline bool kmm_leaf_is_mapped(const void *entry)
 {
 	return (kmm_entry_load_low(entry) & (KMM_ENTRY_PRESENT | KMM_X86_MOVING)) != 0;
 }
-
-static inline uint64_t kmm_leaf_to_moving(uint64_t raw) { return (raw & ~(uint64_t)KMM_X86_P) | KMM_X86_MOVING; }
 
 static inline uint64_t kmm_leaf_from_moving(uint64_t raw, uint64_t pa)
 {
@@ -61,10 +62,22 @@ static inline uint64_t kmm_leaf_as_mapped(uint64_t raw)
 	return kmm_raw_is_moving(raw) ? kmm_leaf_from_moving(raw, raw & KMM_X86_ADDR) : raw;
 }
 
-/* A present entry. */
+/* An entry that holds a frame, or one that only processors change now. */
 static inline uint64_t kmm_leaf_read(const struct kmm *k, const void *entry)
 {
 	return kmm_pt_fmt(k)->entry_size == 4 ? kmm_entry_load_low(entry) : kmm_entry_load_settled64(entry);
+}
+
+/* A present entry becomes a moving one, in one piece with what processors marked until then; what it is now. Never through
+ * 0: who holds the area for a change looks for entries without the table's lock, and takes 0 for nothing there. */
+static inline uint64_t kmm_leaf_make_moving(const struct kmm *k, void *entry)
+{
+	uint32_t low = kmm_entry_load_low(entry);
+
+	while (!__atomic_compare_exchange_n((uint32_t *)entry, &low, (low & ~KMM_ENTRY_PRESENT) | (uint32_t)KMM_X86_MOVING, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	return kmm_leaf_read(k, entry);
 }
 
 /* The frame of a present entry. Frames that are mapped have descriptors. */
@@ -82,6 +95,18 @@ static inline void *kmm_leaf_next(const struct kmm *k, void *entry)
 static inline void kmm_leaf_forbid_write(void *entry)
 {
 	__atomic_fetch_and((uint32_t *)entry, ~(uint32_t)KMM_X86_RW, __ATOMIC_ACQ_REL);
+}
+
+/* Takes marks away from an entry, which stays what it is; returns what it was. */
+static inline uint32_t kmm_leaf_remove(void *entry, uint32_t bits)
+{
+	return __atomic_fetch_and((uint32_t *)entry, ~bits, __ATOMIC_ACQ_REL);
+}
+
+/* Takes the accessed mark away. */
+static inline void kmm_leaf_forget(void *entry)
+{
+	__atomic_fetch_and((uint32_t *)entry, ~(uint32_t)KMM_X86_A, __ATOMIC_ACQ_REL);
 }
 
 /* Sets bits of a present entry that mean more rights, or marks; returns what it was. */

@@ -22,7 +22,7 @@ struct emptying {
 	uint64_t scanned, isolated;
 };
 
-static struct kmm_page *take_target(void *arg, struct kmm_page *from)
+static struct kmm_page *take_target(void *arg, enum kmm_kind kind)
 {
 	struct emptying *e = arg;
 	struct kmm_page *page;
@@ -37,8 +37,8 @@ static struct kmm_page *take_target(void *arg, struct kmm_page *from)
 	if (e->nr_stash == 0)
 		return NULL;
 	page = e->stash[--e->nr_stash];
-	if (kmm_page_kind(from) != KMM_KIND_ANON)
-		kmm_page_set_kind(e->k, page, kmm_page_kind(from));
+	if (kind != KMM_KIND_ANON)
+		kmm_page_set_kind(e->k, page, kind);
 	return page;
 }
 

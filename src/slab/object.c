@@ -29,6 +29,7 @@ bool kmm_magazine_refill(struct kmm *k, struct kmm_pool *pool, struct kmm_magazi
 
 void kmm_magazine_empty(struct kmm *k, struct kmm_pool *pool, struct kmm_magazine *magazine, struct kmm_page_list *dead)
 {
+	KMM_ASSERT(k, magazine->pool == pool && kmm_magazine_nr(magazine) <= pool->limit);
 	kmm_slab_give(k, pool, magazine->slot + 1, kmm_magazine_nr(magazine), dead);
 	kmm_magazine_set_top(magazine, magazine->slot);
 	kmm_magazine_set_end(magazine, magazine->slot + pool->limit);
@@ -40,10 +41,13 @@ void kmm_magazine_overflow(struct kmm *k, struct kmm_pool *pool, struct kmm_maga
 	uint32_t batch = pool->batch, rest = kmm_magazine_nr(magazine) - batch;
 	void **oldest = magazine->slot + 1;
 
+	KMM_CHECK_HELD(k, &pool->lock);
+	KMM_ASSERT(k, magazine->pool == pool && pool->depot_nr <= pool->depot_max);
 	if (magazine->end == magazine->slot) {
 		kmm_magazine_empty(k, pool, magazine, dead);
 		return;
 	}
+	KMM_ASSERT(k, kmm_magazine_nr(magazine) >= batch);
 	if (pool->depot_nr + batch <= pool->depot_max) {
 		memcpy(pool->depot + pool->depot_nr, oldest, batch * sizeof(void *));
 		pool->depot_nr += batch;
@@ -62,6 +66,7 @@ static void *take(struct kmm *k, struct kmm_pool *pool)
 	struct kmm_magazine *magazine = pool->magazine[kmm_cpu(k)];
 	void *object = NULL;
 
+	KMM_CHECK_HELD(k, &pool->lock);
 	if (pool->limit == 0)
 		kmm_slab_take(k, pool, &object, 1);
 	else if (kmm_magazine_nr(magazine) || kmm_magazine_refill(k, pool, magazine))

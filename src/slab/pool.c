@@ -118,6 +118,8 @@ static bool plan(const struct kmm *k, const struct kmm_pool_spec *spec, struct k
 	pool->reciprocal = UINT32_MAX / pool->slot + 1;
 	pool->last_start = (pool->nr_objects - 1) * pool->slot * pool->reciprocal;
 	choose_limits(k, pool);
+	KMM_ASSERT(k, pool->nr_objects >= 1 && pool->nr_objects <= KMM_SLAB_MAX_OBJECTS && pool->word + sizeof(struct kmm_free) <= pool->slot);
+	KMM_ASSERT(k, !pool->limit || (pool->batch >= 1 && pool->batch <= pool->limit && pool->depot_max % pool->batch == 0));
 	kmm_slab_set_name(pool->name, spec->name);
 	return true;
 }
@@ -148,6 +150,7 @@ struct kmm_entry *kmm_entry_next(struct kmm *k, struct kmm_list *head, struct km
 	struct kmm_list *item = at ? at->list.prev : head->prev;
 	struct kmm_entry *next = NULL;
 
+	KMM_ASSERT(k, !at || at->pins > 0);
 	if (at)
 		at->pins--;
 	if (item != head) {
@@ -202,6 +205,7 @@ static struct kmm_pool *share(struct kmm *k, const struct kmm_pool *wanted)
 	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
 	struct kmm_pool *pool = may_share(wanted) ? find_equal(k->slab, wanted) : NULL;
 
+	KMM_ASSERT(k, !pool || pool->users > 0);
 	if (pool)
 		pool->users++;
 	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
@@ -315,9 +319,11 @@ enum kmm_status kmm_pool_get(struct kmm *k, const struct kmm_pool_spec *spec, st
 void kmm_pool_put(struct kmm *k, struct kmm_pool *pool)
 {
 	unsigned long flags = kmm_spin_lock(k, &k->slab->lock, KMM_LOCK_SLAB);
-	bool last = --pool->users == 0;
+	bool last;
 	unsigned cpu;
 
+	KMM_ASSERT(k, pool->users > 0);
+	last = --pool->users == 0;
 	kmm_spin_unlock(k, &k->slab->lock, KMM_LOCK_SLAB, flags);
 	if (!last)
 		return;
@@ -355,6 +361,7 @@ kmm_word kmm_pool_trim(struct kmm *k, struct kmm_pool *pool)
 	pool->depot_nr = 0;
 	empty = pool->empty;
 	pool->empty = (struct kmm_page_list){ 0, 0 };
+	KMM_ASSERT(k, pool->nr_slabs >= empty.nr);
 	pool->nr_slabs -= empty.nr;
 	kmm_spin_unlock(k, &pool->lock, KMM_LOCK_SLAB, flags);
 	pages = (dead.nr + empty.nr) << pool->order;

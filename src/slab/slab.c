@@ -76,6 +76,8 @@ struct kmm_page *kmm_slab_new(struct kmm *k, struct kmm_pool *pool, kmm_gfp gfp)
 /* Lock held. */
 void kmm_slab_add(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page)
 {
+	KMM_ASSERT_HELD(k, &pool->lock);
+	KMM_ASSERT(k, count_inuse(load_count(page)) == 0);
 	kmm_page_list_add(k, &pool->empty, page);
 	pool->nr_slabs++;
 }
@@ -122,6 +124,7 @@ unsigned kmm_slab_take(struct kmm *k, struct kmm_pool *pool, void **out, unsigne
 {
 	unsigned left = max;
 
+	KMM_CHECK_HELD(k, &pool->lock);
 	while (left) {
 		struct kmm_page_list *from = pool->partial.nr ? &pool->partial : &pool->empty;
 		struct kmm_page *page = kmm_page_list_first(k, from);
@@ -130,6 +133,7 @@ unsigned kmm_slab_take(struct kmm *k, struct kmm_pool *pool, void **out, unsigne
 		if (!page)
 			break;
 		inuse = count_inuse(load_count(page));
+		KMM_ASSERT(k, inuse < pool->nr_objects);
 		nr = pool->nr_objects - inuse < left ? pool->nr_objects - inuse : left;
 		take_from(k, pool, page, out + left, nr);
 		left -= nr;
@@ -152,6 +156,7 @@ static void relist(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page, 
 {
 	bool was_full = inuse_before == pool->nr_objects;
 
+	KMM_CHECK(k, inuse_before <= pool->nr_objects);
 	if (!was_full && inuse_before > 1)
 		return; /* was partial, is partial */
 	if (!was_full)
@@ -162,6 +167,7 @@ static void relist(struct kmm *k, struct kmm_pool *pool, struct kmm_page *page, 
 		kmm_page_list_add(k, &pool->empty, page);
 	} else {
 		kmm_page_list_add(k, dead, page);
+		KMM_ASSERT(k, pool->nr_slabs > 0);
 		pool->nr_slabs--;
 	}
 }
@@ -184,6 +190,8 @@ void kmm_slab_give(struct kmm *k, struct kmm_pool *pool, void *const *slot, unsi
 {
 	unsigned i;
 
+	KMM_CHECK_HELD(k, &pool->lock);
+	KMM_ASSERT(k, pool->inuse >= nr);
 	for (i = 0; i < nr; i++) {
 		struct kmm_page *page = kmm_fast_head(k, slot[i]);
 

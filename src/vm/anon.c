@@ -10,6 +10,7 @@
 
 static void join(struct kmm_vma *vma, struct kmm_anon *anon, uint32_t tag, bool cloned)
 {
+	KMM_ASSERT(vma->mm->k, !vma->anon && anon->refs < UINT32_MAX);
 	vma->tag = tag;
 	vma->cloned = cloned;
 	__atomic_store_n(&vma->anon, anon, __ATOMIC_RELEASE); /* faults look at it with l alone */
@@ -31,6 +32,7 @@ void kmm_anon_link(struct kmm_vma *vma, const struct kmm_vma *from)
 
 void kmm_anon_join(struct kmm_vma *vma, const struct kmm_vma *from)
 {
+	KMM_CHECK_HELD(vma->mm->k, &from->anon->lock);
 	join(vma, from->anon, from->tag, from->cloned);
 }
 
@@ -56,6 +58,7 @@ void kmm_anon_unlink(struct kmm_vma *vma)
 	if (!anon)
 		return;
 	flags = kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP);
+	KMM_ASSERT(k, anon->refs > 0);
 	kmm_list_del(&vma->by_anon);
 	last = --anon->refs == 0;
 	kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);

@@ -9,6 +9,7 @@
  *
  * If besides the entries of all spaces are as many as all map counts together, every entry is known to the reverse map.
  */
+#include "swap/swap.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 
@@ -95,6 +96,18 @@ static void check_entry(struct audit *a, kmm_word va, struct kmm_pte pte)
 	a->nr_entries += kind == KMM_KIND_ANON || kind == KMM_KIND_FILE;
 }
 
+/* An entry that is neither present nor zero. */
+static void check_swapped(struct audit *a, kmm_word va, uint64_t raw)
+{
+	struct kmm_vma *vma = kmm_tree_find(&a->mm->tree, va);
+
+	if (!kmm_raw_is_swap(raw) || raw >> 32 || !kmm_swap_check_entry(a->k, (uint32_t)raw))
+		complain(a, "a software value in a user table", va, raw);
+	else if (!vma || vma->start > va || !kmm_vma_is_private(vma) || !vma->anon)
+		complain(a, "a swapped page outside of private memory", va, raw);
+	a->rss[KMM_RSS_SWAP]++;
+}
+
 static bool check_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
 	struct audit *a = arg;
@@ -108,7 +121,7 @@ static bool check_run(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 		if (pte.flags & KMM_PTE_PRESENT)
 			check_entry(a, at, pte);
 		else if (raw)
-			complain(a, "a software value in a user table", at, raw);
+			check_swapped(a, at, raw);
 	}
 	return true;
 }
@@ -203,8 +216,10 @@ unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 	struct audit a = { .k = k, .out = out };
 	unsigned nr = 0;
 
+	kmm_swap_check_begin(k);
 	for (struct kmm_list *l = vm->mms.next; l != &vm->mms; l = l->next, nr++)
 		check_space(&a, kmm_container(l, struct kmm_mm, link));
+	a.bad += kmm_swap_check_end(k, out);
 	kmm_phys_for_each(k, check_frame, &a);
 	if (nr != vm->nr_mms)
 		complain(&a, "the number of spaces is wrong", nr, vm->nr_mms);

@@ -26,6 +26,8 @@ static inline struct kmm_mapping *kmm_mapping_of(const struct kmm_backing *backi
 
 /* Unmaps pages [first, end) of the backing from every space, private copies too. b held. */
 void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end);
+/* The same, but private copies stay. */
+void kmm_mapping_unmap_shown(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end);
 
 /* A zero-filled object for shared anonymous memory, one reference. NULL: no memory. */
 struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size);
@@ -50,6 +52,8 @@ static inline void kmm_page_set_dirty(struct kmm_page *page)
 bool kmm_backing_is_file(const struct kmm_backing *backing);
 bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct kmm_page *page);
 void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_page *to);
+/* A clean page leaves the cache, whose reference the caller gets; it will be filled again. */
+void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index);
 
 /* ---- page index: page number to descriptor (radix.c). b held by all callers ---- */
 struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index);

@@ -12,7 +12,7 @@
  * Running out of memory undoes the child as its exit would; the parent keeps the write protection, which its next write
  * lifts without a copy.
  */
-#include "pt/leaf.h"
+#include "swap/swap.h"
 #include "vm/lock.h"
 #include "vm/migrate.h"
 #include "vm/space.h"
@@ -26,7 +26,8 @@ struct batch {
 	kmm_word base;           /* address of place 0; the batch is entries of one table */
 	unsigned nr;
 	bool is_moving;          /* the entry at next is */
-	kmm_word nr_anon, nr_other; /* of them by resident count; the rest shows the zero page */
+	bool is_crowded;         /* the slot that the entry at next names has as many entries as it can count */
+	kmm_word nr_anon, nr_other, nr_swap; /* of them by resident count; the rest shows the zero page */
 	uint64_t raw[BATCH];     /* as the child is to have them */
 	uint16_t place[BATCH];   /* pages after base */
 };
@@ -36,12 +37,36 @@ static void share_page(struct batch *b, struct kmm_page *page)
 {
 	enum kmm_kind kind = kmm_page_kind(page);
 
-	if (kind == KMM_KIND_ZERO)
+	if (__builtin_expect(kind == KMM_KIND_ANON, 1))
+		b->nr_anon++;
+	else if (kind == KMM_KIND_ZERO)
 		return;
-	b->nr_anon += kind == KMM_KIND_ANON;
-	b->nr_other += kind != KMM_KIND_ANON;
+	else
+		b->nr_other++;
 	atomic_fetch_add_explicit(&page->refcount, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&page->count, 1, memory_order_relaxed);
+}
+
+/* An entry that is not present. false: it cannot be taken along, and b says why. */
+static bool collect_absent(struct batch *b, const void *entry, unsigned i)
+{
+	struct kmm *k = b->vma->mm->k;
+	uint64_t raw;
+
+	if (kmm_leaf_is_zero(entry))
+		return true;
+	b->is_moving = kmm_leaf_is_moving(entry);
+	if (b->is_moving)
+		return false;
+	raw = kmm_leaf_read(k, entry);
+	KMM_ASSERT(k, kmm_raw_is_swap(raw));
+	b->is_crowded = !kmm_slot_get(k, (uint32_t)raw);
+	if (b->is_crowded)
+		return false;
+	b->nr_swap++;
+	b->raw[b->nr] = raw;
+	b->place[b->nr++] = (uint16_t)i;
+	return true;
 }
 
 /* A batch is one table's entries: it ends with the run, or when it is full. */
@@ -58,11 +83,11 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	for (i = 0; i < nr && b->nr < BATCH; i++, entry = kmm_leaf_next(k, entry)) {
 		uint64_t raw;
 
-		if (!kmm_leaf_is_mapped(entry))
+		if (!kmm_leaf_is_present(entry)) {
+			if (!collect_absent(b, entry, i))
+				break;
 			continue;
-		b->is_moving = kmm_leaf_is_moving(entry);
-		if (b->is_moving)
-			break;
+		}
 		raw = kmm_leaf_read(k, entry);
 		if (raw & forbid) {
 			kmm_leaf_forbid_write(entry);
@@ -75,7 +100,7 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, b->tlb);
 	b->next = va + ((kmm_word)i << KMM_PAGE_SHIFT);
-	return b->nr == 0 && !b->is_moving;
+	return b->nr == 0 && !b->is_moving && !b->is_crowded;
 }
 
 /* The references of a batch are given up again. */
@@ -86,6 +111,10 @@ static void drop_batch(struct batch *b)
 	for (unsigned i = 0; i < b->nr; i++) {
 		struct kmm_page *page = kmm_leaf_page(k, b->raw[i]);
 
+		if (kmm_raw_is_swap(b->raw[i])) {
+			kmm_slot_put(k, (uint32_t)b->raw[i]);
+			continue;
+		}
 		if (kmm_page_kind(page) == KMM_KIND_ZERO)
 			continue;
 		atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
@@ -111,6 +140,7 @@ static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
 	}
 	kmm_leaf_settle(k, &run, first.table, (int)b->nr, NULL);
 	kmm_mm_count_rss(child, KMM_RSS_ANON, b->nr_anon);
+	kmm_mm_count_rss(child, KMM_RSS_SWAP, b->nr_swap);
 	kmm_mm_count_rss(child, b->vma->flags & KMM_VM_SHMEM ? KMM_RSS_SHMEM : KMM_RSS_FILE, b->nr_other);
 	kmm_pt_unlock(k, &first, flags);
 	return KMM_OK;
@@ -130,13 +160,15 @@ static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, s
 	kmm_edit_begin(k, vma->backing);
 	while (!done && b.next < vma->end && status == KMM_OK) {
 		b.nr = 0;
-		b.is_moving = false;
-		b.nr_anon = b.nr_other = 0;
+		b.is_moving = b.is_crowded = false;
+		b.nr_anon = b.nr_other = b.nr_swap = 0;
 		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, collect_run, &b, &resume);
 		if (b.nr)
 			status = install_batch(child, &b);
 		if (status)
 			drop_batch(&b);
+		else if (b.is_crowded)
+			status = KMM_ENOMEM;
 		else if (b.is_moving)
 			kmm_move_wait(vma->mm, b.next);
 	}
@@ -159,14 +191,15 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	kmm_vma_write(vma);
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
-	copy->flags &= ~(uint32_t)KMM_VM_LOCKED;
+	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
-	kmm_anon_link_child(copy, vma);
+	if (!(vma->flags & KMM_VM_WIPEONFORK))
+		kmm_anon_link_child(copy, vma);
 	kmm_edit_end(k, copy->backing);
 	kmm_reserve_drop(child, &r);
 	kmm_mm_account(child, copy->flags, kmm_vma_pages(copy));
-	return vma->anon ? copy_entries(child, vma, tlb) : KMM_OK;
+	return copy->anon ? copy_entries(child, vma, tlb) : KMM_OK;
 }
 
 static enum kmm_status copy_areas(struct kmm_mm *child, struct kmm_mm *parent)
@@ -192,6 +225,7 @@ static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
 	child->start_stack = parent->start_stack;
 	child->start_code = parent->start_code;
 	child->end_code = parent->end_code;
+	child->data_bytes = parent->data_bytes;
 }
 
 enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)

@@ -13,6 +13,7 @@
 void kmm_guests_init(struct kmm_guests *g, enum kmm_owner_sort sort)
 {
 	g->nr = 0;
+	g->orphaned = false;
 	__atomic_store_n(&g->mark, (uintptr_t)g ^ MARK_OF(sort), __ATOMIC_RELEASE);
 }
 
@@ -26,6 +27,7 @@ bool kmm_guests_over(struct kmm *k, struct kmm_guests *g)
 		return true;
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	empty = g->nr == 0;
+	g->orphaned = !empty;
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 	return empty;
 }
@@ -90,7 +92,7 @@ struct kmm_guest kmm_guest_enter(struct kmm *k, const struct kmm_page *page)
 void kmm_guest_leave(struct kmm *k, const struct kmm_guest *guest)
 {
 	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
-	bool free = --guest->owner->nr == 0 && !kmm_guests_is_alive(guest->owner);
+	bool free = --guest->owner->nr == 0 && guest->owner->orphaned; /* not alive is not enough: who ends it may be about to look */
 
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 	if (free)

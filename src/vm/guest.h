@@ -30,6 +30,7 @@ enum kmm_owner_sort { KMM_OWNER_ANON, KMM_OWNER_MAPPING };
 struct kmm_guests {
 	uintptr_t mark; /* 0: ended */
 	uint32_t nr;    /* vm->lock */
+	bool orphaned;  /* vm->lock: ended while there were guests; the last of them frees it */
 };
 
 void kmm_guests_init(struct kmm_guests *g, enum kmm_owner_sort sort);

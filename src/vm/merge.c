@@ -68,6 +68,7 @@ static void adopt(struct kmm_vma *vma, const struct kmm_vma *from)
 static void swallow(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone)
 {
 	adopt(vma, gone);
+	KMM_CHECK(mm->k, vma->backing == gone->backing && !(gone->anon && gone->anon != vma->anon));
 	if (vma->end == gone->start)
 		kmm_vma_join(mm, vma, gone);
 	else
@@ -123,6 +124,8 @@ struct kmm_vma *kmm_vma_merge(struct kmm_mm *mm, struct kmm_vma *prev, const str
 	struct kmm_vma *mid = NULL, *next, *merged = NULL;
 	bool with_prev, with_next;
 
+	KMM_ASSERT(mm->k, piece->start < piece->end);
+	KMM_CHECK(mm->k, !prev || prev->start <= piece->start);
 	if (piece->flags & KMM_VM_SPECIAL)
 		return NULL;
 	next = prev ? kmm_vma_next(prev) : kmm_mm_first(mm);
@@ -140,6 +143,7 @@ struct kmm_vma *kmm_vma_merge(struct kmm_mm *mm, struct kmm_vma *prev, const str
 		merged = grow_prev(mm, prev, mid, with_next && can_bridge(prev, next) ? next : NULL, piece);
 	else
 		merged = grow_next(mm, prev, mid, next, piece);
+	KMM_CHECK(mm->k, merged->start <= piece->start && piece->end <= merged->end);
 	kmm_edit_end(mm->k, piece->backing);
 	return merged;
 }
@@ -152,6 +156,7 @@ struct kmm_vma *kmm_vma_merge_new(struct kmm_mm *mm, const struct kmm_piece *pie
 	struct kmm_piece joined = *piece;
 	bool with_next, with_prev;
 
+	KMM_ASSERT(mm->k, piece->start < piece->end && (!next || next->start >= piece->end));
 	if (piece->flags & KMM_VM_SPECIAL)
 		return NULL;
 	with_next = next && can_precede(next, piece);
@@ -166,6 +171,7 @@ struct kmm_vma *kmm_vma_merge_new(struct kmm_mm *mm, const struct kmm_piece *pie
 	kmm_edit_begin(mm->k, piece->backing);
 	merged = with_prev ? grow_prev(mm, prev, NULL, with_next ? next : NULL, piece) :
 			     grow_next(mm, prev, NULL, next, piece);
+	KMM_CHECK(mm->k, merged->start <= piece->start && piece->end <= merged->end);
 	kmm_edit_end(mm->k, piece->backing);
 	return merged;
 }

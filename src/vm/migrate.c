@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The move of a batch of frames (migrate.h says what others see of it).
+ * The move of a batch of frames (migrate.h says what others see of it): to other frames, or out of memory.
  *
  *	enter     the owners of the frames, as guests; and a target for each frame
  *	unmap     every entry of the page becomes a moving one; the first takes a reference, which is the mover's
  *	flush     once for all, then no processor can reach the pages any more
  *	judge     mappings, cache and mover must be all the references there are; else somebody holds the page: put back
- *	copy      through windows, with the marks
- *	remap     moving entries show the target; mappings, references and the cache's place move along one by one
+ *	copy      through windows, with the marks; evicting: to swap, or a clean page out of its file's cache
+ *	remap     moving entries show the target; mappings, references and the cache's place move along one by one;
+ *	          evicting: they name the slot, or are empty
  *	leave     waiters are woken, the old frame is let go
  *
  * Entries are found by the owner's list of areas, under its lock: the spin lock of an anon object for each walk,
@@ -17,17 +18,16 @@
  * vm->moving counts moving entries wherever they are (who takes one away counts too), and remap goes on until there are none.
  * For that there is one mover at a time, by vm->move_lock.
  *
- * While there are moving entries nothing is waited for: who waits for us may hold m and, in fork, a b that is not ours.
+ * While there are moving entries nothing is waited for but the end of a transfer to swap, which needs none of our locks: who
+ * waits for us may hold m and, in fork, a b that is not ours.
  */
 #include "vm/migrate.h"
 
 #include "kva/kva.h"
 #include "phys/owner.h"
-#include "pt/leaf.h"
+#include "swap/swap.h"
 #include "vm/backing.h"
 #include "vm/guest.h"
-
-#define FLUSH_SPACES 16
 
 struct move {
 	struct kmm_page *from, *to;
@@ -36,18 +36,14 @@ struct move {
 	bool held;               /* the mover has a reference to from */
 	unsigned nr_entries;     /* moving entries made */
 	bool moved;
-};
-
-/* What processors may still have of entries that were changed. */
-struct flushes {
-	struct kmm_flush space[FLUSH_SPACES];
-	unsigned nr;
+	bool refused;            /* evicting: an area keeps it in memory */
+	uint32_t raw;            /* evicted to swap: what its entries become; we have a count of the slot */
 };
 
 struct batch {
 	struct kmm_mover *mover;
 	struct kmm *k;
-	struct flushes flushes;
+	struct kmm_flushes flushes;
 	bool is_full;            /* a walk stopped for lack of room in flushes */
 	struct move move[KMM_MOVE_BATCH];
 	unsigned nr;
@@ -55,80 +51,66 @@ struct batch {
 
 /* ---- flushing ---- */
 
-static void flush_all(struct batch *b)
+void kmm_flushes_run(struct kmm *k, struct kmm_flushes *flushes)
 {
-	for (unsigned i = 0; i < b->flushes.nr; i++)
-		kmm_tlb_flush_space(b->k, &b->flushes.space[i]);
-	b->flushes.nr = 0;
+	for (unsigned i = 0; i < flushes->nr; i++)
+		kmm_tlb_flush_space(k, &flushes->space[i]);
+	flushes->nr = 0;
 }
 
-/* Room for one more was made before. */
-static void note_flush(struct batch *b, struct kmm_paddr root, kmm_word va)
+bool kmm_flushes_note(struct kmm_flushes *flushes, struct kmm_paddr root, kmm_word va)
 {
-	struct kmm_flush *f = b->flushes.space;
+	struct kmm_flush *f = flushes->space;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < b->flushes.nr; i++, f++)
+	for (; i < flushes->nr; i++, f++)
 		if (f->root.v == root.v)
 			break;
-	if (f == b->flushes.space + b->flushes.nr) {
-		KMM_ASSERT(b->k, b->flushes.nr < FLUSH_SPACES);
-		b->flushes.nr++;
+	if (i == KMM_FLUSH_SPACES)
+		return false;
+	if (i == flushes->nr) {
+		flushes->nr++;
 		*f = (struct kmm_flush){ root, va, va + KMM_PAGE_SIZE, false };
 	}
 	f->start = va < f->start ? va : f->start;
 	f->end = va + KMM_PAGE_SIZE > f->end ? va + KMM_PAGE_SIZE : f->end;
+	return true;
 }
 
 /* ---- entries ---- */
 
-/* One area that would show the page at va; its table's lock is held and the entry found. false: the walk may end. */
-typedef bool visit_fn(struct batch *b, struct move *m, struct kmm_mm *mm, const struct kmm_ptref *ref, kmm_word va);
+typedef bool visit_fn(struct batch *b, struct move *m, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va);
 
-static bool visit_area(struct batch *b, struct move *m, const struct kmm_vma *vma, visit_fn *visit)
+struct walk {
+	struct batch *b;
+	struct move *m;
+	visit_fn *visit;
+};
+
+static bool visit_entry(void *arg, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va)
 {
-	struct kmm_mm *mm = vma->mm;
-	uint64_t place = m->guest.index - vma->pgoff;
-	unsigned long flags;
-	struct kmm_ptref ref;
-	bool more;
-	kmm_word va;
+	struct walk *w = arg;
 
-	if (m->guest.index < vma->pgoff || place >= kmm_vma_pages(vma))
-		return true;
-	va = vma->start + ((kmm_word)place << KMM_PAGE_SHIFT);
-	if (!kmm_pt_lookup_lock(b->k, &mm->space, va, &ref, &flags))
-		return true;
-	more = visit(b, m, mm, &ref, va);
-	kmm_pt_unlock(b->k, &ref, flags);
-	return more;
+	return w->visit(w->b, w->m, vma, ref, va);
 }
 
 /* The areas of the page's owner, which is locked meanwhile. */
 static void walk_areas(struct batch *b, struct move *m, visit_fn *visit)
 {
-	struct kmm_anon *anon = (struct kmm_anon *)m->guest.owner;
-	struct kmm_mapping *mapping = (struct kmm_mapping *)m->guest.owner;
-	unsigned long flags;
+	struct walk w = { b, m, visit };
 
-	if (m->guest.sort == KMM_OWNER_MAPPING) {
-		for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next)
-			if (!visit_area(b, m, kmm_container(l, struct kmm_vma, by_backing), visit))
-				return;
-		return;
-	}
-	flags = kmm_spin_lock(b->k, &anon->lock, KMM_LOCK_RMAP);
-	for (struct kmm_list *l = anon->vmas.next; l != &anon->vmas; l = l->next)
-		if (!visit_area(b, m, kmm_container(l, struct kmm_vma, by_anon), visit))
-			break;
-	kmm_spin_unlock(b->k, &anon->lock, KMM_LOCK_RMAP, flags);
+	kmm_guest_walk(b->k, &m->guest, visit_entry, &w);
+}
+
+static enum kmm_kind kind_of(const struct move *m)
+{
+	return m->guest.sort == KMM_OWNER_ANON ? KMM_KIND_ANON : KMM_KIND_FILE;
 }
 
 /* The frame is mapped here, so it is allocated and what it says of itself is true: is it what we took it for? */
 static bool is_same_page(const struct batch *b, const struct move *m)
 {
-	enum kmm_kind kind = m->guest.sort == KMM_OWNER_ANON ? KMM_KIND_ANON : KMM_KIND_FILE;
-
-	return kmm_page_kind(m->from) == kind && kmm_page_owner(b->k, m->from) == m->guest.owner &&
+	return kmm_page_kind(m->from) == kind_of(m) && kmm_page_owner(b->k, m->from) == m->guest.owner &&
 	       kmm_page_index(b->k, m->from) == m->guest.index;
 }
 
@@ -138,8 +120,9 @@ static void trace_entry(struct batch *b, const struct kmm_mm *mm, kmm_word va, u
 }
 
 /* A present entry that shows the page becomes a moving one. */
-static bool unmap_entry(struct batch *b, struct move *m, struct kmm_mm *mm, const struct kmm_ptref *ref, kmm_word va)
+static bool unmap_entry(struct batch *b, struct move *m, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va)
 {
+	struct kmm_mm *mm = vma->mm;
 	struct kmm *k = b->k;
 	uint64_t raw;
 
@@ -147,24 +130,45 @@ static bool unmap_entry(struct batch *b, struct move *m, struct kmm_mm *mm, cons
 		return true;
 	if (!is_same_page(b, m))
 		return false;
-	b->is_full = b->flushes.nr == FLUSH_SPACES;
+	m->refused = b->mover->evict && (vma->flags & KMM_VM_LOCKED);
+	if (m->refused)
+		return false;
+	b->is_full = !kmm_flushes_note(&b->flushes, mm->space.root, va);
 	if (b->is_full)
 		return false;
 	if (!m->held)
 		atomic_fetch_add_explicit(&m->from->refcount, 1, memory_order_relaxed);
 	m->held = true;
-	raw = kmm_leaf_to_moving(kmm_entry_take(k, ref->entry));
-	kmm_entry_store(k, ref->entry, raw);
+	raw = kmm_leaf_make_moving(k, ref->entry);
 	trace_entry(b, mm, va, raw);
-	note_flush(b, mm->space.root, va);
+	if (b->mover->evict && (raw & KMM_X86_D))
+		kmm_page_set_dirty(m->from);
 	atomic_fetch_add_explicit(&k->vm->moving, 1, memory_order_relaxed);
 	m->nr_entries++;
 	return true;
 }
 
-/* A moving entry of the page becomes present again: with the target, or with the old frame when there is none. */
-static bool remap_entry(struct batch *b, struct move *m, struct kmm_mm *mm, const struct kmm_ptref *ref, kmm_word va)
+/* A moving entry of an evicted page names its slot, or nothing; the mapping is gone. */
+static void evict_entry(struct batch *b, struct move *m, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va)
 {
+	struct kmm *k = b->k;
+	bool counted = !m->raw || kmm_slot_get(k, m->raw);
+
+	KMM_ASSERT(k, counted); /* a page with so many mappings was not evicted */
+	(void)counted;
+	kmm_mm_note_peak(vma->mm);
+	kmm_vma_count_page(vma, m->from, false);
+	if (m->raw)
+		kmm_mm_count_rss(vma->mm, KMM_RSS_SWAP, 1);
+	kmm_pt_write(k, &vma->mm->space, ref, va, m->raw);
+	atomic_fetch_sub_explicit(&m->from->refcount, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
+}
+
+/* A moving entry of the page becomes present again: with the target, or with the old frame when there is none. */
+static bool remap_entry(struct batch *b, struct move *m, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va)
+{
+	struct kmm_mm *mm = vma->mm;
 	struct kmm *k = b->k;
 	struct kmm_page *to = m->moved ? m->to : m->from;
 	uint64_t raw;
@@ -174,6 +178,10 @@ static bool remap_entry(struct batch *b, struct move *m, struct kmm_mm *mm, cons
 	raw = kmm_leaf_read(k, ref->entry);
 	if (kmm_leaf_page(k, raw) != m->from)
 		return true;
+	if (m->moved && !to) {
+		evict_entry(b, m, vma, ref, va);
+		return true;
+	}
 	if (to != m->from) {
 		atomic_fetch_add_explicit(&to->refcount, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&to->count, 1, memory_order_relaxed);
@@ -209,7 +217,7 @@ static void unmap(struct batch *b, struct move *m)
 		b->is_full = false;
 		walk_areas(b, m, unmap_entry);
 		if (b->is_full) /* never under a spin lock: the other processors may want it */
-			flush_all(b);
+			kmm_flushes_run(b->k, &b->flushes);
 	} while (b->is_full);
 }
 
@@ -218,7 +226,8 @@ static bool is_ours_alone(const struct move *m)
 {
 	unsigned cached = m->guest.sort == KMM_OWNER_MAPPING;
 
-	return m->held && atomic_load_explicit(&m->from->count, memory_order_acquire) == m->nr_entries &&
+	return m->held && !m->refused && m->nr_entries < KMM_SLOT_MOST &&
+	       atomic_load_explicit(&m->from->count, memory_order_acquire) == m->nr_entries &&
 	       atomic_load_explicit(&m->from->refcount, memory_order_acquire) == m->nr_entries + cached + 1 &&
 	       (cached || m->nr_entries);
 }
@@ -277,12 +286,8 @@ static void tell_waiters(struct kmm *k)
 		k->port->wake(k->port, &k->vm->moves);
 }
 
-static void move_group(struct batch *b, const struct move *first)
+static void copy_group(struct batch *b, const struct move *first)
 {
-	for (unsigned i = 0; i < b->nr; i++)
-		if (is_in_group(&b->move[i], first))
-			unmap(b, &b->move[i]);
-	flush_all(b);
 	for (unsigned i = 0; i < b->nr; i++) {
 		struct move *m = &b->move[i];
 
@@ -293,6 +298,55 @@ static void move_group(struct batch *b, const struct move *first)
 			move_cached(b, m);
 		m->moved = true;
 	}
+}
+
+/* Private pages, all by one transfer if they come to lie together. */
+static void swap_group(struct batch *b, const struct move *first)
+{
+	struct kmm_page *pages[KMM_MOVE_BATCH];
+	uint32_t raw[KMM_MOVE_BATCH];
+	unsigned nr = 0, at = 0;
+
+	for (unsigned i = 0; i < b->nr; i++) {
+		b->move[i].moved = is_in_group(&b->move[i], first) && is_ours_alone(&b->move[i]);
+		if (b->move[i].moved)
+			pages[nr++] = b->move[i].from;
+	}
+	kmm_swap_out(b->k, pages, nr, raw);
+	for (unsigned i = 0; i < b->nr; i++) {
+		if (!b->move[i].moved)
+			continue;
+		b->move[i].raw = raw[at++];
+		b->move[i].moved = b->move[i].raw != 0;
+	}
+}
+
+/* Pages of a file that it can have again. */
+static void drop_group(struct batch *b, const struct move *first)
+{
+	for (unsigned i = 0; i < b->nr; i++) {
+		struct move *m = &b->move[i];
+
+		if (!is_in_group(m, first) || !is_ours_alone(m) || (kmm_page_flags(m->from) & KMM_PG_DIRTY))
+			continue;
+		kmm_file_drop_page((struct kmm_mapping *)m->guest.owner, m->guest.index);
+		atomic_fetch_sub_explicit(&m->from->refcount, 1, memory_order_release);
+		m->moved = true;
+	}
+}
+
+static void move_group(struct batch *b, const struct move *first)
+{
+	for (unsigned i = 0; i < b->nr; i++)
+		if (is_in_group(&b->move[i], first))
+			unmap(b, &b->move[i]);
+	kmm_flushes_run(b->k, &b->flushes);
+	if (!b->mover->evict)
+		copy_group(b, first);
+	else if (first->guest.sort == KMM_OWNER_ANON)
+		swap_group(b, first);
+	else
+		drop_group(b, first);
 	remap_group(b, first);
 	tell_waiters(b->k);
 }
@@ -353,8 +407,9 @@ static bool prepare(struct batch *b, struct kmm_page *from)
 	m->guest = kmm_guest_enter(b->k, from);
 	if (!m->guest.owner)
 		return true;
-	m->to = b->mover->target(b->mover->arg, from);
-	if (!m->to) {
+	if (!b->mover->evict)
+		m->to = b->mover->target(b->mover->arg, kind_of(m));
+	if (!m->to && !b->mover->evict) {
 		kmm_guest_leave(b->k, &m->guest);
 		return false;
 	}
@@ -366,7 +421,10 @@ static void finish(struct batch *b, struct move *m)
 {
 	b->mover->moved += m->moved;
 	b->mover->failed += !m->moved;
-	__atomic_fetch_add(m->moved ? &b->k->vm->nr_moved : &b->k->vm->nr_not_moved, 1, __ATOMIC_RELAXED);
+	if (!b->mover->evict)
+		__atomic_fetch_add(m->moved ? &b->k->vm->nr_moved : &b->k->vm->nr_not_moved, 1, __ATOMIC_RELAXED);
+	if (m->raw)
+		kmm_slot_put(b->k, m->raw);
 	if (m->held)
 		kmm_put_page(b->k, m->from);
 	if (m->to)

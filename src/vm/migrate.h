@@ -18,11 +18,34 @@ struct kmm_mover {
 	struct kmm *k;
 	bool may_wait;           /* for locks of files; else pages whose lock is taken stay */
 	bool no_files;           /* the caller may hold what a file system holds */
-	/* Another frame for the content of `from`, kind and order 0, one reference. NULL: none, end the batch. */
-	struct kmm_page *(*target)(void *arg, struct kmm_page *from);
+	bool evict;              /* nowhere: private pages to swap, clean pages of files to nothing. No targets are asked for */
+	/* A frame of that kind, one reference. NULL: none, end the batch. Not told which frame it is for: that one is
+	 * nobody's who asks here, so what it says of itself may be something else by now. */
+	struct kmm_page *(*target)(void *arg, enum kmm_kind kind);
 	void *arg;
 	kmm_word moved, failed;  /* results, added up */
 };
+
+/* What processors may still have of entries that were changed, by space. */
+#define KMM_FLUSH_SPACES 16
+struct kmm_flushes {
+	struct kmm_flush space[KMM_FLUSH_SPACES];
+	unsigned nr;
+};
+/* false: no room for one more space; run first. */
+bool kmm_flushes_note(struct kmm_flushes *flushes, struct kmm_paddr root, kmm_word va);
+/* context: no spin locks. */
+void kmm_flushes_run(struct kmm *k, struct kmm_flushes *flushes);
+
+/* Has the page been used since the last look? Takes the accessed marks out of all its entries; what was changed goes to
+ * flushes (full ones may lose some, which lets a used page look idle once). */
+enum kmm_look {
+	KMM_LOOK_NOT,            /* it cannot be told: not a user page, or its file is locked */
+	KMM_LOOK_IDLE, KMM_LOOK_USED,
+	KMM_LOOK_KEPT            /* an area keeps it in memory */
+};
+/* context: between kmm_guest_begin() and _end(), no spin locks. */
+enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_flushes *flushes);
 
 /* Moves those of nr frames (at most KMM_MOVE_BATCH) that can be.
  * errors: KMM_ENOMEM no target for the rest. context: no spin locks; holds none of the locks m and b unless !may_wait. */

@@ -17,12 +17,12 @@ struct evacuation {
 	struct kmm_page_list aside;
 };
 
-static struct kmm_page *target_outside(void *arg, struct kmm_page *from)
+static struct kmm_page *target_outside(void *arg, enum kmm_kind kind)
 {
 	struct evacuation *e = arg;
 
 	for (;;) {
-		struct kmm_page *page = kmm_phys_alloc(e->k, KMM_GFP_HIGHUSER_MOVABLE | KMM_GFP_NOWARN, 0, kmm_page_kind(from),
+		struct kmm_page *page = kmm_phys_alloc(e->k, KMM_GFP_HIGHUSER_MOVABLE | KMM_GFP_NOWARN, 0, kind,
 						       "migration target");
 		kmm_word pfn = page ? kmm_page_to_pfn(e->k, page).v : 0;
 

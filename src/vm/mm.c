@@ -9,8 +9,8 @@
 static struct kmm_mm_limits default_limits(void)
 {
 	struct kmm_mm_limits limits = {
-		.as_bytes = UINT64_MAX, .data_bytes = UINT64_MAX, .stack_bytes = (uint64_t)8 << 20,
-		.max_map_count = 65530, .mmap_min_addr = 65536, .stack_guard_pages = 256,
+		.as_bytes = UINT64_MAX, .data_bytes = UINT64_MAX, .data_hard_bytes = UINT64_MAX, .stack_bytes = (uint64_t)8 << 20,
+		.memlock_bytes = (uint64_t)8 << 20, .max_map_count = 65530, .mmap_min_addr = 65536, .stack_guard_pages = 256,
 	};
 
 	return limits;
@@ -51,6 +51,16 @@ enum kmm_status kmm_mm_create(struct kmm *k, struct kmm_mm **out)
 void kmm_mm_get(struct kmm_mm *mm)
 {
 	atomic_fetch_add_explicit(&mm->refs, 1, memory_order_relaxed);
+}
+
+bool kmm_mm_try_get(struct kmm_mm *mm)
+{
+	unsigned refs = atomic_load_explicit(&mm->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&mm->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed))
+			return true;
+	return false;
 }
 
 kmm_word kmm_mm_table_end(const struct kmm *k)
@@ -201,6 +211,8 @@ void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out)
 	out->rss_anon = kmm_mm_rss(mm, KMM_RSS_ANON);
 	out->rss_file = kmm_mm_rss(mm, KMM_RSS_FILE);
 	out->rss_shmem = kmm_mm_rss(mm, KMM_RSS_SHMEM);
+	out->swapped = kmm_mm_rss(mm, KMM_RSS_SWAP);
+	out->major_faults = kmm_word_look(&mm->major_faults);
 	out->peak_rss = kmm_mm_peak_rss(mm);
 	out->table_pages = kmm_pt_nr_tables(&mm->space);
 	kmm_mm_unlock(mm);
@@ -220,6 +232,13 @@ kmm_word kmm_vm_committed(struct kmm *k)
 	}
 	kmm_spin_unlock(k, &vm->lock, KMM_LOCK_RMAP, flags);
 	return pages;
+}
+
+void kmm_mm_set_data(struct kmm_mm *mm, kmm_word bytes)
+{
+	kmm_mm_lock(mm);
+	mm->data_bytes = bytes;
+	kmm_mm_unlock(mm);
 }
 
 void kmm_mm_set_code(struct kmm_mm *mm, struct kmm_uva start, struct kmm_uva end)

@@ -38,6 +38,8 @@ static enum kmm_status resizable(struct kmm_mm *mm, kmm_word addr, kmm_word old_
 		return KMM_OK;
 	if (vma->flags & KMM_VM_SPECIAL)
 		return KMM_EFAULT;
+	if (!kmm_mm_lock_fits(mm, vma->flags, (new_len - old_len) >> KMM_PAGE_SHIFT))
+		return KMM_EAGAIN;
 	return kmm_mm_may_expand(mm, vma->flags, (new_len - old_len) >> KMM_PAGE_SHIFT) ? KMM_OK : KMM_ENOMEM;
 }
 
@@ -88,10 +90,14 @@ static bool find_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsi
 /* Makes the tables that the entries of [from, from + len) will need at their new place. */
 static enum kmm_status make_tables(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_word to)
 {
+	const unsigned shift = kmm_pt_fmt(mm->k)->level[1].shift;
 	struct tables t = { mm, 0, 0 };
 	kmm_word at = from, end = from + len, resume, first, last;
 	enum kmm_status status = KMM_OK;
+	struct kmm_ptref there;
 
+	if ((to ^ (to + len - 1)) >> shift == 0 && kmm_pt_lookup(mm->k, &mm->space, to, &there))
+		return KMM_OK; /* one will do, and is there */
 	while (at < end && status == KMM_OK) {
 		if (kmm_pt_for_each_run(mm->k, &mm->space, at, end, find_run, &t, &resume))
 			return KMM_OK;
@@ -99,7 +105,7 @@ static enum kmm_status make_tables(struct kmm_mm *mm, kmm_word from, kmm_word le
 		first = to + (t.first - from);
 		last = to + (t.last - from);
 		status = kmm_pt_make(mm->k, &mm->space, first, KMM_GFP_KERNEL);
-		if (status == KMM_OK && (first ^ last) >> kmm_fmt(mm->k)->level[1].shift)
+		if (status == KMM_OK && (first ^ last) >> shift)
 			status = kmm_pt_make(mm->k, &mm->space, last, KMM_GFP_KERNEL);
 		at = t.last + KMM_PAGE_SIZE;
 	}
@@ -235,7 +241,7 @@ static void leave_empty(struct move *m)
 
 	if (old->flags & KMM_VM_LOCKED)
 		m->mm->locked_pages -= kmm_vma_pages(old);
-	old->flags &= ~(uint32_t)KMM_VM_LOCKED;
+	old->flags &= ~(uint32_t)KMM_VM_LOCKS;
 	if (old->start == m->from && old->end == m->from + m->old_len)
 		kmm_anon_unlink(old);
 }
@@ -271,6 +277,14 @@ static enum kmm_status move_area(struct move *m)
 	return KMM_OK;
 }
 
+/* kmm_mm_is_inside() for an address behind one at which vma, or NULL, was found: mostly no search. */
+static bool is_inside_from(struct kmm_mm *mm, const struct kmm_vma *vma, kmm_word addr)
+{
+	if (!vma || addr > vma->end)
+		return kmm_mm_is_inside(mm, addr);
+	return vma->start < addr && addr < vma->end;
+}
+
 /* What a move can need, before anything changes. */
 static enum kmm_status prepare(struct move *m)
 {
@@ -284,7 +298,7 @@ static enum kmm_status prepare(struct move *m)
 		len = 0;
 	/* The new area, and the rest of an area that reaches over the end of what is unmapped. The head of a range that
 	 * is cut short is unmapped together with its tail's cut, so the source is cut once. */
-	nr = 1u + kmm_mm_is_inside(mm, m->from + m->old_len) +
+	nr = 1u + is_inside_from(mm, vma, m->from + m->old_len) +
 	     ((m->flags & KMM_MREMAP_FIXED) && kmm_mm_is_inside(mm, m->to + m->new_len));
 	if (kmm_reserve(mm, &m->reserve, nr, nr, m->to + m->new_len, m->from + m->old_len) != KMM_OK)
 		return KMM_ENOMEM;
@@ -298,10 +312,13 @@ static enum kmm_status prepare(struct move *m)
 /* Tables made for a move that did not happen, or only in part. */
 static void finish(struct move *m, enum kmm_status status)
 {
-	struct kmm_vma *vma = kmm_mm_find(m->mm, m->to);
+	const struct kmm_vma *vma;
 
 	kmm_reserve_drop(m->mm, &m->reserve);
-	if (status && !(vma && vma->start < m->to + m->new_len))
+	if (!status)
+		return;
+	vma = kmm_mm_find(m->mm, m->to);
+	if (!vma || vma->start >= m->to + m->new_len)
 		kmm_free_hole_tables(m->mm, m->to, m->to + m->new_len);
 }
 
@@ -422,10 +439,20 @@ static enum kmm_status remap(struct kmm_mm *mm, struct move *m, kmm_word *out)
 	return move_anywhere(mm, vma, m->from, m->old_len, m->new_len, out);
 }
 
-enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len, uint64_t new_len, unsigned flags,
-			   struct kmm_uva new_addr, struct kmm_uva *out)
+/* What a locked area has grown by is to be resident. m held. */
+static void note_growth(struct kmm_mm *mm, kmm_word at, kmm_word old_len, kmm_word new_len, struct kmm_populate *populate)
 {
-	struct move m = { .mm = mm, .from = old_addr.v, .to = new_addr.v, .flags = flags };
+	const struct kmm_vma *vma = kmm_mm_find(mm, at);
+
+	if (new_len > old_len && (vma->flags & KMM_VM_LOCKED))
+		*populate = (struct kmm_populate){ at + old_len, new_len - old_len };
+}
+
+/* place: the address wanted, and that it became. */
+enum kmm_status kmm_mm_remap(struct kmm_mm *mm, kmm_word old_addr, uint64_t old_len, uint64_t new_len, unsigned flags,
+			     struct kmm_uva *place, struct kmm_populate *populate)
+{
+	struct move m = { .mm = mm, .from = old_addr, .to = place->v, .flags = flags };
 	const unsigned known = KMM_MREMAP_MAYMOVE | KMM_MREMAP_FIXED | KMM_MREMAP_DONTUNMAP;
 	enum kmm_status status;
 	kmm_word at = 0;
@@ -434,18 +461,21 @@ enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t 
 		return KMM_EINVAL;
 	if ((flags & KMM_MREMAP_DONTUNMAP) && (!(flags & KMM_MREMAP_MAYMOVE) || old_len != new_len))
 		return KMM_EINVAL;
-	if (old_addr.v & (KMM_PAGE_SIZE - 1))
+	if (old_addr & (KMM_PAGE_SIZE - 1))
 		return KMM_EINVAL;
 	m.old_len = (kmm_word)kmm_mm_page_align(mm, old_len);
 	m.new_len = (kmm_word)kmm_mm_page_align(mm, new_len);
 	if (!m.new_len)
 		return KMM_EINVAL;
+	old_len = m.old_len;
 	kmm_mm_lock(mm);
 	status = remap(mm, &m, &at);
+	if (status == KMM_OK)
+		note_growth(mm, at, (kmm_word)old_len, m.new_len, populate);
 	kmm_mm_unlock(mm);
 	if (status)
 		return status;
 	kmm_trace(mm->k, KMM_EV_MMAP, at, at + m.new_len, 0, m.from);
-	*out = kmm_uva(at);
+	*place = kmm_uva(at);
 	return KMM_OK;
 }

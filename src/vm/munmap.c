@@ -15,6 +15,14 @@ bool kmm_unmap_splits(struct kmm_mm *mm, kmm_word start, kmm_word end)
 	return vma && vma->start < start && vma->end > end;
 }
 
+/* Is there room for a whole table between floor and ceiling? The last one of the user half is a page short. */
+static bool holds_table(const struct kmm_mm *mm, kmm_word floor, kmm_word ceiling)
+{
+	const uint64_t table = (uint64_t)1 << kmm_pt_fmt(mm->k)->level[1].shift;
+
+	return ceiling >= mm->k->layout.user_end_max || kmm_align_up(floor, table) + table <= ceiling;
+}
+
 void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end)
 {
 	const struct kmm_format *fmt = kmm_fmt(mm->k);
@@ -29,6 +37,8 @@ void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end)
 		floor = prev->end;
 	if (next && next->start < ceiling)
 		ceiling = next->start;
+	if (!holds_table(mm, floor, ceiling))
+		return;
 	kmm_tlb_begin(mm->k, &tlb, &mm->space);
 	kmm_pt_free_around(mm->k, &mm->space, &(struct kmm_pt_hole){ start, end, floor, ceiling }, &tlb);
 	kmm_tlb_flush(mm->k, &tlb);
@@ -41,6 +51,7 @@ static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_w
 	struct kmm_vma *next;
 	struct kmm_backing *backing = vma->backing;
 
+	KMM_CHECK(mm->k, vma->start < end && start < vma->end);
 	if (vma->start < start && vma->end > end)
 		kmm_vma_split(mm, vma, end, kmm_reserve_take(mm, r));
 	next = kmm_vma_next(vma);
@@ -81,20 +92,20 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 	struct kmm_vma *vma = kmm_mm_find(mm, start);
 	bool has_tables = true;
 
+	KMM_ASSERT(mm->k, start < end && ((start | end) & (KMM_PAGE_SIZE - 1)) == 0);
 	if (!vma || vma->start >= end)
 		return;
 	for (struct kmm_vma *v = vma; v && v->start < end; v = kmm_vma_next(v))
 		kmm_vma_write(v);
 	if (how != KMM_UNMAP_NO_ENTRIES)
 		has_tables = zap_areas(mm, vma, start, end);
-	else
-		has_tables = !kmm_pt_is_void(mm->k, &mm->space, start, end);
 	while (vma && vma->start < end) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 
 		kmm_mm_account(mm, vma->flags, -((to - from) >> KMM_PAGE_SHIFT));
 		vma = remove_part(mm, vma, start, end, r);
 	}
+	KMM_CHECK(mm->k, !vma || vma->start >= end);
 	if (has_tables && how != KMM_UNMAP_KEEP_TABLES)
 		kmm_free_hole_tables(mm, start, end);
 }

@@ -120,6 +120,7 @@ enum kmm_status kmm_radix_insert(struct kmm *k, void **root, uint64_t index, str
 	KMM_ASSERT(k, node->slot[slot_of(index, 0)] == 0);
 	node->slot[slot_of(index, 0)] = (uintptr_t)kmm_page_to_pfn(k, page).v + 1;
 	node->nr++;
+	KMM_ASSERT(k, node->level == 0 && node->nr <= KMM_RADIX_SLOTS);
 	return KMM_OK;
 fail:
 	node = *root;
@@ -145,6 +146,7 @@ void kmm_radix_remove(struct kmm *k, void **root, uint64_t index)
 		node = child_of(node, index);
 	if (!node || !node->slot[slot_of(index, 0)])
 		return;
+	KMM_ASSERT(k, node->nr > 0);
 	node->slot[slot_of(index, 0)] = 0;
 	node->nr--;
 	prune(k, root, index);

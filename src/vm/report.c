@@ -96,7 +96,8 @@ void kmm_report_mm_status(struct kmm_mm *mm, struct kmm_sink *out)
 		   kmm_kb(kmm_mm_peak_rss(mm)), kmm_kb(f.resident), kmm_kb(f.anon), kmm_kb(f.file), kmm_kb(f.shmem));
 	kmm_printf(out, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\n", kmm_kb(mm->data_pages),
 		   kmm_kb(mm->stack_pages), kmm_kb(f.text < mm->exec_pages ? f.text : mm->exec_pages), kmm_kb(f.lib));
-	kmm_printf(out, "VmPTE:\t%8llu kB\nVmSwap:\t%8u kB\n", kmm_kb(table_pages(mm)), 0u);
+	kmm_printf(out, "VmPTE:\t%8llu kB\nVmSwap:\t%8llu kB\n", kmm_kb(table_pages(mm)),
+		   kmm_kb(kmm_mm_rss(mm, KMM_RSS_SWAP)));
 	kmm_mm_unlock(mm);
 }
 

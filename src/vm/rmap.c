@@ -82,3 +82,51 @@ unsigned kmm_rmap_walk(struct kmm *k, struct kmm_page *page, bool (*visit)(void 
 		walk_mapping(&w, owner);
 	return w.nr;
 }
+
+/* ---- by guests ---- */
+
+struct visitor {
+	struct kmm *k;
+	uint64_t index;
+	bool (*visit)(void *arg, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va);
+	void *arg;
+};
+
+static bool visit_area(const struct visitor *v, struct kmm_vma *vma)
+{
+	uint64_t place = v->index - vma->pgoff;
+	unsigned long flags;
+	struct kmm_ptref ref;
+	bool more;
+	kmm_word va;
+
+	if (v->index < vma->pgoff || place >= kmm_vma_pages(vma))
+		return true;
+	va = vma->start + ((kmm_word)place << KMM_PAGE_SHIFT);
+	if (!kmm_pt_lookup_lock(v->k, &vma->mm->space, va, &ref, &flags))
+		return true;
+	more = v->visit(v->arg, vma, &ref, va);
+	kmm_pt_unlock(v->k, &ref, flags);
+	return more;
+}
+
+void kmm_guest_walk(struct kmm *k, const struct kmm_guest *guest,
+		    bool (*visit)(void *arg, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va), void *arg)
+{
+	struct kmm_anon *anon = (struct kmm_anon *)guest->owner;
+	struct kmm_mapping *mapping = (struct kmm_mapping *)guest->owner;
+	struct visitor v = { k, guest->index, visit, arg };
+	unsigned long flags;
+
+	if (guest->sort == KMM_OWNER_MAPPING) {
+		for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next)
+			if (!visit_area(&v, kmm_container(l, struct kmm_vma, by_backing)))
+				return;
+		return;
+	}
+	flags = kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP);
+	for (struct kmm_list *l = anon->vmas.next; l != &anon->vmas; l = l->next)
+		if (!visit_area(&v, kmm_container(l, struct kmm_vma, by_anon)))
+			break;
+	kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);
+}

@@ -3,19 +3,20 @@
  * /proc/PID/smaps of Linux 6.1: each area with what of it is resident, shared, dirty and referenced.
  *
  * A page counts as shared when more than one entry maps it. Pss divides each page by that number, in 1/4096 of a byte.
- * What a kernel without huge pages, swap and KSM has nothing of, is printed as the zero it is.
+ * What a kernel without huge pages and KSM has nothing of, is printed as the zero it is.
  */
 #include "vm/report.h"
 
-#include "pt/leaf.h"
+#include "swap/swap.h"
 
 enum { PSS_SHIFT = 12 };
 
 struct smaps {
 	struct kmm *k;
-	kmm_word rss, referenced, anonymous; /* pages */
+	kmm_word rss, referenced, anonymous, lazy_free; /* pages */
 	kmm_word shared_clean, shared_dirty, private_clean, private_dirty;
 	uint64_t pss, pss_dirty;
+	kmm_word swap; /* entries that name slots; for SwapPss each counts whole */
 };
 
 static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pte_flags)
@@ -29,6 +30,7 @@ static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pt
 	s->rss++;
 	s->referenced += (pte_flags & KMM_PTE_ACCESSED) != 0;
 	s->anonymous += kmm_page_kind(page) == KMM_KIND_ANON;
+	s->lazy_free += (kmm_page_flags(page) & KMM_PG_LAZYFREE) && !dirty;
 	s->pss += share;
 	if (dirty)
 		s->pss_dirty += share;
@@ -45,9 +47,11 @@ static bool count_run(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 	(void)va;
 	for (unsigned i = 0; i < nr; i++) {
 		struct kmm_ptref ref = kmm_ptref_at(s->k, first, i);
-		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_leaf_as_mapped(kmm_pt_read(s->k, &ref)));
+		uint64_t raw = kmm_pt_read(s->k, &ref);
+		struct kmm_pte pte = kmm_pt_decode(s->k, kmm_leaf_as_mapped(raw));
 		struct kmm_page *page;
 
+		s->swap += kmm_raw_is_swap(raw);
 		if (!(pte.flags & KMM_PTE_PRESENT))
 			continue;
 		page = kmm_pfn_to_page(s->k, pte.pfn);
@@ -72,7 +76,9 @@ static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
 		{ KMM_VM_MAYREAD, "mr" }, { KMM_VM_MAYWRITE, "mw" }, { KMM_VM_MAYEXEC, "me" },
 		{ KMM_VM_MAYSHARE, "ms" }, { KMM_VM_GROWSDOWN, "gd" }, { KMM_VM_LOCKED, "lo" },
 		{ KMM_VM_SEQ_READ, "sr" }, { KMM_VM_RAND_READ, "rr" }, { KMM_VM_DONTCOPY, "dc" },
-		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_ACCOUNT, "ac" }, { KMM_VM_NORESERVE, "nr" },
+		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_LOCKONFAULT, "lf" }, { KMM_VM_ACCOUNT, "ac" },
+		{ KMM_VM_NORESERVE, "nr" }, { KMM_VM_WIPEONFORK, "wf" }, { KMM_VM_DONTDUMP, "dd" },
+		{ KMM_VM_MERGEABLE, "mg" },
 	};
 
 	kmm_printf(out, "VmFlags: ");
@@ -84,8 +90,8 @@ static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
 
 static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct kmm_sink *out)
 {
-	static const char *const nothing[] = { "LazyFree:", "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
-					       "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:", "SwapPss:" };
+	static const char *const nothing[] = { "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
+					       "Shared_Hugetlb:", "Private_Hugetlb:" };
 
 	kmm_report_area(vma, out);
 	put(out, "Size:", kmm_kb(kmm_vma_pages(vma)));
@@ -100,8 +106,11 @@ static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct km
 	put(out, "Private_Dirty:", kmm_kb(s->private_dirty));
 	put(out, "Referenced:", kmm_kb(s->referenced));
 	put(out, "Anonymous:", kmm_kb(s->anonymous));
+	put(out, "LazyFree:", kmm_kb(s->lazy_free));
 	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
 		put(out, nothing[i], 0);
+	put(out, "Swap:", kmm_kb(s->swap));
+	put(out, "SwapPss:", kmm_kb(s->swap));
 	put(out, "Locked:", vma->flags & KMM_VM_LOCKED ? s->pss >> (10 + PSS_SHIFT) : 0);
 	kmm_printf(out, "THPeligible:    0\n");
 	put_vm_flags(vma->flags, out);

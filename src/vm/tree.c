@@ -120,6 +120,22 @@ static void descend(const struct kmm_tree *tree, kmm_word addr, struct path *pat
 	}
 }
 
+/* The leaf whose items reach from addr or below to above it, and the item found there. A call that cuts an area, and
+ * the next that joins it again, ask for one leaf over and over. */
+static inline struct kmm_tree_node *leaf_at(struct kmm_tree *tree, kmm_word addr, unsigned *i)
+{
+	struct kmm_tree_node *leaf = tree->leaf;
+	struct path path;
+
+	if (leaf && leaf->a[0] <= addr && addr < leaf->b[leaf->nr - 1]) {
+		*i = key_index(leaf, addr);
+		return leaf;
+	}
+	descend(tree, addr, &path);
+	*i = path.at[0];
+	return tree->leaf = path.node[0];
+}
+
 /* ---- spare nodes ---- */
 
 /* Nodes for nr insertions into the leaf at the end of the path. */
@@ -143,6 +159,9 @@ unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr)
 
 	if (!tree->root || nr == 0)
 		return nr ? 1 : 0;
+	leaf = tree->leaf;
+	if (leaf && leaf->nr + nr <= KMM_TREE_ITEMS && leaf->a[0] <= at && at < leaf->a[leaf->nr - 1])
+		return 0;
 	descend(tree, at, &path);
 	leaf = path.node[0];
 	nodes = need_along(&path, nr);
@@ -156,6 +175,8 @@ unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr)
 
 static void push_spare(struct kmm_tree *tree, struct kmm_tree_node *node)
 {
+	if (tree->leaf == node)
+		tree->leaf = NULL;
 	put_item_ptr(&node->item[0], tree->spare);
 	tree->spare = node;
 	tree->nr_spare++;
@@ -237,8 +258,6 @@ static inline void copy_item(struct kmm_tree_node *to, unsigned ti, const struct
 {
 	put_word(&to->a[ti], from->a[fi]);
 	put_word(&to->b[ti], from->b[fi]);
-	if (from->level > 0)
-		put_word(&to->gap[ti], from->gap[fi]);
 	put_item_ptr(&to->item[ti], from->item[fi]);
 }
 
@@ -247,6 +266,8 @@ static void move_items(struct kmm_tree_node *to, unsigned ti, const struct kmm_t
 {
 	for (unsigned i = 0; i < nr; i++)
 		copy_item(to, ti + i, from, fi + i);
+	for (unsigned i = 0; from->level > 0 && i < nr; i++)
+		put_word(&to->gap[ti + i], from->gap[fi + i]);
 }
 
 static void set_summary(struct kmm_tree_node *node, unsigned i, struct summary sum)
@@ -261,6 +282,8 @@ static void put_item(struct kmm_tree_node *node, unsigned i, struct summary sum,
 {
 	for (unsigned n = node->nr; n > i; n--)
 		copy_item(node, n, node, n - 1);
+	for (unsigned n = node->nr; node->level > 0 && n > i; n--)
+		put_word(&node->gap[n], node->gap[n - 1]);
 	put_count(&node->nr, node->nr + 1);
 	set_summary(node, i, sum);
 	put_item_ptr(&node->item[i], item);
@@ -269,9 +292,8 @@ static void put_item(struct kmm_tree_node *node, unsigned i, struct summary sum,
 static void drop_item(struct kmm_tree_node *node, unsigned i)
 {
 	put_count(&node->nr, node->nr - 1);
-	for (; i < node->nr; i++)
-		copy_item(node, i, node, i + 1);
-	put_word(&node->b[i], NO_KEY);
+	move_items(node, i, node, i + 1, node->nr - i);
+	put_word(&node->b[node->nr], NO_KEY);
 }
 
 /* The node at `level` of the path has changed: repairs what lies above. */
@@ -488,12 +510,10 @@ void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, 
 
 void kmm_tree_cut(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *tail)
 {
-	struct kmm_tree_node *leaf;
-	struct path path;
+	unsigned i;
+	struct kmm_tree_node *leaf = leaf_at(tree, vma->start, &i);
 
-	descend(tree, vma->start, &path);
-	leaf = path.node[0];
-	KMM_ASSERT(k, leaf->item[path.at[0]] == vma && vma->start < tail->start && tail->end == vma->end);
+	KMM_ASSERT(k, leaf->item[i] == vma && vma->start < tail->start && tail->end == vma->end);
 	if (leaf->nr == KMM_TREE_ITEMS) {
 		kmm_tree_resize(k, tree, vma, vma->start, tail->start);
 		kmm_tree_insert(k, tree, tail);
@@ -501,22 +521,18 @@ void kmm_tree_cut(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, str
 	}
 	begin_change(tree);
 	put_word(&vma->end, tail->start);
-	put_word(&leaf->b[path.at[0]], tail->start);
-	put_item(leaf, path.at[0] + 1, (struct summary){ tail->start, tail->end, 0 }, tail);
+	put_word(&leaf->b[i], tail->start);
+	put_item(leaf, i + 1, (struct summary){ tail->start, tail->end, 0 }, tail);
 	end_change(tree);
 }
 
 void kmm_tree_join(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_vma *gone)
 {
-	struct kmm_tree_node *leaf;
-	struct path path;
 	unsigned i;
+	struct kmm_tree_node *leaf = leaf_at(tree, vma->start, &i);
 
-	descend(tree, vma->start, &path);
-	leaf = path.node[0];
-	i = path.at[0];
 	KMM_ASSERT(k, leaf->item[i] == vma && vma->end == gone->start);
-	if (i + 1 == leaf->nr || (path.levels > 1 && leaf->nr - 1 <= MERGE_AT)) {
+	if (i + 1 == leaf->nr || (leaf != tree->root && leaf->nr - 1 <= MERGE_AT)) {
 		kmm_word end = gone->end;
 
 		kmm_tree_erase(k, tree, gone);
@@ -588,6 +604,7 @@ unsigned kmm_tree_check(const struct kmm_tree *tree, const struct kmm_list *vmas
 	struct check c = { out, vmas->next, vmas, 0 };
 	const struct kmm_tree_node *node[KMM_TREE_LEVELS];
 	unsigned at[KMM_TREE_LEVELS], level, top = tree->root ? tree->root->level : 0;
+	bool leaf_found = !tree->leaf || (top == 0 && tree->leaf == tree->root);
 
 	level = top;
 	node[level] = tree->root;
@@ -601,7 +618,13 @@ unsigned kmm_tree_check(const struct kmm_tree *tree, const struct kmm_list *vmas
 		}
 		node[level - 1] = node[level]->item[at[level]++];
 		at[--level] = 0;
+		leaf_found |= level == 0 && node[0] == tree->leaf;
 		check_node(&c, node[level]);
+	}
+	if (c.bad == 0 && !leaf_found) {
+		c.bad++;
+		if (out)
+			kmm_printf(out, "VMA index: the leaf last used is not a leaf of it\n");
 	}
 	if (c.bad == 0 && c.next != c.end) {
 		c.bad++;

@@ -39,6 +39,7 @@ struct kmm_tree_node {
 
 struct kmm_tree {
 	struct kmm_tree_node *root;  /* NULL: empty */
+	struct kmm_tree_node *leaf;  /* where the last cut or join was, linked; or NULL */
 	uint32_t seq;                /* odd while a change is under way */
 	struct kmm_tree_node *spare; /* chained by item[0] */
 	unsigned nr_spare;

@@ -88,6 +88,44 @@ static void resize(struct line *l, int n, uint64_t dice)
 	kmm_tree_resize(l->k, &l->tree, vma, address(first), address(end));
 }
 
+/* A page or more of area n becomes an area of its own. */
+static void cut(struct line *l, int n, uint64_t dice)
+{
+	struct kmm_vma *vma = &l->area[n], *tail;
+	unsigned first = (unsigned)((vma->start - BASE) >> KMM_PAGE_SHIFT), end = (unsigned)((vma->end - BASE) >> KMM_PAGE_SHIFT);
+	unsigned at = first + 1 + (unsigned)(dice % (end - first - 1));
+	int m = l->free_area[--l->nr_free];
+
+	tail = &l->area[m];
+	*tail = (struct kmm_vma){ .start = address(at), .end = vma->end };
+	CHECK_OK(kmm_tree_fill(l->k, &l->tree, kmm_tree_need(&l->tree, vma->start, 1)));
+	kmm_list_add_before(vma->link.next, &tail->link);
+	kmm_tree_cut(l->k, &l->tree, vma, tail);
+	CHECK_EQ(vma->end, tail->start);
+	for (unsigned i = at; i < end; i++)
+		l->owner[i] = m;
+}
+
+/* Area n takes over its neighbour, if they touch. */
+static void join(struct line *l, int n)
+{
+	struct kmm_vma *vma = &l->area[n], *gone;
+	kmm_word end;
+
+	if (vma->link.next == &l->vmas)
+		return;
+	gone = kmm_container(vma->link.next, struct kmm_vma, link);
+	end = gone->end;
+	if (gone->start != vma->end)
+		return;
+	kmm_list_del(&gone->link);
+	for (kmm_word a = gone->start; a < end; a += KMM_PAGE_SIZE)
+		l->owner[(a - BASE) >> KMM_PAGE_SHIFT] = n;
+	kmm_tree_join(l->k, &l->tree, vma, gone);
+	CHECK_EQ(vma->end, end);
+	l->free_area[l->nr_free++] = (int)(gone - l->area);
+}
+
 static void step(struct line *l, uint64_t *seed, unsigned fullness)
 {
 	unsigned slot = (unsigned)(kmm_test_rand(seed) % SLOTS), nr = 1 + (unsigned)(kmm_test_rand(seed) % 3), free = 0;
@@ -97,6 +135,10 @@ static void step(struct line *l, uint64_t *seed, unsigned fullness)
 		free++;
 	if (n >= 0 && kmm_test_rand(seed) % 3 == 0)
 		resize(l, n, kmm_test_rand(seed));
+	else if (n >= 0 && l->nr_free && l->area[n].end - l->area[n].start > KMM_PAGE_SIZE && kmm_test_rand(seed) % 2)
+		CALL(cut(l, n, kmm_test_rand(seed)));
+	else if (n >= 0 && kmm_test_rand(seed) % 3 == 0)
+		CALL(join(l, n));
 	else if (n >= 0 && kmm_test_rand(seed) % 100 >= fullness)
 		erase(l, n);
 	else if (free && l->nr_free && kmm_test_rand(seed) % 100 < fullness)

@@ -3,6 +3,7 @@
  * Areas: finding, reserving, linking, cutting, and the limits that depend on their flags.
  */
 #include "vm/backing.h"
+#include "kmm/swap.h"
 #include "vm/lock.h"
 
 /* ---- finding ---- */
@@ -25,6 +26,7 @@ struct kmm_vma *kmm_mm_find(struct kmm_mm *mm, kmm_word addr)
 {
 	struct kmm_vma *vma = __atomic_load_n(&mm->recent, __ATOMIC_RELAXED);
 
+	KMM_CHECK_HELD(mm->k, &mm->lock);
 	if (vma && is_first_above(vma, addr))
 		return vma;
 	vma = kmm_tree_find(&mm->tree, addr);
@@ -64,15 +66,23 @@ static bool is_data(uint32_t f) { return (f & (KMM_VM_WRITE | KMM_VM_SHARED | ST
 bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 {
 	const struct kmm_mm_limits *limits = &mm->limits;
+	uint64_t data;
 
 	if ((uint64_t)mm->total_pages + pages > limits->as_bytes >> KMM_PAGE_SHIFT)
 		return false;
-	return !is_data(vm_flags) || (uint64_t)mm->data_pages + pages <= limits->data_bytes >> KMM_PAGE_SHIFT;
+	/* Linux lets a soft limit of 0 pass, for the sake of Valgrind. */
+	data = limits->data_bytes ? limits->data_bytes : limits->data_hard_bytes;
+	return !is_data(vm_flags) || (uint64_t)mm->data_pages + pages <= data >> KMM_PAGE_SHIFT;
 }
 
-bool kmm_vm_enough(const struct kmm *k, kmm_word pages)
+bool kmm_vm_enough(struct kmm *k, kmm_word pages)
 {
-	return pages <= kmm_phys_managed_pages(k);
+	struct kmm_swap_stats swap;
+
+	if (pages <= kmm_phys_managed_pages(k))
+		return true;
+	kmm_swap_stats(k, &swap);
+	return pages <= kmm_phys_managed_pages(k) + swap.total;
 }
 
 static inline void account_sort(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
@@ -97,6 +107,7 @@ void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 
 void kmm_mm_account_change(struct kmm_mm *mm, uint32_t old_flags, uint32_t new_flags, kmm_word pages)
 {
+	KMM_CHECK(mm->k, ((old_flags ^ new_flags) & KMM_VM_LOCKED) == 0);
 	account_sort(mm, old_flags, -pages);
 	account_sort(mm, new_flags, pages);
 }
@@ -114,6 +125,7 @@ static struct kmm_vma *new_vma(struct kmm_mm *mm)
 
 void kmm_vma_free(struct kmm_mm *mm, struct kmm_vma *vma)
 {
+	KMM_CHECK(mm->k, mm->nr_spare <= KMM_SPARE_AREAS);
 	if (mm->nr_spare < KMM_SPARE_AREAS)
 		mm->spare[mm->nr_spare++] = vma;
 	else
@@ -125,6 +137,8 @@ enum kmm_status kmm_reserve(struct kmm_mm *mm, struct kmm_reserve *r, unsigned n
 {
 	unsigned nodes = kmm_tree_need(&mm->tree, at, inserts);
 
+	KMM_CHECK_HELD(mm->k, &mm->lock);
+	KMM_ASSERT(mm->k, nr_vmas <= sizeof(r->vma) / sizeof(r->vma[0]));
 	if (at2 != at)
 		nodes += kmm_tree_need(&mm->tree, at2, inserts);
 	r->nr = 0;
@@ -176,6 +190,8 @@ static void init_locks(struct kmm_mm *mm, struct kmm_vma *vma)
 /* All but the index. */
 static void link_in_lists(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_list *next)
 {
+	KMM_CHECK_HELD(mm->k, &mm->lock);
+	KMM_CHECK(mm->k, vma->mm == mm && vma->start < vma->end);
 	kmm_list_add_before(next, &vma->link);
 	if (vma->backing)
 		kmm_list_add_before(&kmm_mapping_of(vma->backing)->vmas, &vma->by_backing);
@@ -192,16 +208,17 @@ void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 	link_in_lists(mm, vma, next ? &next->link : &mm->vmas);
 }
 
-/* Out of everything but the index, which it has left. */
-static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma)
+/* Out of everything but the index, which it has left. heir: the area to ask first from now on, or NULL. */
+static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *heir)
 {
-	KMM_ASSERT(mm->k, kmm_vma_is_written(vma));
-	kmm_anon_unlink(vma);
+	KMM_ASSERT(mm->k, kmm_vma_is_written(vma) && mm->map_count > 0);
+	if (vma->anon)
+		kmm_anon_unlink(vma);
 	if (vma->backing)
 		kmm_list_del(&vma->by_backing);
 	/* Nobody puts it there again: for that it would have to be locked for reading. */
 	if (__atomic_load_n(&mm->recent, __ATOMIC_RELAXED) == vma)
-		__atomic_store_n(&mm->recent, kmm_vma_next(vma), __ATOMIC_RELEASE);
+		__atomic_store_n(&mm->recent, heir, __ATOMIC_RELEASE);
 	__atomic_fetch_or(&vma->users, KMM_AREA_GONE, __ATOMIC_RELEASE);
 	kmm_list_del(&vma->link);
 	mm->map_count--;
@@ -210,7 +227,7 @@ static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma)
 void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
 {
 	kmm_tree_erase(mm->k, &mm->tree, vma);
-	unlink_from_lists(mm, vma);
+	unlink_from_lists(mm, vma, kmm_vma_next(vma));
 }
 
 /* The lock that a reverse walk holds while it looks at the ranges of a family. */
@@ -230,10 +247,11 @@ void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone)
 	struct kmm *k = mm->k;
 	unsigned long flags = lock_family(k, vma->anon);
 
-	KMM_ASSERT(k, kmm_vma_is_written(vma));
+	KMM_ASSERT(k, kmm_vma_is_written(vma) && vma->end == gone->start);
+	KMM_CHECK(k, kmm_vma_is_written(gone) && (!gone->anon || gone->anon == vma->anon));
 	kmm_tree_join(k, &mm->tree, vma, gone);
 	unlock_family(k, vma->anon, flags);
-	unlink_from_lists(mm, gone);
+	unlink_from_lists(mm, gone, vma);
 }
 
 void kmm_vma_leave_maps(struct kmm_vma *vma)
@@ -252,7 +270,7 @@ void kmm_vma_set_range(struct kmm_vma *vma, kmm_word start, kmm_word end)
 	struct kmm *k = vma->mm->k;
 	unsigned long flags = lock_family(k, vma->anon);
 
-	KMM_ASSERT(k, kmm_vma_is_written(vma));
+	KMM_ASSERT(k, kmm_vma_is_written(vma) && start < end && ((start | end) & (KMM_PAGE_SIZE - 1)) == 0);
 	/* Each address keeps its index. */
 	if (start > vma->start)
 		vma->pgoff += (start - vma->start) >> KMM_PAGE_SHIFT;
@@ -295,7 +313,7 @@ struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word a
 	struct kmm *k = mm->k;
 	unsigned long flags;
 
-	KMM_ASSERT(k, vma->start < addr && addr < vma->end);
+	KMM_ASSERT(k, vma->start < addr && addr < vma->end && (addr & (KMM_PAGE_SIZE - 1)) == 0);
 	kmm_vma_write(vma);
 	kmm_vma_copy(tail, vma, mm);
 	init_locks(mm, tail);
@@ -308,6 +326,7 @@ struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word a
 		kmm_anon_join(tail, vma);
 	unlock_family(k, vma->anon, flags);
 	link_in_lists(mm, tail, vma->link.next);
+	KMM_CHECK(k, vma->end == addr && kmm_vma_next(vma) == tail && tail->anon == vma->anon);
 	kmm_edit_end(k, vma->backing);
 	return tail;
 }

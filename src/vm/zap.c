@@ -3,9 +3,10 @@
  * Taking entries out of page tables, and the counts that go with each entry.
  *
  * A present entry, or one whose page is just being moved, holds a reference to its frame and counts in its map count, and the space's resident pages say how
- * many there are of each sort. The zero page has none of these.
+ * many there are of each sort. The zero page has none of these. An entry that names a slot of swap counts there, and in the
+ * space's swapped pages.
  */
-#include "pt/leaf.h"
+#include "swap/swap.h"
 #include "vm/backing.h"
 #include "vm/mm.h"
 
@@ -50,6 +51,7 @@ static inline void uncount(struct kmm *k, struct kmm_page *page, uint64_t raw)
 		atomic_store_explicit(&page->count, 0, memory_order_relaxed);
 		return;
 	}
+	KMM_CHECK(k, atomic_load_explicit(&page->count, memory_order_relaxed) > 0);
 	if (raw & KMM_X86_D)
 		kmm_page_set_dirty(page);
 	atomic_fetch_sub_explicit(&page->count, 1, memory_order_relaxed);
@@ -68,6 +70,21 @@ static void settle_resident(struct kmm_vma *vma, kmm_word nr_anon, kmm_word nr_o
 	kmm_mm_count_rss(mm, other, -nr_other);
 }
 
+/* An entry that was not present; it was taken. true: it held a frame. */
+static bool zap_absent(struct kmm_vma *vma, uint64_t raw)
+{
+	struct kmm *k = vma->mm->k;
+
+	if (!kmm_raw_is_swap(raw)) { /* the mover's no longer */
+		atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
+		return true;
+	}
+	KMM_ASSERT(k, kmm_mm_rss(vma->mm, KMM_RSS_SWAP) > 0);
+	kmm_slot_put(k, (uint32_t)raw);
+	kmm_mm_count_rss(vma->mm, KMM_RSS_SWAP, -(kmm_word)1);
+	return false;
+}
+
 /* Stops when the gather is full. */
 static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
@@ -82,12 +99,12 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 		struct kmm_page *page;
 		uint64_t raw;
 
-		if (!kmm_leaf_is_mapped(entry))
+		if (kmm_leaf_is_zero(entry))
 			continue;
 		raw = kmm_entry_take(k, entry);
 		kmm_leaf_tally(k, &run, va, 0);
-		if (!(raw & KMM_X86_P)) /* the mover's no longer */
-			atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
+		if (__builtin_expect(!(raw & KMM_X86_P), 0) && !zap_absent(z->vma, raw))
+			continue;
 		page = kmm_leaf_page(k, raw);
 		if (kmm_page_kind(page) == KMM_KIND_ZERO)
 			continue;

@@ -181,51 +181,6 @@ size_t fwrite(const void *bytes, size_t size, size_t nr, FILE *file)
 	return nr;
 }
 
-/* %Ns, %lu, %n; blanks match any number of blanks. */
-static int scan_one(const char **format, const char **at, const char *start, va_list *ap)
-{
-	size_t width = (size_t)strtol(*format + 1, (char **)(uintptr_t)format, 10);
-	char kind = **format == 'l' ? *++*format : **format;
-	const char *word = *at + (kind == 'n' ? 0 : strspn(*at, " \t\n"));
-	size_t len = strcspn(word, " \t\n");
-
-	++*format;
-	if (kind == 'n') {
-		*va_arg(*ap, int *) = (int)(*at - start);
-		return 0;
-	}
-	if (len == 0 || (kind == 'u' && !(*word >= '0' && *word <= '9')))
-		return -1;
-	*at = word + (width && len > width ? width : len);
-	if (kind == 'u')
-		*va_arg(*ap, unsigned long *) = (unsigned long)strtol(word, (char **)(uintptr_t)at, 10);
-	else
-		strncpy(va_arg(*ap, char *), word, (size_t)(*at - word) + 1)[*at - word] = 0;
-	return 1;
-}
-
-int sscanf(const char *text, const char *format, ...)
-{
-	const char *at = text;
-	int done = 0, one = 0;
-	va_list ap;
-
-	va_start(ap, format);
-	while (*format && one >= 0) {
-		if (*format == '%') {
-			one = scan_one(&format, &at, text, &ap);
-			done += one > 0;
-		} else if (*format == ' ') {
-			at += strspn(at, " \t\n");
-			format++;
-		} else {
-			one = *at++ == *format++ ? 0 : -1;
-		}
-	}
-	va_end(ap);
-	return done;
-}
-
 /* There are no files of that kind. */
 FILE *fopen(const char *path, const char *mode)
 {

@@ -58,7 +58,7 @@ expect 2
 expect 0 help
 says '^  boot '
 expect 0 version
-for command in boot layout zones explain walk page report; do
+for command in boot layout zones explain walk page report replay; do
 	expect 0 "$command" --help
 	lines=$(wc -l <"$dir/out")
 	if [ "$lines" -le 30 ]; then ok; else bad "kmm $command --help has $lines lines"; fi
@@ -151,6 +151,21 @@ if grep -q "$(printf '\033')" "$dir/out"; then ok; else bad 'no colour with --co
 "$kmm" explain --machine x86_64 --randomise --seed 7 --all >"$dir/first" 2>&1
 "$kmm" explain --machine x86_64 --randomise --seed 7 --all >"$dir/out" 2>"$dir/err"
 if cmp -s "$dir/first" "$dir/out"; then ok; else bad 'two runs with one seed differ'; fi
+
+# --- replacement policies ---
+expect 0 replay hotscan
+says '^clock  *0  *302 '
+says '^kmm-clock '
+json 'd["policies"][0]["policy"] == "opt" and d["policies"][0]["phases"][1]["major_faults"] == 8276' replay cyclic --policy opt
+printf ' S 1000,8\n L 2ffc,8\n' >"$dir/trace"
+json 'd["pages"] == 3 and len(d["policies"]) == 5' replay "$dir/trace" -f 1000
+mistake 2 'which accesses' replay
+mistake 3 'no such sequence' replay nowhere
+mistake 2 'power of two' replay skewed --pages 1000
+mistake 2 'there are fifo' replay cyclic --policy mru
+mistake 2 'whole number' replay cyclic --frames 0
+printf 'r 1000\nwrite this down\n' >"$dir/trace"
+mistake 3 'line 2' replay "$dir/trace"
 
 # --- examples ---
 for example in frames spaces; do

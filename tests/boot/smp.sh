@@ -5,16 +5,17 @@
 # Prints "N passed, N failed".
 cd "$(dirname "$0")/../.." || exit 1
 . tests/boot/common.inc
+make --no-print-directory -s debug-kernels >"$dir/out" 2>"$dir/err" || bad "the debug kernels do not build"
 seconds=${SECONDS_EACH:-8}
 
 user() { case $1 in x86_64*) echo build/user64 ;; *) echo build/user ;; esac; }
 
-clock=
+clock= kernel=
 # program MACHINE CPUS PROGRAM ARGUMENT...: it passes all its checks, and the machine is whole afterwards
 program() {
 	machine=$1 cpus=$2 program=$3
 	shift 3
-	timeout $((seconds + 300)) "$kmm" run $clock --timeout $((seconds + 240)) --machine "$machine" --cpus "$cpus" --ram 512M \
+	timeout $((seconds + 300)) "$kmm" run $clock $kernel --timeout $((seconds + 240)) --machine "$machine" --cpus "$cpus" --ram 512M \
 		--report "$dir/report.json" "$(user "$machine")/$program" "$@" </dev/null >"$dir/out" 2>"$dir/err"
 	status=$?
 	ends 0 "$machine, $cpus processors: $program"
@@ -28,6 +29,7 @@ for machine in i386 i386-pae x86_64 x86_64-la57; do
 	program $machine 4 signals
 	clock=
 	program $machine 4 vectors
+	program $machine 4 shared
 	guest --machine $machine --cpus 3 --ram 256M --report "$dir/report.json" --file tests/boot/programs.script:/script \
 		busybox sh -c '. /script; grep -c ^processor /proc/cpuinfo >/dev/null; exit 42' </dev/null
 	ends 42 "$machine, 3 processors: programs"
@@ -45,6 +47,17 @@ for n in 1 2; do
 	cp "$dir/out" "$dir/counted.$n"
 done
 if cmp -s "$dir/counted.1" "$dir/counted.2"; then ok; else bad "two counted runs with 3 processors differ"; fi
+for machine in i386-pae x86_64; do # the order of locks is checked as each is taken
+	kernel="--kernel build/kernel-$machine-debug.elf"
+	for name in threads shared files crowd; do
+		program $machine 4 $name
+	done
+	clock=--icount
+	program $machine 4 signals
+	clock=
+	program $machine 4 stress $((seconds / 2))
+	kernel=
+done
 program i386-pae 8 threads
 program x86_64 2 crowd
 for machine in i386-pae x86_64; do # random system calls of many processes

@@ -84,7 +84,8 @@ static inline enum kmm_status fixture_start(struct fixture *f, uint64_t size)
 	f->port.fatal = fixture_fatal;
 	f->port.log = fixture_log;
 	f->arena_size = size;
-	f->arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* Inside a 32-bit kernel: more than all addresses is refused, and not cut down to its lower bits. */
+	f->arena = mmap(NULL, size > SIZE_MAX ? SIZE_MAX : (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (f->arena == MAP_FAILED)
 		return KMM_ENOMEM;
 	f->port.direct_map = f->arena;

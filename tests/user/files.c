@@ -167,6 +167,35 @@ static void check_pipes(void)
 	CHECK("bad descriptor", poll(&p, 1, 0) == 1 && p.revents == POLLNVAL);
 }
 
+static char *volatile nowhere = (char *)1;
+
+/* User memory that ends in the middle: what cannot be delivered stays in a pipe, what can goes to and from a file. */
+static void check_bad_buffers(void)
+{
+	char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *last = two + 4096 - 4;
+	int ends[2], fd;
+
+	munmap(two + 4096, 4096);
+	if (pipe(ends) != 0)
+		return;
+	CHECK("message", write(ends[1], "12345678", 8) == 8);
+	CHECK("nowhere", read(ends[0], nowhere, 8) == -1 && errno == EFAULT);
+	CHECK("half a message", read(ends[0], last, 8) == -1 && errno == EFAULT);
+	CHECK("not lost", read(ends[0], buf, 10) == 8 && memcmp(buf, "12345678", 8) == 0);
+	CHECK("half is not sent", write(ends[1], last, 8) == -1 && errno == EFAULT);
+	CHECK("nothing came", ioctl(ends[0], FIONREAD, &fd) == 0 && fd == 0);
+	close(ends[0]);
+	close(ends[1]);
+	fd = put("half", "abcdefgh");
+	CHECK("half from a file", pread(fd, last, 8, 0) == 4 && memcmp(last, "abcd", 4) == 0);
+	lseek(fd, 0, SEEK_SET);
+	CHECK("position after half", read(fd, last, 8) == 4 && lseek(fd, 0, SEEK_CUR) == 4);
+	CHECK("position after nothing", read(fd, nowhere, 4) == -1 && lseek(fd, 0, SEEK_CUR) == 4);
+	CHECK("half to a file", write(fd, last, 8) == 4 && pread(fd, buf, 10, 0) == 8 && memcmp(buf, "abcdabcd", 8) == 0);
+	close(fd);
+	munmap(two, 4096);
+}
+
 /* A pipe opened again by its name in /proc waits for nobody; a FIFO waits for the other side. */
 static void check_reopened(void)
 {
@@ -270,6 +299,7 @@ int main(void)
 	check_names();
 	check_listing();
 	check_pipes();
+	check_bad_buffers();
 	check_reopened();
 	check_descriptors();
 	check_running();

@@ -34,10 +34,10 @@ static int random_read(struct open_file *file, void *to, size_t len, uint64_t *p
 	return (int)len;
 }
 
-static const struct file_ops null_ops = { .read = null_read, .write = null_write, .seekable = true };
-static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .seekable = true };
-static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seekable = true };
-static const struct file_ops random_ops = { .read = random_read, .write = null_write, .seekable = true };
+static const struct file_ops null_ops = { .read = null_read, .write = null_write, .seekable = true, .own_locks = true };
+static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .seekable = true, .own_locks = true };
+static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seekable = true, .own_locks = true };
+static const struct file_ops random_ops = { .read = random_read, .write = null_write, .seekable = true, .own_locks = true };
 
 static const struct device {
 	const char *name;

@@ -2,10 +2,12 @@
 /*
  * file.c - open files: what read and write mean for regular files and directories, and which operations an inode
  * gets when it is opened. Content travels through kernel buffers; only the system call layer touches user memory.
+ *
+ * Nothing here needs the kernel lock. Operations that do (the terminal's, writes to /proc) are called with it.
  */
-#include "fs/vfs.h"
-
-char poll_key;
+#include "fs/epoll.h"
+#include "fs/locks.h"
+#include "proc/task.h"
 
 static int regular_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
 {
@@ -34,11 +36,13 @@ static int regular_write(struct open_file *file, const void *from, size_t len, u
 	enum kmm_status status;
 
 	(void)nonblock;
-	if (file->flags & O_APPEND)
-		*pos = file->inode->file.size;
 	if (!has_room(len))
 		return -ENOSPC;
+	sleep_lock(&file->inode->content); /* what is appended by two goes one behind the other */
+	if (file->flags & O_APPEND)
+		*pos = file->inode->file.size;
 	status = kmm_file_write(&file->inode->file, *pos, from, len, &done);
+	sleep_unlock(&file->inode->content);
 	if (status != KMM_OK && done == 0)
 		return status == KMM_ENOMEM ? -ENOSPC : os_errno(status);
 	*pos += done;
@@ -52,8 +56,10 @@ static int directory_read(struct open_file *file, void *to, size_t len, uint64_t
 	return -EISDIR;
 }
 
-const struct file_ops regular_ops = { .read = regular_read, .write = regular_write, .seekable = true };
-const struct file_ops directory_ops = { .read = directory_read, .seekable = true };
+const struct file_ops regular_ops = {
+	.read = regular_read, .write = regular_write, .seekable = true, .own_locks = true,
+};
+const struct file_ops directory_ops = { .read = directory_read, .seekable = true, .own_locks = true };
 
 struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint32_t flags)
 {
@@ -67,6 +73,21 @@ struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint
 	file->refs = 1;
 	inode_get(inode);
 	return file;
+}
+
+int file_anonymous(const struct file_ops *ops, const char *path, uint32_t flags, struct open_file **out)
+{
+	struct inode *inode = inode_new(0600);
+	struct open_file *file = inode ? file_new(ops, inode, flags) : NULL;
+
+	if (inode)
+		inode->nlink = 1;
+	inode_put(inode);
+	if (!file)
+		return -ENOMEM;
+	file->path = os_strdup(path);
+	*out = file;
+	return 0;
 }
 
 /* Kind and flags of an open file never change, so what was claimed is what is released. */
@@ -133,13 +154,16 @@ int file_open(struct inode *inode, uint32_t flags, struct open_file **out)
 
 void file_get(struct open_file *file)
 {
-	file->refs++;
+	__atomic_fetch_add(&file->refs, 1, __ATOMIC_RELAXED);
 }
 
 void file_put(struct open_file *file)
 {
-	if (!file || --file->refs)
+	if (!file || __atomic_sub_fetch(&file->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	if (file->watched)
+		epoll_forget(file);
+	lock_drop(file, file->inode);
 	if (file->ops->release)
 		file->ops->release(file);
 	if (claims_write(file))
@@ -149,25 +173,120 @@ void file_put(struct open_file *file)
 	os_free(file);
 }
 
+/* ---- operations ---- */
+
+static void enter(const struct open_file *file)
+{
+	if (!file->ops->own_locks)
+		kernel_lock();
+}
+
+static void leave(const struct open_file *file)
+{
+	if (!file->ops->own_locks)
+		kernel_unlock();
+}
+
 int file_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
 {
+	int n;
+
 	if (!file_can_read(file))
 		return -EBADF;
 	if (!file->ops->read)
 		return -EINVAL;
-	return file->ops->read(file, to, len, pos, nonblock);
+	enter(file);
+	n = file->ops->read(file, to, len, pos, nonblock);
+	leave(file);
+	return n;
+}
+
+void file_arrived(struct open_file *file, size_t len)
+{
+	if (file->ops->arrived)
+		file->ops->arrived(file, len);
 }
 
 int file_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock)
 {
+	int n;
+
 	if (!file_can_write(file))
 		return -EBADF;
 	if (!file->ops->write)
 		return -EINVAL;
-	return file->ops->write(file, from, len, pos, nonblock);
+	enter(file);
+	n = file->ops->write(file, from, len, pos, nonblock);
+	leave(file);
+	return n;
 }
 
 unsigned file_poll(struct open_file *file)
 {
-	return file->ops->poll ? file->ops->poll(file) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+	unsigned bits;
+
+	if (!file->ops->poll)
+		return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+	enter(file);
+	bits = file->ops->poll(file);
+	leave(file);
+	return bits;
+}
+
+int file_ioctl(struct open_file *file, uint32_t request, uword arg)
+{
+	int result;
+
+	if (!file->ops->ioctl)
+		return -ENOTTY;
+	enter(file);
+	result = file->ops->ioctl(file, request, arg);
+	leave(file);
+	return result;
+}
+
+void file_change_flags(struct open_file *file, uint32_t which, uint32_t to)
+{
+	__atomic_fetch_and(&file->flags, ~which | to, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&file->flags, which & to, __ATOMIC_RELAXED);
+}
+
+void file_pos_lock(struct open_file *file)
+{
+	if (file->ops->seekable)
+		sleep_lock(&file->pos_lock);
+}
+
+void file_pos_unlock(struct open_file *file)
+{
+	if (file->ops->seekable)
+		sleep_unlock(&file->pos_lock);
+}
+
+/* ---- waiting for several ---- */
+
+static uint32_t poll_changes;
+
+void poll_changed(void)
+{
+	__atomic_fetch_add(&poll_changes, 1, __ATOMIC_SEQ_CST);
+	sched_wake(&poll_changes);
+}
+
+uint32_t poll_begin(void)
+{
+	return __atomic_load_n(&poll_changes, __ATOMIC_SEQ_CST);
+}
+
+static bool has_changed(void *arg)
+{
+	return poll_begin() != *(uint32_t *)arg;
+}
+
+int poll_wait(uint32_t begun, uint64_t deadline)
+{
+	const struct sleep s = { &poll_changes, true, deadline, has_changed, &begun };
+	int why = sched_sleep_on(&s);
+
+	return why == SLEEP_DONE ? 0 : why;
 }

@@ -40,9 +40,10 @@ struct inode *inode_new(uint32_t mode)
 	if (!inode)
 		return NULL;
 	kmm_file_init(&inode->file, os.k, 0, "");
+	inode->lock.class = SPIN_INODE;
 	inode->file.destroy = destroy;
 	inode->file.fill = fill_from_source;
-	inode->ino = ++last_ino;
+	inode->ino = __atomic_add_fetch(&last_ino, 1, __ATOMIC_RELAXED);
 	inode->file.backing.ino = inode->ino;
 	inode->file.backing.dev_minor = 1;
 	inode->mode = mode;
@@ -63,45 +64,95 @@ void inode_put(struct inode *inode)
 		kmm_backing_put(&inode->file.backing);
 }
 
+/* ---- times ---- */
+
+void inode_set_times(struct inode *inode, int64_t atime, int64_t mtime)
+{
+	int64_t now = (int64_t)os_wall();
+
+	spin_lock(&inode->lock);
+	if (atime >= 0)
+		inode->atime = atime;
+	if (mtime >= 0)
+		inode->mtime = mtime;
+	inode->ctime = now;
+	spin_unlock(&inode->lock);
+}
+
 void inode_touch(struct inode *inode)
 {
-	inode->mtime = inode->ctime = (int64_t)os_wall();
+	inode_set_times(inode, -1, (int64_t)os_wall());
 }
+
+void inode_touch_attributes(struct inode *inode)
+{
+	inode_set_times(inode, -1, -1);
+}
+
+struct inode_times inode_times(struct inode *inode)
+{
+	struct inode_times t;
+
+	spin_lock(&inode->lock);
+	t = (struct inode_times){ inode->atime, inode->mtime, inode->ctime };
+	spin_unlock(&inode->lock);
+	return t;
+}
+
+/* ---- content ---- */
 
 int inode_set_size(struct inode *inode, uint64_t size)
 {
-	enum kmm_status status = kmm_file_truncate(&inode->file, size);
+	enum kmm_status status;
 
+	sleep_lock(&inode->content);
+	status = kmm_file_truncate(&inode->file, size);
+	if (status == KMM_OK && size < inode->source_size)
+		inode->source_size = size;
+	sleep_unlock(&inode->content);
 	if (status != KMM_OK)
 		return os_errno(status);
-	if (size < inode->source_size)
-		inode->source_size = size;
 	inode_touch(inode);
 	return 0;
 }
 
+/* One more of a sort, unless there are some of the other. */
+static int claim(struct inode *inode, int32_t one)
+{
+	int err = 0;
+
+	spin_lock(&inode->lock);
+	if (one > 0 ? inode->writers < 0 : inode->writers > 0)
+		err = -ETXTBSY;
+	else
+		inode->writers += one;
+	spin_unlock(&inode->lock);
+	return err;
+}
+
+static void release(struct inode *inode, int32_t one)
+{
+	spin_lock(&inode->lock);
+	inode->writers -= one;
+	spin_unlock(&inode->lock);
+}
+
 int inode_claim_write(struct inode *inode)
 {
-	if (inode->writers < 0)
-		return -ETXTBSY;
-	inode->writers++;
-	return 0;
+	return claim(inode, 1);
 }
 
 void inode_release_write(struct inode *inode)
 {
-	inode->writers--;
+	release(inode, 1);
 }
 
 int inode_claim_run(struct inode *inode)
 {
-	if (inode->writers > 0)
-		return -ETXTBSY;
-	inode->writers--;
-	return 0;
+	return claim(inode, -1);
 }
 
 void inode_release_run(struct inode *inode)
 {
-	inode->writers++;
+	release(inode, -1);
 }

@@ -135,7 +135,7 @@ static int fd_lookup(struct inode *dir, const char *name, struct inode **out)
 	uint32_t fd;
 	int err;
 
-	if (!p || !str_to_u32(name, 10, &fd, &end) || *end || !fd_get(&p->fds, fd))
+	if (!p || !str_to_u32(name, 10, &fd, &end) || *end || fd_cloexec(&p->fds, fd) < 0)
 		return -ENOENT;
 	err = make(dir, &fd_link_entry, dir->pid, &fd_link_ops, name, out);
 	if (err == 0)
@@ -146,10 +146,8 @@ static int fd_lookup(struct inode *dir, const char *name, struct inode **out)
 static bool fd_list(struct inode *dir, uint64_t pos, struct listing *out)
 {
 	struct proc *p = proc_of(dir);
-	uint32_t fd = (uint32_t)pos;
+	uint32_t fd = p ? fd_next(&p->fds, (uint32_t)pos) : 0;
 
-	while (p && fd < p->fds.size && !p->fds.slot[fd].file)
-		fd++;
 	if (!p || fd >= p->fds.size)
 		return false;
 	x86_snprintf(out->name, sizeof(out->name), "%u", fd);
@@ -159,6 +157,7 @@ static bool fd_list(struct inode *dir, uint64_t pos, struct listing *out)
 	return true;
 }
 
+/* With a reference. */
 static struct open_file *fd_target(struct inode *link)
 {
 	struct proc *p = proc_of(link);
@@ -176,8 +175,9 @@ static int fd_readlink(struct inode *link, char *buf, size_t size)
 	if (file->path)
 		len = x86_snprintf(buf, size, "%s", file->path);
 	else
-		len = x86_snprintf(buf, size, "%s:[%u]", is_kind(file->inode, S_IFIFO) ? "pipe" : "file",
+		len = x86_snprintf(buf, size, "%s:[%u]", is_kind(file->inode, S_IFIFO) ? "pipe" : is_kind(file->inode, S_IFSOCK) ? "socket" : "file",
 				   file->inode->ino);
+	file_put(file);
 	return len >= (int)size ? -ENAMETOOLONG : len;
 }
 
@@ -189,6 +189,7 @@ static int fd_follow(struct inode *link, struct inode **out)
 		return -ENOENT;
 	*out = file->inode;
 	inode_get(*out);
+	file_put(file);
 	return 0;
 }
 
@@ -263,7 +264,7 @@ static void text_release(struct open_file *file)
 
 static const struct file_ops text_file_ops = {
 	.read = text_read, .write = text_write, .release = text_release, .seekable = true,
-};
+}; /* not own_locks: what is written to changes the kernel */
 
 /* ---- words by frame number ---- */
 

@@ -81,7 +81,7 @@ int tree_remove(struct inode *dir, const char *name)
 	list_del(&e->link);
 	os_free(e);
 	child->nlink--;
-	child->ctime = (int64_t)os_wall();
+	inode_touch_attributes(child);
 	if (is_kind(child, S_IFDIR)) {
 		child->parent = NULL;
 		child->nlink = 0;

@@ -55,7 +55,7 @@ static void enqueue(const uint8_t *bytes, uint32_t n)
 static void wake_readers(void)
 {
 	sched_wake(&tty);
-	sched_wake(&poll_key);
+	poll_changed();
 }
 
 static void input_stream(uint8_t c)

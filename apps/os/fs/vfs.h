@@ -12,6 +12,7 @@
 #define OS_FS_VFS_H
 
 #include "kmm/backing.h"
+#include "lock.h"
 #include "os.h"
 
 enum { PATH_SIZE = 4096, NAME_SIZE = 256, MAX_SYMLINKS = 40 };
@@ -50,8 +51,11 @@ struct inode {
 	struct kmm_file file; /* first; content of regular files. backing.refs counts references of every kind */
 	uint32_t ino, mode, uid, gid, nlink;
 	uint32_t rdev; /* major << 8 | minor of a device */
-	int32_t writers;       /* who may change the content now; negative: processes that run it, and then nobody may */
-	int64_t atime, mtime, ctime; /* ns since 1970 */
+	struct spin lock;      /* SPIN_INODE: protects what is marked i. All else: the kernel lock */
+	uint32_t nr_locks;     /* atomic: advisory locks (locks.c) */
+	struct sleep_lock content; /* one write or truncation at a time; reads need no lock */
+	int32_t writers;       /* i: who may change the content now; negative: processes that run it, and then nobody may */
+	int64_t atime, mtime, ctime; /* i: ns since 1970 */
 	const struct inode_ops *ops;
 	void *priv;            /* for ops: /proc entries, pipes */
 	uint32_t pid, fd;      /* /proc: whose entry this is */
@@ -65,25 +69,33 @@ struct inode {
 	uint32_t next_cookie;
 };
 
+/* Called by the functions file_...() only: with the kernel lock, or without any if own_locks. */
 struct file_ops {
 	/* Bytes done, 0 at the end, or an error. nonblock: -EAGAIN instead of sleeping. */
 	int (*read)(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock);
+	/* NULL, or: what read() gave, if it gave anything, is gone only when this says how much of it arrived. No other
+	 * reader gets anything in between. */
+	void (*arrived)(struct open_file *file, size_t len);
 	int (*write)(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock);
 	/* POLL bits that are true now. NULL: always readable and writable. */
 	unsigned (*poll)(struct open_file *file);
 	int (*ioctl)(struct open_file *file, uint32_t request, uword arg);
-	void (*release)(struct open_file *file);
+	void (*release)(struct open_file *file); /* always without the kernel lock */
 	bool seekable;
+	bool own_locks;
+	bool message; /* a call is one read or write of at most MAX_MESSAGE bytes, however long it asks for */
 };
+enum { MAX_MESSAGE = 1 << 16 };
 
 struct open_file {
 	const struct file_ops *ops;
 	struct inode *inode;
 	char *path;      /* as opened, absolute; for /proc/PID/fd. May be NULL */
-	uint32_t refs;
-	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY... */
-	uint64_t pos;
-	bool pos_in_use, pos_waited; /* a call reads or writes at pos; another waits for that */
+	uint32_t refs;   /* atomic */
+	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY...; those that change, change atomically */
+	struct sleep_lock pos_lock;
+	uint64_t pos;    /* pos_lock */
+	bool watched;    /* some epoll set may have it */
 	void *priv;      /* pipe, text of a /proc file */
 	size_t priv_size;
 };
@@ -102,7 +114,13 @@ int inode_claim_write(struct inode *inode);
 void inode_release_write(struct inode *inode);
 int inode_claim_run(struct inode *inode);
 void inode_release_run(struct inode *inode);
-void inode_touch(struct inode *inode);
+void inode_touch(struct inode *inode);         /* changed now */
+void inode_touch_attributes(struct inode *inode);
+struct inode_times {
+	int64_t atime, mtime, ctime;
+};
+struct inode_times inode_times(struct inode *inode);
+void inode_set_times(struct inode *inode, int64_t atime, int64_t mtime); /* negative: stays; ctime becomes now */
 
 /* ---- tree.c: directories in memory ---- */
 extern struct inode *fs_root;
@@ -131,11 +149,20 @@ int walk_inode(struct inode *from, const char *path, unsigned flags, struct inod
 /* ---- file.c: open files and descriptors ---- */
 int file_open(struct inode *inode, uint32_t flags, struct open_file **out);
 struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint32_t flags);
+/* A file that no directory has. path: what /proc/PID/fd shows. */
+int file_anonymous(const struct file_ops *ops, const char *path, uint32_t flags, struct open_file **out);
 void file_get(struct open_file *file);
 void file_put(struct open_file *file);
 int file_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock);
 int file_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock);
+/* After a read that gave something: how much of that arrived. */
+void file_arrived(struct open_file *file, size_t len);
 unsigned file_poll(struct open_file *file);
+int file_ioctl(struct open_file *file, uint32_t request, uword arg);
+void file_change_flags(struct open_file *file, uint32_t which, uint32_t to);
+/* One call at a time uses the position of a file that has one: two that share it get or put different bytes. */
+void file_pos_lock(struct open_file *file);
+void file_pos_unlock(struct open_file *file);
 static inline bool file_can_read(const struct open_file *f)
 {
 	return (f->flags & O_ACCMODE) != O_WRONLY && !(f->flags & O_PATH);
@@ -145,7 +172,9 @@ static inline bool file_can_write(const struct open_file *f)
 	return (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_PATH);
 }
 
+/* Of one process; its threads and who looks into /proc use it at the same time. */
 struct fd_table {
+	struct spin lock; /* SPIN_FDS: all of it */
 	struct fd_slot {
 		struct open_file *file;
 		bool cloexec;
@@ -153,14 +182,19 @@ struct fd_table {
 	uint32_t size;
 };
 int fd_table_init(struct fd_table *table);
-int fd_table_copy(struct fd_table *to, const struct fd_table *from);
+int fd_table_copy(struct fd_table *to, struct fd_table *from);
 void fd_table_clear(struct fd_table *table);
 void fd_close_on_exec(struct fd_table *table);
 /* Lowest free number >= from, below limit; takes over the caller's reference on success. */
 int fd_install(struct fd_table *table, struct open_file *file, uword from, uint32_t limit, bool cloexec);
-/* The file of a descriptor without a reference; NULL: -EBADF. */
-struct open_file *fd_get(const struct fd_table *table, uint32_t fd);
+/* The file of a descriptor with a reference; NULL: -EBADF. */
+struct open_file *fd_get(struct fd_table *table, uint32_t fd);
+/* The lowest descriptor in use from `fd` on; table->size: none. */
+uint32_t fd_next(struct fd_table *table, uint32_t fd);
 int fd_close(struct fd_table *table, uint32_t fd);
+/* 0 or 1, or -EBADF. */
+int fd_cloexec(struct fd_table *table, uint32_t fd);
+int fd_set_cloexec(struct fd_table *table, uint32_t fd, bool cloexec);
 /* Puts file (taking over the reference) at exactly fd, closing what was there. */
 int fd_replace(struct fd_table *table, struct open_file *file, uint32_t fd, uint32_t limit, bool cloexec);
 
@@ -177,7 +211,14 @@ extern const struct file_ops tty_ops, regular_ops, directory_ops;
 void tty_poll(void);
 void tty_set_foreground(uint32_t pgid);
 
-/* Sleep key of poll() and select(): woken whenever some file became readable or writable. */
-extern char poll_key;
+/* eventfd.c. flags: O_NONBLOCK or 0. */
+int eventfd_create(uint32_t value, bool semaphore, uint32_t flags, struct open_file **out);
+
+/* poll() and its like look at files, and if there is nothing sleep until some file became readable or writable since
+ * they began to look. */
+void poll_changed(void);
+uint32_t poll_begin(void);
+/* As sched_sleep(); begun: what poll_begin() said. */
+int poll_wait(uint32_t begun, uint64_t deadline);
 
 #endif

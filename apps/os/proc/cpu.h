@@ -7,7 +7,7 @@
 
 /* l: its lock; else its own processor's. */
 struct cpu {
-	struct spin lock;
+	struct spin lock;     /* SPIN_QUEUE */
 	struct list queue;    /* l: runnable tasks */
 	struct task *idle;    /* what it does when there is nothing to do; constant */
 	struct task *prev;    /* left by the switch that is under way */

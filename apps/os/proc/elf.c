@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * elf.c - a strict ELF loader (System V ABI, chapters 4 and 5, i386 and x86-64 supplements). Static programs only: ET_EXEC
- * at their own addresses, position-independent ones (ET_DYN) at a fixed base. Everything is checked before the
+ * elf.c - a strict ELF loader (System V ABI, chapters 4 and 5, i386 and x86-64 supplements). ET_EXEC goes to its own
+ * addresses; position-independent programs (ET_DYN) to a fixed base when an interpreter (the dynamic linker) will move
+ * the rest around them, otherwise where there is room, as the interpreter itself. Everything is checked before the
  * first mapping is made, so a damaged or hostile file costs nothing but a sentence in the log.
  *
  * Both classes are read into the wider form. Segments are private mappings of the file; what a segment has beyond its
- * file part is anonymous memory.
+ * file part is anonymous memory. Relocations, symbols and thread-local storage are the interpreter's business.
  */
 #include "proc/elf.h"
 
@@ -41,6 +42,11 @@ struct phdr64 {
 _Static_assert(sizeof(struct header32) == 52 && sizeof(struct phdr32) == 32, "ELF32");
 _Static_assert(sizeof(struct header64) == 64 && sizeof(struct phdr64) == 56, "ELF64");
 
+uint32_t elf_header_size(bool is_64)
+{
+	return is_64 ? sizeof(struct header64) : sizeof(struct header32);
+}
+
 static int read_exactly(struct inode *inode, uint64_t pos, void *to, size_t len)
 {
 	size_t done = 0;
@@ -66,6 +72,16 @@ static const char *check_start(const struct header_start *h)
 	if (h->type != ET_EXEC && h->type != ET_DYN)
 		return "an ELF file that is not a program";
 	return NULL;
+}
+
+static uint64_t fixed_base(bool is_64)
+{
+	return is_64 ? DYN_BASE_64 : DYN_BASE_32;
+}
+
+uword elf_low_base(bool is_64)
+{
+	return (uword)fixed_base(is_64);
 }
 
 /* The rest of the header, by class. The size of an entry that does not fit the class shows as 0 entries. */
@@ -106,10 +122,10 @@ static struct elf_phdr widen(const struct elf_file *f, const void *raw)
 
 	if (f->is_64) {
 		memcpy(&p64, raw, sizeof(p64));
-		return (struct elf_phdr){ p64.type, p64.flags, p64.offset, p64.vaddr, p64.filesz, p64.memsz };
+		return (struct elf_phdr){ p64.type, p64.flags, p64.offset, p64.vaddr, p64.filesz, p64.memsz, p64.align };
 	}
 	memcpy(&p32, raw, sizeof(p32));
-	return (struct elf_phdr){ p32.type, p32.flags, p32.offset, p32.vaddr, p32.filesz, p32.memsz };
+	return (struct elf_phdr){ p32.type, p32.flags, p32.offset, p32.vaddr, p32.filesz, p32.memsz, p32.align };
 }
 
 static int read_table(struct inode *inode, struct elf_file *f)
@@ -132,78 +148,121 @@ static bool ends_within(uint64_t start, uint64_t size, uint64_t end)
 	return start <= end && size <= end - start;
 }
 
-static const char *check_segment(const struct elf_file *f, const struct elf_phdr *p, uint64_t *end)
+static const char *check_segment(const struct elf_file *f, const struct elf_phdr *p, uint64_t limit)
 {
-	uint64_t limit = f->user_end - KMM_PAGE_SIZE;
-
 	if (p->filesz > p->memsz)
 		return "a segment is larger in the file than in memory";
 	if ((p->offset ^ p->vaddr) & (KMM_PAGE_SIZE - 1))
 		return "a segment's place in the file does not fit its address";
 	if (!ends_within(p->offset, p->filesz, f->inode->file.size))
 		return "truncated: a segment is beyond the end of the file";
-	if (f->bias > limit || !ends_within(p->vaddr, p->memsz, limit - f->bias))
+	if (!ends_within(p->vaddr, p->memsz, limit))
 		return "a segment reaches into the kernel's addresses";
-	if (p->vaddr + f->bias < *end)
+	if (p->vaddr < f->end)
 		return "segments overlap or are out of order";
-	*end = p->vaddr + f->bias + p->memsz;
 	return NULL;
 }
 
-static const char *check_segments(const struct elf_file *f)
+/* What a segment adds to what is known of the file. Linux takes any power of two for an alignment, and ignores others. */
+static void note_segment(struct elf_file *f, const struct elf_phdr *p)
 {
-	uint64_t end = 0;
+	if (f->end == 0)
+		f->start = p->vaddr & ~(uint64_t)(KMM_PAGE_SIZE - 1);
+	f->end = p->vaddr + p->memsz;
+	if (p->align > f->align && (p->align & (p->align - 1)) == 0)
+		f->align = p->align;
+}
+
+static const char *check_segments(struct elf_file *f)
+{
+	uint64_t limit = f->user_end - KMM_PAGE_SIZE - (f->is_dyn ? fixed_base(f->is_64) : 0);
 	unsigned loads = 0;
 
+	f->align = KMM_PAGE_SIZE;
+	f->executable_stack = !f->is_64;
 	for (uint32_t i = 0; i < f->phnum; i++) {
 		const struct elf_phdr *p = &f->phdr[i];
 		const char *why;
 
-		if (p->type == PT_INTERP)
-			return "a dynamically linked program; this kernel runs static ones";
+		if (p->type == PT_GNU_STACK)
+			f->executable_stack = p->flags & PF_X;
 		if (p->type != PT_LOAD || p->memsz == 0)
 			continue;
-		why = check_segment(f, p, &end);
+		why = check_segment(f, p, limit);
 		if (why)
 			return why;
+		note_segment(f, p);
 		loads++;
 	}
 	if (!loads)
 		return "a program without a segment to load";
-	return f->entry < f->user_end ? NULL : "its entry point is in the kernel's addresses";
+	if (f->is_dyn && !ends_within(f->end - f->start, f->align, limit))
+		return "its alignment is larger than the program's addresses";
+	return f->entry < (f->is_dyn ? limit : f->user_end) ? NULL : "its entry point is in the kernel's addresses";
 }
 
-int elf_open(struct inode *inode, struct elf_file *out, const char **why)
+/* The path in the first PT_INTERP. */
+static int read_interpreter(struct elf_file *f, const char **why)
+{
+	const struct elf_phdr *p = f->phdr, *end = p + f->phnum;
+	int err;
+
+	while (p < end && p->type != PT_INTERP)
+		p++;
+	if (p == end)
+		return 0;
+	*why = "the name of its interpreter is of impossible length";
+	if (p->filesz < 2 || p->filesz > PATH_SIZE)
+		return -ENOEXEC;
+	*why = NULL;
+	f->interpreter = os_alloc((size_t)p->filesz);
+	if (!f->interpreter)
+		return -ENOMEM;
+	*why = "the name of its interpreter is not in the file";
+	err = read_exactly(f->inode, p->offset, f->interpreter, (size_t)p->filesz);
+	if (err)
+		return err == -ENOEXEC ? -EIO : err;
+	*why = f->interpreter[p->filesz - 1] ? "the name of its interpreter has no end" : NULL;
+	return *why ? -ENOEXEC : 0;
+}
+
+/* Header and table, into *out. */
+static int read_all(struct inode *inode, struct elf_file *out, const char **why)
 {
 	struct header_start h;
 	int err = read_exactly(inode, 0, &h, sizeof(h));
 
-	*out = (struct elf_file){ .inode = inode };
 	*why = err ? "too short to be a program" : check_start(&h);
 	if (*why)
 		return err == -ENOMEM ? err : -ENOEXEC;
 	out->is_64 = h.ident[4] == CLASS_64;
+	out->is_dyn = h.type == ET_DYN;
 	out->user_end = user_end_of(out->is_64);
-	out->bias = h.type == ET_DYN ? (out->is_64 ? DYN_BASE_64 : DYN_BASE_32) : 0;
 	err = read_header(inode, out);
 	*why = err ? "too short to be a program" : check_table(out, inode->file.size);
 	if (*why)
 		return err == -ENOMEM ? err : -ENOEXEC;
-	out->entry += out->bias;
-	err = read_table(inode, out);
-	if (err == 0) {
-		*why = check_segments(out);
-		err = *why ? -ENOEXEC : 0;
-	}
+	return read_table(inode, out);
+}
+
+int elf_open(struct inode *inode, struct elf_file *out, const char **why)
+{
+	int err;
+
+	*out = (struct elf_file){ .inode = inode };
+	err = read_all(inode, out, why);
 	if (err)
-		elf_close(out);
-	return err;
+		return err;
+	*why = check_segments(out);
+	return *why ? -ENOEXEC : read_interpreter(out, why);
 }
 
 void elf_close(struct elf_file *file)
 {
 	os_free(file->phdr);
+	os_free(file->interpreter);
 	file->phdr = NULL;
+	file->interpreter = NULL;
 }
 
 static unsigned protection(uint32_t flags)
@@ -232,9 +291,9 @@ static enum kmm_status clear_tail(struct kmm_mm *mm, const struct elf_phdr *p, u
 	return kmm_clear_user(mm, kmm_uva(file_end), page_end - file_end);
 }
 
-static enum kmm_status map_segment(const struct elf_file *f, const struct elf_phdr *p, struct kmm_mm *mm)
+static enum kmm_status map_segment(const struct elf_file *f, const struct elf_phdr *p, uword base, struct kmm_mm *mm)
 {
-	uword at = (uword)(p->vaddr + f->bias), start = page_down(at), file_end = at + (uword)p->filesz;
+	uword at = (uword)p->vaddr + base, start = page_down(at), file_end = at + (uword)p->filesz;
 	uword page_end = p->filesz ? page_up(file_end) : start, end = page_up(at + (uword)p->memsz);
 	uint64_t file_start = p->offset & ~(uint64_t)(KMM_PAGE_SIZE - 1);
 	unsigned prot = protection(p->flags);
@@ -247,27 +306,61 @@ static enum kmm_status map_segment(const struct elf_file *f, const struct elf_ph
 	return status;
 }
 
+/* A hole for all segments, as mmap finds one. It is only a place: nothing of it stays mapped. */
+static enum kmm_status find_hole(const struct elf_file *f, struct kmm_mm *mm, uword *base)
+{
+	uword len = page_up((uword)(f->end - f->start)), slack = (uword)f->align - KMM_PAGE_SIZE;
+	struct kmm_uva at;
+	enum kmm_status status = kmm_mmap(mm, kmm_uva(0), len + slack, 0, KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS, NULL, 0, &at);
+
+	if (status != KMM_OK)
+		return status;
+	*base = ((at.v + slack) & ~((uword)f->align - 1)) - (uword)f->start;
+	return kmm_munmap(mm, at, len + slack);
+}
+
+static enum kmm_status choose_base(const struct elf_file *f, struct kmm_mm *mm, uword *base)
+{
+	*base = 0;
+	if (!f->is_dyn)
+		return KMM_OK;
+	if (!f->interpreter)
+		return find_hole(f, mm, base);
+	*base = (uword)((fixed_base(f->is_64) & ~(f->align - 1)) - f->start);
+	return KMM_OK;
+}
+
+static void note_place(struct elf_image *out, const struct elf_file *f, const struct elf_phdr *p)
+{
+	uword at = (uword)p->vaddr + out->base;
+
+	if (p->offset <= f->phoff && f->phoff < p->offset + p->filesz)
+		out->phdr = at + (uword)(f->phoff - p->offset);
+	if (out->data_start < at)
+		out->data_start = at;
+	if (out->data_end < at + (uword)p->filesz)
+		out->data_end = at + (uword)p->filesz;
+	if (!(p->flags & PF_X))
+		return;
+	if (!out->code_end)
+		out->code_start = at;
+	out->code_end = at + (uword)p->filesz;
+}
+
 int elf_map(const struct elf_file *f, struct kmm_mm *mm, struct elf_image *out)
 {
-	uword end = 0;
+	uword base;
+	enum kmm_status status = choose_base(f, mm, &base);
 
-	*out = (struct elf_image){ .entry = (uword)f->entry, .phnum = f->phnum, .phentsize = f->phentsize,
-				   .executable_stack = true };
-	for (uint32_t i = 0; i < f->phnum; i++) {
+	*out = (struct elf_image){ .base = base, .entry = (uword)f->entry + base, .phnum = f->phnum,
+				   .phentsize = f->phentsize, .brk = page_up((uword)f->end + base) };
+	for (uint32_t i = 0; i < f->phnum && status == KMM_OK; i++) {
 		const struct elf_phdr *p = &f->phdr[i];
-		enum kmm_status status;
 
-		if (p->type == PT_GNU_STACK)
-			out->executable_stack = p->flags & PF_X;
 		if (p->type != PT_LOAD || p->memsz == 0)
 			continue;
-		status = map_segment(f, p, mm);
-		if (status != KMM_OK)
-			return os_errno(status);
-		if (p->offset <= f->phoff && f->phoff < p->offset + p->filesz)
-			out->phdr = (uword)(f->phoff - p->offset + p->vaddr + f->bias);
-		end = (uword)(p->vaddr + f->bias + p->memsz);
+		status = map_segment(f, p, base, mm);
+		note_place(out, f, p);
 	}
-	out->brk = page_up(end);
-	return 0;
+	return os_errno(status);
 }

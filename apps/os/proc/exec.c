@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exec.c - execve: find the program (through "#!" lines), build a complete new space beside the old one, and only
- * then switch. Until the switch any failure leaves the caller as it was.
+ * exec.c - execve: find the program (through "#!" lines) and its interpreter (the dynamic linker), build a complete new
+ * space beside the old one, and only then switch. Until the switch any failure leaves the caller as it was.
  */
 #include "kmm/vmalloc.h"
 #include "proc/elf.h"
 #include "sig/sig.h"
 
-enum { MAX_SCRIPTS = 4, HEAD_SIZE = 256, FIRST_ARGS_BYTES = 4096,
-       MAX_ARGS_BYTES = 2 << 20, STACK_EXTRA = 128 << 10, NR_AUX = 20 };
+enum { MAX_SCRIPTS = 4, HEAD_SIZE = 256, FIRST_ARGS_BYTES = 4096, STACK_EXTRA = 128 << 10, NR_AUX = 20 };
+/* execve(2), "Limits on size of arguments and environment". */
+enum { MAX_ARGS_BYTES = 6 << 20, LEAST_ARGS_BYTES = 128 << 10, MAX_STRING = 128 << 10 };
 
-struct new_program {
+/* An executable file: of the program, or of its interpreter. */
+struct executable {
 	struct elf_file elf;
 	struct elf_image image;
-	struct kmm_mm *mm;
 	struct inode *inode;
 	bool claimed; /* the inode, to run it */
-	char *path;   /* absolute */
+};
+
+struct new_program {
+	struct executable main, interp; /* interp.inode: NULL for a program without interpreter */
+	struct kmm_mm *mm;
+	const char *name; /* as execve() was given it */
+	char *path;       /* of main, absolute */
 	uword stack_pointer, arg_start, arg_end;
 };
 
@@ -70,11 +77,14 @@ int exec_args_add_user(struct exec_args *args, uword at)
 		status = kmm_copy_in_string(current->proc->mm, args->data + args->used, kmm_uva(at),
 					    args->size - args->used, &len);
 		more = args->size - args->used + 1; /* if it did not end within what there is */
-	} while (status == KMM_EOVERFLOW);
+	} while (status == KMM_EOVERFLOW && more <= MAX_STRING);
+	if (status == KMM_EOVERFLOW)
+		return -E2BIG;
 	if (status != KMM_OK)
 		return -EFAULT;
-	args->used += (uint32_t)str_len(args->data + args->used) + 1;
-	return 0;
+	more = (uint32_t)str_len(args->data + args->used) + 1;
+	args->used += more;
+	return more > MAX_STRING ? -E2BIG : 0;
 }
 
 void exec_args_free(struct exec_args *args)
@@ -108,30 +118,88 @@ static int replace_argv0(struct exec_args *args, const char *interp, const char 
 	return 0;
 }
 
+/* A quarter of the stack's limit is for strings and the pointers to them. */
+static int check_size(const struct exec_args *args, const char *path)
+{
+	uint64_t quarter = current->proc->rlimit[RLIMIT_STACK].soft / 4, limit = MAX_ARGS_BYTES;
+	uint64_t pointers = ((uint64_t)(args->argc ? args->argc : 1) + args->envc) * sizeof(void *);
+
+	if (quarter < limit)
+		limit = quarter > LEAST_ARGS_BYTES ? quarter : LEAST_ARGS_BYTES;
+	return args->used + str_len(path) + 1 + pointers > limit ? -E2BIG : 0;
+}
+
 /* ---- finding the program ---- */
+
+/* Takes over the reference on a file that was found. */
+static int claim(struct executable *e, struct inode *inode)
+{
+	int err;
+
+	e->inode = inode;
+	if (!is_kind(inode, S_IFREG) || !(inode->mode & 0111))
+		return -EACCES;
+	err = inode_claim_run(inode);
+	e->claimed = err == 0;
+	return err;
+}
+
+static void forget(struct executable *e)
+{
+	elf_close(&e->elf);
+	if (e->claimed)
+		inode_release_run(e->inode);
+	inode_put(e->inode);
+	*e = (struct executable){ .inode = NULL };
+}
+
+/* Absolute path of what a walk found. A made-up directory (/proc/PID/fd) has none: the name as it was given. */
+static char *absolute_path(const struct walk_result *where, const char *given)
+{
+	char *path = os_alloc(PATH_SIZE);
+	int len = path ? tree_path(where->dir, path, PATH_SIZE - NAME_SIZE) : -ENOMEM;
+
+	if (len > 0 && !where->must_be_dir)
+		x86_snprintf(path + (len > 1 ? len : 0), PATH_SIZE - (size_t)len, "/%s", where->last);
+	else if (len == -ENOENT)
+		str_copy(path, given, PATH_SIZE);
+	return path;
+}
 
 static int find_program(const char *path, struct new_program *p)
 {
 	struct walk_result where;
-	int len, err = walk(current->proc->cwd, path, 0, &where);
+	int err = walk(current->proc->cwd, path, 0, &where);
 
 	if (err)
 		return err;
-	p->path = os_alloc(PATH_SIZE);
-	len = p->path ? tree_path(where.dir, p->path, PATH_SIZE - NAME_SIZE) : -ENOMEM;
-	if (len > 0 && !where.must_be_dir)
-		x86_snprintf(p->path + (len > 1 ? len : 0), PATH_SIZE - (size_t)len, "/%s", where.last);
-	p->inode = where.inode;
+	p->path = absolute_path(&where, path);
 	inode_put(where.dir);
-	if (len == -ENOENT && p->path) /* a made-up directory: keep the name as it was given */
-		str_copy(p->path, path, PATH_SIZE);
-	else if (len < 0)
-		return len;
-	if (!is_kind(p->inode, S_IFREG))
-		return -EACCES;
-	err = p->inode->mode & 0111 ? inode_claim_run(p->inode) : -EACCES;
-	p->claimed = err == 0;
-	return err;
+	err = claim(&p->main, where.inode);
+	return p->path ? err : -ENOMEM;
+}
+
+/* Whatever is wrong with an interpreter is ELIBBAD, once there is one that is not too short. */
+static int open_interpreter(struct new_program *p)
+{
+	struct inode *inode;
+	const char *why = NULL;
+	int err = walk_inode(current->proc->cwd, p->main.elf.interpreter, 0, &inode);
+
+	if (err == 0)
+		err = claim(&p->interp, inode);
+	if (err) {
+		klog("%s: its interpreter %s: error %d", p->path, p->main.elf.interpreter, -err);
+		return err;
+	}
+	if (inode->file.size < elf_header_size(p->main.elf.is_64))
+		return -EIO;
+	err = elf_open(inode, &p->interp.elf, &why);
+	if (err == 0 && p->interp.elf.is_64 != p->main.elf.is_64)
+		why = "an interpreter of another width than its program";
+	if (why)
+		klog("%s: %s", p->main.elf.interpreter, why);
+	return why ? -ELIBBAD : err;
 }
 
 static char *skip_blanks(char *s)
@@ -161,21 +229,29 @@ static bool parse_script_line(char *head, size_t len, char **interp, char **arg)
 
 static void forget_program(struct new_program *p)
 {
-	elf_close(&p->elf);
+	forget(&p->main);
+	forget(&p->interp);
 	if (p->mm)
 		kmm_mm_put(p->mm);
-	if (p->claimed)
-		inode_release_run(p->inode);
-	inode_put(p->inode);
 	os_free(p->path);
-	*p = (struct new_program){ .mm = NULL };
+	p->mm = NULL;
+	p->path = NULL;
+}
+
+static int open_elf(struct new_program *p)
+{
+	const char *why = NULL;
+	int err = elf_open(p->main.inode, &p->main.elf, &why);
+
+	if (why)
+		klog("%s: %s", p->path, why);
+	return err || !p->main.elf.interpreter ? err : open_interpreter(p);
 }
 
 /* Opens what `path` names, going through scripts. */
 static int open_program(const char *path, struct exec_args *args, struct new_program *p)
 {
 	char head[HEAD_SIZE + 1], *interp, *arg;
-	const char *why = NULL;
 	int err = -ENOEXEC;
 
 	for (int depth = 0; depth <= MAX_SCRIPTS; depth++) {
@@ -183,15 +259,11 @@ static int open_program(const char *path, struct exec_args *args, struct new_pro
 
 		err = find_program(path, p);
 		if (err == 0)
-			err = os_errno(kmm_file_read(&p->inode->file, 0, head, HEAD_SIZE, &len));
+			err = os_errno(kmm_file_read(&p->main.inode->file, 0, head, HEAD_SIZE, &len));
 		if (err)
 			return err;
-		if (len < 2 || head[0] != '#' || head[1] != '!') {
-			err = elf_open(p->inode, &p->elf, &why);
-			if (why)
-				klog("%s: %s", p->path, why);
-			return err;
-		}
+		if (len < 2 || head[0] != '#' || head[1] != '!')
+			return open_elf(p);
 		if (!parse_script_line(head, len, &interp, &arg))
 			return -ENOEXEC;
 		err = replace_argv0(args, interp, arg, path);
@@ -246,15 +318,21 @@ static uword put_pointers(struct words *v, const char *strings, uint32_t count, 
 	return at;
 }
 
-static void put_aux(struct words *v, const struct new_program *p, const uword special[3])
+/* Where the strings and bytes lie that the vector points to. */
+struct aux_places {
+	uword random, name, platform;
+};
+
+static void put_aux(struct words *v, const struct new_program *p, const struct aux_places *at)
 {
+	const struct elf_image *image = &p->main.image;
 	const uword aux[NR_AUX][2] = {
 		{ AT_HWCAP, x86_cpu_info.features_edx }, { AT_PAGESZ, KMM_PAGE_SIZE }, { AT_CLKTCK, X86_HZ },
-		{ AT_PHDR, p->image.phdr }, { AT_PHENT, p->image.phentsize }, { AT_PHNUM, p->image.phnum },
-		{ AT_BASE, 0 }, { AT_FLAGS, 0 }, { AT_ENTRY, p->image.entry }, { AT_UID, 0 }, { AT_EUID, 0 },
-		{ AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, special[0] }, { AT_HWCAP2, 0 },
-		{ AT_EXECFN, special[1] }, { AT_PLATFORM, special[2] },
-		{ AT_MINSIGSTKSZ, sizeof(uword) == 8 && p->elf.is_64 ? sig_frame_size64() : sig_frame_size32() },
+		{ AT_PHDR, image->phdr }, { AT_PHENT, image->phentsize }, { AT_PHNUM, image->phnum },
+		{ AT_BASE, p->interp.image.base }, { AT_FLAGS, 0 }, { AT_ENTRY, image->entry }, { AT_UID, 0 }, { AT_EUID, 0 },
+		{ AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, at->random }, { AT_HWCAP2, 0 },
+		{ AT_EXECFN, at->name }, { AT_PLATFORM, at->platform },
+		{ AT_MINSIGSTKSZ, sizeof(uword) == 8 && p->main.elf.is_64 ? sig_frame_size64() : sig_frame_size32() },
 		{ AT_NULL, 0 },
 	};
 
@@ -266,7 +344,7 @@ static void put_aux(struct words *v, const struct new_program *p, const uword sp
 
 /* argc, argv[], 0, envp[], 0, auxiliary vector: i386 psABI figure 3-29, x86-64 psABI figure 3.9. */
 static int push_vectors(struct stack_writer *w, struct new_program *p, const struct exec_args *args,
-			const uword special[3])
+			const struct aux_places *at)
 {
 	uword size = (1 + args->argc + 1 + args->envc + 1 + NR_AUX * 2) * w->word;
 	char *vectors = kmm_vmalloc(os.k, size, "exec stack");
@@ -277,7 +355,7 @@ static int push_vectors(struct stack_writer *w, struct new_program *p, const str
 	put(&v, args->argc);
 	p->arg_end = put_pointers(&v, args->data, args->argc, p->arg_start);
 	put_pointers(&v, args->data + (p->arg_end - p->arg_start), args->envc, p->arg_end);
-	put_aux(&v, p, special);
+	put_aux(&v, p, at);
 	w->at &= ~(uword)15;
 	w->at -= (16 - size % 16) % 16;
 	p->stack_pointer = push(w, vectors, size);
@@ -287,25 +365,26 @@ static int push_vectors(struct stack_writer *w, struct new_program *p, const str
 
 static int build_stack(struct new_program *p, const struct exec_args *args)
 {
-	uword top = (uword)p->elf.user_end, words = args->argc + args->envc + 64;
-	struct stack_writer w = { .mm = p->mm, .word = p->elf.is_64 ? 8 : 4, .at = top };
+	const struct elf_file *elf = &p->main.elf;
+	uword top = (uword)elf->user_end, words = args->argc + args->envc + 64;
+	struct stack_writer w = { .mm = p->mm, .word = elf->is_64 ? 8 : 4, .at = top };
 	uint64_t bytes = page_up(args->used + words * w.word + PATH_SIZE) + STACK_EXTRA, zero = 0;
-	const char *platform = p->elf.is_64 ? "x86_64" : "i686";
+	const char *platform = elf->is_64 ? "x86_64" : "i686";
+	struct aux_places at;
 	uint8_t random[16];
-	uword special[3];
 	enum kmm_status status;
 
-	status = kmm_mm_map_stack(p->mm, kmm_uva(top), bytes, p->image.executable_stack);
+	status = kmm_mm_map_stack(p->mm, kmm_uva(top), bytes, elf->executable_stack);
 	if (status != KMM_OK)
 		return os_errno(status);
 	push(&w, &zero, w.word);
-	special[1] = push(&w, p->path, str_len(p->path) + 1);
+	at.name = push(&w, p->name, str_len(p->name) + 1);
 	p->arg_start = push(&w, args->data, args->used);
-	special[2] = push(&w, platform, str_len(platform) + 1);
+	at.platform = push(&w, platform, str_len(platform) + 1);
 	os_random(random, sizeof(random));
 	w.at &= ~(uword)15;
-	special[0] = push(&w, random, sizeof(random));
-	return push_vectors(&w, p, args, special);
+	at.random = push(&w, random, sizeof(random));
+	return push_vectors(&w, p, args, &at);
 }
 
 /* ---- the switch ---- */
@@ -317,6 +396,23 @@ static void set_limits(struct kmm_mm *mm, const struct proc *proc)
 	limits->stack_bytes = proc->rlimit[RLIMIT_STACK].soft;
 	limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
 	limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
+	limits->memlock_bytes = proc->rlimit[RLIMIT_MEMLOCK].soft;
+	limits->privileged = true; /* everybody is user 0 */
+	limits->data_hard_bytes = proc->rlimit[RLIMIT_DATA].hard;
+}
+
+/* The program, then its interpreter where mmap would put it. */
+static int map_program(struct new_program *p)
+{
+	bool low_heap = p->main.elf.is_dyn && !p->interp.inode;
+	int err = elf_map(&p->main.elf, p->mm, &p->main.image);
+
+	if (err)
+		return err;
+	kmm_mm_set_brk(p->mm, kmm_uva(low_heap ? elf_low_base(p->main.elf.is_64) : p->main.image.brk));
+	kmm_mm_set_code(p->mm, kmm_uva(p->main.image.code_start), kmm_uva(p->main.image.code_end));
+	kmm_mm_set_data(p->mm, p->main.image.data_end - p->main.image.data_start);
+	return p->interp.inode ? elf_map(&p->interp.elf, p->mm, &p->interp.image) : 0;
 }
 
 static int build_space(struct new_program *p, const struct exec_args *args)
@@ -326,13 +422,11 @@ static int build_space(struct new_program *p, const struct exec_args *args)
 	if (err)
 		return err;
 	set_limits(p->mm, current->proc);
-	if (sizeof(uword) == 8 && !p->elf.is_64)
-		kmm_mm_limits(p->mm)->user_end = p->elf.user_end;
-	err = elf_map(&p->elf, p->mm, &p->image);
-	if (err)
-		return err;
-	kmm_mm_set_brk(p->mm, kmm_uva(p->image.brk));
-	err = p->elf.is_64 ? 0 : vdso_map(p->mm);
+	if (sizeof(uword) == 8 && !p->main.elf.is_64)
+		kmm_mm_limits(p->mm)->user_end = p->main.elf.user_end;
+	err = map_program(p);
+	if (err == 0 && !p->main.elf.is_64)
+		err = vdso_map(p->mm);
 	return err ? err : build_stack(p, args);
 }
 
@@ -364,7 +458,7 @@ static void reset_signals(struct proc *p)
 	current->alt_stack = (struct sig_stack){ .flags = SS_DISABLE };
 }
 
-static void install(struct proc *proc, struct new_program *p, const char *name)
+static void install(struct proc *proc, struct new_program *p)
 {
 	struct kmm_mm *old = proc->mm;
 	unsigned depth;
@@ -375,14 +469,15 @@ static void install(struct proc *proc, struct new_program *p, const char *name)
 		inode_release_run(proc->exe);
 	inode_put(proc->exe);
 	os_free(proc->exe_path);
-	proc->exe = p->inode;
+	proc->exe = p->main.inode;
 	proc->exe_path = p->path;
 	proc->arg_start = p->arg_start;
 	proc->arg_end = p->arg_end;
-	proc->is_64 = p->elf.is_64;
-	str_copy(proc->comm, str_base(name), sizeof(proc->comm));
+	proc->is_64 = p->main.elf.is_64;
+	str_copy(proc->comm, str_base(p->name), sizeof(proc->comm));
 	proc->has_execed = true;
-	p->mm = NULL, p->inode = NULL, p->path = NULL;
+	p->mm = NULL, p->path = NULL;
+	p->main.inode = NULL, p->main.claimed = false; /* passed on */
 	if (!old)
 		return;
 	depth = kernel_lock_drop();
@@ -392,10 +487,12 @@ static void install(struct proc *proc, struct new_program *p, const char *name)
 
 int exec_program(struct x86_frame *frame, const char *path, struct exec_args *args)
 {
-	struct new_program p = { .mm = NULL };
+	struct new_program p = { .name = path };
 	struct proc *proc = current->proc;
-	int err = open_program(path, args, &p);
+	int err = check_size(args, path);
 
+	if (err == 0)
+		err = open_program(path, args, &p);
 	if (err == 0) {
 		unsigned depth = kernel_lock_drop(); /* all that it works on is ours */
 
@@ -408,7 +505,7 @@ int exec_program(struct x86_frame *frame, const char *path, struct exec_args *ar
 		forget_program(&p);
 		return err;
 	}
-	install(proc, &p, path);
+	install(proc, &p);
 	reset_signals(proc);
 	fd_close_on_exec(&proc->fds);
 	current->clear_child_tid = current->robust_list = 0;
@@ -416,8 +513,8 @@ int exec_program(struct x86_frame *frame, const char *path, struct exec_args *ar
 	x86_tls_load(&current->tls);
 	x86_fpu_forget(&current->fpu);
 	x86_fpu_init(&current->fpu);
-	x86_frame_start(frame, p.image.entry, p.stack_pointer, !p.elf.is_64);
-	elf_close(&p.elf);
+	x86_frame_start(frame, p.interp.inode ? p.interp.image.entry : p.main.image.entry, p.stack_pointer, !p.main.elf.is_64);
+	forget_program(&p);
 	if (proc->vfork_parent) {
 		proc->vfork_parent = NULL;
 		sched_wake(&proc->vfork_parent);

@@ -20,7 +20,7 @@ struct cpu os_cpus[X86_MAX_CPUS];
 static struct task idle_tasks[X86_MAX_CPUS];
 static uint32_t queued;    /* tasks in all queues */
 static uint32_t idle_cpus; /* bit per processor */
-static struct spin big_lock;
+static struct spin big_lock = SPIN_OF(SPIN_KERNEL);
 
 void sched_init(void)
 {
@@ -28,6 +28,7 @@ void sched_init(void)
 		struct task *idle = &idle_tasks[i];
 
 		os_cpus[i].idle = idle;
+		os_cpus[i].lock.class = SPIN_QUEUE;
 		list_init(&os_cpus[i].queue);
 		idle->proc = &init_proc;
 		idle->state = TASK_RUNNING;
@@ -219,7 +220,10 @@ static bool run_next(void)
 
 void sched_leave_cpu(void)
 {
-	unsigned depth = kernel_lock_drop();
+	unsigned depth;
+
+	spin_may_sleep();
+	depth = kernel_lock_drop();
 
 	current->resched = false;
 	run_next();

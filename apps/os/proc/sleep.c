@@ -10,7 +10,7 @@
 
 enum { NR_BUCKETS = 64 };
 
-static struct spin lock; /* lists, and the states of tasks that do not run */
+static struct spin lock = SPIN_OF(SPIN_SLEEP); /* lists, and the states of tasks that do not run */
 static struct list timers, buckets[NR_BUCKETS];
 
 void sleep_init(void)
@@ -122,6 +122,32 @@ void sleep_tick(void)
 		if (now >= t->deadline)
 			wake(t, -ETIMEDOUT);
 	spin_unlock(&lock);
+}
+
+/* ---- sleep locks ---- */
+
+static bool take_as_waiter(void *arg)
+{
+	struct sleep_lock *l = arg;
+
+	return __atomic_exchange_n(&l->held, 2, __ATOMIC_ACQUIRE) == 0;
+}
+
+void sleep_lock(struct sleep_lock *l)
+{
+	const struct sleep s = { .key = l, .done = take_as_waiter, .arg = l };
+	uint32_t none = 0;
+
+	if (__atomic_compare_exchange_n(&l->held, &none, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	while (sched_sleep_on(&s) != SLEEP_DONE)
+		;
+}
+
+void sleep_unlock(struct sleep_lock *l)
+{
+	if (__atomic_exchange_n(&l->held, 0, __ATOMIC_RELEASE) == 2)
+		sched_wake(l);
 }
 
 /* ---- the core's hooks ---- */

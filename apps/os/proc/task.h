@@ -251,6 +251,9 @@ uint64_t user_end_of(bool is_64);
 /* ---- user.c: user memory, always of current's space. 0 or -EFAULT ---- */
 int copy_in(void *to, uword from, size_t len);
 int copy_out(uword to, const void *from, size_t len);
+/* The same up to the first byte that cannot be reached: bytes copied. */
+size_t copy_in_some(void *to, uword from, size_t len);
+size_t copy_out_some(uword to, const void *from, size_t len);
 /* A path or other string into a fresh buffer of PATH_SIZE: -EFAULT, -ENAMETOOLONG, -ENOMEM. Free with os_free. */
 int copy_in_path(uword from, char **out);
 /* `long`s, sizes and pointers of a program: 32 or 64 bits each in its memory. At most MAX_WORDS. */

@@ -24,6 +24,20 @@ int copy_out(uword to, const void *from, size_t len)
 	return status == KMM_OK ? 0 : -EFAULT;
 }
 
+size_t copy_in_some(void *to, uword from, size_t len)
+{
+	size_t done = 0;
+
+	return kmm_copy_in(current->proc->mm, to, kmm_uva(from), len, &done) == KMM_OK ? len : done;
+}
+
+size_t copy_out_some(uword to, const void *from, size_t len)
+{
+	size_t done = 0;
+
+	return kmm_copy_out(current->proc->mm, kmm_uva(to), from, len, &done) == KMM_OK ? len : done;
+}
+
 int get_words(uword *to, uword from, unsigned count)
 {
 	uint32_t narrow[MAX_WORDS];

@@ -125,9 +125,9 @@ static void attend(struct x86_frame *frame)
 	}
 }
 
-void user_return(struct x86_frame *frame)
+void user_return_slowly(struct x86_frame *frame)
 {
-	while (current->resched || __atomic_load_n(&current->notify, __ATOMIC_RELAXED)) {
+	do {
 		if (current->resched)
 			sched_yield();
 		if (!current->notify)
@@ -135,5 +135,5 @@ void user_return(struct x86_frame *frame)
 		kernel_lock();
 		attend(frame);
 		kernel_unlock();
-	}
+	} while (task_must_attend());
 }

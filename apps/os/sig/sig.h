@@ -32,7 +32,16 @@ bool sig_take(sigset which, struct pending_signal *out);
 
 /* ---- deliver.c ---- */
 /* Everything that has to happen before ring 3 goes on: reschedule, exit, stop, signals. */
-void user_return(struct x86_frame *frame);
+void user_return_slowly(struct x86_frame *frame);
+static inline bool task_must_attend(void)
+{
+	return current->resched || __atomic_load_n(&current->notify, __ATOMIC_RELAXED);
+}
+static inline void user_return(struct x86_frame *frame)
+{
+	if (task_must_attend())
+		user_return_slowly(frame);
+}
 
 /* sys/layout.c */
 void siginfo_fill32(struct linux32_siginfo *to, const struct pending_signal *info);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * trap.c - every entry into the kernel from ring 3: page faults go to the core, other exceptions become signals
- * with the number, code and address that Linux gives, the clock ends a turn, int 0x80 and syscall are system calls.
+ * with the number, code and address that Linux gives, the clock ends a turn; system calls are sys/table.c's.
  * An exception inside the kernel is a bug and stops the machine.
  */
 #include "sig/sig.h"
@@ -102,21 +102,9 @@ static void on_irq(struct x86_frame *f, int irq)
 	}
 }
 
-static void on_syscall(struct x86_frame *f)
-{
-	sword result;
-
-	current->call_nr = (sword)x86_frame_syscall_nr(f);
-	result = syscall_run(f);
-	x86_frame_set_result(f, result);
-	if (result == -ERESTARTSYS || result == -ERESTARTNOHAND || result == -ERESTARTBLOCK)
-		current->notify = true;
-	user_return(f);
-}
-
 void trap_init(void)
 {
-	static const struct x86_ops ops = { on_trap, on_irq, on_syscall };
+	static const struct x86_ops ops = { on_trap, on_irq, syscall_enter };
 
 	x86_set_ops(&ops);
 }

@@ -5,7 +5,7 @@
 static sword set_mode(struct inode *inode, uint32_t mode)
 {
 	inode->mode = (inode->mode & S_IFMT) | (mode & 07777);
-	inode->ctime = (int64_t)os_wall();
+	inode_touch_attributes(inode);
 	return 0;
 }
 
@@ -15,7 +15,7 @@ static sword set_owner(struct inode *inode, uint32_t uid, uint32_t gid)
 		inode->uid = uid;
 	if (gid != 0xffffffffu)
 		inode->gid = gid;
-	inode->ctime = (int64_t)os_wall();
+	inode_touch_attributes(inode);
 	return 0;
 }
 
@@ -89,11 +89,7 @@ struct times {
 
 static int apply_times(struct inode *inode, const struct times *t)
 {
-	if (t->atime >= 0)
-		inode->atime = t->atime;
-	if (t->mtime >= 0)
-		inode->mtime = t->mtime;
-	inode->ctime = (int64_t)os_wall();
+	inode_set_times(inode, t->atime, t->mtime);
 	return 0;
 }
 

@@ -52,17 +52,13 @@ static uint32_t record_old(uint8_t *to, const struct listing *e)
 	return len;
 }
 
-static sword list(const uword *a, uint32_t (*record)(uint8_t *, const struct listing *))
+/* Position locked. */
+static sword list_from(struct open_file *file, const uword *a, uint32_t (*record)(uint8_t *, const struct listing *))
 {
-	struct open_file *file = file_arg(a[0]);
 	uint8_t buf[HEAD64 + NAME_SIZE + 8];
 	uint32_t done = 0;
 	struct listing e;
 
-	if (!file)
-		return -EBADF;
-	if (!is_kind(file->inode, S_IFDIR))
-		return -ENOTDIR;
 	while (next_entry(file->inode, file->pos, &e)) {
 		uint32_t len = record(buf, &e);
 
@@ -74,6 +70,21 @@ static sword list(const uword *a, uint32_t (*record)(uint8_t *, const struct lis
 		file->pos = e.next;
 	}
 	return (int32_t)done;
+}
+
+static sword list(const uword *a, uint32_t (*record)(uint8_t *, const struct listing *))
+{
+	struct open_file *file = file_arg(a[0]);
+	sword n;
+
+	if (!file)
+		return -EBADF;
+	if (!is_kind(file->inode, S_IFDIR))
+		return -ENOTDIR;
+	file_pos_lock(file);
+	n = list_from(file, a, record);
+	file_pos_unlock(file);
+	return n;
 }
 
 sword sys_getdents(const uword *a)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fd.c - making, copying and closing descriptors; opening files. */
+#include "sys/locks.h"
 #include "sys/sys.h"
 
 static uint32_t fd_limit(void)
@@ -174,7 +175,7 @@ sword sys_close_range(const uword *a)
 		return -EINVAL;
 	for (uint32_t fd = a[0]; fd <= a[1] && fd < table()->size; fd++) {
 		if (a[2] & CLOSE_RANGE_CLOEXEC)
-			table()->slot[fd].cloexec = true;
+			fd_set_cloexec(table(), fd, true);
 		else
 			fd_close(table(), fd);
 	}
@@ -268,8 +269,7 @@ sword sys_pipe2(const uword *a)
 
 sword sys_fcntl(const uword *a)
 {
-	enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_GETLK64 = 12, F_SETLK64,
-	       F_SETLKW64, F_DUPFD_CLOEXEC = 1030 };
+	enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 1030 };
 	const uint32_t settable = O_APPEND | O_NONBLOCK;
 	struct open_file *file = file_arg(a[0]);
 
@@ -278,16 +278,10 @@ sword sys_fcntl(const uword *a)
 	switch (a[1]) {
 	case F_DUPFD: return duplicate(a[0], a[2], false);
 	case F_DUPFD_CLOEXEC: return duplicate(a[0], a[2], true);
-	case F_GETFD: return table()->slot[a[0]].cloexec;
-	case F_SETFD: table()->slot[a[0]].cloexec = a[2] & 1; return 0;
+	case F_GETFD: return fd_cloexec(table(), (uint32_t)a[0]);
+	case F_SETFD: return fd_set_cloexec(table(), (uint32_t)a[0], a[2] & 1);
 	case F_GETFL: return (int32_t)(file->flags | O_LARGEFILE);
-	case F_SETFL: file->flags = (file->flags & ~settable) | (a[2] & settable); return 0;
-	case F_SETLK:
-	case F_SETLKW:
-	case F_SETLK64:
-	case F_SETLKW64: return 0; /* advisory locks: one program at a time uses a data base here */
-	case F_GETLK:
-	case F_GETLK64: return copy_out(a[2], &(uint16_t){ 2 /* F_UNLCK */ }, sizeof(uint16_t));
-	default: return -EINVAL;
+	case F_SETFL: file_change_flags(file, settable, (uint32_t)a[2] & settable); return 0;
+	default: return record_lock(file, (uint32_t)a[1], a[2]);
 	}
 }

@@ -26,7 +26,7 @@ struct waiter {
 	bool woken;
 };
 
-static struct spin lock; /* the list, and key and woken of all in it */
+static struct spin lock = SPIN_OF(SPIN_FUTEX); /* the list, and key and woken of all in it */
 static struct list waiters = { &waiters, &waiters };
 
 static int key_of(uword addr, bool private, struct futex_key *key)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * io.c - reading, writing and seeking. Data goes through a kernel buffer in pieces; a stream (pipe, console) is
- * waited for once, for the first piece, and after that only what is there is taken.
+ * waited for once, for the first piece, and after that only what is there is taken. Runs without the kernel lock.
+ *
+ * User memory may end in the middle of a piece. As on Linux a file then goes on with what there is, and a stream with whole
+ * pages of it, so that a message is delivered or stays.
  */
 #include "sys/sys.h"
 
@@ -12,35 +15,57 @@ static bool is_nonblock(const struct open_file *file)
 	return file->flags & O_NONBLOCK;
 }
 
+static uint32_t usable(const struct open_file *file, size_t copied, uint32_t want)
+{
+	uint32_t n = (uint32_t)copied;
+
+	return n == want || file->ops->seekable ? n : n & ~(uint32_t)(KMM_PAGE_SIZE - 1);
+}
+
+/* Bytes that arrived. */
+static uint32_t deliver(struct open_file *file, uword to, const char *buf, uint32_t n, uint64_t *end)
+{
+	uint32_t arrived = usable(file, copy_out_some(to, buf, n), n);
+
+	if (file->ops->seekable)
+		*end -= n - arrived;
+	file_arrived(file, arrived);
+	return arrived;
+}
+
+static uint32_t chunk_of(const struct open_file *file, uint32_t len)
+{
+	return min_u32(len, file->ops->message ? MAX_MESSAGE : CHUNK);
+}
+
 static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64_t *pos, bool nonblock)
 {
-	uint32_t chunk = min_u32(len, CHUNK), done = 0;
+	uint32_t chunk = chunk_of(file, len), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
 	int n = 0;
 
 	if (!buf)
 		return -ENOMEM;
 	do {
-		uint32_t want = min_u32(chunk, len - done);
+		uint32_t want = min_u32(chunk, len - done), arrived;
 
 		n = file_read(file, buf, want, pos, nonblock || done);
 		if (n <= 0)
 			break;
-		if (copy_out(to + done, buf, (uint32_t)n) != 0) {
+		arrived = deliver(file, to + done, buf, (uint32_t)n, pos);
+		done += arrived;
+		if (arrived < (uint32_t)n)
 			n = -EFAULT;
+		else if (arrived < want || file->ops->message)
 			break;
-		}
-		done += (uint32_t)n;
-		if ((uint32_t)n < want)
-			break;
-	} while (done < len);
+	} while (done < len && n > 0);
 	os_free(buf);
 	return done ? (int32_t)done : n;
 }
 
 static sword write_from_user(struct open_file *file, uword from, uint32_t len, uint64_t *pos)
 {
-	uint32_t chunk = min_u32(len, CHUNK), done = 0;
+	uint32_t chunk = chunk_of(file, len), done = 0;
 	char *buf = os_alloc(chunk ? chunk : 1);
 	int n = 0;
 
@@ -48,12 +73,9 @@ static sword write_from_user(struct open_file *file, uword from, uint32_t len, u
 		return -ENOMEM;
 	do {
 		uint32_t want = min_u32(chunk, len - done);
+		uint32_t got = usable(file, copy_in_some(buf, from + done, want), want);
 
-		if (copy_in(buf, from + done, want) != 0) {
-			n = -EFAULT;
-			break;
-		}
-		n = file_write(file, buf, want, pos, is_nonblock(file));
+		n = got < want && !got ? -EFAULT : file_write(file, buf, got, pos, is_nonblock(file));
 		if (n <= 0)
 			break;
 		done += (uint32_t)n;
@@ -62,27 +84,6 @@ static sword write_from_user(struct open_file *file, uword from, uint32_t len, u
 	} while (done < len);
 	os_free(buf);
 	return done ? (int32_t)done : n;
-}
-
-/* One call at a time uses the position of a file that has one: two that share it get or put different bytes. */
-static void position_lock(struct open_file *file)
-{
-	if (!file->ops->seekable)
-		return;
-	while (file->pos_in_use) {
-		file->pos_waited = true;
-		sched_sleep(&file->pos, false, 0);
-	}
-	file->pos_in_use = true;
-}
-
-static void position_unlock(struct open_file *file)
-{
-	file->pos_in_use = false;
-	if (!file->pos_waited)
-		return;
-	file->pos_waited = false;
-	sched_wake(&file->pos);
 }
 
 sword sys_read(const uword *a)
@@ -92,23 +93,22 @@ sword sys_read(const uword *a)
 
 	if (!file)
 		return -EBADF;
-	position_lock(file);
+	file_pos_lock(file);
 	n = read_to_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos, is_nonblock(file));
-	position_unlock(file);
+	file_pos_unlock(file);
 	return n;
 }
 
 sword sys_write(const uword *a)
 {
 	struct open_file *file = file_arg(a[0]);
-
 	sword n;
 
 	if (!file)
 		return -EBADF;
-	position_lock(file);
+	file_pos_lock(file);
 	n = write_from_user(file, a[1], (uint32_t)min_word(a[2], MAX_RW), &file->pos);
-	position_unlock(file);
+	file_pos_unlock(file);
 	return n;
 }
 
@@ -173,9 +173,9 @@ static sword vector(const uword *a, bool write)
 		return -EBADF;
 	if (a[2] > MAX_IOV)
 		return -EINVAL;
-	position_lock(file);
+	file_pos_lock(file);
 	n = vector_of(file, a, write);
-	position_unlock(file);
+	file_pos_unlock(file);
 	return n;
 }
 
@@ -189,12 +189,11 @@ sword sys_writev(const uword *a)
 	return vector(a, true);
 }
 
-static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)
+/* Position locked. */
+static int64_t move_to(struct open_file *file, int64_t offset, uint32_t whence)
 {
 	int64_t base;
 
-	if (!file->ops->seekable)
-		return -ESPIPE;
 	switch (whence) {
 	case SEEK_SET: base = 0; break;
 	case SEEK_CUR: base = (int64_t)file->pos; break;
@@ -205,6 +204,18 @@ static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)
 		return -EINVAL;
 	file->pos = (uint64_t)(base + offset);
 	return base + offset;
+}
+
+static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)
+{
+	int64_t pos;
+
+	if (!file->ops->seekable)
+		return -ESPIPE;
+	file_pos_lock(file);
+	pos = move_to(file, offset, whence);
+	file_pos_unlock(file);
+	return pos;
 }
 
 sword sys_lseek(const uword *a)
@@ -234,15 +245,14 @@ sword sys_ioctl(const uword *a)
 	switch ((uint32_t)a[1]) {
 	case FIOCLEX:
 	case FIONCLEX:
-		current->proc->fds.slot[a[0]].cloexec = a[1] == FIOCLEX;
-		return 0;
+		return fd_set_cloexec(&current->proc->fds, (uint32_t)a[0], a[1] == FIOCLEX);
 	case FIONBIO:
 		if (copy_in(&on, a[2], sizeof(on)) != 0)
 			return -EFAULT;
-		file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~(uint32_t)O_NONBLOCK;
+		file_change_flags(file, O_NONBLOCK, on ? O_NONBLOCK : 0);
 		return 0;
 	default:
-		return file->ops->ioctl ? file->ops->ioctl(file, a[1], a[2]) : -ENOTTY;
+		return file_ioctl(file, (uint32_t)a[1], a[2]);
 	}
 }
 
@@ -282,21 +292,42 @@ static sword transfer(struct open_file *out, struct open_file *in, uint64_t *pos
 	return done ? (int32_t)done : n;
 }
 
+/* Positions of two files at once: the one at the lower address first. b may be a, or NULL. */
+static void lock_positions(struct open_file *a, struct open_file *b, bool lock)
+{
+	struct open_file *first = !b || a < b ? a : b, *second = first == a ? b : a;
+
+	(lock ? file_pos_lock : file_pos_unlock)(first);
+	if (second && second != first)
+		(lock ? file_pos_lock : file_pos_unlock)(second);
+}
+
+static sword transfer_from(struct open_file *out, struct open_file *in, uint64_t *pos, uword len)
+{
+	struct open_file *other = pos == &in->pos ? in : NULL;
+	sword n;
+
+	lock_positions(out, other, true);
+	n = transfer(out, in, pos, (uint32_t)min_word(len, MAX_RW));
+	lock_positions(out, other, false);
+	return n;
+}
+
 static sword sendfile(const uword *a, uint32_t offset_size)
 {
 	struct open_file *out = file_arg(a[0]), *in = file_arg(a[1]);
 	uint64_t pos = 0;
-	int32_t n;
+	sword n;
 
 	if (!in || !out || !file_can_read(in) || !file_can_write(out))
 		return -EBADF;
 	if (!in->ops->seekable) /* as on Linux: the source must be a file */
 		return -EINVAL;
 	if (!a[2])
-		return transfer(out, in, &in->pos, (uint32_t)min_word(a[3], MAX_RW));
+		return transfer_from(out, in, &in->pos, a[3]);
 	if (copy_in(&pos, a[2], offset_size) != 0)
 		return -EFAULT;
-	n = transfer(out, in, &pos, (uint32_t)min_word(a[3], MAX_RW));
+	n = transfer_from(out, in, &pos, a[3]);
 	if (n >= 0 && copy_out(a[2], &pos, offset_size) != 0)
 		return -EFAULT;
 	return n;

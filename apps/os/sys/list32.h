@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * list32.h - the system calls of i386 this kernel serves: SYS(number, handler). Included several times with different
- * meanings of SYS; SYS_FREE for handlers that do without the kernel lock. A number that is not here returns ENOSYS. Several numbers share a handler where the older call
- * differs from the newer one in nothing this kernel keeps (16-bit user numbers: everybody is user 0).
+ * meanings of SYS. Handlers marked SYS run under the kernel lock; SYS_FILES without it; SYS_FREE without it too, and they
+ * look at no descriptor by file_arg(). A number that is not here returns ENOSYS. Several numbers share a handler where the
+ * older call differs from the newer one in nothing this kernel keeps (16-bit user numbers: everybody is user 0).
  */
 /* processes */
 SYS(1, exit) SYS(2, fork) SYS(7, waitpid) SYS(11, execve) SYS_FREE(20, getpid) SYS(57, setpgid) SYS_FREE(64, getppid)
-SYS(65, getpgrp) SYS(66, setsid) SYS(114, wait4) SYS(120, clone) SYS(132, getpgid) SYS(147, getsid)
+SYS_FREE(65, getpgrp) SYS(66, setsid) SYS(114, wait4) SYS(120, clone) SYS_FREE(132, getpgid) SYS_FREE(147, getsid)
 SYS(190, vfork) SYS_FREE(224, gettid) SYS(252, exit_group) SYS_FREE(258, set_tid_address) SYS(284, waitid)
 SYS_FREE(311, set_robust_list) SYS(435, clone3)
 /* who we are */
@@ -22,7 +23,9 @@ SYS(191, ugetrlimit) SYS_FREE(240, futex) SYS(241, sched_setaffinity) SYS_FREE(3
 SYS(340, prlimit64) SYS(355, getrandom) SYS_FREE(422, futex_time64)
 /* memory */
 SYS_FREE(45, brk) SYS_FREE(90, old_mmap) SYS_FREE(91, munmap) SYS_FREE(125, mprotect) SYS_FREE(144, msync) SYS_FREE(163, mremap)
-SYS_FREE(192, mmap2) SYS_FREE(219, madvise)
+SYS_FREE(192, mmap2) SYS_FREE(219, madvise) SYS_FREE(150, mlock) SYS_FREE(151, munlock) SYS_FREE(152, mlockall)
+SYS_FREE(153, munlockall) SYS_FREE(218, mincore) SYS_FREE(257, remap_file_pages) SYS_FREE(376, mlock2)
+SYS(347, process_vm_readv) SYS(348, process_vm_writev)
 /* signals */
 SYS(29, pause) SYS(37, kill) SYS(48, signal) SYS(67, sigaction) SYS(72, sigsuspend) SYS(73, sigpending)
 SYS(119, sigreturn) SYS(126, sigprocmask) SYS(173, rt_sigreturn) SYS(174, rt_sigaction) SYS(175, rt_sigprocmask)
@@ -33,15 +36,20 @@ SYS(0, restart_syscall) SYS_FREE(13, time) SYS(27, alarm) SYS(43, times) SYS_FRE
 SYS(105, getitimer) SYS_FREE(162, nanosleep) SYS_FREE(265, clock_gettime) SYS_FREE(266, clock_getres) SYS_FREE(267, clock_nanosleep)
 SYS_FREE(403, clock_gettime64) SYS_FREE(406, clock_getres_time64) SYS_FREE(407, clock_nanosleep_time64)
 /* open files */
-SYS(3, read) SYS(4, write) SYS(19, lseek) SYS(54, ioctl) SYS(140, llseek) SYS(145, readv) SYS(146, writev)
-SYS(180, pread64) SYS(181, pwrite64) SYS(187, sendfile) SYS(239, sendfile64) SYS_FREE(36, ok) SYS(118, fsync)
-SYS(148, fsync) SYS(143, fsync) SYS(225, fsync) SYS(250, fsync) SYS(272, fsync)
+SYS_FILES(3, read) SYS_FILES(4, write) SYS_FILES(19, lseek) SYS_FILES(54, ioctl) SYS_FILES(140, llseek) SYS_FILES(145, readv) SYS_FILES(146, writev)
+SYS_FILES(180, pread64) SYS_FILES(181, pwrite64) SYS_FILES(187, sendfile) SYS_FILES(239, sendfile64) SYS_FREE(36, ok) SYS_FILES(118, fsync)
+SYS_FILES(148, fsync) SYS_FILES(225, fsync) SYS_FILES(250, fsync) SYS_FILES(272, fsync)
 /* descriptors */
-SYS(5, open) SYS(6, close) SYS(8, creat) SYS(41, dup) SYS(42, pipe) SYS(55, fcntl) SYS(63, dup2) SYS(221, fcntl)
-SYS(295, openat) SYS(330, dup3) SYS(331, pipe2) SYS(436, close_range)
+SYS_FILES(143, flock) SYS(5, open) SYS_FILES(6, close) SYS(8, creat) SYS_FILES(41, dup) SYS_FILES(42, pipe) SYS_FILES(55, fcntl) SYS_FILES(63, dup2) SYS_FILES(221, fcntl)
+SYS(295, openat) SYS_FILES(330, dup3) SYS_FILES(331, pipe2) SYS_FILES(436, close_range)
 /* waiting for several */
-SYS(82, old_select) SYS(142, select) SYS(168, poll) SYS(308, pselect6) SYS(309, ppoll) SYS(413, pselect6_time64)
+SYS(254, epoll_create) SYS(255, epoll_ctl) SYS(256, epoll_wait) SYS(319, epoll_pwait) SYS(323, eventfd) SYS(328, eventfd2)
+SYS(329, epoll_create1) SYS(441, epoll_pwait2)
+SYS_FILES(82, old_select) SYS_FILES(142, select) SYS_FILES(168, poll) SYS(308, pselect6) SYS(309, ppoll) SYS(413, pselect6_time64)
 SYS(414, ppoll_time64)
+/* sockets */
+SYS(102, socketcall) SYS(359, socket) SYS(360, socketpair) SYS(365, getsockopt) SYS(369, sendto) SYS(370, sendmsg)
+SYS(371, recvfrom) SYS(372, recvmsg) SYS(373, shutdown)
 /* looking at names */
 SYS(33, access) SYS(85, readlink) SYS(99, statfs) SYS(100, fstatfs) SYS(106, stat) SYS(107, lstat) SYS(108, fstat)
 SYS(141, getdents) SYS(183, getcwd) SYS(195, stat64) SYS(196, lstat64) SYS(197, fstat64) SYS(220, getdents64)

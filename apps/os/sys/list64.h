@@ -5,7 +5,7 @@
  */
 /* processes */
 SYS_FREE(39, getpid) SYS(56, clone) SYS(57, fork) SYS(58, vfork) SYS(59, execve) SYS(60, exit) SYS(61, wait4)
-SYS(109, setpgid) SYS_FREE(110, getppid) SYS(111, getpgrp) SYS(112, setsid) SYS(121, getpgid) SYS(124, getsid)
+SYS(109, setpgid) SYS_FREE(110, getppid) SYS_FREE(111, getpgrp) SYS(112, setsid) SYS_FREE(121, getpgid) SYS_FREE(124, getsid)
 SYS_FREE(158, arch_prctl) SYS_FREE(186, gettid) SYS_FREE(218, set_tid_address) SYS(231, exit_group) SYS(247, waitid)
 SYS_FREE(273, set_robust_list) SYS(435, clone3)
 /* who we are */
@@ -19,6 +19,8 @@ SYS_FREE(147, zero) SYS(157, prctl) SYS(160, setrlimit) SYS(169, reboot) SYS_FRE
 SYS(204, sched_getaffinity) SYS(302, prlimit64) SYS(318, getrandom)
 /* memory */
 SYS_FREE(9, mmap) SYS_FREE(10, mprotect) SYS_FREE(11, munmap) SYS_FREE(12, brk) SYS_FREE(25, mremap) SYS_FREE(26, msync) SYS_FREE(28, madvise)
+SYS_FREE(27, mincore) SYS_FREE(149, mlock) SYS_FREE(150, munlock) SYS_FREE(151, mlockall) SYS_FREE(152, munlockall)
+SYS_FREE(216, remap_file_pages) SYS(310, process_vm_readv) SYS(311, process_vm_writev) SYS_FREE(325, mlock2)
 /* signals */
 SYS(13, rt_sigaction) SYS(14, rt_sigprocmask) SYS(15, rt_sigreturn) SYS(34, pause) SYS(62, kill)
 SYS(127, rt_sigpending) SYS(128, rt_sigtimedwait_time64) SYS(130, rt_sigsuspend) SYS(131, sigaltstack) SYS(200, tkill)
@@ -28,14 +30,19 @@ SYS_FREE(35, nanosleep) SYS(36, getitimer) SYS(37, alarm) SYS(38, setitimer) SYS
 SYS_FREE(201, time) SYS(219, restart_syscall) SYS_FREE(228, clock_gettime64) SYS_FREE(229, clock_getres_time64)
 SYS_FREE(230, clock_nanosleep_time64)
 /* open files */
-SYS(0, read) SYS(1, write) SYS(8, lseek) SYS(16, ioctl) SYS(17, pread64) SYS(18, pwrite64) SYS(19, readv)
-SYS(20, writev) SYS(40, sendfile64) SYS(74, fsync) SYS(75, fsync) SYS_FREE(162, ok) SYS(187, fsync) SYS(221, fsync)
-SYS(306, fsync)
+SYS_FILES(0, read) SYS_FILES(1, write) SYS_FILES(8, lseek) SYS_FILES(16, ioctl) SYS_FILES(17, pread64) SYS_FILES(18, pwrite64) SYS_FILES(19, readv)
+SYS_FILES(20, writev) SYS_FILES(40, sendfile64) SYS_FILES(74, fsync) SYS_FILES(75, fsync) SYS_FREE(162, ok) SYS_FILES(187, fsync) SYS_FILES(221, fsync)
+SYS_FILES(306, fsync)
 /* descriptors */
-SYS(2, open) SYS(3, close) SYS(22, pipe) SYS(32, dup) SYS(33, dup2) SYS(72, fcntl) SYS(73, fsync) SYS(85, creat)
-SYS(257, openat) SYS(292, dup3) SYS(293, pipe2) SYS(436, close_range)
+SYS_FILES(73, flock) SYS(2, open) SYS_FILES(3, close) SYS_FILES(22, pipe) SYS_FILES(32, dup) SYS_FILES(33, dup2) SYS_FILES(72, fcntl) SYS(85, creat)
+SYS(257, openat) SYS_FILES(292, dup3) SYS_FILES(293, pipe2) SYS_FILES(436, close_range)
 /* waiting for several */
-SYS(7, poll) SYS(23, select) SYS(270, pselect6_time64) SYS(271, ppoll_time64)
+SYS(213, epoll_create) SYS(232, epoll_wait) SYS(233, epoll_ctl) SYS(281, epoll_pwait) SYS(284, eventfd) SYS(290, eventfd2)
+SYS(291, epoll_create1) SYS(441, epoll_pwait2)
+SYS_FILES(7, poll) SYS_FILES(23, select) SYS(270, pselect6_time64) SYS(271, ppoll_time64)
+/* sockets */
+SYS(41, socket) SYS(44, sendto) SYS(45, recvfrom) SYS(46, sendmsg) SYS(47, recvmsg) SYS(48, shutdown) SYS(53, socketpair)
+SYS(55, getsockopt)
 /* looking at names */
 SYS(4, stat) SYS(5, fstat) SYS(6, lstat) SYS(21, access) SYS(78, getdents) SYS(79, getcwd) SYS(89, readlink)
 SYS(137, statfs) SYS(138, fstatfs) SYS(217, getdents64) SYS(262, fstatat) SYS(267, readlinkat) SYS(269, faccessat)

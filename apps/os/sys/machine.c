@@ -63,7 +63,7 @@ sword sys_sysinfo(const uword *a)
 /* ---- limits ---- */
 
 /* The core enforces those about the space. */
-static void apply_limit(uint32_t resource, uint64_t soft)
+static void apply_limit(uint32_t resource, uint64_t soft, uint64_t hard)
 {
 	struct kmm_mm_limits *limits = kmm_mm_limits(current->proc->mm);
 
@@ -72,7 +72,9 @@ static void apply_limit(uint32_t resource, uint64_t soft)
 	else if (resource == RLIMIT_AS)
 		limits->as_bytes = soft;
 	else if (resource == RLIMIT_DATA)
-		limits->data_bytes = soft;
+		limits->data_bytes = soft, limits->data_hard_bytes = hard;
+	else if (resource == RLIMIT_MEMLOCK)
+		limits->memlock_bytes = soft;
 }
 
 static sword set_limit(uint32_t resource, uint64_t soft, uint64_t hard)
@@ -82,7 +84,7 @@ static sword set_limit(uint32_t resource, uint64_t soft, uint64_t hard)
 	if (resource == RLIMIT_NOFILE && hard > 65536)
 		return -EPERM;
 	current->proc->rlimit[resource] = (struct rlimit){ soft, hard };
-	apply_limit(resource, soft);
+	apply_limit(resource, soft, hard);
 	return 0;
 }
 

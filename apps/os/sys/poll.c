@@ -16,10 +16,12 @@ struct pollfd32 {
 static int16_t look(int32_t fd, int16_t events)
 {
 	struct open_file *file = fd_get(&current->proc->fds, (uint32_t)fd);
+	int16_t now = POLLNVAL;
 
-	if (!file)
-		return POLLNVAL;
-	return (int16_t)(file_poll(file) & (unsigned)(events | POLLERR | POLLHUP));
+	if (file)
+		now = (int16_t)(file_poll(file) & (unsigned)(events | POLLERR | POLLHUP));
+	file_put(file);
+	return now;
 }
 
 static sword poll_once(struct pollfd32 *fds, uint32_t n)
@@ -37,12 +39,13 @@ static sword poll_once(struct pollfd32 *fds, uint32_t n)
 static sword poll_until(struct pollfd32 *fds, uint32_t n, uint64_t deadline)
 {
 	for (;;) {
-		int32_t ready = poll_once(fds, n);
+		uint32_t begun = poll_begin();
+		sword ready = poll_once(fds, n);
 		int why;
 
 		if (ready)
 			return ready;
-		why = sched_sleep(&poll_key, true, deadline);
+		why = poll_wait(begun, deadline);
 		if (why == -ETIMEDOUT)
 			return 0;
 		if (why == -EINTR)
@@ -76,8 +79,7 @@ sword sys_poll(const uword *a)
 	return poll_user(a[0], a[1], ms < 0 ? 0 : os_now() + (uint64_t)ms * 1000000);
 }
 
-/* The mask of ppoll and pselect6 holds while they wait; a handler that runs sees it undone afterwards. */
-static int set_temporary_mask(uword at)
+int set_temporary_mask(uword at)
 {
 	sigset mask;
 
@@ -91,9 +93,9 @@ static int set_temporary_mask(uword at)
 	return 0;
 }
 
-static sword finish_mask(int32_t result)
+sword finish_mask(int32_t result)
 {
-	if (current->restore_blocked && result != -ERESTARTNOHAND) {
+	if (current->restore_blocked && result != -ERESTARTNOHAND && result != -EINTR) {
 		current->restore_blocked = false;
 		sig_set_blocked(current->saved_blocked);
 	}
@@ -155,12 +157,13 @@ static sword select_once(struct fd_sets *s, uint32_t n)
 static sword select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
 {
 	for (;;) {
-		int32_t ready = select_once(s, n);
+		uint32_t begun = poll_begin();
+		sword ready = select_once(s, n);
 		int why;
 
 		if (ready)
 			return ready;
-		why = sched_sleep(&poll_key, true, deadline);
+		why = poll_wait(begun, deadline);
 		if (why == -ETIMEDOUT)
 			return 0;
 		if (why == -EINTR)

@@ -89,6 +89,10 @@ sword sys_execve(const uword *a)
 	if (err)
 		return err;
 	err = add_strings(&args, a[1], &args.argc);
+	if (err == 0 && args.argc == 0) { /* as Linux since 5.18: programs rely on an argv[0] */
+		err = exec_args_add(&args, "", 0);
+		args.argc = 1;
+	}
 	if (err == 0)
 		err = add_strings(&args, a[2], &args.envc);
 	if (err == 0)
@@ -217,16 +221,32 @@ static struct proc *proc_arg(uint32_t pid)
 
 sword sys_getpgid(const uword *a)
 {
-	struct proc *p = proc_arg(a[0]);
+	sword pgid = -ESRCH;
+	struct proc *p;
 
-	return p ? (int32_t)p->pgid : -ESRCH;
+	if (!a[0])
+		return sys_getpgrp(a);
+	kernel_lock();
+	p = proc_find((uint32_t)a[0]);
+	if (p)
+		pgid = (int32_t)p->pgid;
+	kernel_unlock();
+	return pgid;
 }
 
 sword sys_getsid(const uword *a)
 {
-	struct proc *p = proc_arg(a[0]);
+	sword sid = -ESRCH;
+	struct proc *p;
 
-	return p ? (int32_t)p->sid : -ESRCH;
+	if (!a[0])
+		return (int32_t)self()->sid;
+	kernel_lock();
+	p = proc_find((uint32_t)a[0]);
+	if (p)
+		sid = (int32_t)p->sid;
+	kernel_unlock();
+	return sid;
 }
 
 static bool group_in_session(uint32_t pgid, uint32_t sid)

@@ -19,19 +19,21 @@ static uint64_t size_of(const struct inode *inode)
 	return is_kind(inode, S_IFREG) ? inode->file.size : 0;
 }
 
-static void fill_stat64(const struct inode *inode, struct linux32_stat64 *s)
+static void fill_stat64(struct inode *inode, struct linux32_stat64 *s)
 {
+	struct inode_times t = inode_times(inode);
+
 	*s = (struct linux32_stat64){
 		.dev = DEVICE, .ino32 = inode->ino, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink,
 		.uid = inode->uid, .gid = inode->gid, .rdev = inode->rdev, .size = (int64_t)size_of(inode),
 		.blksize = KMM_PAGE_SIZE, .blocks = (size_of(inode) + 511) >> 9,
 	};
-	s->atime = seconds(inode->atime, &s->atime_ns);
-	s->mtime = seconds(inode->mtime, &s->mtime_ns);
-	s->ctime = seconds(inode->ctime, &s->ctime_ns);
+	s->atime = seconds(t.atime, &s->atime_ns);
+	s->mtime = seconds(t.mtime, &s->mtime_ns);
+	s->ctime = seconds(t.ctime, &s->ctime_ns);
 }
 
-static sword put_stat64(const struct inode *inode, uword to)
+static sword put_stat64(struct inode *inode, uword to)
 {
 	struct linux32_stat64 s;
 
@@ -39,23 +41,24 @@ static sword put_stat64(const struct inode *inode, uword to)
 	return copy_out(to, &s, sizeof(s));
 }
 
-static sword put_native_stat64(const struct inode *inode, uword to)
+static sword put_native_stat64(struct inode *inode, uword to)
 {
+	struct inode_times t = inode_times(inode);
 	struct linux64_stat s;
 	uint32_t rest[3];
 
 	s = (struct linux64_stat){
 		.dev = DEVICE, .ino = inode->ino, .mode = inode->mode, .nlink = inode->nlink, .uid = inode->uid,
 		.gid = inode->gid, .rdev = inode->rdev, .size = (int64_t)size_of(inode), .blksize = KMM_PAGE_SIZE,
-		.blocks = (int64_t)((size_of(inode) + 511) >> 9), .atime = seconds(inode->atime, &rest[0]),
-		.mtime = seconds(inode->mtime, &rest[1]), .ctime = seconds(inode->ctime, &rest[2]),
+		.blocks = (int64_t)((size_of(inode) + 511) >> 9), .atime = seconds(t.atime, &rest[0]),
+		.mtime = seconds(t.mtime, &rest[1]), .ctime = seconds(t.ctime, &rest[2]),
 	};
 	s.atime_ns = rest[0], s.mtime_ns = rest[1], s.ctime_ns = rest[2];
 	return copy_out(to, &s, sizeof(s));
 }
 
 /* struct stat of the program's size: on i386 the older structure, with 32-bit sizes. */
-static sword put_stat(const struct inode *inode, uword to)
+static sword put_stat(struct inode *inode, uword to)
 {
 	struct linux32_stat64 s;
 	struct linux32_stat old;
@@ -74,7 +77,7 @@ static sword put_stat(const struct inode *inode, uword to)
 	return copy_out(to, &old, sizeof(old));
 }
 
-static sword put_statx(const struct inode *inode, uword to)
+static sword put_statx(struct inode *inode, uword to)
 {
 	enum { BASIC_STATS = 0x7ff };
 	struct linux32_stat64 s;
@@ -91,7 +94,7 @@ static sword put_statx(const struct inode *inode, uword to)
 	return copy_out(to, &x, sizeof(x));
 }
 
-typedef sword (*put_fn)(const struct inode *inode, uword to);
+typedef sword (*put_fn)(struct inode *inode, uword to);
 
 static sword stat_path(int32_t dirfd, uword path, uint32_t flags, uword to, put_fn put)
 {
@@ -183,7 +186,7 @@ static void fill_statfs(const struct inode *inode, struct linux32_statfs64 *s)
 		s->blocks = m.managed_pages, s->bfree = s->bavail = m.free_pages;
 }
 
-static sword put_statfs64(const struct inode *inode, uword to)
+static sword put_statfs64(struct inode *inode, uword to)
 {
 	struct linux32_statfs64 s;
 
@@ -201,7 +204,7 @@ static sword put_native_statfs64(const struct linux32_statfs64 *s, uword to)
 	return copy_out(to, &native, sizeof(native));
 }
 
-static sword put_statfs(const struct inode *inode, uword to)
+static sword put_statfs(struct inode *inode, uword to)
 {
 	struct linux32_statfs64 s;
 

@@ -17,17 +17,20 @@
 
 enum { MAX_RW = 0x7ffff000 };
 
-sword syscall_run(struct x86_frame *frame);
+/* INT 80h and SYSCALL: the whole of a system call, from the port's entry back to it. */
+void syscall_enter(struct x86_frame *frame);
 
 #define SYS(number, name) sword sys_##name(const uword *a);
+#define SYS_FILES SYS
 #define SYS_FREE SYS
 #include "sys/list32.h"
 #include "sys/list64.h"
 #undef SYS
+#undef SYS_FILES
 #undef SYS_FREE
 
 /* ---- shared by handlers ---- */
-/* The file of a descriptor, which stays until the call ends whatever other threads do; NULL: none. With the kernel lock. */
+/* The file of a descriptor, which stays until the call ends whatever other threads do; NULL: none. Not in calls marked SYS_FREE. */
 struct open_file *file_arg(uint32_t fd);
 /* The directory a relative path starts from. -EBADF, -ENOTDIR. No reference. */
 int start_dir(int32_t dirfd, struct inode **out);
@@ -36,6 +39,11 @@ int user_walk(int32_t dirfd, uword path, unsigned flags, struct walk_result *out
 int user_inode(int32_t dirfd, uword path, unsigned flags, struct inode **out);
 /* Absolute path of what a walk found, kmalloc; NULL: none. */
 char *path_of(const struct walk_result *where);
+
+/* poll.c: the mask of ppoll() and its like, in user memory (0: none), holds while they wait; a handler that runs sees it
+ * undone afterwards. Every wait ends with finish_mask(result). */
+int set_temporary_mask(uword at);
+sword finish_mask(int32_t result);
 
 /* time.c */
 /* A relative timeout at a user address (0: none, for ever) to a deadline of sched_sleep(). 64: the new layout. */

@@ -3,16 +3,17 @@
  * table.c - from the number in the first register to a handler: one table for each convention. The convention is that of
  * the instruction, as on Linux: a 64-bit program that uses INT 80h gets the i386 calls, with i386 structures.
  */
+#include "sig/sig.h"
 #include "sys/sys.h"
 
-/* free: runs without the kernel lock. */
 struct call {
 	sword (*run)(const uword *a);
-	bool free;
+	enum { LOCKED, FILES, FREE } how; /* with the kernel lock; without; without, and it calls no file_arg() */
 };
 
-#define SYS(number, name) [number] = { sys_##name, false },
-#define SYS_FREE(number, name) [number] = { sys_##name, true },
+#define SYS(number, name) [number] = { sys_##name, LOCKED },
+#define SYS_FILES(number, name) [number] = { sys_##name, FILES },
+#define SYS_FREE(number, name) [number] = { sys_##name, FREE },
 static const struct call table32[] = {
 #include "sys/list32.h"
 };
@@ -24,6 +25,7 @@ static const struct call table64[] = {
 static const struct call table64[1];
 #endif
 #undef SYS
+#undef SYS_FILES
 #undef SYS_FREE
 
 static const struct call *find(const struct call *table, uint32_t size, uint32_t number)
@@ -31,16 +33,23 @@ static const struct call *find(const struct call *table, uint32_t size, uint32_t
 	return number < size && table[number].run ? &table[number] : NULL;
 }
 
-static sword run_locked(const struct call *call, const uword *args)
+static __attribute__((noinline)) sword run_locked(const struct call *call, const uword *args)
 {
-	struct task *self = current;
 	sword result;
 
 	kernel_lock();
 	result = call->run(args);
+	kernel_unlock();
+	return result;
+}
+
+static __attribute__((noinline)) sword run_with_files(const struct call *call, const uword *args)
+{
+	struct task *self = current;
+	sword result = call->how == LOCKED ? run_locked(call, args) : call->run(args);
+
 	while (self->nr_held)
 		file_put(self->held[--self->nr_held]);
-	kernel_unlock();
 	return result;
 }
 
@@ -52,24 +61,47 @@ struct open_file *file_arg(uint32_t fd)
 		return NULL;
 	if (current->nr_held == MAX_HELD)
 		x86_panic("system call %lu looks at more files than a task can hold", (unsigned long)current->call_nr);
-	file_get(file);
 	current->held[current->nr_held++] = file;
 	return file;
 }
 
-sword syscall_run(struct x86_frame *f)
+static inline sword run(const struct call *call, const uword *args)
 {
-	uint32_t number = x86_frame_syscall_nr(f);
-	bool is_32 = x86_frame_syscall_is_32(f);
-	const struct call *call = is_32 ? find(table32, ARRAY_LEN(table32), number) : find(table64, ARRAY_LEN(table64), number);
-	uword args[6];
-
 	if (!call)
 		return -ENOSYS;
-	current->call_is_64 = !is_32;
-	for (unsigned i = 0; i < 6; i++)
-		args[i] = x86_frame_syscall_arg(f, i);
-	return call->free ? call->run(args) : run_locked(call, args);
+	return call->how == FREE ? call->run(args) : run_with_files(call, args);
+}
+
+/* A function of its own, so that those calls whose arguments lie ready do not pay for the room. */
+static __attribute__((noinline)) sword run_32(const struct x86_frame *f)
+{
+	uword room[6];
+
+	current->call_is_64 = false;
+	return run(find(table32, ARRAY_LEN(table32), x86_frame_syscall_nr(f)), x86_frame_syscall_args(f, room));
+}
+
+static inline sword run_64(const struct x86_frame *f)
+{
+	current->call_is_64 = true;
+	return run(find(table64, ARRAY_LEN(table64), x86_frame_syscall_nr(f)), x86_frame_syscall_args(f, NULL));
+}
+
+static bool must_restart(sword result)
+{
+	return result == -ERESTARTSYS || result == -ERESTARTNOHAND || result == -ERESTARTBLOCK;
+}
+
+void syscall_enter(struct x86_frame *f)
+{
+	sword result;
+
+	current->call_nr = (sword)x86_frame_syscall_nr(f);
+	result = x86_frame_syscall_is_32(f) ? run_32(f) : run_64(f);
+	x86_frame_set_result(f, result);
+	if (must_restart(result))
+		current->notify = true;
+	user_return(f);
 }
 
 sword sys_ok(const uword *a)

@@ -65,20 +65,19 @@ static inline void x86_frame_set_ip(struct x86_frame *f, x86_word ip) { f->eip =
 static inline void x86_frame_set_sp(struct x86_frame *f, x86_word sp) { f->esp = sp; }
 static inline void x86_frame_set_flags(struct x86_frame *f, x86_word flags) { f->eflags = flags; }
 
-/* Number, arguments 0..5 and result of a system call. */
+/* Number, result and the six arguments of a system call; the arguments come in room. */
 static inline uint32_t x86_frame_syscall_nr(const struct x86_frame *f) { return f->eax; }
 static inline x86_word x86_frame_result(const struct x86_frame *f) { return f->eax; }
 static inline void x86_frame_set_result(struct x86_frame *f, x86_sword value) { f->eax = (uint32_t)value; }
-static inline x86_word x86_frame_syscall_arg(const struct x86_frame *f, unsigned n)
+static inline const x86_word *x86_frame_syscall_args(const struct x86_frame *f, x86_word room[6])
 {
-	switch (n) {
-	case 0: return f->ebx;
-	case 1: return f->ecx;
-	case 2: return f->edx;
-	case 3: return f->esi;
-	case 4: return f->edi;
-	default: return f->ebp;
-	}
+	room[0] = f->ebx;
+	room[1] = f->ecx;
+	room[2] = f->edx;
+	room[3] = f->esi;
+	room[4] = f->edi;
+	room[5] = f->ebp;
+	return room;
 }
 
 /* Ring 3's data segment registers. 64-bit: of the running task only. */

@@ -36,7 +36,11 @@ typedef int64_t x86_sword;
 /* Registers at a trap, lowest address first; rsp and ss are there for traps inside the kernel too. */
 struct x86_frame {
 	uint64_t r15, r14, r13, r12, rbp, rbx;
-	uint64_t r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	uint64_t r11, rcx, rax;
+	union {
+		struct { uint64_t rdi, rsi, rdx, r10, r8, r9; };
+		uint64_t argument[6]; /* of a 64-bit system call: the same six */
+	};
 	uint64_t trapno; /* enum x86_trapno; X86_IRQ_BASE + irq; X86_SYSCALL_VECTOR; X86_SYSCALL_INSN */
 	uint64_t err;    /* error code of the processor, 0 if the trap has none */
 	uint64_t rip, cs, rflags, rsp, ss;
@@ -81,22 +85,24 @@ static inline void x86_frame_set_ip(struct x86_frame *f, x86_word ip) { f->rip =
 static inline void x86_frame_set_sp(struct x86_frame *f, x86_word sp) { f->rsp = sp; }
 static inline void x86_frame_set_flags(struct x86_frame *f, x86_word flags) { f->rflags = flags; }
 
-/* Number, arguments 0..5 and result of a system call; those of the 32-bit convention are 32 bits wide. */
+/*
+ * Number, result and the six arguments of a system call; those of the 32-bit convention are 32 bits wide. The arguments
+ * are in the frame, or in room where the frame has them otherwise: they hold until the call changes registers.
+ */
 static inline uint32_t x86_frame_syscall_nr(const struct x86_frame *f) { return (uint32_t)f->rax; }
 static inline x86_word x86_frame_result(const struct x86_frame *f) { return f->rax; }
 static inline void x86_frame_set_result(struct x86_frame *f, x86_sword value) { f->rax = (uint64_t)value; }
-static inline x86_word x86_frame_syscall_arg(const struct x86_frame *f, unsigned n)
+static inline const x86_word *x86_frame_syscall_args(const struct x86_frame *f, x86_word room[6])
 {
-	bool is_32 = x86_frame_syscall_is_32(f);
-
-	switch (n) {
-	case 0: return is_32 ? (uint32_t)f->rbx : f->rdi;
-	case 1: return is_32 ? (uint32_t)f->rcx : f->rsi;
-	case 2: return is_32 ? (uint32_t)f->rdx : f->rdx;
-	case 3: return is_32 ? (uint32_t)f->rsi : f->r10;
-	case 4: return is_32 ? (uint32_t)f->rdi : f->r8;
-	default: return is_32 ? (uint32_t)f->rbp : f->r9;
-	}
+	if (!x86_frame_syscall_is_32(f))
+		return f->argument;
+	room[0] = (uint32_t)f->rbx;
+	room[1] = (uint32_t)f->rcx;
+	room[2] = (uint32_t)f->rdx;
+	room[3] = (uint32_t)f->rsi;
+	room[4] = (uint32_t)f->rdi;
+	room[5] = (uint32_t)f->rbp;
+	return room;
 }
 
 /*

@@ -17,7 +17,7 @@
 #define X86_USER_DS_ASM 0x2b
 #define X86_USER_CS_ASM 0x33
 #define X86_FRAME_R11_ASM 48 /* offsetof(struct x86_frame, ...) */
-#define X86_FRAME_RCX_ASM 88
+#define X86_FRAME_RCX_ASM 56
 #define X86_FRAME_TRAPNO_ASM 120
 #define X86_FRAME_RIP_ASM 136
 #define X86_FRAME_CS_ASM 144

@@ -12,15 +12,16 @@
  */
 #include "64/asm.h"
 
+	/* struct x86_frame from its end. The first six are the arguments of a system call, in order. */
 	.macro push_registers
-	pushq %rdi
-	pushq %rsi
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	pushq %r8
 	pushq %r9
+	pushq %r8
 	pushq %r10
+	pushq %rdx
+	pushq %rsi
+	pushq %rdi
+	pushq %rax
+	pushq %rcx
 	pushq %r11
 	pushq %rbx
 	pushq %rbp
@@ -28,8 +29,13 @@
 	pushq %r13
 	pushq %r14
 	pushq %r15
-	cld
 	movq %rsp, %rdi
+	.endm
+
+	/* The same on a trap: the program's direction flag is still set, if it set it. */
+	.macro enter
+	push_registers
+	cld
 	.endm
 
 	.macro pop_registers
@@ -40,18 +46,18 @@
 	popq %rbp
 	popq %rbx
 	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rax
 	popq %rcx
-	popq %rdx
-	popq %rsi
+	popq %rax
 	popq %rdi
+	popq %rsi
+	popq %rdx
+	popq %r10
+	popq %r8
+	popq %r9
 	.endm
 
 	.text
-/* SYSCALL of 64-bit code: rcx = ip, r11 = flags, interrupts off (SFMASK), the stack still the program's. */
+/* SYSCALL of 64-bit code: rcx = ip, r11 = flags, interrupts off and DF clear (SFMASK), the stack still the program's. */
 	.balign 16
 	.globl x86_syscall_entry
 x86_syscall_entry:
@@ -112,7 +118,7 @@ x86_syscall_entry_compat:
 x86_syscall_stub:
 	pushq $0
 	pushq $X86_SYSCALL_VECTOR_ASM
-	push_registers
+	enter
 	testb $3, X86_FRAME_CS_ASM(%rsp)
 	jz 1f
 	swapgs
@@ -143,7 +149,7 @@ x86_return_to_user:
 
 	.balign 16
 trap_common:
-	push_registers
+	enter
 	testb $3, X86_FRAME_CS_ASM(%rsp)
 	jz 1f
 	swapgs
@@ -159,7 +165,7 @@ trap_common:
 
 	.balign 16
 irq_common:
-	push_registers
+	enter
 	testb $3, X86_FRAME_CS_ASM(%rsp)
 	jz 1f
 	swapgs
@@ -168,7 +174,7 @@ irq_common:
 
 	.balign 16
 fpu_common:
-	push_registers
+	enter
 	testb $3, X86_FRAME_CS_ASM(%rsp)
 	jz 1f
 	swapgs
@@ -177,7 +183,7 @@ fpu_common:
 
 /* Exceptions with a stack of their own. The kernel's GS base is in the upper half of the address space, a program's never. */
 anywhere:
-	push_registers
+	enter
 	movl $0xC0000101, %ecx
 	rdmsr
 	testl %edx, %edx

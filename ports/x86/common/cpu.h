@@ -41,7 +41,8 @@ uint32_t x86_div_64_32(uint64_t n, uint32_t d); /* the quotient is known to fit 
 void x86_lapic_start(void);
 void x86_lapic_eoi(void);
 void x86_lapic_send(unsigned cpu, uint32_t vector);
-void x86_lapic_start_cpu(unsigned cpu, bool again);
+void x86_lapic_init_others(void);
+void x86_lapic_start_cpu(unsigned cpu);
 void x86_lapic_timer_start(void);
 
 /* shoot.c: translations dropped on other processors. */

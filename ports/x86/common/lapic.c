@@ -85,13 +85,23 @@ void x86_kick(unsigned cpu)
 	x86_lapic_send(cpu, X86_VECTOR_KICK);
 }
 
-/* INIT, 10 ms, and the address to start at (SDM 9.4.4); again: the address once more. */
-void x86_lapic_start_cpu(unsigned cpu, bool again)
+/*
+ * INIT to all others, then 10 ms (SDM 9.4.4), once for all of them. Only processors older than the Pentium 4 and the K8 need
+ * that time; Linux's smpboot.c waits for the same ones.
+ */
+void x86_lapic_init_others(void)
 {
-	if (!again) {
+	bool is_old = x86_cpu_info.family < 6 || (x86_cpu_info.family < 15 && memcmp(x86_cpu_info.vendor, "GenuineIntel", 12) != 0);
+
+	for (unsigned cpu = 1; cpu < x86_nr_cpus; cpu++)
 		send(x86_apic_ids[cpu], ICR_INIT | ICR_ASSERT);
+	if (is_old)
 		wait_ns(10000000);
-	}
+}
+
+/* The address to start at, after INIT. Again: no harm, a processor that runs does not hear it. */
+void x86_lapic_start_cpu(unsigned cpu)
+{
 	send(x86_apic_ids[cpu], ICR_STARTUP | ICR_ASSERT | X86_TRAMPOLINE_PA >> 12);
 }
 

@@ -3,7 +3,7 @@
  * smp.c - starting the other processors.
  *
  * A processor starts in real mode at the trampoline, a page below 1 MiB, and goes from there to x86_ap_entry (boot.S),
- * which brings it to C the way the boot processor came. Only one starts at a time: x86_ap tells it who it is. All wait
+ * which brings it to C the way the boot processor came. All are reset at once, but only one starts at a time: x86_ap tells it who it is. All wait
  * in x86_ap_main() until the last has come, because only then the kernel's tables lose what the starts needed.
  */
 #include "common/cpu.h"
@@ -30,10 +30,10 @@ static bool arrives(unsigned cpu, uint32_t wait_ns)
 
 static bool start(unsigned cpu)
 {
-	x86_lapic_start_cpu(cpu, false);
+	x86_lapic_start_cpu(cpu);
 	if (arrives(cpu, FIRST_WAIT_NS))
 		return true;
-	x86_lapic_start_cpu(cpu, true);
+	x86_lapic_start_cpu(cpu);
 	return arrives(cpu, SECOND_WAIT_NS);
 }
 
@@ -43,6 +43,7 @@ unsigned x86_smp_start(void *(*stack_of)(unsigned cpu), void (*entry)(void))
 
 	memcpy(x86_phys_ptr(X86_TRAMPOLINE_PA), x86_trampoline, (size_t)(x86_trampoline_end - x86_trampoline));
 	x86_ap_begin();
+	x86_lapic_init_others();
 	for (unsigned cpu = 1; cpu < x86_nr_cpus; cpu++) {
 		x86_ap = (struct x86_ap){ stack_of(cpu), entry, cpu };
 		if (!x86_ap.stack)

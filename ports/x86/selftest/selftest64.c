@@ -250,6 +250,13 @@ static void on_irq(struct x86_frame *frame, int irq)
 	}
 }
 
+static x86_word seen_argument(unsigned n)
+{
+	x86_word room[6];
+
+	return x86_frame_syscall_args(&seen, room)[n];
+}
+
 /* ---- running programs ---- */
 
 static void enter_user(void *frame)
@@ -325,8 +332,8 @@ static void test_traps(void)
 static void test_syscalls(void)
 {
 	expect("ring 3: syscall", user_syscall, X86_SYSCALL_INSN);
-	check("its arguments arrive", x86_frame_syscall_nr(&seen) == 0x1234 && x86_frame_syscall_arg(&seen, 0) == 7 &&
-	      x86_frame_syscall_arg(&seen, 3) == (x86_word)-5 && seen.rsp == USER_STACK + 4096);
+	check("its arguments arrive", x86_frame_syscall_nr(&seen) == 0x1234 && seen_argument(0) == 7 &&
+	      seen_argument(3) == (x86_word)-5 && seen.rsp == USER_STACK + 4096);
 	check("the frame is complete", seen.cs == X86_USER_CS && seen.ss == X86_USER_DS && seen.rcx == seen.rip &&
 	      seen.rflags == seen.r11 && (seen.rflags & 0x600) == 0x600);
 	expect("ring 3: syscall, and again", user_sysret, X86_SYSCALL_INSN);
@@ -335,7 +342,7 @@ static void test_syscalls(void)
 	expect("return to a non-canonical address is ring 3's fault", user_far, X86_TRAP_GP);
 	check("and happens there", seen.rip == NON_CANONICAL);
 	expect("ring 3: int 80h in 64-bit code", user_int80, X86_SYSCALL_VECTOR);
-	check("32-bit convention", x86_frame_syscall_is_32(&seen) && x86_frame_syscall_arg(&seen, 0) == 0xffffffffu);
+	check("32-bit convention", x86_frame_syscall_is_32(&seen) && seen_argument(0) == 0xffffffffu);
 	expect("ring 3: sysenter", user_sysenter, memcmp(x86_cpu_info.vendor, "AuthenticAMD", 12) ? X86_TRAP_GP : X86_TRAP_UD);
 }
 
@@ -345,8 +352,8 @@ static void test_compat(void)
 	struct x86_tls tls = { .fs = 0 };
 
 	expect_32("32-bit program: int 80h", user32_int80, X86_SYSCALL_VECTOR);
-	check("its arguments arrive", x86_frame_syscall_nr(&seen) == 20 && x86_frame_syscall_arg(&seen, 0) == 0xffffffffu &&
-	      x86_frame_syscall_arg(&seen, 5) == 6);
+	check("its arguments arrive", x86_frame_syscall_nr(&seen) == 20 && seen_argument(0) == 0xffffffffu &&
+	      seen_argument(5) == 6);
 	check("its segments", x86_frame_segment(&seen, X86_SEG_DS) == X86_USER_DS &&
 	      x86_frame_segment(&seen, X86_SEG_GS) == 0);
 	expect_32("32-bit program: into", user32_into, X86_TRAP_OF);

@@ -372,6 +372,78 @@ static void nothing_is_lost(void)
 SCHED_CASE(fault_move, .threads = 2, .setup = page_to_move, .body = { move_the_page, write_all_along },
 	   .finish = nothing_is_lost);
 
+/* ---- a page that moves x its end ---- */
+
+/* The frame is free at any moment after the mover chose it, and perhaps something else's. */
+static void unmap_it_and_take_its_frame(void)
+{
+	void *mine;
+
+	SCHED_CHECK(kmm_munmap(mm, kmm_uva(HERE), PAGE) == KMM_OK);
+	mine = kmm_get_free_pages(ground(), KMM_GFP_KERNEL, 0);
+	SCHED_CHECK(mine);
+	kmm_free_pages_at(ground(), mine, 0);
+}
+
+static void nobody_has_it(void)
+{
+	leave();
+	ground_judge();
+}
+
+SCHED_CASE(move_munmap, .threads = 2, .setup = page_to_move, .body = { move_the_page, unmap_it_and_take_its_frame },
+	   .finish = nobody_has_it);
+
+/* ---- a page that moves x fork, rights, the end of its file ---- */
+
+static void fork_it_and_write(void)
+{
+	SCHED_CHECK(kmm_mm_fork(mm, &child) == KMM_OK);
+	SCHED_CHECK(ground_poke(mm, HERE, 8) == 0);
+}
+
+static void child_has_the_old_byte(void)
+{
+	uint8_t byte = 0;
+
+	SCHED_CHECK(kmm_copy_in(child, &byte, kmm_uva(HERE), 1, NULL) == KMM_OK && byte == 7);
+	SCHED_CHECK(ground_peek(mm, HERE) == 8);
+	kmm_mm_put(child);
+	leave();
+	ground_judge();
+}
+
+SCHED_CASE(move_fork, .threads = 2, .setup = page_to_move, .body = { move_the_page, fork_it_and_write },
+	   .finish = child_has_the_old_byte);
+
+static void forbid_writing(void)
+{
+	SCHED_CHECK(kmm_mprotect(mm, kmm_uva(HERE), PAGE, R) == KMM_OK);
+	SCHED_CHECK(ground_poke(mm, HERE, 8) == -11 && ground_peek(mm, HERE) == 7);
+}
+
+SCHED_CASE(move_mprotect, .threads = 2, .setup = page_to_move, .body = { move_the_page, forbid_writing },
+	   .finish = nobody_has_it);
+
+static void file_page_to_move(void)
+{
+	with_file();
+	SCHED_CHECK(ground_peek(mm, HERE + PAGE) == 0x41);
+	here = kmm_page_to_pfn(ground(), page_of(mm, HERE + PAGE));
+	ground_keep();
+}
+
+static void only_the_start_is_left(void)
+{
+	SCHED_CHECK(ground_peek(mm, HERE + PAGE) == -7 && ground_peek(mm, HERE) == 0x40);
+	leave();
+	kmm_backing_put(&file.backing);
+	ground_judge();
+}
+
+SCHED_CASE(move_truncate, .threads = 2, .setup = file_page_to_move, .body = { move_the_page, cut_off },
+	   .finish = only_the_start_is_left);
+
 /* ---- the kernel's own accesses x copy on write ---- */
 
 static void shared_page(void)

@@ -42,6 +42,14 @@ MUTANTS = [
      ("	pages = (vma->start - start) >> KMM_PAGE_SHIFT;\n",
       "	kmm_mm_unlock(mm);\n	kmm_mm_lock(mm);\n	kmm_vma_write(vma);\n"
       "	pages = (vma->start - start) >> KMM_PAGE_SHIFT;\n")),
+    ("kind-of-a-foreign-frame", "move_munmap", "a frame that was chosen to move is free when its kind is asked for",
+     "src/vm/migrate.c", ("b->mover->target(b->mover->arg, kind_of(m))", "b->mover->target(b->mover->arg, kmm_page_kind(from))")),
+    ("two-free-an-owner", "move_munmap", "the last guest and who ends the owner both take it for theirs to free",
+     "src/vm/guest.c", ("guest->owner->orphaned;", "!kmm_guests_is_alive(guest->owner);")),
+    ("moving-entry-by-zero", "move_munmap", "munmap finds nothing where an entry is just becoming a moving one",
+     "src/vm/migrate.c", ("	raw = kmm_leaf_make_moving(k, ref->entry);\n",
+      "	raw = (kmm_entry_take(k, ref->entry) & ~(uint64_t)KMM_X86_P) | KMM_X86_MOVING;\n"
+      "	kmm_entry_store(k, ref->entry, raw);\n")),
     ("reader-sees-no-writer", "fault_munmap", "a fault enters an area that is being removed", "src/vm/lock.c",
      ("write_seq != __atomic_load_n(&mm->write_seq, __ATOMIC_ACQUIRE) && !(was", "(write_seq != mm->write_seq || write_seq + 1) && !(was")),
     ("writer-sees-no-reader", "fault_munmap", "an area is removed while a fault is in it", "src/vm/lock.c",

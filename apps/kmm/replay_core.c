@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replaying on a simulated machine.
+ *
+ * A program's share cannot be set exactly: tables, watermarks and batches take some frames too. So the machine is built
+ * with too many, of which a kernel allocation holds a part; a first run of the beginning says how many the program
+ * got, and the part is corrected by the difference.
+ */
+#include "replay_core.h"
+
+#include "command.h"
+#include "hosted.h"
+#include "kmm/reclaim.h"
+
+#include <stdlib.h>
+
+#define PAGE_SHIFT 12
+#define BASE UINT64_C(0x100000000) /* where the program has its pages */
+#define SPARE_FRAMES 8192u         /* of the kernel: image of the machine, tables, watermarks */
+
+static const struct kmm_reclaim_policy *const policies[NR_CORE_POLICIES] = { &kmm_policy_clock };
+static const char *const names[NR_CORE_POLICIES] = { "kmm-clock" };
+
+struct run {
+	const char *command;
+	const struct sequence *s;
+	struct hosted_machine *m;
+	struct hosted_swap *swap;
+	struct kmm_mm *mm;
+	uint32_t *written; /* by page: its last access, counted from 1 */
+};
+
+const char *core_policy_name(unsigned i)
+{
+	return names[i];
+}
+
+/* ---- the machine ---- */
+
+/* Frames that nobody else gets; they go with the machine. */
+static void hold(const struct run *r, uint32_t nr)
+{
+	struct kmm_page *page;
+
+	while (nr--)
+		if (!(page = kmm_alloc_pages(hosted_kmm(r->m), KMM_GFP_KERNEL, 0)))
+			fail(r->command, EXIT_UNSUPPORTED, "the simulated machine has no memory left for itself");
+}
+
+static void build(struct run *r, unsigned policy, uint32_t frames, uint32_t held)
+{
+	struct hosted_config config = { .ram_bytes = ((uint64_t)frames + SPARE_FRAMES) << PAGE_SHIFT };
+	uint64_t bytes = (uint64_t)r->s->nr_pages << PAGE_SHIFT;
+	struct kmm_uva at;
+	const char *why = "";
+
+	config.machine.format = KMM_X86_64;
+	if (hosted_boot(&config, &r->m, &why) != KMM_OK)
+		fail(r->command, EXIT_UNSUPPORTED, "the simulated machine does not boot: %s", why);
+	kmm_reclaim_set_policy(hosted_kmm(r->m), policies[policy]);
+	r->swap = hosted_swap_open(r->m, bytes + (UINT64_C(1) << 20));
+	if (!r->swap || kmm_swap_on(hosted_kmm(r->m), hosted_swap_device(r->swap), -1) != KMM_OK)
+		fail(r->command, EXIT_UNSUPPORTED, "no room for %llu MiB of swap", (unsigned long long)(bytes >> 20));
+	hold(r, held);
+	if (kmm_mm_create(hosted_kmm(r->m), &r->mm) != KMM_OK ||
+	    kmm_mmap(r->mm, kmm_uva(BASE), bytes, KMM_PROT_READ | KMM_PROT_WRITE,
+		     KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS | KMM_MAP_FIXED | KMM_MAP_NORESERVE, NULL, 0, &at) != KMM_OK)
+		fail(r->command, EXIT_UNSUPPORTED, "the simulated machine is too small for the sequence");
+	hosted_run_space(r->m, r->mm);
+}
+
+static void tear_down(struct run *r)
+{
+	hosted_put_space(r->m, r->mm);
+	hosted_shutdown(r->m);
+	hosted_swap_close(r->swap);
+}
+
+/* ---- accesses ---- */
+
+static void access_page(struct run *r, size_t i)
+{
+	uint32_t page = r->s->page[i];
+	uint64_t value = (uint64_t)page << 32 | (i + 1);
+	struct hosted_result done = hosted_write_user(r->m, r->mm, BASE + ((uint64_t)page << PAGE_SHIFT), &value, sizeof(value));
+
+	if (!done.ok)
+		fail(r->command, EXIT_NO, "access %zu: signal %d; the machine is out of memory", i, done.signal);
+	r->written[page] = (uint32_t)(i + 1);
+}
+
+static void verify(struct run *r)
+{
+	for (uint32_t page = 0; page < r->s->nr_pages; page++) {
+		uint64_t value, expected = (uint64_t)page << 32 | r->written[page];
+		struct hosted_result done = hosted_read_user(r->m, r->mm, BASE + ((uint64_t)page << PAGE_SHIFT), &value, sizeof(value));
+
+		if (!done.ok || (r->written[page] && value != expected))
+			fail(r->command, EXIT_NO, "page %u came back as 0x%llx, not 0x%llx: that is a mistake of kmm's", page,
+			     (unsigned long long)value, (unsigned long long)expected);
+	}
+}
+
+static uint64_t pages_read(const struct run *r)
+{
+	struct kmm_swap_stats stats;
+
+	kmm_swap_stats(hosted_kmm(r->m), &stats);
+	return (uint64_t)stats.in + stats.same_in;
+}
+
+static uint32_t peak(const struct run *r)
+{
+	struct kmm_mm_stats stats;
+
+	kmm_mm_stats(r->mm, &stats);
+	return (uint32_t)stats.peak_rss;
+}
+
+/* How many frames to hold, so that the program gets as many as it may have. */
+static uint32_t calibrate(struct run *r, unsigned policy, uint32_t frames)
+{
+	uint32_t held = 0, had;
+
+	build(r, policy, frames, held);
+	for (size_t i = 0; i < r->s->nr; i++)
+		access_page(r, i);
+	had = peak(r);
+	tear_down(r);
+	return had > frames ? had - frames : 0;
+}
+
+void core_run(const char *command, unsigned policy, const struct sequence *s, uint32_t *frames,
+	      struct replay_counts out[SEQUENCE_PHASES])
+{
+	struct run r = { .command = command, .s = s, .written = must_alloc(calloc(s->nr_pages, sizeof(r.written[0]))) };
+	uint64_t before, first;
+	size_t i = 0;
+
+	build(&r, policy, *frames, calibrate(&r, policy, *frames));
+	for (uint32_t page = 0; page < s->nr_pages; page++)
+		r.written[page] = 0;
+	for (unsigned phase = 0; phase < s->nr_phases; phase++) {
+		before = pages_read(&r);
+		first = 0;
+		for (out[phase].accesses = 0; i < s->phase[phase].end; i++, out[phase].accesses++) {
+			first += !r.written[s->page[i]];
+			access_page(&r, i);
+		}
+		out[phase].first = first;
+		out[phase].major = pages_read(&r) - before;
+	}
+	*frames = peak(&r);
+	verify(&r);
+	tear_down(&r);
+	free(r.written);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The same sequences by the core's own reclaim: a simulated x86_64 machine that has just so many frames for a program,
+ * which makes the accesses one by one, with a file of the host as swap.
+ */
+#ifndef KMM_APP_REPLAY_CORE_H
+#define KMM_APP_REPLAY_CORE_H
+
+#include "textbook.h"
+
+enum { NR_CORE_POLICIES = 1 };
+/* "kmm-" and the name that the core has for it; i below NR_CORE_POLICIES. */
+const char *core_policy_name(unsigned i);
+
+/* Runs s; *frames: how many page frames the program may have, becomes how many it had at most. Contents are checked at
+ * the end. Ends the process with a sentence if the machine cannot be built or loses a page. */
+void core_run(const char *command, unsigned policy, const struct sequence *s, uint32_t *frames,
+	      struct replay_counts out[SEQUENCE_PHASES]);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reclaim: getting page frames back from user spaces and caches (tier c).
+ *
+ * A hand goes over the frames of each zone. Of each user page that it meets it takes the accessed marks of all entries that
+ * map it, and asks the policy what is to become of the page. A policy sees nothing but the page's age, a byte of
+ * its own in the descriptor, and whether the page was referenced since the last look.
+ */
+#ifndef KMM_RECLAIM_H
+#define KMM_RECLAIM_H
+
+#include "kmm/mm.h"
+#include "kmm/swap.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a policy keeps for a zone, and the facts that it may use. */
+struct kmm_reclaim_zone {
+	kmm_word pages;      /* user pages met in the last full turn of the hand, or so far in the first */
+	uint32_t evictions;  /* pages evicted here; wraps */
+	uint32_t turns;      /* full turns of the hand */
+	kmm_word own[8];     /* the policy's; zero at first */
+};
+
+struct kmm_reclaim_policy {
+	const char *name;
+	/* The hand met a page. *age: its byte, 0 for a page that the hand never met and that did not come from swap. true:
+	 * evict it. */
+	bool (*met)(struct kmm_reclaim_zone *zone, uint8_t *age, bool referenced);
+	/* The byte of a page that comes back after `distance` evictions of its area. NULL: 0. */
+	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance);
+	/* A page that met() gave up is gone. NULL: nothing. */
+	void (*evicted)(struct kmm_reclaim_zone *zone, uint8_t age);
+	/* One more turn is complete. NULL: nothing. */
+	void (*turned)(struct kmm_reclaim_zone *zone);
+};
+
+/* Those that the core has; a machine starts with the first. They are data: an embedder may have its own. */
+extern const struct kmm_reclaim_policy kmm_policy_idle;  /* reuse distance against idle time */
+extern const struct kmm_reclaim_policy kmm_policy_clock; /* one hand, second chance */
+
+/* From now on; ages of pages begin anew in meaning. context: no locks. */
+void kmm_reclaim_set_policy(struct kmm *k, const struct kmm_reclaim_policy *policy);
+const struct kmm_reclaim_policy *kmm_reclaim_policy_of(const struct kmm *k);
+
+/* A step of background reclaim, for a thread of the embedder's: brings zones that are below their low marks nearer to
+ * the high ones. Evicts about `budget` pages at most. true: more is to be done. context: no locks, may sleep. */
+KMM_MUST_CHECK bool kmm_reclaim_step(struct kmm *k, kmm_word budget);
+/* Evicts up to nr pages of user spaces and file caches although there is memory; returns how many. context: no locks. */
+kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr);
+
+struct kmm_reclaim_stats {                   /* all of these wrap */
+	kmm_word scanned_direct, scanned_step;   /* user pages met */
+	kmm_word stolen_direct, stolen_step;     /* pages evicted */
+	kmm_word stolen_anon, stolen_file;
+	kmm_word refaults;                       /* pages that came back */
+};
+void kmm_reclaim_stats(const struct kmm *k, struct kmm_reclaim_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

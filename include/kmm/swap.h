@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Swap: where private pages go when memory ends (tier c). An area is a device that keeps pages by number; the core
+ * keeps the map of its slots. Areas come and go while the machine runs.
+ */
+#ifndef KMM_SWAP_H
+#define KMM_SWAP_H
+
+#include "kmm/page.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kmm_swap_device;
+
+/* What a device does. Slots are numbered from 0; a transfer is of nr consecutive slots, at most KMM_SWAP_RUN. All are
+ * called without spin locks, perhaps with mutexes of the core held; they return when the transfer is over. They
+ * run when memory is short: what they need must have been set aside before. */
+struct kmm_swap_ops {
+	/* The contents of pages[0 .. nr-1] to slots first, first + 1 ... Any error: the core takes none of them for written.
+	 * errors: KMM_EIO. */
+	enum kmm_status (*write)(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages);
+	/* And back. errors: KMM_EIO; the pages' contents are then undefined. */
+	enum kmm_status (*read)(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages);
+	/* The contents of these slots are no longer needed. NULL: the device does not want to know. */
+	void (*discard)(struct kmm_swap_device *dev, uint32_t first, unsigned nr);
+};
+
+#define KMM_SWAP_RUN 32u       /* slots in one transfer */
+#define KMM_SWAP_AREAS 8u      /* areas at a time */
+#define KMM_SWAP_MOST (1u << 23) /* slots of an area that are used: 32 GiB */
+
+struct kmm_swap_device {
+	const struct kmm_swap_ops *ops;
+	struct kmm *k;             /* set by kmm_swap_on() */
+	const char *name;          /* for reports; must outlive the area */
+	const char *type;          /* "partition" or "file" */
+	uint64_t nr_slots;         /* pages */
+};
+
+/* Takes dev into use; of several areas those of the highest priority are filled first, equal ones by turns. A negative
+ * priority means the default: below all that were given, each area below the one before. dev must outlive the area.
+ * errors: KMM_EINVAL no slots; KMM_EBUSY it is in use; KMM_EOVERFLOW KMM_SWAP_AREAS are; KMM_ENOMEM.
+ * context: no locks, may sleep. */
+KMM_MUST_CHECK enum kmm_status kmm_swap_on(struct kmm *k, struct kmm_swap_device *dev, int priority);
+/* Brings back all that is in the area and gives it up. errors: KMM_EINVAL not in use; KMM_ENOMEM: what is in it does not
+ * fit, KMM_EIO: something cannot be read; it stays in use then. context: no locks, may sleep. */
+KMM_MUST_CHECK enum kmm_status kmm_swap_off(struct kmm *k, struct kmm_swap_device *dev);
+
+struct kmm_swap_info {
+	const struct kmm_swap_device *dev;
+	int priority;
+	kmm_word nr_slots, nr_used, nr_bad; /* bad: retired after a write that failed; they are not used again */
+};
+/* The area at place i below KMM_SWAP_AREAS. false: there is none. */
+bool kmm_swap_info(struct kmm *k, unsigned i, struct kmm_swap_info *out);
+
+struct kmm_swap_stats {
+	kmm_word total, free;      /* slots of all areas */
+	kmm_word in, out;          /* pages read and written */
+	kmm_word same_in, same_out; /* pages of one repeated byte, which take no slot */
+	kmm_word read_errors, write_errors; /* pages; all of these wrap */
+};
+void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out);
+
+/* Text of /proc/swaps. */
+void kmm_report_swaps(struct kmm *k, struct kmm_sink *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A private page that is in swap: read into a page of its own, which takes the entry's place.
+ *
+ * While it is read the slot has a count of ours, so it is not used for anything else even if others bring the page back or
+ * drop it; and then the entry, found unchanged under the table's lock, still means what was read.
+ */
+#include "fault/fault.h"
+
+#include "pageq/pageq.h"
+#include "swap/swap.h"
+
+/* The table of the entry, if the entry is what was seen. */
+static bool lock_seen(struct kmm_fault *f, unsigned long *flags)
+{
+	struct kmm *k = f->vma->mm->k;
+
+	if (!kmm_table_lock(k, f->ref.table, flags))
+		return false;
+	if (kmm_pt_read(k, &f->ref) == f->raw)
+		return true;
+	kmm_pt_unlock(k, &f->ref, *flags);
+	return false;
+}
+
+static enum kmm_status hold_slot(struct kmm_fault *f)
+{
+	struct kmm *k = f->vma->mm->k;
+	unsigned long flags;
+	bool held;
+
+	if (!lock_seen(f, &flags))
+		return KMM_EAGAIN;
+	held = kmm_slot_get(k, (uint32_t)f->raw);
+	kmm_pt_unlock(k, &f->ref, flags);
+	return held ? KMM_OK : KMM_ENOMEM;
+}
+
+/* The page is nobody else's, so it may be written at once. Not marked as used: the access that faulted does that. */
+static uint64_t entry_of(struct kmm_fault *f, struct kmm_page *page)
+{
+	struct kmm *k = f->vma->mm->k;
+	uint64_t rights = kmm_fault_rights(f) & ~(uint64_t)KMM_X86_A;
+
+	if (f->vma->flags & KMM_VM_WRITE)
+		rights |= KMM_FAULT_WRITABLE;
+	return kmm_pt_leaf(rights, kmm_pfn(kmm_pfn_of(k->phys, page)));
+}
+
+static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	unsigned long flags;
+
+	if (!lock_seen(f, &flags))
+		return KMM_EAGAIN;
+	kmm_pt_write(mm->k, &mm->space, &f->ref, f->addr, entry_of(f, page));
+	kmm_vma_count_page(f->vma, page, true);
+	kmm_mm_count_rss(mm, KMM_RSS_SWAP, -(kmm_word)1);
+	kmm_pt_unlock(mm->k, &f->ref, flags);
+	kmm_slot_put(mm->k, (uint32_t)f->raw);
+	return KMM_OK;
+}
+
+/* Slot held. */
+static enum kmm_status bring_back(struct kmm_fault *f)
+{
+	struct kmm *k = f->vma->mm->k;
+	struct kmm_page *page = kmm_fault_new_page(f);
+	enum kmm_status status;
+
+	if (!page)
+		return KMM_ENOMEM;
+	kmm_pageq_refault(k, page, kmm_slot_distance(k, (uint32_t)f->raw));
+	status = kmm_swap_in(k, (uint32_t)f->raw, page);
+	if (status == KMM_OK)
+		status = install(f, page);
+	if (status)
+		kmm_put_page(k, page);
+	return status;
+}
+
+enum kmm_status kmm_fault_swap(struct kmm_fault *f)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	uint32_t raw = (uint32_t)f->raw;
+	enum kmm_status status = hold_slot(f);
+
+	if (status)
+		return status;
+	status = bring_back(f);
+	kmm_slot_put(mm->k, raw);
+	if (status == KMM_OK && !kmm_swap_is_same(raw))
+		kmm_mm_count(mm, &mm->major_faults);
+	return status;
+}
+
+/* ---- for swapoff ---- */
+
+/* The area that covers addr, locked for reading. NULL: none does any more. */
+static struct kmm_vma *area_at(struct kmm_mm *mm, kmm_word addr)
+{
+	struct kmm_vma *vma = kmm_vma_read_at(mm, addr);
+
+	if (vma)
+		return vma;
+	kmm_mm_lock(mm);
+	vma = kmm_mm_find(mm, addr);
+	if (vma && vma->start > addr)
+		vma = NULL;
+	if (vma)
+		kmm_vma_read(vma);
+	kmm_mm_unlock(mm);
+	return vma;
+}
+
+static uint64_t entry_at(struct kmm_fault *f)
+{
+	struct kmm_mm *mm = f->vma->mm;
+
+	f->has_table = kmm_pt_lookup(mm->k, &mm->space, f->addr, &f->ref);
+	f->raw = f->has_table ? kmm_pt_read(mm->k, &f->ref) : 0;
+	return f->raw;
+}
+
+enum kmm_status kmm_fault_swap_at(struct kmm_mm *mm, kmm_word addr)
+{
+	struct kmm_fault f = { .vma = area_at(mm, addr), .addr = addr, .access = KMM_READ };
+	enum kmm_status status = KMM_OK;
+
+	if (!f.vma)
+		return KMM_OK;
+	do {
+		if (!kmm_raw_is_swap(entry_at(&f)))
+			break;
+		status = kmm_fault_swap(&f);
+	} while (status == KMM_EAGAIN);
+	kmm_vma_read_end(f.vma);
+	return status;
+}

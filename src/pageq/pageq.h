@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The age of user pages, and the hand that goes over them: mechanism only. What an age means is the policy's.
+ *
+ * There are no lists. A page's age is a byte of its descriptor's flags, which is 0 when a frame is handed out; a zone's
+ * user pages are found where they are, by a hand over its descriptors in the order of their numbers. So a fault pays
+ * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 009).
+ *
+ * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. It is tried, not waited for. Ages change by
+ * compare and exchange, so that an age is never written to a frame that has become something else.
+ */
+#ifndef KMM_PAGEQ_PAGEQ_H
+#define KMM_PAGEQ_PAGEQ_H
+
+#include "kmm/reclaim.h"
+#include "phys/phys.h"
+
+enum { KMM_PG_AGE_SHIFT = 24 };
+
+struct kmm_hand {
+	struct kmm_reclaim_zone facts; /* q */
+	kmm_word at;                   /* q: next frame, from the zone's start */
+	kmm_word met;                  /* q: user pages in this turn */
+};
+
+struct kmm_pageq {
+	struct kmm_mutex lock;         /* q */
+	const struct kmm_reclaim_policy *policy; /* written under q */
+	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
+	unsigned calls;                /* direct reclaims; near enough */
+	struct kmm_reclaim_stats stats; /* atomic */
+};
+
+static inline uint8_t kmm_page_age(const struct kmm_page *page)
+{
+	return (uint8_t)(kmm_page_flags(page) >> KMM_PG_AGE_SHIFT);
+}
+
+/* A page in use gets an age, unless it was freed or marked meanwhile. */
+void kmm_page_set_age(struct kmm_page *page, uint8_t age);
+
+static inline struct kmm_hand *kmm_hand_of(struct kmm *k, const struct kmm_zone *z)
+{
+	return &k->pageq->hand[z->node * KMM_NR_ZONES + z->id];
+}
+
+/* The next user pages of the zone, at most `most`, while *left frames are to be looked at. q held. */
+unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct kmm_page **pages, unsigned most);
+
+/* A page of its own that is about to come back from swap, where it was for `distance` evictions. */
+void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance);
+
+static inline void kmm_pageq_count(kmm_word *counter, kmm_word nr)
+{
+	__atomic_fetch_add(counter, nr, __ATOMIC_RELAXED);
+}
+
+/* errors: KMM_ENOMEM. context: start of tier c. */
+KMM_MUST_CHECK enum kmm_status kmm_pageq_init(struct kmm *k, const struct kmm_reclaim_policy *policy);
+void kmm_pageq_fini(struct kmm *k);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Direct and background reclaim.
+ *
+ * Direct: a request that may block found every zone below its low mark. It gets a batch from a zone that may serve it; zones
+ * take turns by how much of each was evicted already, so that ages in all of them mean the same. The requester may hold
+ * locks of spaces and files, so those of files are tried only, and while another reclaims it waits for a short time
+ * and is told to try again.
+ *
+ * Background: a step function for the embedder's thread, between the low and the high marks.
+ *
+ * Last come the shrinkers, which empty kernel caches. If all that gives nothing, the request fails: no page of a user can be
+ * let go, because there is no swap or it is full, or all are kept, pinned or in use all the time.
+ */
+#include "reclaim/reclaim.h"
+
+#include "kmm/slab.h"
+#include "swap/swap.h"
+#include "vm/migrate.h"
+
+enum { BATCH = KMM_MOVE_BATCH, TURNS = 4, SHRINK_EVERY = 32, PATIENCE = 1 << 16 };
+
+struct scan {
+	struct kmm *k;
+	struct kmm_zone *zone;
+	kmm_word want;               /* pages */
+	bool no_files, no_swap;      /* the request forbids it */
+	bool is_step;
+	struct kmm_flushes flushes;
+	kmm_word pfns[BATCH];        /* to evict */
+	uint8_t ages[BATCH];
+	unsigned nr;
+	kmm_word freed;
+};
+
+/* ---- a batch ---- */
+
+static void note_evicted(struct scan *s, const struct kmm_mover *mover, kmm_word anon)
+{
+	struct kmm_reclaim_stats *stats = &s->k->pageq->stats;
+
+	kmm_pageq_count(s->is_step ? &stats->stolen_step : &stats->stolen_direct, mover->moved);
+	kmm_pageq_count(&stats->stolen_anon, anon);
+	kmm_pageq_count(&stats->stolen_file, mover->moved - anon);
+	s->freed += mover->moved;
+}
+
+static void evict(struct scan *s)
+{
+	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
+	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
+	kmm_word out = s->k->swap->stats.out + s->k->swap->stats.same_out;
+
+	if (s->nr && kmm_move_frames(&mover, s->pfns, s->nr) != KMM_OK)
+		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
+	for (unsigned i = 0; i < s->nr && hand && s->k->pageq->policy->evicted; i++)
+		s->k->pageq->policy->evicted(&hand->facts, s->ages[i]);
+	hand->facts.evictions += (uint32_t)mover.moved;
+	out = s->k->swap->stats.out + s->k->swap->stats.same_out - out;
+	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
+	s->nr = 0;
+}
+
+/* ---- pages under the hand ---- */
+
+/* Could it go at all? */
+static bool is_open(const struct scan *s, const struct kmm_page *page)
+{
+	if (!kmm_frame_may_move(s->k, page))
+		return false;
+	if (kmm_page_kind(page) == KMM_KIND_ANON)
+		return !s->no_swap && kmm_swap_has_room(s->k);
+	return !s->no_files && !(kmm_page_flags(page) & KMM_PG_DIRTY);
+}
+
+static void meet(struct scan *s, struct kmm_page *page)
+{
+	const struct kmm_reclaim_policy *policy = s->k->pageq->policy;
+	uint8_t was = kmm_page_age(page), age = was;
+	enum kmm_look look;
+
+	if (!is_open(s, page))
+		return;
+	look = kmm_page_look(s->k, page, &s->flushes);
+	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
+		return;
+	if (policy->met(&kmm_hand_of(s->k, s->zone)->facts, &age, look == KMM_LOOK_USED)) {
+		s->ages[s->nr] = age;
+		s->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
+	}
+	if (age != was)
+		kmm_page_set_age(page, age);
+}
+
+/* The zone's hand goes on until enough is freed, or for a few turns. q held. */
+static void scan_zone(struct scan *s)
+{
+	struct kmm_reclaim_stats *stats = &s->k->pageq->stats;
+	kmm_word left = s->zone->spanned * TURNS;
+	struct kmm_page *pages[BATCH];
+
+	kmm_guest_begin(s->k);
+	while (left && s->freed < s->want) {
+		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
+
+		kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
+		for (unsigned i = 0; i < nr; i++)
+			meet(s, pages[i]);
+		kmm_flushes_run(s->k, &s->flushes);
+		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want)
+			evict(s);
+	}
+	evict(s);
+	kmm_guest_end(s->k);
+}
+
+/* ---- zones ---- */
+
+/* Of the zones that may serve, the one of whose pages the smallest part was evicted. */
+static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
+{
+	struct kmm_zone *best = NULL;
+	uint64_t least = 0, part;
+
+	for (unsigned i = k->phys->nr_zones; i-- > 0;) {
+		struct kmm_zone *z = k->phys->zones[i];
+		struct kmm_hand *hand = kmm_hand_of(k, z);
+
+		if (!z->managed || z->id > start || (hand->facts.turns && !hand->facts.pages && best))
+			continue;
+		part = (uint64_t)hand->facts.evictions << 16;
+		part = kmm_div_u64(part, (uint32_t)(z->managed | 1), NULL);
+		if (best && part >= least)
+			continue;
+		best = z;
+		least = part;
+	}
+	return best;
+}
+
+/* Another zone in which it may go better, after one gave nothing. */
+static kmm_word scan_rest(struct scan *s, enum kmm_zone_id start, const struct kmm_zone *done)
+{
+	for (unsigned i = s->k->phys->nr_zones; i-- > 0 && s->freed < s->want;) {
+		s->zone = s->k->phys->zones[i];
+		if (s->zone->managed && s->zone->id <= start && s->zone != done)
+			scan_zone(s);
+	}
+	return s->freed;
+}
+
+/* q, waited for as long as the flush requests of its holder are answered meanwhile; never asleep. */
+static bool lock_hands(struct kmm *k)
+{
+	for (unsigned i = 0; i < PATIENCE; i++) {
+		if (kmm_mutex_trylock(&k->pageq->lock))
+			return true;
+		if (k->port->relax)
+			k->port->relax(k->port);
+	}
+	return false;
+}
+
+static kmm_word reclaim(struct kmm *k, struct scan *s, enum kmm_zone_id start)
+{
+	const struct kmm_zone *first;
+
+	s->zone = choose(k, start);
+	if (!s->zone)
+		return 0;
+	first = s->zone;
+	scan_zone(s);
+	return s->freed < s->want ? scan_rest(s, start, first) : s->freed;
+}
+
+/* ---- at once ---- */
+
+static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
+{
+	struct scan s = { .k = k, .want = (kmm_word)1 << order, .no_files = !(gfp & KMM_GFP_FS),
+			  .no_swap = !(gfp & KMM_GFP_IO) };
+	kmm_word freed;
+
+	if (s.want < BATCH)
+		s.want = BATCH;
+	if (!lock_hands(k))
+		return 1; /* another is at it: try again */
+	freed = reclaim(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
+	k->pageq->calls++;
+	kmm_mutex_unlock(k, &k->pageq->lock);
+	kmm_pcp_drain_here(k);
+	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
+		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
+	return freed;
+}
+
+/* ---- in steps ---- */
+
+static kmm_word step_zone(struct kmm *k, struct kmm_zone *z, kmm_word budget)
+{
+	kmm_word free = kmm_zone_free_hint(z);
+	struct scan s = { .k = k, .zone = z, .want = z->high > free ? z->high - free : 0, .is_step = true };
+
+	s.want = s.want < budget ? s.want : budget;
+	if (s.want)
+		scan_zone(&s);
+	return s.freed;
+}
+
+static bool is_low(const struct kmm_zone *z)
+{
+	return z->managed && kmm_zone_free_hint(z) < z->high;
+}
+
+bool kmm_reclaim_step(struct kmm *k, kmm_word budget)
+{
+	kmm_word freed = 0;
+	bool more = false;
+
+	if (!k->pageq || !kmm_mutex_trylock(&k->pageq->lock))
+		return false;
+	for (unsigned i = 0; i < k->phys->nr_zones && freed < budget; i++)
+		if (is_low(k->phys->zones[i]))
+			freed += step_zone(k, k->phys->zones[i], budget - freed);
+	kmm_mutex_unlock(k, &k->pageq->lock);
+	kmm_slots_discard(k, 8);
+	if (freed)
+		kmm_pcp_drain_here(k);
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		more |= is_low(k->phys->zones[i]);
+	return more && freed;
+}
+
+kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr)
+{
+	struct scan s = { .k = k, .want = nr, .is_step = true };
+	kmm_word freed;
+
+	kmm_mutex_lock(k, &k->pageq->lock);
+	freed = nr ? reclaim(k, &s, KMM_ZONE_MOVABLE) : 0;
+	kmm_mutex_unlock(k, &k->pageq->lock);
+	return freed;
+}
+
+/* ---- choosing and looking ---- */
+
+void kmm_reclaim_set_policy(struct kmm *k, const struct kmm_reclaim_policy *policy)
+{
+	kmm_mutex_lock(k, &k->pageq->lock);
+	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
+		memset(k->pageq->hand[i].facts.own, 0, sizeof(k->pageq->hand[i].facts.own));
+	__atomic_store_n(&k->pageq->policy, policy, __ATOMIC_RELEASE);
+	kmm_mutex_unlock(k, &k->pageq->lock);
+}
+
+const struct kmm_reclaim_policy *kmm_reclaim_policy_of(const struct kmm *k)
+{
+	return k->pageq->policy;
+}
+
+void kmm_reclaim_stats(const struct kmm *k, struct kmm_reclaim_stats *out)
+{
+	*out = (struct kmm_reclaim_stats){ 0 };
+	if (k->pageq)
+		*out = k->pageq->stats;
+}
+
+void kmm_reclaim_init(struct kmm *k)
+{
+	kmm_pressure_register(k, under_pressure);
+}

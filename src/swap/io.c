@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contents to slots and back, and what an error means: a slot that cannot be written is retired and its page stays; one
+ * that cannot be read is its owners' loss alone.
+ */
+#include "swap/swap.h"
+
+#include "kva/kva.h"
+
+static void count(kmm_word *counter, unsigned nr)
+{
+	__atomic_fetch_add(counter, nr, __ATOMIC_RELAXED);
+}
+
+/* ---- pages of one repeated byte ---- */
+
+/* Most pages differ within the first words. */
+static bool is_same(const uint32_t *word)
+{
+	const uint32_t first = word[0];
+
+	if (first != (first & 0xff) * 0x01010101u)
+		return false;
+	for (size_t i = 1; i < KMM_PAGE_SIZE / sizeof(*word); i++)
+		if (word[i] != first)
+			return false;
+	return true;
+}
+
+/* Its entry; 0: the page has other contents. */
+static uint32_t same_entry(struct kmm *k, struct kmm_page *page)
+{
+	const uint32_t *view = kmm_view(k, page);
+	uint32_t raw = is_same(view) ? kmm_swap_raw_same((uint8_t)view[0]) : 0;
+
+	kmm_unview(k, page, view);
+	return raw;
+}
+
+static void fill_same(struct kmm *k, struct kmm_page *page, uint8_t byte)
+{
+	void *view = kmm_view(k, page);
+
+	__builtin_memset(view, byte, KMM_PAGE_SIZE);
+	kmm_unview(k, page, view);
+}
+
+/* ---- out ---- */
+
+/* One after the other, after a transfer of all of them failed. */
+static void write_singly(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+{
+	struct kmm_swap_device *dev = k->swap->area[run->place].dev;
+
+	for (unsigned i = 0; i < run->nr; i++) {
+		if (dev->ops->write(dev, run->first + i, 1, pages + i) == KMM_OK) {
+			raw[i] = kmm_swap_raw(run->place, run->first + i);
+			continue;
+		}
+		raw[i] = 0;
+		kmm_slot_retire(k, run->place, run->first + i);
+		count(&k->swap->stats.write_errors, 1);
+		kmm_warn(k, "swap: %s: slot %u cannot be written and is not used any more", dev->name, run->first + i);
+	}
+}
+
+static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+{
+	struct kmm_swap_device *dev = k->swap->area[run->place].dev;
+
+	if (dev->ops->write(dev, run->first, run->nr, pages) == KMM_OK)
+		for (unsigned i = 0; i < run->nr; i++)
+			raw[i] = kmm_swap_raw(run->place, run->first + i);
+	else
+		write_singly(k, run, pages, raw);
+	count(&k->swap->stats.out, run->nr);
+}
+
+/* pages that need slots, in order; of the rest raw stays. */
+static void write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
+{
+	struct kmm_slot_run run;
+
+	for (unsigned done = 0; done < nr; done += run.nr) {
+		if (!kmm_slots_take(k, nr - done, &run))
+			return;
+		KMM_ASSERT(k, run.nr > 0 && run.nr <= nr - done);
+		write_run(k, &run, pages + done, raw + done);
+	}
+}
+
+void kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
+{
+	struct kmm_page *rest[KMM_SWAP_RUN];
+	uint32_t rest_raw[KMM_SWAP_RUN];
+	unsigned nr_rest = 0, at = 0;
+
+	KMM_ASSERT(k, nr <= KMM_SWAP_RUN);
+	for (unsigned i = 0; i < nr; i++) {
+		raw[i] = same_entry(k, pages[i]);
+		if (raw[i])
+			continue;
+		rest_raw[nr_rest] = 0;
+		rest[nr_rest++] = pages[i];
+	}
+	count(&k->swap->stats.same_out, nr - nr_rest);
+	write_all(k, rest, nr_rest, rest_raw);
+	for (unsigned i = 0; i < nr; i++)
+		if (!raw[i])
+			raw[i] = rest_raw[at++];
+}
+
+/* ---- in ---- */
+
+enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
+{
+	struct kmm_swap_device *dev;
+	enum kmm_status status;
+
+	if (kmm_swap_is_same(raw)) {
+		fill_same(k, page, (uint8_t)kmm_swap_slot(raw));
+		count(&k->swap->stats.same_in, 1);
+		return KMM_OK;
+	}
+	dev = k->swap->area[kmm_swap_place(raw)].dev;
+	status = dev->ops->read(dev, kmm_swap_slot(raw), 1, &page);
+	count(&k->swap->stats.in, 1);
+	if (status == KMM_OK)
+		return KMM_OK;
+	count(&k->swap->stats.read_errors, 1);
+	kmm_warn(k, "swap: %s: slot %u cannot be read", dev->name, kmm_swap_slot(raw));
+	return KMM_EIO;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The map of an area's slots. A word of the map is a cluster: slots are taken in order inside one that was wholly free, so
+ * that what is evicted together lies together and comes back by one transfer; torn clusters are used when no whole
+ * one is left.
+ */
+#include "swap/swap.h"
+
+/* ---- taking ---- */
+
+static bool find_word(struct kmm_swap_area *a)
+{
+	for (uint32_t n = 0; n <= a->nr_words; n++) {
+		uint32_t word = a->hand + n < a->nr_words ? a->hand + n : a->hand + n - a->nr_words;
+		bool good = a->nr_whole && n ? a->map[word] == KMM_BITS_ALL : a->map[word] != 0;
+
+		if (good) {
+			a->hand = word;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* w held, something is free. */
+static void take_in(struct kmm *k, struct kmm_swap_area *a, unsigned want, struct kmm_slot_run *out)
+{
+	bool found = find_word(a);
+	kmm_bits word = a->map[a->hand], rest;
+	unsigned bit = kmm_bits_first(word), nr;
+
+	KMM_ASSERT(k, found && word != 0);
+	(void)found;
+	rest = ~(word >> bit);
+	nr = rest ? kmm_bits_first(rest) : KMM_BITS - bit;
+	nr = nr < want ? nr : want;
+	a->nr_whole -= word == KMM_BITS_ALL;
+	out->first = a->hand * KMM_BITS + bit;
+	out->nr = nr;
+	for (unsigned i = 0; i < nr; i++) {
+		struct kmm_slot *slot = &a->slot[out->first + i];
+
+		KMM_ASSERT(k, slot->count == 0);
+		a->map[a->hand] &= ~((kmm_bits)1 << (bit + i));
+		slot->count = 1;
+		slot->stamp = k->swap->clock++;
+	}
+	__atomic_store_n(&a->nr_free, a->nr_free - nr, __ATOMIC_RELAXED);
+}
+
+static bool is_better(const struct kmm_swap_area *a, const struct kmm_swap_area *than)
+{
+	return a->dev && !a->leaving && a->nr_free && (!than || a->priority > than->priority);
+}
+
+bool kmm_slots_take(struct kmm *k, unsigned want, struct kmm_slot_run *out)
+{
+	struct kmm_swap *s = k->swap;
+	unsigned long flags = kmm_spin_lock(k, &s->lock, KMM_LOCK_SWAP);
+	struct kmm_swap_area *best = NULL;
+
+	s->turn++;
+	for (unsigned n = 0; n < KMM_SWAP_AREAS; n++) {
+		struct kmm_swap_area *a = &s->area[(s->turn + n) % KMM_SWAP_AREAS];
+
+		if (is_better(a, best))
+			best = a;
+	}
+	if (best) {
+		out->place = (unsigned)(best - s->area);
+		take_in(k, best, want, out);
+	}
+	kmm_spin_unlock(k, &s->lock, KMM_LOCK_SWAP, flags);
+	return best != NULL;
+}
+
+/* ---- counting ---- */
+
+static struct kmm_slot *slot_of(struct kmm *k, uint32_t raw)
+{
+	struct kmm_swap_area *a = &k->swap->area[kmm_swap_place(raw)];
+
+	KMM_ASSERT(k, kmm_swap_place(raw) < KMM_SWAP_AREAS && a->dev && kmm_swap_slot(raw) < a->nr_slots);
+	return &a->slot[kmm_swap_slot(raw)];
+}
+
+bool kmm_slot_get(struct kmm *k, uint32_t raw)
+{
+	struct kmm_slot *slot;
+	unsigned long flags;
+	bool fits;
+
+	if (kmm_swap_is_same(raw))
+		return true;
+	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
+	slot = slot_of(k, raw);
+	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
+	fits = slot->count < KMM_SLOT_MOST;
+	slot->count = (uint16_t)(slot->count + fits);
+	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+	return fits;
+}
+
+/* w held. */
+static void free_slot(struct kmm_swap_area *a, uint32_t slot)
+{
+	uint32_t word = slot / KMM_BITS;
+
+	a->map[word] |= (kmm_bits)1 << (slot % KMM_BITS);
+	if (a->map[word] == KMM_BITS_ALL) {
+		a->nr_whole++;
+		if (a->dead)
+			a->dead[word / KMM_BITS] |= (kmm_bits)1 << (word % KMM_BITS);
+	}
+	__atomic_store_n(&a->nr_free, a->nr_free + 1, __ATOMIC_RELAXED);
+}
+
+void kmm_slot_put(struct kmm *k, uint32_t raw)
+{
+	struct kmm_slot *slot;
+	unsigned long flags;
+
+	if (kmm_swap_is_same(raw))
+		return;
+	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
+	slot = slot_of(k, raw);
+	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
+	if (--slot->count == 0)
+		free_slot(&k->swap->area[kmm_swap_place(raw)], kmm_swap_slot(raw));
+	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+}
+
+uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw)
+{
+	unsigned long flags;
+	uint32_t distance;
+
+	if (kmm_swap_is_same(raw))
+		return 0;
+	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
+	distance = k->swap->clock - slot_of(k, raw)->stamp;
+	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+	return distance;
+}
+
+void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot)
+{
+	struct kmm_swap_area *a = &k->swap->area[place];
+	unsigned long flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
+
+	KMM_ASSERT(k, a->slot[slot].count == 1);
+	a->slot[slot].count = KMM_SLOT_BAD;
+	a->nr_bad++;
+	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+}
+
+/* ---- telling the device ---- */
+
+/* A dead word of the area that is still wholly free is taken out of use for the time. w held. false: none. */
+static bool take_dead(struct kmm_swap_area *a, uint32_t *out)
+{
+	for (uint32_t i = 0; i <= (a->nr_words - 1) / KMM_BITS; i++)
+		while (a->dead[i]) {
+			uint32_t word = i * KMM_BITS + kmm_bits_first(a->dead[i]);
+
+			a->dead[i] &= a->dead[i] - 1;
+			if (a->map[word] != KMM_BITS_ALL)
+				continue;
+			a->map[word] = 0;
+			a->nr_whole--;
+			__atomic_store_n(&a->nr_free, a->nr_free - KMM_BITS, __ATOMIC_RELAXED);
+			*out = word;
+			return true;
+		}
+	return false;
+}
+
+static bool discard_one(struct kmm *k, struct kmm_swap_area *a)
+{
+	struct kmm_swap *s = k->swap;
+	unsigned long flags = kmm_spin_lock(k, &s->lock, KMM_LOCK_SWAP);
+	uint32_t word;
+	bool found = take_dead(a, &word);
+
+	kmm_spin_unlock(k, &s->lock, KMM_LOCK_SWAP, flags);
+	if (!found)
+		return false;
+	a->dev->ops->discard(a->dev, word * KMM_BITS, KMM_BITS);
+	flags = kmm_spin_lock(k, &s->lock, KMM_LOCK_SWAP);
+	a->map[word] = KMM_BITS_ALL;
+	a->nr_whole++;
+	__atomic_store_n(&a->nr_free, a->nr_free + KMM_BITS, __ATOMIC_RELAXED);
+	kmm_spin_unlock(k, &s->lock, KMM_LOCK_SWAP, flags);
+	return true;
+}
+
+void kmm_slots_discard(struct kmm *k, unsigned most)
+{
+	if (!kmm_mutex_trylock(&k->swap->change)) /* areas stay meanwhile */
+		return;
+	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++)
+		while (k->swap->area[i].dead && most && discard_one(k, &k->swap->area[i]))
+			most--;
+	kmm_mutex_unlock(k, &k->swap->change);
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Swap end to end in a small hosted machine: contents survive, every operation on spaces copes with entries that name slots,
+ * areas come and go, and each transfer of a scenario fails once.
+ */
+#include "swap/swap.h"
+
+#include "harness/space.h"
+#include "kmm/reclaim.h"
+
+#define AT 0x20000000ull
+
+static uint64_t at(uint64_t n) { return AT + n * SPACE_PAGE; }
+
+struct swapping {
+	struct space s;
+	struct hosted_swap *disk;
+};
+
+static void start_sized(struct swapping *w, enum kmm_format_id format, uint64_t ram_mib, uint64_t swap_pages)
+{
+	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = ram_mib << 20,
+					.log = HOSTED_LOG_KEEP };
+	const char *why = "";
+
+	hosted_set_cpu(0);
+	if (!kmm_test_ok((int)hosted_boot(&config, &w->s.m, &why), why, __FILE__, __LINE__))
+		return;
+	w->s.k = hosted_kmm(w->s.m);
+	CHECK_OK(kmm_mm_create(w->s.k, &w->s.mm));
+	w->disk = hosted_swap_open(w->s.m, swap_pages * SPACE_PAGE);
+	CHECK(w->disk != NULL);
+	CHECK_OK(kmm_swap_on(w->s.k, hosted_swap_device(w->disk), -1));
+}
+
+static void start(struct swapping *w, enum kmm_format_id format) { start_sized(w, format, 1200, 4096); }
+
+static void stop(struct swapping *w)
+{
+	struct kmm_swap_info info;
+
+	CALL(space_audit(&w->s));
+	if (w->s.mm)
+		hosted_put_space(w->s.m, w->s.mm);
+	w->s.mm = NULL;
+	CHECK(kmm_swap_info(w->s.k, 0, &info)); /* nothing leaked */
+	CHECK_EQ(info.nr_used, 0);
+	CALL(space_stop(&w->s));
+	hosted_swap_close(w->disk);
+}
+
+static kmm_word swapped(struct swapping *w, struct kmm_mm *mm)
+{
+	struct kmm_mm_stats stats;
+
+	(void)w;
+	kmm_mm_stats(mm, &stats);
+	return stats.swapped;
+}
+
+static kmm_word slots_used(struct swapping *w)
+{
+	struct kmm_swap_info info;
+
+	return kmm_swap_info(w->s.k, 0, &info) ? info.nr_used : 0;
+}
+
+/* Contents that tell pages apart and that are not one byte repeated. */
+static void fill(struct swapping *w, struct kmm_mm *mm, unsigned first, unsigned nr, uint32_t salt)
+{
+	for (unsigned i = first; i < first + nr; i++) {
+		uint64_t value = (uint64_t)salt << 32 | (i + 1);
+
+		CHECK(hosted_write_user(w->s.m, mm, at(i) + 16, &value, sizeof(value)).ok);
+	}
+}
+
+static void verify(struct swapping *w, struct kmm_mm *mm, unsigned first, unsigned nr, uint32_t salt)
+{
+	for (unsigned i = first; i < first + nr; i++) {
+		uint64_t value = 0;
+
+		CHECK(hosted_read_user(w->s.m, mm, at(i) + 16, &value, sizeof(value)).ok);
+		CHECK_EQ(value, (uint64_t)salt << 32 | (i + 1));
+	}
+}
+
+/* Everything that can go out. */
+static void push_out(struct swapping *w)
+{
+	kmm_word got, total = 0;
+
+	do {
+		got = kmm_reclaim_pages(w->s.k, 100000);
+		total += got;
+	} while (got);
+	CHECK(total > 0);
+	CALL(space_audit(&w->s));
+}
+
+KMM_TEST(swap_out_and_in)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct swapping w;
+
+		CALL(start(&w, space_formats[f]));
+		CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
+		CALL(fill(&w, w.s.mm, 0, 100, 7));
+		CALL(push_out(&w));
+		CHECK_EQ(swapped(&w, w.s.mm), 100);
+		CHECK_EQ(slots_used(&w), 100);
+		CALL(verify(&w, w.s.mm, 0, 100, 7));
+		CHECK_EQ(swapped(&w, w.s.mm), 0);
+		CHECK_EQ(slots_used(&w), 0);
+		CALL(fill(&w, w.s.mm, 0, 50, 8));
+		CALL(push_out(&w));
+		CALL(verify(&w, w.s.mm, 0, 50, 8));
+		CALL(verify(&w, w.s.mm, 50, 50, 7));
+		CALL(stop(&w));
+	}
+}
+
+/* One byte repeated takes no slot; the zero page and untouched memory are not swapped at all. */
+KMM_TEST(swap_same_filled)
+{
+	struct swapping w;
+	struct kmm_swap_stats stats;
+	char page[KMM_PAGE_SIZE];
+
+	CALL(start(&w, KMM_X86_64));
+	CHECK_EQ(space_map(&w.s, at(0), 40, SPACE_RW, SPACE_ANON), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		memset(page, (int)i, sizeof(page));
+		CHECK(hosted_write_user(w.s.m, w.s.mm, at(i), page, sizeof(page)).ok);
+	}
+	for (unsigned i = 20; i < 40; i++)
+		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), 0);
+	CALL(push_out(&w));
+	CHECK_EQ(swapped(&w, w.s.mm), 20);
+	CHECK_EQ(slots_used(&w), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), (int)i);
+		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i) + 4095), (int)i);
+	}
+	kmm_swap_stats(w.s.k, &stats);
+	CHECK_EQ(stats.same_out, 20);
+	CHECK_EQ(stats.same_in, 20);
+	CHECK_EQ(stats.out, 0);
+	CALL(stop(&w));
+}
+
+/* Unmap, advise, protect, move, and a new mapping over it, while pages are out. */
+KMM_TEST(swap_operations_on_entries)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct kmm_uva out;
+		struct swapping w;
+
+		CALL(start(&w, space_formats[f]));
+		CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
+		CALL(fill(&w, w.s.mm, 0, 100, 1));
+		CALL(push_out(&w));
+		CHECK_EQ(space_unmap(&w.s, at(0), 10), 0);
+		CHECK_EQ(slots_used(&w), 90);
+		CHECK_OK(kmm_madvise(w.s.mm, kmm_uva((kmm_word)at(10)), 10 * SPACE_PAGE, 4));
+		CHECK_EQ(slots_used(&w), 80);
+		CHECK_EQ(space_peek(&w.s, w.s.mm, at(10) + 16), 0);
+		CHECK_EQ(space_protect(&w.s, at(20), 10, SPACE_R), 0);
+		CALL(space_audit(&w.s));
+		CALL(verify(&w, w.s.mm, 20, 10, 1));
+		CHECK_EQ(space_poke(&w.s, w.s.mm, at(20), 1), -11);
+		CHECK_EQ(space_protect(&w.s, at(30), 10, KMM_PROT_NONE), 0);
+		CHECK_EQ(space_protect(&w.s, at(30), 10, SPACE_RW), 0);
+		CALL(verify(&w, w.s.mm, 30, 10, 1));
+		CHECK_OK(kmm_mremap(w.s.mm, kmm_uva((kmm_word)at(40)), 10 * SPACE_PAGE, 10 * SPACE_PAGE, 3,
+				    kmm_uva((kmm_word)at(1500)), &out));
+		CALL(space_audit(&w.s));
+		CHECK_EQ(space_map(&w.s, at(40), 10, SPACE_RW, SPACE_ANON), 0);
+		for (unsigned i = 0; i < 10; i++)
+			CHECK_EQ(space_peek(&w.s, w.s.mm, at(1500 + i) + 16), 41 + (int)i);
+		CHECK_EQ(space_map(&w.s, at(50), 10, SPACE_RW, SPACE_ANON), 0); /* over it */
+		CHECK_EQ(space_peek(&w.s, w.s.mm, at(50) + 16), 0);
+		CALL(verify(&w, w.s.mm, 60, 40, 1));
+		CALL(stop(&w));
+	}
+}
+
+/* Parent and child share slots; each gets pages of its own. */
+KMM_TEST(swap_and_fork)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct kmm_mm *child;
+		struct swapping w;
+
+		CALL(start(&w, space_formats[f]));
+		CHECK_EQ(space_map(&w.s, at(0), 200, SPACE_RW, SPACE_ANON), 0);
+		CALL(fill(&w, w.s.mm, 0, 100, 1));
+		CALL(push_out(&w));
+		CHECK_OK(kmm_mm_fork(w.s.mm, &child));
+		CHECK_EQ(slots_used(&w), 100);
+		CHECK_EQ(swapped(&w, child), 100);
+		CALL(space_audit(&w.s));
+		CALL(fill(&w, child, 0, 50, 2));
+		CALL(verify(&w, w.s.mm, 0, 100, 1));
+		CALL(verify(&w, child, 0, 50, 2));
+		CHECK_EQ(slots_used(&w), 50);
+		CALL(verify(&w, child, 50, 50, 1));
+		hosted_put_space(w.s.m, child);
+		/* Shared frames go out as one. */
+		CHECK_OK(kmm_mm_fork(w.s.mm, &child));
+		CALL(push_out(&w));
+		CHECK_EQ(slots_used(&w), 100);
+		CHECK_EQ(swapped(&w, child) + swapped(&w, w.s.mm), 200);
+		hosted_put_space(w.s.m, child);
+		CHECK_EQ(slots_used(&w), 100);
+		CALL(verify(&w, w.s.mm, 0, 100, 1));
+		CALL(stop(&w));
+	}
+}
+
+/* Clean pages of files go and are filled again; written ones, shared ones, locked and held ones stay. */
+KMM_TEST(reclaim_what_may_go)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct kmm_zone_info zone;
+		struct kmm_page *page;
+		struct kmm_file file;
+		struct swapping w;
+		kmm_word files = 0;
+
+		CALL(start(&w, space_formats[f]));
+		kmm_file_init(&file, w.s.k, 32 * SPACE_PAGE, "/file");
+		CHECK_EQ(space_map_file(&w.s, at(0), 32, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
+		for (unsigned i = 0; i < 32; i++)
+			CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), 0);
+		for (unsigned i = 0; i < 8; i++)
+			CHECK_EQ(space_poke(&w.s, w.s.mm, at(i), 5), 0);
+		CHECK_EQ(space_map(&w.s, at(100), 8, SPACE_RW, SPACE_ANON | KMM_MAP_LOCKED), 0);
+		CALL(fill(&w, w.s.mm, 100, 8, 3));
+		CHECK_OK(kmm_file_page(&file, 20, &page)); /* held */
+		CHECK(kmm_reclaim_pages(w.s.k, 1000) > 0);
+		for (unsigned z = 0; z < KMM_NR_ZONES; z++)
+			if (kmm_zone_info(w.s.k, (enum kmm_zone_id)z, &zone))
+				files += zone.kinds[KMM_KIND_FILE];
+		CHECK_EQ(files, 9);
+		CHECK_EQ(swapped(&w, w.s.mm), 0);
+		for (unsigned i = 0; i < 32; i++)
+			CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), i < 8 ? 5 : 0);
+		kmm_put_page(w.s.k, page);
+		hosted_put_space(w.s.m, w.s.mm);
+		w.s.mm = NULL;
+		kmm_backing_put(&file.backing);
+		CALL(stop(&w));
+	}
+}
+
+/* A program three times as large as memory: contents are right, and the allocator itself asks for reclaim. */
+KMM_TEST(swap_larger_than_memory)
+{
+	static const enum kmm_format_id formats[] = { KMM_I386, KMM_I386_PAE, KMM_X86_64 };
+
+	for (unsigned f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
+		const unsigned nr = 3 * 16 * 256;
+		struct kmm_reclaim_stats stats;
+		struct swapping w;
+
+		CALL(start_sized(&w, formats[f], 16, nr));
+		CHECK_EQ(space_map(&w.s, at(0), nr, SPACE_RW, SPACE_ANON), 0);
+		CALL(fill(&w, w.s.mm, 0, nr, 1));
+		CALL(verify(&w, w.s.mm, 0, nr, 1));
+		CALL(fill(&w, w.s.mm, 0, nr, 2));
+		CALL(verify(&w, w.s.mm, 0, nr, 2));
+		kmm_reclaim_stats(w.s.k, &stats);
+		CHECK(stats.stolen_direct > 3 * nr / 2);
+		CALL(stop(&w));
+	}
+}
+
+/* Swap is full, then nothing is left: the fault says so and nothing is lost. */
+KMM_TEST(swap_is_full)
+{
+	struct swapping w;
+	unsigned n = 0;
+	uint64_t value;
+
+	CALL(start_sized(&w, KMM_X86_64, 16, 512));
+	for (unsigned i = 0; i < 6000; i += 2000) /* each alone is no more than there is */
+		CHECK_EQ(space_map(&w.s, at(i), 2000, SPACE_RW, SPACE_ANON), 0);
+	for (; n < 6000; n++) {
+		value = (uint64_t)1 << 32 | (n + 1);
+		if (!hosted_write_user(w.s.m, w.s.mm, at(n) + 16, &value, sizeof(value)).ok)
+			break;
+	}
+	CHECK(n > 3000 && n < 6000);
+	CHECK_EQ(slots_used(&w), 512);
+	CALL(space_audit(&w.s));
+	CHECK_EQ(space_unmap(&w.s, at(0), 600), 0);
+	CALL(verify(&w, w.s.mm, 600, n - 600, 1));
+	CALL(stop(&w));
+}
+
+/* swapoff while pages are out, when they fit and when they do not; areas by priority. */
+KMM_TEST(swap_off_and_priorities)
+{
+	struct hosted_swap *second;
+	struct kmm_swap_info info;
+	struct swapping w;
+
+	CALL(start(&w, KMM_I386_PAE));
+	second = hosted_swap_open(w.s.m, 64 * SPACE_PAGE);
+	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(second), 5));
+	CHECK_EQ(kmm_swap_on(w.s.k, hosted_swap_device(second), 5), KMM_EBUSY);
+	CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
+	CALL(fill(&w, w.s.mm, 0, 100, 1));
+	CHECK_EQ(space_protect(&w.s, at(70), 10, KMM_PROT_NONE), 0);
+	CALL(push_out(&w));
+	CHECK(kmm_swap_info(w.s.k, 1, &info));
+	CHECK_EQ(info.nr_used, 64);
+	CHECK_EQ(slots_used(&w), 36);
+	CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(second)));
+	CHECK(!kmm_swap_info(w.s.k, 1, &info));
+	CHECK_EQ(swapped(&w, w.s.mm), 36);
+	CHECK_EQ(kmm_swap_off(w.s.k, hosted_swap_device(second)), KMM_EINVAL);
+	hosted_swap_close(second);
+	CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(w.disk)));
+	CHECK_EQ(swapped(&w, w.s.mm), 0);
+	CHECK_EQ(space_protect(&w.s, at(70), 10, SPACE_RW), 0);
+	CALL(verify(&w, w.s.mm, 0, 100, 1));
+	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
+	CALL(stop(&w));
+}
+
+/* ---- errors of the device ---- */
+
+/* Each transfer of a scenario fails once: written pages stay and are written elsewhere; a page that cannot be read costs one
+ * access a bus error, and can be read the next time. */
+KMM_TEST(swap_each_transfer_fails_once)
+{
+	for (unsigned torn = 0; torn < 2; torn++) {
+		uint64_t transfers = 1;
+
+		for (uint64_t n = 1; n <= transfers; n++) {
+			struct hosted_swap_faults faults = { .nth = n, .torn = torn }, none = { 0 };
+			struct kmm_swap_info info;
+			struct swapping w;
+			unsigned errors = 0;
+
+			CALL(start(&w, KMM_X86_64));
+			CHECK_EQ(space_map(&w.s, at(0), 40, SPACE_RW, SPACE_ANON), 0);
+			CALL(fill(&w, w.s.mm, 0, 40, 1));
+			hosted_swap_fail(w.disk, &faults);
+			CALL(push_out(&w));
+			for (unsigned i = 0; i < 40; i++)
+				errors += space_peek(&w.s, w.s.mm, at(i) + 16) == -7;
+			transfers = hosted_swap_transfers(w.disk);
+			hosted_swap_fail(w.disk, &none);
+			CHECK(errors <= 1);
+			CALL(verify(&w, w.s.mm, 0, 40, 1));
+			CHECK(kmm_swap_info(w.s.k, 0, &info));
+			CHECK_EQ(info.nr_bad, 0); /* a transfer of several is tried again page by page */
+			CHECK(strstr(hosted_log_text(w.s.m), "cannot be read") ? errors == 1 : errors == 0);
+			CALL(stop(&w));
+		}
+		CHECK(transfers > 40);
+	}
+}
+
+/* The device is gone: nothing is lost that was in memory, and what was out is an error for its owner alone. */
+KMM_TEST(swap_device_disappears)
+{
+	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true };
+	struct kmm_swap_info info;
+	struct swapping w;
+
+	CALL(start(&w, KMM_I386));
+	CHECK_EQ(space_map(&w.s, at(0), 80, SPACE_RW, SPACE_ANON), 0);
+	CALL(fill(&w, w.s.mm, 0, 40, 1));
+	CALL(push_out(&w));
+	CALL(fill(&w, w.s.mm, 40, 40, 1));
+	hosted_swap_fail(w.disk, &gone);
+	kmm_reclaim_pages(w.s.k, 40);
+	CALL(space_audit(&w.s));
+	CHECK(kmm_swap_info(w.s.k, 0, &info));
+	CHECK(info.nr_bad >= 40);
+	CALL(verify(&w, w.s.mm, 40, 40, 1));
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), -7);
+	CHECK(strstr(hosted_log_text(w.s.m), "cannot be written") != NULL);
+	CALL(stop(&w));
+}
+
+/* Dead slots are told to the device, once a cluster of them is free. */
+KMM_TEST(swap_discards)
+{
+	struct hosted_swap_counts counts;
+	struct swapping w;
+
+	CALL(start(&w, KMM_X86_64));
+	CHECK_EQ(space_map(&w.s, at(0), 256, SPACE_RW, SPACE_ANON), 0);
+	CALL(fill(&w, w.s.mm, 0, 256, 1));
+	CALL(push_out(&w));
+	CHECK_EQ(space_unmap(&w.s, at(0), 200), 0);
+	CHECK(!kmm_reclaim_step(w.s.k, 1));
+	hosted_swap_counts(w.disk, &counts);
+	CHECK_EQ(counts.discarded, 192);
+	CALL(verify(&w, w.s.mm, 200, 56, 1));
+	CALL(stop(&w));
+}
+
+/* Lack of memory anywhere on the way of a fault on swap, of fork and of swapon leaves all as it was. */
+static int touch_all(struct space *s)
+{
+	for (unsigned i = 0; i < 40; i++)
+		if (space_peek(s, s->mm, at(i)) == -9)
+			return 12;
+	return 0;
+}
+
+KMM_TEST(swap_without_memory)
+{
+	struct kmm_mm *child;
+	struct swapping w;
+
+	CALL(start(&w, KMM_I386_PAE));
+	CHECK_EQ(space_map(&w.s, at(0), 40, SPACE_RW, SPACE_ANON), 0);
+	CALL(fill(&w, w.s.mm, 0, 40, 1));
+	CALL(push_out(&w));
+	CALL(space_fail_each(&w.s, touch_all, false));
+	CALL(verify(&w, w.s.mm, 0, 40, 1));
+	CALL(push_out(&w));
+	for (uint64_t n = 1;; n++) {
+		enum kmm_status status;
+
+		kmm_fail_nth(w.s.k, n);
+		status = kmm_mm_fork(w.s.mm, &child);
+		kmm_fail_nth(w.s.k, 0);
+		CALL(space_audit(&w.s));
+		if (status == KMM_OK)
+			break;
+		CHECK_EQ(status, KMM_ENOMEM);
+		CHECK_EQ(slots_used(&w), 40);
+	}
+	hosted_put_space(w.s.m, child);
+	CALL(verify(&w, w.s.mm, 0, 40, 1));
+	CALL(stop(&w));
+}
