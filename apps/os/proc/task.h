@@ -125,7 +125,7 @@ struct proc {
 	uint64_t alarm_deadline, alarm_interval; /* ns */
 	uint64_t start_ns;
 	uint32_t ticks, child_ticks;     /* of ended threads; of waited-for children */
-	uint32_t peak_rss_pages, faults; /* kept for rusage after the space is gone */
+	uint32_t peak_rss_pages, faults, major_faults; /* kept for rusage after the space is gone */
 };
 
 #define CAPS_ALL ((1ull << 41) - 1)
@@ -221,7 +221,7 @@ __attribute__((noreturn)) void proc_exit(int wait_status);     /* the whole proc
 void proc_kill_threads(int wait_status);                       /* the others; ours goes on */
 /* What rusage says and this kernel knows. */
 struct usage {
-	uint32_t ticks, max_rss_kib, minor_faults;
+	uint32_t ticks, max_rss_kib, minor_faults, major_faults;
 };
 struct wait_request {
 	int32_t which;       /* as waitpid's pid */

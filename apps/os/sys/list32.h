@@ -16,7 +16,7 @@ SYS_FREE(80, zero) SYS_FREE(81, ok) SYS_FREE(199, zero) SYS_FREE(200, zero) SYS_
 SYS_FREE(205, zero) SYS_FREE(206, ok) SYS_FREE(208, ok) SYS(209, getresuid) SYS_FREE(210, ok) SYS(211, getresuid) SYS_FREE(213, ok)
 SYS(184, capget) SYS(185, capset) SYS_FREE(214, ok) SYS_FREE(215, zero) SYS_FREE(216, zero)
 /* limits, scheduling, the machine */
-SYS_FREE(34, ok) SYS(75, setrlimit) SYS(76, old_getrlimit) SYS(77, getrusage) SYS(88, reboot) SYS_FREE(96, getpriority)
+SYS_FREE(34, ok) SYS(75, setrlimit) SYS(76, old_getrlimit) SYS(77, getrusage) SYS(87, swapon) SYS(88, reboot) SYS(115, swapoff) SYS_FREE(96, getpriority)
 SYS_FREE(97, ok) SYS(116, sysinfo) SYS_FREE(122, uname) SYS(136, personality) SYS_FREE(154, ok) SYS_FREE(155, sched_getparam)
 SYS_FREE(156, ok) SYS_FREE(157, zero) SYS_FREE(158, sched_yield) SYS_FREE(159, zero) SYS_FREE(160, zero) SYS(172, prctl)
 SYS(191, ugetrlimit) SYS_FREE(240, futex) SYS(241, sched_setaffinity) SYS_FREE(318, getcpu) SYS(242, sched_getaffinity) SYS_FREE(243, set_thread_area)

@@ -13,7 +13,7 @@ SYS_FREE(102, zero) SYS_FREE(104, zero) SYS_FREE(105, ok) SYS_FREE(106, ok) SYS_
 SYS_FREE(115, zero) SYS_FREE(116, ok) SYS_FREE(117, ok) SYS(118, getresuid) SYS_FREE(119, ok) SYS(120, getresuid) SYS_FREE(122, zero)
 SYS_FREE(123, zero) SYS(125, capget) SYS(126, capset)
 /* limits, scheduling, the machine */
-SYS_FREE(24, sched_yield) SYS_FREE(63, uname) SYS(97, ugetrlimit) SYS(98, getrusage) SYS(99, sysinfo) SYS(135, personality)
+SYS_FREE(24, sched_yield) SYS_FREE(63, uname) SYS(97, ugetrlimit) SYS(98, getrusage) SYS(99, sysinfo) SYS(167, swapon) SYS(168, swapoff) SYS(135, personality)
 SYS_FREE(140, getpriority) SYS_FREE(141, ok) SYS_FREE(142, ok) SYS_FREE(143, sched_getparam) SYS_FREE(144, ok) SYS_FREE(145, zero) SYS_FREE(146, zero)
 SYS_FREE(147, zero) SYS(157, prctl) SYS(160, setrlimit) SYS(169, reboot) SYS_FREE(202, futex_time64) SYS(203, sched_setaffinity) SYS_FREE(309, getcpu)
 SYS(204, sched_getaffinity) SYS(302, prlimit64) SYS(318, getrandom)
