@@ -191,14 +191,15 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	kmm_vma_write(vma);
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
-	copy->flags &= ~(uint32_t)KMM_VM_LOCKED;
+	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
-	kmm_anon_link_child(copy, vma);
+	if (!(vma->flags & KMM_VM_WIPEONFORK))
+		kmm_anon_link_child(copy, vma);
 	kmm_edit_end(k, copy->backing);
 	kmm_reserve_drop(child, &r);
 	kmm_mm_account(child, copy->flags, kmm_vma_pages(copy));
-	return vma->anon ? copy_entries(child, vma, tlb) : KMM_OK;
+	return copy->anon ? copy_entries(child, vma, tlb) : KMM_OK;
 }
 
 static enum kmm_status copy_areas(struct kmm_mm *child, struct kmm_mm *parent)

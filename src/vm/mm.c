@@ -10,7 +10,7 @@ static struct kmm_mm_limits default_limits(void)
 {
 	struct kmm_mm_limits limits = {
 		.as_bytes = UINT64_MAX, .data_bytes = UINT64_MAX, .data_hard_bytes = UINT64_MAX, .stack_bytes = (uint64_t)8 << 20,
-		.max_map_count = 65530, .mmap_min_addr = 65536, .stack_guard_pages = 256,
+		.memlock_bytes = (uint64_t)8 << 20, .max_map_count = 65530, .mmap_min_addr = 65536, .stack_guard_pages = 256,
 	};
 
 	return limits;
