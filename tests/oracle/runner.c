@@ -382,6 +382,7 @@ int main(int argc, char **argv)
 {
 	static struct runner r;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	read_words(&r.o, argc, argv);
 	if (r.o.print)
 		return print_seed(&r.o);
