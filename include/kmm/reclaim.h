@@ -21,7 +21,8 @@ extern "C" {
 /* What a policy keeps for a zone, and the facts that it may use. */
 struct kmm_reclaim_zone {
 	kmm_word pages;      /* that could go, met in the last full turn of the hand, or so far in the first */
-	uint32_t evictions;  /* pages evicted here; wraps */
+	kmm_word all_pages;  /* the same, of all zones */
+	uint32_t clock;      /* private pages that the machine evicted until now; wraps */
 	uint32_t turns;      /* full turns of the hand */
 	kmm_word own[KMM_RECLAIM_OWN]; /* the policy's; zero at first */
 };
@@ -34,7 +35,7 @@ struct kmm_reclaim_policy {
 	/* Need the page not be looked at this time? Asked first of every page, as looking costs more than all else; the page may be
 	 * one that cannot go. NULL: no. */
 	bool (*skip)(struct kmm_reclaim_zone *zone, uint8_t age);
-	/* The byte of a page that comes back after `distance` evictions of its area. NULL: 0. */
+	/* The byte of a page that comes back after `distance` more on the clock. NULL: 0. */
 	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance);
 	/* One more turn is complete. NULL: nothing. */
 	void (*turned)(struct kmm_reclaim_zone *zone);

@@ -21,14 +21,17 @@ struct kmm_hand {
 	struct kmm_reclaim_zone facts; /* q */
 	kmm_word at;                   /* q: next frame, from the zone's start */
 	kmm_word met;                  /* q: pages in this turn that could go */
+	kmm_word evicted;              /* q: so far; wraps */
 };
 
 /* One more of those. q held. */
 static inline void kmm_hand_count(struct kmm_hand *hand)
 {
 	hand->met++;
-	if (hand->facts.turns == 0)
+	if (hand->facts.turns == 0) {
 		hand->facts.pages = hand->met;
+		hand->facts.all_pages = hand->met; /* nothing better is known */
+	}
 }
 
 enum { KMM_HAND_BATCH = 32 };

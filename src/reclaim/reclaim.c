@@ -54,7 +54,8 @@ static void evict(struct scan *s)
 
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
-	hand->facts.evictions += (uint32_t)mover.moved;
+	kmm_word_add(&hand->evicted, mover.moved);
+	hand->facts.clock = s->k->swap->clock;
 	out = s->k->swap->stats.out + s->k->swap->stats.same_out - out;
 	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
 	s->nr = 0;
@@ -92,6 +93,15 @@ static void meet(struct scan *s, struct kmm_page *page)
 		kmm_page_set_age(page, age);
 }
 
+static kmm_word count_pages(struct kmm *k)
+{
+	kmm_word nr = 0;
+
+	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
+		nr += k->pageq->hand[i].facts.pages;
+	return nr;
+}
+
 /* The zone's hand goes on until enough is freed, or for a few turns. q held. */
 static void scan_zone(struct scan *s)
 {
@@ -101,6 +111,8 @@ static void scan_zone(struct scan *s)
 	uint32_t turns = hand->facts.turns;
 	struct kmm_page **pages = s->k->pageq->seen;
 
+	hand->facts.clock = s->k->swap->clock;
+	hand->facts.all_pages = count_pages(s->k);
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want) {
 		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
@@ -131,8 +143,8 @@ static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
 
 		if (!z->managed || z->id > start || (hand->facts.turns && !hand->facts.pages && best))
 			continue;
-		part = (uint64_t)hand->facts.evictions << 16;
-		part = kmm_div_u64(part, (uint32_t)(z->managed | 1), NULL);
+		part = (uint64_t)hand->evicted << 16;
+		part = kmm_div_u64(part, (uint32_t)((hand->facts.turns ? hand->facts.pages : z->managed) | 1), NULL);
 		if (best && part >= least)
 			continue;
 		best = z;
