@@ -41,6 +41,7 @@ struct kmm_pageq {
 	struct kmm_page *seen[KMM_HAND_BATCH]; /* q: under the hand; room that a stack has not */
 	kmm_word pfns[KMM_HAND_BATCH]; /* q: to evict */
 	const struct kmm_reclaim_policy *policy; /* written under q */
+	bool insists;                  /* q: the policy had its turns and gave nothing: any page that is not used may go */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
 	unsigned calls;                /* direct reclaims; near enough */
 	struct kmm_reclaim_stats stats; /* atomic */

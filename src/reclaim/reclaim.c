@@ -87,7 +87,7 @@ static void meet(struct scan *s, struct kmm_page *page)
 	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
 		return;
 	kmm_hand_count(hand);
-	if (policy->met(facts, &age, look == KMM_LOOK_USED))
+	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
 		kmm_page_set_age(page, age);
@@ -124,7 +124,9 @@ static void scan_zone(struct scan *s)
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */
 		turns = hand->facts.turns;
+		s->k->pageq->insists = s->freed == 0 && left < s->zone->spanned * (TURNS / 2);
 	}
+	s->k->pageq->insists = false;
 	evict(s);
 	kmm_guest_end(s->k);
 }
