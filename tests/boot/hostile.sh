@@ -25,10 +25,12 @@ for name in traps limits memcalls procmem signals threads vectors files shared b
 	user x86_64-la57 64M $name # 32-bit
 done
 
-user i386 64M execs
-user i386-pae 1G execs
-user x86_64 64M execs user64
-user x86_64-la57 256M execs # 32-bit
+for name in execs events storage; do
+	user i386 64M $name
+	user i386-pae 1G $name
+	user x86_64 64M $name user64
+	user x86_64-la57 256M $name # 32-bit
+done
 user x86_64 64M wide user64
 user x86_64-la57 64M wide user64
 
