@@ -155,8 +155,7 @@ if cmp -s "$dir/first" "$dir/out"; then ok; else bad 'two runs with one seed dif
 # --- replacement policies ---
 expect 0 replay hotscan
 says '^clock  *0  *302 '
-says '^kmm-clock '
-says '^kmm-idle '
+says "^kmm-idle "
 json 'd["policies"][0]["policy"] == "opt" and d["policies"][0]["phases"][1]["major_faults"] == 8276' replay cyclic --policy opt
 printf ' S 1000,8\n L 2ffc,8\n' >"$dir/trace"
 json 'd["pages"] == 3 and len(d["policies"]) == 6' replay "$dir/trace" -f 1000

@@ -106,6 +106,7 @@ struct proc {
 	char comm[16];
 	uword arg_start, arg_end; /* user addresses of the argument strings */
 	uint32_t umask;
+	struct capabilities { uint64_t effective, permitted, inheritable; } caps; /* bit per capability */
 	struct rlimit { uint64_t soft, hard; } rlimit[NR_RLIMITS]; /* OS_UNLIMITED: none */
 
 	struct sig_action action[NSIG];
@@ -127,6 +128,8 @@ struct proc {
 	uint32_t peak_rss_pages, faults, major_faults; /* kept for rusage after the space is gone */
 };
 
+#define CAPS_ALL ((1ull << 41) - 1)
+#define CAP_IPC_LOCK (1ull << 14)
 #define OS_UNLIMITED (~(uint64_t)0)
 
 #define current ((struct task *)x86_task())
