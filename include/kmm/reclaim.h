@@ -55,6 +55,19 @@ KMM_MUST_CHECK bool kmm_reclaim_step(struct kmm *k, kmm_word budget);
 /* Evicts up to nr pages of user spaces and file caches although there is memory; returns how many. context: no locks. */
 kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr);
 
+/* ---- when nothing can be reclaimed ---- */
+
+struct kmm_oom_candidate {
+	struct kmm_mm *mm;   /* with a reference, which the caller puts */
+	kmm_word pages;      /* that come back if the space ends: the sum of those below */
+	kmm_word resident, swapped, tables;
+};
+/* The spaces that hold most, the largest first; returns how many. For who gets KMM_FAULT_OOM: whom to end is his decision.
+ * context: no locks. */
+unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned most);
+/* Why there is no memory, which zones were tried, and the ranking, in lines. */
+void kmm_report_oom(struct kmm *k, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out);
+
 struct kmm_reclaim_stats {                   /* all of these wrap */
 	kmm_word scanned_direct, scanned_step;   /* user pages met */
 	kmm_word stolen_direct, stolen_step;     /* pages evicted */
