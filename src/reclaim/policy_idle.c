@@ -14,7 +14,7 @@
  * Worth it: the time since the page's last use, known from its slot when it comes back, is shorter than some host has been
  * idle. That host's place is taken: hosts are counted by idle time once in four turns, when their marks are looked at, and
  * each guest that becomes a host uses one of the most idle up; those are made guests as the hand meets them. A first touch
- * always leaves a mark, so the first meeting of a fresh page says nothing. In the first turn ever all are hosts.
+ * always leaves a mark, so the first meeting of a fresh page says nothing. While there are places for hosts it becomes one.
  *
  * A host's byte holds when it was last seen used, so its idle time is a lower bound, and the time of a guest that comes back
  * an upper one: in a loop all are equal, and nobody changes places. One that is seen used twice within a short time counts half
@@ -84,7 +84,7 @@ static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 {
 	if (*age == 0) {
 		*age = GUEST;
-		if (z->turns == 0) /* all of them; those that are not used until the next turn become guests then */
+		if (z->turns == 0 || z->own[HOSTS] < host_places(z)) /* those that are not used again become guests in time */
 			become_host(z, age);
 		return false;
 	}

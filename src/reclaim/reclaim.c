@@ -19,7 +19,7 @@
 
 _Static_assert((int)KMM_HAND_BATCH == (int)KMM_MOVE_BATCH, "what is found at once goes at once");
 
-enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32 };
+enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32, LEAST_PART = 16 };
 
 struct scan {
 	struct kmm *k;
@@ -191,6 +191,17 @@ static kmm_word reclaim(struct kmm *k, struct scan *s, enum kmm_zone_id start)
 	return s->freed < s->want ? scan_rest(s, start, first) : s->freed;
 }
 
+/* Are there so few pages left that can go at all, that taking them would only make programs read their own code again and
+ * again? Then it is better to say that memory has ended. */
+static bool is_hopeless(struct kmm *k)
+{
+	uint32_t turns = 0;
+
+	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
+		turns += k->pageq->hand[i].facts.turns;
+	return turns > TURNS && !kmm_swap_has_room(k) && count_pages(k) < kmm_phys_managed_pages(k) / LEAST_PART;
+}
+
 /* ---- at once ---- */
 
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
@@ -204,6 +215,8 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 	lock_hands(k, gfp);
 	freed = reclaim(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	k->pageq->calls++;
+	if (is_hopeless(k))
+		freed = 0;
 	kmm_mutex_unlock(k, &k->pageq->lock);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)

@@ -10,7 +10,7 @@
 
 /* ---- memory has ended ---- */
 
-enum { OOM_CANDIDATES = 3, OOM_LINE = 160 };
+enum { OOM_CANDIDATES = 3, OOM_LINE = 400 };
 
 /* The core's report, line by line. */
 static void oom_line(struct kmm_sink *sink, const char *bytes, size_t len)
