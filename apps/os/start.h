@@ -8,6 +8,9 @@
 /* memory.c: the library on this machine, paging on; leaves with a sentence when the machine is not fit for it. */
 void memory_start(void);
 
+/* guard.c: the debug kernels' checks of themselves; others do nothing. */
+void guard_boot(void);
+
 /* log.c: the core's log hook. */
 void klog_core(struct kmm_port *port, const char *line);
 

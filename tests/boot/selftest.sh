@@ -36,7 +36,7 @@ boot() {
 
 boot i386 2G 150
 boot i386-pae 2G 160
-boot x86_64 2G 200
+boot x86_64 2G 250
 boot x86_64-la57 2G 9 tests=la57,live_
 for ram in 16M 1G 4G; do
 	boot i386 $ram 6 tests=live_
