@@ -21,7 +21,7 @@
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_ICOUNT, OPT_SEED, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -37,6 +37,7 @@ static const struct argp_option run_options[] = {
 	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
 	{ "icount", OPT_ICOUNT, NULL, 0, "count instructions instead of time: every run is the same", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of everything random in the machine", 0 },
+	{ "kaslr-seed", OPT_KASLR, "N", 0, "move vmalloc, vmemmap and what programs map to random places", 0 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "end the machine after this time (status 124)", 0 },
 	{ "kernel", OPT_KERNEL, "FILE", 0, "another kernel image", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "show the kernel's log on stderr", 0 },
@@ -106,6 +107,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_REPORT: r->report = arg; return 0;
 	case OPT_ICOUNT: r->icount = true; return 0;
 	case OPT_SEED: r->seed = number("seed", arg, UINT32_MAX), r->has_seed = true; return 0;
+	case OPT_KASLR: r->kaslr = number("kaslr-seed", arg, UINT32_MAX), r->has_kaslr = true; return 0;
 	case OPT_TIMEOUT: r->timeout_s = number("timeout", arg, 1000000); return 0;
 	case OPT_KERNEL: r->kernel = arg; return 0;
 	case OPT_VERBOSE: r->verbose = true; return 0;
@@ -232,7 +234,7 @@ int cmd_run(int argc, char **argv)
 	struct guest g = { .timeout_s = 0 };
 	struct guest_result result;
 	struct initrd rd;
-	char append[256], seed[32] = "";
+	char append[256], seed[64] = "";
 	const char *input_word;
 	int status;
 
@@ -243,6 +245,8 @@ int cmd_run(int argc, char **argv)
 	pack_initrd(&rd, &r, strstr(input_word, "/.input"));
 	if (r.icount || r.has_seed)
 		snprintf(seed, sizeof(seed), " seed=%llu", (unsigned long long)(r.has_seed ? r.seed : 1));
+	if (r.has_kaslr)
+		snprintf(seed + strlen(seed), sizeof(seed) - strlen(seed), " kaslr=%llu", (unsigned long long)r.kaslr);
 	snprintf(append, sizeof(append), "start=/.start%s%s%s", input_word, r.report ? " report=1" : "", seed);
 	g.kernel = r.kernel;
 	g.cpu = r.m->cpu;
