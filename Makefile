@@ -3,6 +3,7 @@
 #
 #   hosted    gcc -O2, 64-bit          build/hosted      the command, the tests, the benchmarks
 #   embed     gcc -O2, 64-bit          build/embed       build/libkmm.a: the library for any port
+#   bench     gcc -O2, as a kernel     build/bench-obj   the hosted benchmarks
 #   asan      clang + ASan + UBSan     build/asan        the tests again
 #   release   gcc -O2, no assertions   build/release     the tests once more: mistakes are refused all the same
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
@@ -44,7 +45,7 @@ VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted embed release asan clang tsan sched fuzz
+HOSTED_PROFILES := hosted embed bench release asan clang tsan sched fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57 i386-pae-debug x86_64-debug
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
@@ -66,6 +67,7 @@ BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
 CC_embed := gcc
+CC_bench := gcc
 CC_release := gcc
 CC_asan := clang
 CC_clang := clang
@@ -84,6 +86,8 @@ CC_x86_64-debug := gcc
 FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
 FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
+# As a kernel is built: assertions, one format, but the order of locks is not looked at.
+FLAGS_bench := $(FLAGS_hosted) -DKMM_LOCK_ORDER=0 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
 FLAGS_asan := -O1 -g -DKMM_DEBUG=2 $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
@@ -116,6 +120,7 @@ bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=
 
 LINK_hosted :=
 LINK_embed :=
+LINK_bench :=
 LINK_release :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
@@ -125,6 +130,7 @@ LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
 OBJ_embed := build/embed
+OBJ_bench := build/bench-obj
 OBJ_release := build/release
 OBJ_asan := build/asan
 OBJ_clang := build/clang
@@ -174,6 +180,9 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
 RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/harness/*.c) tests/main_hosted.c
 SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
+# The oracle: the runner, and the program that plays both on the host and in guests, which has no C library.
+ORACLE := $(addprefix tests/oracle/,runner.c host.c machine.c exceptions.c words.c ops.c look.c generate.c)
+ORACLE_NATIVE := $(addprefix tests/oracle/,program.c native.c look.c generate.c)
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
 PORT_TEMPLATE := $(wildcard ports/template/*.c)
@@ -235,8 +244,14 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 	@build/tests/hosted
 
 .PHONY: soak
-soak: build/tsan/race build/sched/race ## race tests with ever new seeds, for SOAK seconds (default 600)
+soak: build/tsan/race build/sched/race build/oracle/runner build/oracle/native64 ## race tests and oracle with ever new seeds, for SOAK seconds (default 600)
 	@scripts/soak $(SOAK)
+
+# SEED=N starts elsewhere; MINUTES=N instead of STEPS=N goes on for so long.
+.PHONY: soak-oracle
+soak-oracle: build/oracle/runner build/oracle/native64 ## a million random steps here and in a simulated machine, compared (SEED=, STEPS=, MINUTES=)
+	@build/oracle/runner --all-exceptions --seed $(or $(SEED),1) \
+		$(if $(MINUTES),--minutes $(MINUTES),--steps $(or $(STEPS),1000000))
 
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
@@ -245,6 +260,10 @@ bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks 
 .PHONY: bench-linux
 bench-linux: kernels ## boot Debian's Linux and our kernel with the same benchmark, and write both columns
 	@scripts/bench-linux
+
+.PHONY: selftests-linux
+selftests-linux: build/kmm kernels ## run Linux's own tests of virtual memory on Debian's Linux and on our kernel, and write both counts
+	@scripts/selftests-linux
 
 .PHONY: soak-smp
 soak-smp: build/kmm kernels user ## minutes of everything at once on machines with several processors, audit at the end
@@ -274,7 +293,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/user build/user64 build/bench build/fuzz build/check build/soak \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/bench-obj build/tests build/oracle build/user build/user64 build/bench build/fuzz build/check build/soak \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
@@ -353,9 +372,9 @@ build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^
 
-build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(PORT_HOSTED)) build/hosted/libkmm.a
+build/bench/%: build/bench-obj/bench/%.c.o $(call objs,bench,$(BENCH_COMMON) $(PORT_HOSTED)) build/bench-obj/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
-	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
+	$(Q)$(CC_bench) $(LINK_bench) -o $@ $^ -pthread
 
 build/fuzz/elf build/fuzz/cpio: $(call objs,fuzz,$(FUZZ_OS_KERNEL))
 build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/fuzz-obj/libkmm.a
@@ -415,11 +434,21 @@ build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wild
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
 
+# The oracle's native program; what it needs itself lies below where tests map things (tests/oracle/step.h).
+build/oracle/native32 build/oracle/native64: build/oracle/native%: $(ORACLE_NATIVE) $(wildcard tests/oracle/*.h) Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc -std=gnu11 -static -O2 -Wall -Wextra -Werror -Wmissing-prototypes -Itests -m$* -nostdlib -ffreestanding -fno-pie -no-pie \
+		-fno-stack-protector -fno-asynchronous-unwind-tables -Wl,--build-id=none -Wl,-Ttext-segment=0x8000000 -o $@ $(ORACLE_NATIVE)
+
+build/oracle/runner: $(call objs,hosted,$(ORACLE) $(PORT_HOSTED)) build/hosted/libkmm.a
+	$(call say,LINK,$@)mkdir -p $(@D)
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
+
 # --- dependency files -----------------------------------------------------------------------------
 
 .SECONDARY:
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
 	$(foreach p,$(CLANG_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED))
+	$(call objs,hosted,$(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,bench,$(BENCH) $(BENCH_COMMON)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
 -include $(wildcard $(ALL_OBJS:.o=.d))

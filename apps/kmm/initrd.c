@@ -3,9 +3,6 @@
  * Building an initrd. Names are stored without the leading '/'; directories above a file are made when first needed.
  * Owners are zero, times those of the host's files or a fixed one, so that the same files give the same archive. No name
  * is stored twice.
- *
- * A name may be followed by more zeros than one. That is used to start the content of larger files at a multiple of the
- * page size, so that the kernel can use their pages where they are.
  */
 #include "initrd.h"
 
@@ -22,7 +19,7 @@
 
 #include "command.h"
 
-enum { MAX_PATH = 4096, MAX_DEPTH = 64, HEADER_SIZE = 110, PAGE = 4096 };
+enum { MAX_PATH = 4096, MAX_DEPTH = 64, HEADER_SIZE = 110 };
 #define MAX_FILE (UINT64_C(1) << 30)
 
 struct header {
@@ -49,7 +46,6 @@ static void put(struct initrd *rd, const void *bytes, size_t len)
 			rd->error = errno;
 		} else if (n > 0) {
 			p += n;
-			rd->at += (uint64_t)n;
 			len -= (size_t)n;
 		}
 	}
@@ -60,27 +56,17 @@ static void pad(struct initrd *rd, size_t len)
 	put(rd, "\0\0\0", (4 - len % 4) % 4);
 }
 
-/* Bytes after the name so that the content starts a page: for files of a page or more, whose pages are worth it. */
-static size_t fill_to_page(const struct initrd *rd, size_t name_size, const struct header *h)
-{
-	size_t fill = (PAGE - (rd->at + HEADER_SIZE + name_size) % PAGE) % PAGE;
-
-	return S_ISREG(h->mode) && h->size >= PAGE && name_size + fill <= MAX_PATH ? fill : 0;
-}
-
 /* Header and name; the content and its padding are the caller's. */
 static void put_header(struct initrd *rd, const char *name, const struct header *h)
 {
-	static const char zeros[PAGE];
 	char text[HEADER_SIZE + 1];
-	size_t name_size = strlen(name) + 1, fill = fill_to_page(rd, name_size, h);
+	size_t name_size = strlen(name) + 1;
 
 	snprintf(text, sizeof(text), "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", ++rd->next_ino, h->mode,
-		 0, 0, h->nlink, time_of(rd, h), h->size, 0, 0, 0, 0, (unsigned)(name_size + fill), 0);
+		 0, 0, h->nlink, time_of(rd, h), h->size, 0, 0, 0, 0, (unsigned)name_size, 0);
 	put(rd, text, HEADER_SIZE);
 	put(rd, name, name_size);
-	put(rd, zeros, fill);
-	pad(rd, HEADER_SIZE + name_size + fill);
+	pad(rd, HEADER_SIZE + name_size);
 }
 
 void initrd_open(struct initrd *rd)

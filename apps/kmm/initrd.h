@@ -15,7 +15,6 @@ struct initrd {
 	int fd;
 	uint32_t next_ino;
 	uint32_t mtime; /* of everything; 0: what the host's files have, and INITRD_TIME for the rest */
-	uint64_t at;  /* bytes written */
 	void *names;  /* all so far, for tsearch() */
 	bool failed;  /* an earlier write did not work; errno is kept in error */
 	int error;

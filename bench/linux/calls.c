@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls about memory: mmap, munmap, mprotect, brk, mremap; and getppid, which does nothing. */
+/* System calls about memory: mmap, munmap, madvise, mprotect, brk, mremap; and getppid, which does nothing. */
 #include "versus.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { REPS = 2000, TOUCH_REPS = 100, MOVES = 50, MIB_PAGES = 256 };
+enum { REPS = 2000, TOUCH_REPS = 100, MOVES = 50, MIB_PAGES = 256, LOOPS = 5, RANGE_PAGES = 1024, AREAS = 10000 };
 
 static void getppid_call(void)
 {
@@ -25,7 +25,7 @@ static void getppid_call(void)
 
 /* ---- mmap, munmap ---- */
 
-static void map_pair(void)
+static void map_pair(const char *name, size_t bytes)
 {
 	struct account before, after;
 	char *last = NULL;
@@ -35,24 +35,24 @@ static void map_pair(void)
 	for (int i = 0; i < REPS; i++) {
 		uint64_t t = ticks();
 
-		last = map(PAGE);
-		unmap(last, PAGE);
+		last = map(bytes);
+		unmap(last, bytes);
 		add(ticks() - t);
 	}
-	print("mmap+munmap-4K");
+	print(name);
 	take_account(&after);
-	check(!readable(last), "mmap+munmap: the page is still there");
-	check(after.areas == before.areas, "mmap+munmap: %ld areas, before %ld", after.areas, before.areas);
-	last = map(PAGE);
-	check(writable(last), "mmap: no memory there");
+	check(!readable(last), "%s: the page is still there", name);
+	check(after.areas == before.areas, "%s: %ld areas, before %ld", name, after.areas, before.areas);
+	last = map(bytes);
+	check(writable(last) && writable(last + bytes - PAGE), "%s: no memory there", name);
 	take_account(&after);
-	check(after.areas >= before.areas, "mmap: /proc/self/maps has %ld areas, before %ld", after.areas, before.areas);
-	unmap(last, PAGE);
+	check(after.areas >= before.areas, "%s: /proc/self/maps has %ld areas, before %ld", name, after.areas, before.areas);
+	unmap(last, bytes);
 }
 
-static void map_touch(void)
+static void map_touch(const char *name, long nr_pages)
 {
-	const size_t bytes = MIB_PAGES * PAGE;
+	const size_t bytes = (size_t)nr_pages * PAGE;
 	struct account before;
 	long faults = faults_so_far();
 	char *p;
@@ -63,16 +63,39 @@ static void map_touch(void)
 		uint64_t t = ticks();
 
 		p = map(bytes);
-		write_all(p, MIB_PAGES, 4);
+		write_all(p, nr_pages, 4);
 		unmap(p, bytes);
 		add(ticks() - t);
 	}
-	print("mmap+touch+munmap-1M");
+	print(name);
 	faults = faults_so_far() - faults;
-	check(faults >= TOUCH_REPS * MIB_PAGES, "mmap+touch+munmap: %ld faults", faults);
-	check_anon("mmap+touch+munmap", &before, 0);
+	check(faults >= TOUCH_REPS * nr_pages, "%s: %ld faults", name, faults);
+	check_anon(name, &before, 0);
 	p = map(bytes);
-	check(filled(p, MIB_PAGES, 0), "mmap: fresh memory is not zero");
+	check(filled(p, nr_pages, 0), "%s: fresh memory is not zero", name);
+	unmap(p, bytes);
+}
+
+/* ---- madvise ---- */
+
+static void drop_pages(void)
+{
+	const size_t bytes = (size_t)RANGE_PAGES * PAGE;
+	struct account before;
+	char *p = map(bytes);
+
+	take_account(&before);
+	reset();
+	for (int i = 0; i < LOOPS; i++) {
+		write_all(p, RANGE_PAGES, 15);
+		uint64_t t = ticks();
+		madvise(p, bytes, MADV_DONTNEED);
+		add(ticks() - t);
+	}
+	print_per("madvise-dontneed-per-page", RANGE_PAGES);
+	check_anon("madvise", &before, 0);
+	check(filled(p, RANGE_PAGES, 0), "madvise: memory has kept its contents");
+	check(writable(p), "madvise: the area is gone");
 	unmap(p, bytes);
 }
 
@@ -109,6 +132,48 @@ static void protect_pair(const char *name, int touched)
 	check(writable(p + PAGE) && !readable(arena), "%s: wrong access after the merge", name);
 	check(filled(p, 3, touched ? 5 : 0), "%s: memory holds something else", name);
 	unmap(arena, 64 * PAGE);
+}
+
+static void protect_range(void)
+{
+	const size_t bytes = (size_t)RANGE_PAGES * PAGE;
+	char *p = map(bytes);
+
+	reset();
+	for (int i = 0; i < LOOPS; i++) {
+		write_all(p, RANGE_PAGES, 16);
+		uint64_t t = ticks();
+		mprotect(p, bytes, PROT_READ);
+		add(ticks() - t);
+		check(!writable(p) && !writable(p + bytes - PAGE), "mprotect of a range: it can be written");
+		mprotect(p, bytes, PROT_READ | PROT_WRITE);
+	}
+	print_per("mprotect-to-read-per-page", RANGE_PAGES);
+	check(filled(p, RANGE_PAGES, 16), "mprotect of a range: memory holds something else");
+	unmap(p, bytes);
+}
+
+/* Every other page of a range gets an access of its own: twice as many areas, and a pair of calls among them. After the
+ * forks, whose cost would show the pages that reading so long a list touches. */
+void run_areas(void)
+{
+	const size_t bytes = (size_t)AREAS * 2 * PAGE;
+	char *p = map_at(NULL, bytes, PROT_NONE);
+	struct account before, after;
+
+	take_account(&before);
+	reset();
+	uint64_t t = ticks();
+	for (long i = 0; i < AREAS; i++)
+		mprotect(p + i * 2 * PAGE, PAGE, PROT_READ | PROT_WRITE);
+	add(ticks() - t);
+	print_per("mprotect-carve-20000-areas", AREAS);
+	take_account(&after);
+	/* the first is at an end of the range, where it cuts once; or it has joined what lay there */
+	check(after.areas - before.areas >= 2 * AREAS - 2, "mprotect: %ld areas more", after.areas - before.areas);
+	check(writable(p + bytes - 2 * PAGE) && !readable(p + bytes - PAGE), "mprotect: the wrong pages");
+	map_pair("mmap+munmap-4K-with-20000-areas", PAGE);
+	unmap(p, bytes);
 }
 
 /* ---- brk ---- */
@@ -151,6 +216,11 @@ static void break_moves(void)
 	check_anon("brk, shrunk", &before, 0);
 	step_brk(&at, PAGE, 0);
 	check(filled(start, 1, 0), "brk: fresh memory is not zero");
+	reset();
+	for (int i = 1; i < REPS; i++)
+		step_brk(&at, PAGE, 0);
+	print("brk-grow-4K");
+	check((char *)syscall(SYS_brk, 0) == at && writable(at - PAGE), "brk: no memory below it");
 	syscall(SYS_brk, old);
 }
 
@@ -204,11 +274,16 @@ static void moves(const char *name, long nr_pages)
 void run_calls(void)
 {
 	getppid_call();
-	map_pair();
-	map_touch();
+	map_pair("mmap+munmap-4K", PAGE);
+	map_pair("mmap+munmap-1M", MIB_PAGES * PAGE);
+	map_touch("mmap+touch+munmap-4K", 1);
+	map_touch("mmap+touch+munmap-1M", MIB_PAGES);
+	drop_pages();
 	protect_pair("mprotect-split+merge", 0);
 	protect_pair("mprotect-split+merge-touched", 1);
+	protect_range();
 	break_moves();
 	moves("mremap-move-1p", 1);
+	moves("mremap-move-256p", 256);
 	moves("mremap-move-4096p", 4096);
 }

@@ -128,6 +128,7 @@ static void copy_on_write(void)
 void run_forks(void)
 {
 	copy_on_write();
+	fork_and_wait("fork+exit+wait-1p", 1, 20);
 	fork_and_wait("fork+exit+wait-1000p", 1000, 10);
 	fork_and_use("fork+use+exit+wait-1000p", 1000, 10);
 	fork_and_wait("fork+exit+wait-25000p", 25000, 3);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * usage: versus PART...    PART: faults calls forks large scale=N memory
+ * usage: versus PART...    PART: faults calls forks areas large scale=N memory
  *
  * As process 1 of Linux it mounts /proc, feeds the random pool and restarts the machine at the end. Elsewhere it is an
  * ordinary program: /proc is there. The last line is "versus: end STATUS"; 1: a check has failed, 2: it could not go on.
@@ -110,7 +110,7 @@ static void leave(int status, int is_init)
 
 static int is_part(const char *word)
 {
-	static const char *const parts[] = { "faults", "calls", "forks", "large", "memory" };
+	static const char *const parts[] = { "faults", "calls", "forks", "areas", "large", "memory" };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (strcmp(word, parts[i]) == 0)
@@ -127,6 +127,8 @@ static void run_part(const char *part)
 		run_calls();
 	else if (strcmp(part, "forks") == 0)
 		run_forks();
+	else if (strcmp(part, "areas") == 0)
+		run_areas();
 	else if (strcmp(part, "large") == 0)
 		run_large();
 	else if (strcmp(part, "memory") == 0)

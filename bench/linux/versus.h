@@ -89,6 +89,7 @@ void wait_for(long pid, int exit_status);
 void run_faults(void);
 void run_calls(void);
 void run_forks(void);
+void run_areas(void);
 void run_large(void); /* needs more than 1 GiB */
 void run_scale(int most);
 void run_memory(void);

@@ -15,7 +15,8 @@ extern "C" {
 
 struct kmm_backing_ops {
 	/* The frame at page `index`, with a reference for the caller, content valid.
-	 * May sleep; called with the space's lock held for reading and no spin lock.
+	 * May sleep; called with the area, not the space, locked for reading and no spin lock: what locks the
+	 * area for writing waits until it returns.
 	 * errors: KMM_ERANGE beyond the end (SIGBUS), KMM_EIO, KMM_ENOMEM. */
 	enum kmm_status (*get_page)(struct kmm_backing *backing, uint64_t index, struct kmm_page **out);
 	/* A shared writable mapping is about to let `page` be written. NULL: nothing to do. */
@@ -27,6 +28,12 @@ struct kmm_backing_ops {
 	/* Those of the nr frames from page `first` on that are at hand at once, each with a reference, NULL for the
 	 * others: a fault maps its neighbours too. Must not sleep for I/O. NULL: none ever. */
 	void (*cached_pages)(struct kmm_backing *backing, uint64_t first, unsigned nr, struct kmm_page **out);
+	/* Pages [first, first + nr) were perhaps written through mappings and are to reach what lies behind. May sleep; no
+	 * locks held. NULL: nothing lies behind. */
+	enum kmm_status (*write_back)(struct kmm_backing *backing, uint64_t first, uint64_t nr);
+	/* Pages [first, first + nr) become zeros and take no memory, as far as that can be. May sleep; no locks held. NULL:
+	 * cannot. */
+	enum kmm_status (*punch_hole)(struct kmm_backing *backing, uint64_t first, uint64_t nr);
 };
 
 struct kmm_backing {
@@ -62,6 +69,9 @@ KMM_MUST_CHECK enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t po
 					      size_t *done);
 /* New size; pages beyond it leave the cache and every mapping (later access: SIGBUS). */
 KMM_MUST_CHECK enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size);
+/* Pages [first, first + nr) become zeros and, where fill has nothing to say, leave the cache and every mapping; the size
+ * stays. errors: KMM_ENOMEM, KMM_EIO (some pages before that are zeros). May sleep. */
+KMM_MUST_CHECK enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t nr);
 /* The cached or filled page with a reference (what get_page does). */
 KMM_MUST_CHECK enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out);
 

@@ -22,14 +22,31 @@ enum {
 	KMM_MAP_LOCKED = 0x2000, KMM_MAP_NORESERVE = 0x4000, KMM_MAP_POPULATE = 0x8000,
 	KMM_MAP_NONBLOCK = 0x10000, KMM_MAP_STACK = 0x20000, KMM_MAP_HUGETLB = 0x40000,
 	KMM_MAP_FIXED_NOREPLACE = 0x100000,
-	KMM_MAP_RDONLY = 0x2000000 /* not Linux's, take it out of what a program passes: the backing was opened without
-	                              write access, so a shared mapping of it never becomes writable (KMM_EACCES) */
+	/* Not Linux's, to be taken out of what a program passes. How the backing was opened: without write access, so a
+	 * shared mapping of it never becomes writable (KMM_EACCES); without read access (KMM_EACCES); it cannot be mapped
+	 * (KMM_ENODEV). */
+	KMM_MAP_RDONLY = 0x2000000, KMM_MAP_WRONLY = 0x1000000, KMM_MAP_NODEV = 0x800000
 };
 enum { KMM_MREMAP_MAYMOVE = 1, KMM_MREMAP_FIXED = 2, KMM_MREMAP_DONTUNMAP = 4 };
+enum {
+	KMM_MADV_NORMAL = 0, KMM_MADV_RANDOM = 1, KMM_MADV_SEQUENTIAL = 2, KMM_MADV_WILLNEED = 3, KMM_MADV_DONTNEED = 4,
+	KMM_MADV_FREE = 8, KMM_MADV_REMOVE = 9, KMM_MADV_DONTFORK = 10, KMM_MADV_DOFORK = 11, KMM_MADV_MERGEABLE = 12,
+	KMM_MADV_UNMERGEABLE = 13, KMM_MADV_HUGEPAGE = 14, KMM_MADV_NOHUGEPAGE = 15, KMM_MADV_DONTDUMP = 16,
+	KMM_MADV_DODUMP = 17, KMM_MADV_WIPEONFORK = 18, KMM_MADV_KEEPONFORK = 19, KMM_MADV_COLD = 20,
+	KMM_MADV_PAGEOUT = 21, KMM_MADV_POPULATE_READ = 22, KMM_MADV_POPULATE_WRITE = 23, KMM_MADV_DONTNEED_LOCKED = 24,
+	KMM_MADV_COLLAPSE = 25, KMM_MADV_HWPOISON = 100, KMM_MADV_SOFT_OFFLINE = 101
+};
+enum { KMM_MLOCK_ONFAULT = 1 };
+enum { KMM_MCL_CURRENT = 1, KMM_MCL_FUTURE = 2, KMM_MCL_ONFAULT = 4 };
+enum { KMM_MS_ASYNC = 1, KMM_MS_INVALIDATE = 2, KMM_MS_SYNC = 4 };
 
 /* Limits and tunables of one space; defaults are Linux's. Inherited by fork. */
 struct kmm_mm_limits {
 	uint64_t as_bytes, data_bytes, stack_bytes; /* RLIMIT_AS, _DATA (default: unlimited), _STACK (8 MiB) */
+	uint64_t data_hard_bytes;                   /* the hard RLIMIT_DATA: what holds for mappings when data_bytes is 0 */
+	uint64_t memlock_bytes;                     /* RLIMIT_MEMLOCK (8 MiB) */
+	bool privileged;                            /* as with CAP_IPC_LOCK and CAP_SYS_ADMIN: locks without limit, may
+	                                               say that hardware is broken (false) */
 	uint32_t max_map_count;                     /* 65530 */
 	uint64_t mmap_min_addr;                     /* 65536 */
 	uint32_t stack_guard_pages;                 /* 256 */
@@ -63,15 +80,37 @@ KMM_MUST_CHECK enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva ad
 KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len,
 					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,
 					  struct kmm_uva *out);
-/* madvise(2), Linux numbers: DONTNEED(4), NORMAL(0) RANDOM(1) SEQUENTIAL(2) WILLNEED(3), DONTFORK(10), DOFORK(11),
- * HUGEPAGE(14)/NOHUGEPAGE(15) as on a kernel without THP (EINVAL), others KMM_EINVAL. */
+/* madvise(2): every advice of Linux 6.1, done or refused as by a kernel built without huge pages (HUGEPAGE, NOHUGEPAGE and
+ * COLLAPSE: KMM_EINVAL). PAGEOUT does what COLD does as long as there is nowhere to page out to. MERGEABLE marks areas,
+ * and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice, alignment, an area that cannot be
+ * advised so), KMM_ENOMEM (a hole; the rest is done), KMM_EAGAIN (no memory to cut areas), KMM_EACCES and KMM_ENOTSUP
+ * (REMOVE of what is not a shared writable mapping, of a backing without holes), KMM_EFAULT (POPULATE_ beyond the end),
+ * KMM_EPERM (HWPOISON and SOFT_OFFLINE, not privileged; else KMM_EINVAL: no frame can be given up here). */
 KMM_MUST_CHECK enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, int advice);
+/* mlock(2), mlock2(2) (flags: KMM_MLOCK_ONFAULT), munlock(2), mlockall(2) (flags: KMM_MCL_), munlockall(2). Locked memory is
+ * resident at once but with ONFAULT. errors: KMM_EINVAL, KMM_EPERM (the limit is 0), KMM_ENOMEM (the limit; a hole, and what
+ * came before it is locked; a page that cannot be had), KMM_EAGAIN (no frames). */
+KMM_MUST_CHECK enum kmm_status kmm_mlock(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned flags);
+KMM_MUST_CHECK enum kmm_status kmm_munlock(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len);
+KMM_MUST_CHECK enum kmm_status kmm_mlockall(struct kmm_mm *mm, unsigned flags);
+void kmm_munlockall(struct kmm_mm *mm);
+/* mincore(2): a byte for each page of [addr, addr + len) to vec in the space: 1 resident, that is in an entry or in the
+ * cache of the backing. errors: KMM_EINVAL, KMM_ENOMEM (a hole), KMM_EFAULT (vec). */
+KMM_MUST_CHECK enum kmm_status kmm_mincore(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, struct kmm_uva vec);
+/* msync(2): shared mappings of the range, by their backings' write_back. errors: KMM_EINVAL, KMM_ENOMEM (a hole, what is
+ * mapped is done), KMM_EBUSY (INVALIDATE of locked memory), what write_back says. */
+KMM_MUST_CHECK enum kmm_status kmm_msync(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned flags);
+/* remap_file_pages(2): another part of a shared mapping's backing at its place. errors: KMM_EINVAL, and those of mmap. */
+KMM_MUST_CHECK enum kmm_status kmm_remap_file_pages(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot,
+						    uint64_t pgoff, unsigned flags);
 /* The heap: set_brk once by exec; kmm_brk returns the break after the call (the old one on failure), as Linux. */
 void kmm_mm_set_brk(struct kmm_mm *mm, struct kmm_uva start);
 struct kmm_uva kmm_brk(struct kmm_mm *mm, struct kmm_uva want);
 /* The stack VMA of exec: initial_bytes below top, grows down to the stack limit, shown as [stack]. */
 KMM_MUST_CHECK enum kmm_status kmm_mm_map_stack(struct kmm_mm *mm, struct kmm_uva top, uint64_t initial_bytes,
 						bool executable);
+/* The size of the program's initialised data, which RLIMIT_DATA counts with the heap. */
+void kmm_mm_set_data(struct kmm_mm *mm, kmm_word bytes);
 /* Where the program's code lies, for VmExe and statm. */
 void kmm_mm_set_code(struct kmm_mm *mm, struct kmm_uva start, struct kmm_uva end);
 /* Frames of the embedder shown to a space (a vdso page). name: constant text such as "[vdso]". Page references are

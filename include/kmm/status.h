@@ -31,6 +31,7 @@ enum kmm_status {
 	KMM_EIO,        /* backing or swap I/O failed */
 	KMM_EOVERFLOW,  /* too many ranges, CPUs, slots for the built-in limit */
 	KMM_ENOEXEC,    /* not a program this machine runs */
+	KMM_ENODEV,     /* the file is none that can be mapped */
 	KMM_ENOTSUP,    /* this machine or build lacks the feature */
 	KMM_NR_STATUS
 };

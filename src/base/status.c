@@ -22,6 +22,7 @@ static const struct {
 	[KMM_EIO] = { "KMM_EIO", 5 },
 	[KMM_EOVERFLOW] = { "KMM_EOVERFLOW", 75 },
 	[KMM_ENOEXEC] = { "KMM_ENOEXEC", 8 },
+	[KMM_ENODEV] = { "KMM_ENODEV", 19 },
 	[KMM_ENOTSUP] = { "KMM_ENOTSUP", 95 },
 };
 

@@ -17,18 +17,17 @@ struct window {
 	struct kmm_page *page[WINDOW];
 };
 
-/* Tables begin at multiples of the window's size, so an aligned window lies in one. */
 static void place_window(const struct kmm_fault *f, struct window *w)
 {
 	const kmm_word mask = ((kmm_word)WINDOW << KMM_PAGE_SHIFT) - 1;
-	kmm_word end = (f->addr | mask) + 1;
+	const kmm_word table = ((kmm_word)1 << kmm_fmt(f->vma->mm->k)->level[1].shift) - 1;
+	uint64_t last;
 
 	w->start = f->addr & ~mask;
 	if (w->start < f->vma->start)
 		w->start = f->vma->start;
-	if (end > f->vma->end)
-		end = f->vma->end;
-	w->nr = (unsigned)((end - w->start) >> KMM_PAGE_SHIFT);
+	last = kmm_min_u64(kmm_min_u64(w->start + mask, w->start | table), f->vma->end - 1);
+	w->nr = (unsigned)((last - w->start) >> KMM_PAGE_SHIFT) + 1;
 	w->target = (unsigned)((f->addr - w->start) >> KMM_PAGE_SHIFT);
 }
 

@@ -181,12 +181,23 @@ static enum kmm_status wait_for_move(const struct kmm_fault *f)
 	return KMM_EAGAIN;
 }
 
+/* A fetch from a page that is there, and not to be executed where the processor can tell. */
+static bool is_bad_fetch(const struct kmm_fault *f)
+{
+	const struct kmm *k = f->vma->mm->k;
+
+	return f->access == KMM_EXEC && (f->raw & KMM_PTE_PRESENT) && !(f->vma->flags & KMM_VM_EXEC) && kmm_fmt(k)->has_nx &&
+	       !k->machine.no_nx;
+}
+
 static enum kmm_status dispatch(struct kmm_fault *f)
 {
 	if (f->raw == 0 && !f->vma->backing) /* nearly all of them */
 		return f->access == KMM_WRITE ? kmm_fault_anon(f) : kmm_fault_zero(f);
 	if (kmm_raw_is_swap(f->raw))
 		return kmm_fault_swap(f);
+	if (is_bad_fetch(f))
+		return KMM_EACCES;
 	switch (kmm_fault_classify(f->vma->flags, f->vma->backing != NULL, (uint32_t)f->raw & (KMM_PTE_PRESENT | KMM_PTE_WRITE),
 				   f->access)) {
 	case KMM_CASE_ZERO:
@@ -208,14 +219,11 @@ static enum kmm_status dispatch(struct kmm_fault *f)
 	return KMM_OK;
 }
 
-/* Any right makes memory readable, and executable where the processor cannot tell. */
-static bool allows(const struct kmm *k, uint32_t vm_flags, enum kmm_access access)
+/* Any right makes memory readable. A fetch counts as a read until the page is there, as on Linux: beyond the end of a
+ * file it is a SIGBUS, executable or not. */
+static bool allows(uint32_t vm_flags, enum kmm_access access)
 {
-	if (access == KMM_WRITE)
-		return (vm_flags & KMM_VM_WRITE) != 0;
-	if (access == KMM_EXEC && kmm_fmt(k)->has_nx && !k->machine.no_nx)
-		return (vm_flags & KMM_VM_EXEC) != 0;
-	return (vm_flags & KMM_VM_ACCESS) != 0;
+	return (vm_flags & (access == KMM_WRITE ? KMM_VM_WRITE : KMM_VM_ACCESS)) != 0;
 }
 
 static enum kmm_fault_kind verdict(enum kmm_status status)
@@ -227,6 +235,8 @@ static enum kmm_fault_kind verdict(enum kmm_status status)
 		return KMM_FAULT_OOM;
 	case KMM_ERANGE:
 		return KMM_FAULT_BUS_ADRERR;
+	case KMM_EACCES:
+		return KMM_FAULT_SEGV_ACCERR;
 	default:
 		return KMM_FAULT_BUS_EIO;
 	}
@@ -251,7 +261,7 @@ static enum kmm_fault_kind prepare_area(struct kmm_mm *mm, kmm_word addr, enum k
 		status = kmm_vma_grow_down(vma, addr);
 	if (status)
 		return status == KMM_ENOMEM ? KMM_FAULT_OOM : KMM_FAULT_SEGV_MAPERR;
-	if (!allows(mm->k, vma->flags, access))
+	if (!allows(vma->flags, access))
 		return KMM_FAULT_SEGV_ACCERR;
 	if (lacks_anon(vma, access) && kmm_anon_prepare(vma) != KMM_OK)
 		return KMM_FAULT_OOM;
@@ -266,7 +276,7 @@ static enum kmm_fault_kind find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_
 	struct kmm_vma *vma = kmm_vma_read_at(mm, addr);
 	enum kmm_fault_kind kind;
 
-	if (vma && allows(mm->k, vma->flags, access) && !lacks_anon(vma, access)) {
+	if (vma && allows(vma->flags, access) && !lacks_anon(vma, access)) {
 		*out = vma;
 		return KMM_FAULT_OK;
 	}

@@ -157,7 +157,7 @@ KMM_TEST(fault_populate_and_locked)
 	CALL(space_stop(&s));
 }
 
-/* One read maps the cached pages of its 64 KiB, within its area; what is not cached stays away. */
+/* One read maps the cached pages of its 64 KiB, or the first 64 KiB of its area; what is not cached stays away. */
 KMM_TEST(fault_maps_neighbours)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
@@ -172,19 +172,74 @@ KMM_TEST(fault_maps_neighbours)
 				CHECK_OK(kmm_file_write(&file, i * SPACE_PAGE, "x", 1, &done));
 		CHECK_EQ(space_map_file(&s, page(2), 38, SPACE_RW, KMM_MAP_PRIVATE, &file, 2), 0);
 		CHECK_EQ(space_peek(&s, s.mm, page(9)), 'x');
-		CHECK_EQ(stats_of(s.mm).rss_file, 13); /* 2 to 15 without 5 */
+		CHECK_EQ(stats_of(s.mm).rss_file, 15); /* 2 to 17 without 5 */
 		CALL(space_audit(&s));
 		CHECK_EQ(space_peek(&s, s.mm, page(5)), 0);
-		CHECK_EQ(stats_of(s.mm).rss_file, 14);
+		CHECK_EQ(stats_of(s.mm).rss_file, 16);
 		CHECK_EQ(space_poke(&s, s.mm, page(20), 1), 0); /* writes map what they write */
-		CHECK_EQ(stats_of(s.mm).rss_file, 14);
+		CHECK_EQ(stats_of(s.mm).rss_file, 16);
 		CHECK_EQ(space_poke(&s, s.mm, page(8), 'y'), 0);
 		CHECK_EQ(space_peek(&s, s.mm, page(7)), 'x');
-		CHECK_EQ(stats_of(s.mm).rss_file, 13);
+		CHECK_EQ(stats_of(s.mm).rss_file, 15);
 		CHECK_EQ(space_peek(&s, s.mm, page(21)), 'x');
-		CHECK_EQ(stats_of(s.mm).rss_file, 13 + 15);
+		CHECK_EQ(stats_of(s.mm).rss_file, 15 + 13); /* 16 to 31, without 16 and 17, which were there, and 20 */
 		CHECK_OK(kmm_file_truncate(&file, 0));
 		CHECK_EQ(stats_of(s.mm).rss_file + stats_of(s.mm).rss_anon, 0);
+		hosted_put_space(s.m, s.mm);
+		s.mm = NULL;
+		kmm_backing_put(&file.backing);
+		CALL(space_stop(&s));
+	}
+}
+
+/* The window of an area that begins shortly before a page table's end, and that of a small area. */
+KMM_TEST(fault_neighbours_end)
+{
+	struct kmm_file file;
+	struct space s;
+	size_t done;
+
+	CALL(space_start(&s, KMM_X86_64));
+	kmm_file_init(&file, s.k, 40 * SPACE_PAGE, "/f");
+	for (unsigned i = 0; i < 40; i++)
+		CHECK_OK(kmm_file_write(&file, i * SPACE_PAGE, "x", 1, &done));
+	CHECK_EQ(space_map_file(&s, (64 << 20) - 3 * SPACE_PAGE, 30, SPACE_R, KMM_MAP_PRIVATE, &file, 0), 0);
+	CHECK_EQ(space_peek(&s, s.mm, (64 << 20) - SPACE_PAGE), 'x');
+	CHECK_EQ(stats_of(s.mm).rss_file, 3);
+	CHECK_EQ(space_map_file(&s, page(7), 2, SPACE_R, KMM_MAP_PRIVATE, &file, 0), 0);
+	CHECK_EQ(space_peek(&s, s.mm, page(8)), 'x');
+	CHECK_EQ(stats_of(s.mm).rss_file, 5);
+	hosted_put_space(s.m, s.mm);
+	s.mm = NULL;
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}
+
+/* A fetch is a read until the page is there: from beyond the end of a file SIGBUS, else the page comes, and then it is
+ * not to be executed. Without no-execute it simply runs. */
+KMM_TEST(fault_fetch_brings_the_page)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct hosted_result r;
+		struct kmm_file file;
+		struct space s;
+		uint8_t byte;
+		bool has_nx;
+
+		CALL(space_start(&s, space_formats[f]));
+		has_nx = kmm_fmt(s.k)->has_nx;
+		kmm_file_init(&file, s.k, 0, "/f");
+		CHECK_EQ(space_map_file(&s, page(0), 1, SPACE_RW, KMM_MAP_PRIVATE, &file, 0), 0);
+		r = hosted_exec_user(s.m, s.mm, page(0), &byte, 1);
+		CHECK_EQ(r.signal, BUS);
+		CHECK_EQ(space_map(&s, page(2), 1, SPACE_RW, SPACE_ANON), 0);
+		r = hosted_exec_user(s.m, s.mm, page(2), &byte, 1);
+		CHECK_EQ(r.ok, !has_nx);
+		CHECK_EQ(r.signal, has_nx ? SEGV : 0);
+		CHECK_EQ(r.code, has_nx ? ACCERR : 0);
+		CHECK_EQ(space_map(&s, page(4), 1, KMM_PROT_NONE, SPACE_ANON), 0);
+		r = hosted_exec_user(s.m, s.mm, page(4), &byte, 1);
+		CHECK_EQ(r.code, ACCERR);
 		hosted_put_space(s.m, s.mm);
 		s.mm = NULL;
 		kmm_backing_put(&file.backing);

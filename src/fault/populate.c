@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmap(2) with its last step, faulting in what MAP_POPULATE and MAP_LOCKED ask for. That is an offer: a page that
- * cannot be had now leaves its area unpopulated and the call successful.
+ * Making memory resident before a call returns: MAP_POPULATE and MAP_LOCKED, what mlockall() and mlock() lock, what locked
+ * areas grow by, and the two advices that ask for nothing else.
+ *
+ * For most callers it is an offer: a page that cannot be had now leaves its area unpopulated and the call successful. No
+ * lock is held over it, as each fault takes what it needs; what others change meanwhile is populated as it is found.
  */
-#include "fault/fault.h"
+#include "fault/populate.h"
+
+struct area {
+	kmm_word start, end; /* the part that is wanted */
+	uint32_t flags;
+};
 
 /* Private writable memory is touched by writing, so that no later write has to copy. */
 static enum kmm_access access_for(uint32_t vm_flags)
@@ -11,57 +19,110 @@ static enum kmm_access access_for(uint32_t vm_flags)
 	return (vm_flags & (KMM_VM_WRITE | KMM_VM_SHARED)) == KMM_VM_WRITE ? KMM_WRITE : KMM_READ;
 }
 
-static enum kmm_fault_kind populate_area(struct kmm_mm *mm, kmm_word start, kmm_word end, enum kmm_access access)
+static enum kmm_fault_kind populate_area(struct kmm_mm *mm, const struct area *area, enum kmm_access access)
 {
 	enum kmm_fault_kind kind = KMM_FAULT_OK;
 
-	for (kmm_word at = start; at < end && kind == KMM_FAULT_OK; at += KMM_PAGE_SIZE)
+	for (kmm_word at = area->start; at < area->end && kind == KMM_FAULT_OK; at += KMM_PAGE_SIZE)
 		kind = kmm_fault_in(mm, at, access);
 	return kind;
 }
 
-/* The first area of [*at, end), as a part of that range. false: none. */
-static bool next_area(struct kmm_mm *mm, kmm_word *at, kmm_word end, kmm_word *to, enum kmm_access *access)
+/* The first area of [at, end), as a part of that range. false: none. */
+static bool next_area(struct kmm_mm *mm, kmm_word at, kmm_word end, struct area *out)
 {
 	struct kmm_vma *vma;
 	bool found;
 
 	kmm_mm_lock(mm);
-	vma = kmm_mm_find(mm, *at);
+	vma = kmm_mm_find(mm, at);
 	found = vma && vma->start < end;
-	if (found) {
-		*at = vma->start > *at ? vma->start : *at;
-		*to = vma->end < end ? vma->end : end;
-		*access = access_for(vma->flags);
-	}
+	if (found)
+		*out = (struct area){ .start = vma->start > at ? vma->start : at, .end = vma->end < end ? vma->end : end,
+				      .flags = vma->flags };
 	kmm_mm_unlock(mm);
 	return found;
 }
 
-/* Without the space's lock, as each fault takes what it needs; what others change meanwhile is populated as it is found. */
-static void populate(struct kmm_mm *mm, kmm_word at, kmm_word len)
+enum kmm_fault_kind kmm_populate(struct kmm_mm *mm, const struct kmm_populate *range, enum kmm_populate_how how)
 {
-	kmm_word end = at + len, to;
-	enum kmm_access access;
+	kmm_word at = range->at, end = at + range->len;
+	enum kmm_fault_kind kind = KMM_FAULT_OK;
+	struct area area;
 
-	for (; at < end && next_area(mm, &at, end, &to, &access); at = to)
-		if (populate_area(mm, at, to, access) == KMM_FAULT_OOM)
-			return;
+	for (; at < end && next_area(mm, at, end, &area); at = area.end) {
+		if (area.flags & KMM_VM_LOCKONFAULT)
+			continue;
+		if (how == KMM_POPULATE_LOCKED && !(area.flags & KMM_VM_LOCKED))
+			continue;
+		kind = populate_area(mm, &area, access_for(area.flags));
+		if (kind == KMM_FAULT_OOM || (kind != KMM_FAULT_OK && how == KMM_POPULATE_STRICTLY))
+			break;
+	}
+	return kind;
 }
 
-enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot, unsigned flags,
-			 struct kmm_backing *backing, uint64_t pgoff, struct kmm_uva *out)
-{
-	struct kmm_map_request rq = { addr.v, len, prot, flags, backing, pgoff };
-	kmm_word at, populate_bytes = 0;
-	enum kmm_status status;
+/* ---- madvise ---- */
 
-	kmm_mm_lock(mm);
-	status = kmm_map(mm, &rq, &at, &populate_bytes);
-	kmm_mm_unlock(mm);
-	if (status == KMM_OK && populate_bytes)
-		populate(mm, at, populate_bytes);
-	if (status == KMM_OK)
-		*out = kmm_uva(at);
-	return status;
+static enum kmm_status advice_status(enum kmm_fault_kind kind)
+{
+	if (kind == KMM_FAULT_OK)
+		return KMM_OK;
+	return kind == KMM_FAULT_OOM ? KMM_ENOMEM : KMM_EFAULT;
+}
+
+/* POPULATE_READ and POPULATE_WRITE do not go beyond the areas' rights. */
+static enum kmm_status populate_by_advice(struct kmm_mm *mm, kmm_word at, kmm_word end, enum kmm_access access)
+{
+	uint32_t need = access == KMM_WRITE ? KMM_VM_WRITE : KMM_VM_READ;
+	enum kmm_status answer = KMM_OK, status;
+	struct area area;
+
+	for (; at < end; at = area.end) {
+		if (!next_area(mm, at, end, &area))
+			return KMM_ENOMEM;
+		if (area.start > at)
+			answer = KMM_ENOMEM;
+		if (!(area.flags & need))
+			return KMM_EINVAL;
+		status = advice_status(populate_area(mm, &area, access));
+		if (status)
+			return status;
+	}
+	return answer;
+}
+
+static bool is_known(int advice)
+{
+	switch (advice) {
+	case KMM_MADV_HUGEPAGE:
+	case KMM_MADV_NOHUGEPAGE:
+	case KMM_MADV_COLLAPSE:
+		return false;
+	default:
+		return (advice >= KMM_MADV_NORMAL && advice <= KMM_MADV_DONTNEED) ||
+		       (advice >= KMM_MADV_FREE && advice <= KMM_MADV_DONTNEED_LOCKED) ||
+		       advice == KMM_MADV_HWPOISON || advice == KMM_MADV_SOFT_OFFLINE;
+	}
+}
+
+enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, int advice)
+{
+	uint64_t aligned = kmm_mm_page_align(mm, len), end = kmm_mm_page_align(mm, addr.v + aligned);
+
+	if (!is_known(advice) || (addr.v & (KMM_PAGE_SIZE - 1)) || (len && !aligned) || end < addr.v)
+		return KMM_EINVAL;
+	if (end == addr.v)
+		return KMM_OK;
+	switch (advice) {
+	case KMM_MADV_POPULATE_READ:
+		return populate_by_advice(mm, addr.v, (kmm_word)end, KMM_READ);
+	case KMM_MADV_POPULATE_WRITE:
+		return populate_by_advice(mm, addr.v, (kmm_word)end, KMM_WRITE);
+	case KMM_MADV_HWPOISON:
+	case KMM_MADV_SOFT_OFFLINE:
+		return mm->limits.privileged ? KMM_EINVAL : KMM_EPERM;
+	default:
+		return kmm_mm_advise(mm, addr.v, (kmm_word)end, advice);
+	}
 }

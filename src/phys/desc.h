@@ -53,6 +53,7 @@ enum {
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
 	KMM_PG_HIGH = 1u << 20,     /* no linear address; as constant as zone and node */
 	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
+	KMM_PG_LAZYFREE = 1u << 24, /* ANON: given up by MADV_FREE; still so as long as nothing says it was written again */
 	KMM_PG_SHMEM = 1u << 23,    /* FILE: of shared anonymous memory */
 	KMM_PG_FIRMWARE = 1u << 21, /* RESERVED because the memory map says so: not RAM to us */
 	KMM_PG_CMA = 1u << 22       /* handed out by kmm_cma_alloc() */
@@ -66,8 +67,7 @@ static inline uint32_t kmm_page_flags(const struct kmm_page *p) { return __atomi
 static inline enum kmm_kind kmm_page_kind(const struct kmm_page *p) { return (enum kmm_kind)(kmm_page_flags(p) & 15); }
 static inline unsigned kmm_page_order(const struct kmm_page *p) { return kmm_page_flags(p) >> 4 & 15; }
 static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return (enum kmm_zone_id)(kmm_page_flags(p) >> 8 & 7); }
-
-static inline unsigned kmm_page_node(const struct kmm_page *p) { return (p->flags >> 11) & 7; }
+static inline unsigned kmm_page_node(const struct kmm_page *p) { return kmm_page_flags(p) >> 11 & 7; }
 
 /* Changes the kind of an allocated frame and keeps the per-zone counts by kind; count/a/b/obj become 0. */
 void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind);

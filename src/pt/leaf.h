@@ -97,6 +97,12 @@ static inline void kmm_leaf_forbid_write(void *entry)
 	__atomic_fetch_and((uint32_t *)entry, ~(uint32_t)KMM_X86_RW, __ATOMIC_ACQ_REL);
 }
 
+/* Takes marks away from an entry, which stays what it is; returns what it was. */
+static inline uint32_t kmm_leaf_remove(void *entry, uint32_t bits)
+{
+	return __atomic_fetch_and((uint32_t *)entry, ~bits, __ATOMIC_ACQ_REL);
+}
+
 /* Takes the accessed mark away. */
 static inline void kmm_leaf_forget(void *entry)
 {

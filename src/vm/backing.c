@@ -5,6 +5,7 @@
  */
 #include "vm/backing.h"
 
+#include "pt/leaf.h"
 #include "vm/mm.h"
 #include "vm/shm.h"
 
@@ -98,6 +99,59 @@ void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t firs
 			continue;
 		kmm_tlb_begin(k, &tlb, &vma->mm->space);
 		kmm_zap(vma, from, to, &tlb);
+		kmm_tlb_flush(k, &tlb);
+	}
+}
+
+/* ---- unmapping what a hole was punched into ---- */
+
+struct shown {
+	struct kmm *k;
+	kmm_word at;
+};
+
+/* Stops at the first entry that shows a page of the backing itself. */
+static bool find_shown(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct shown *s = arg;
+
+	for (unsigned i = 0; i < nr; i++) {
+		void *entry = kmm_ptref_at(s->k, first, i).entry;
+
+		if (!kmm_leaf_is_mapped(entry) || kmm_page_kind(kmm_leaf_page(s->k, kmm_leaf_read(s->k, entry))) == KMM_KIND_ANON)
+			continue;
+		s->at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+		return false;
+	}
+	return true;
+}
+
+/* Private copies stay, for they show nothing of the backing any more. */
+static void unmap_shown(struct kmm_vma *vma, kmm_word from, kmm_word to, struct kmm_tlb *tlb)
+{
+	struct shown s = { .k = vma->mm->k };
+	kmm_word resume;
+
+	while (from < to && !kmm_pt_for_each_run(s.k, &vma->mm->space, from, to, find_shown, &s, &resume)) {
+		kmm_zap(vma, s.at, s.at + KMM_PAGE_SIZE, tlb);
+		from = s.at + KMM_PAGE_SIZE;
+	}
+}
+
+void kmm_mapping_unmap_shown(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end)
+{
+	for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next) {
+		struct kmm_vma *vma = kmm_container(l, struct kmm_vma, by_backing);
+		struct kmm_tlb tlb;
+		kmm_word from, to;
+
+		if (!clip(vma, first, end, &from, &to))
+			continue;
+		kmm_tlb_begin(k, &tlb, &vma->mm->space);
+		if (kmm_vma_is_private(vma))
+			unmap_shown(vma, from, to, &tlb);
+		else
+			kmm_zap(vma, from, to, &tlb);
 		kmm_tlb_flush(k, &tlb);
 	}
 }

@@ -26,6 +26,8 @@ static inline struct kmm_mapping *kmm_mapping_of(const struct kmm_backing *backi
 
 /* Unmaps pages [first, end) of the backing from every space, private copies too. b held. */
 void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end);
+/* The same, but private copies stay. */
+void kmm_mapping_unmap_shown(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end);
 
 /* A zero-filled object for shared anonymous memory, one reference. NULL: no memory. */
 struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size);

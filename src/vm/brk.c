@@ -43,27 +43,28 @@ static bool has_room(struct kmm_mm *mm, kmm_word from, kmm_word to)
 
 static bool grow(struct kmm_mm *mm, kmm_word from, kmm_word to)
 {
-	struct kmm_piece piece = { .start = from, .end = to, .flags = KMM_VM_DATA, .pgoff = from >> KMM_PAGE_SHIFT };
+	const uint32_t flags = KMM_VM_DATA | mm->def_flags;
+	struct kmm_piece piece = { .start = from, .end = to, .flags = flags, .pgoff = from >> KMM_PAGE_SHIFT };
 	kmm_word pages = (to - from) >> KMM_PAGE_SHIFT;
 	struct kmm_vma *below;
 
-	if (!has_room(mm, from, to) || !kmm_mm_may_expand(mm, KMM_VM_DATA, pages) ||
+	if (!has_room(mm, from, to) || !kmm_mm_lock_fits(mm, flags, pages) || !kmm_mm_may_expand(mm, flags, pages) ||
 	    mm->map_count > mm->limits.max_map_count || !kmm_vm_enough(mm->k, pages))
 		return false;
 	below = heap_below(mm, from);
 	if (below && kmm_vma_can_follow(below, &piece)) {
 		kmm_vma_write(below);
 		kmm_vma_set_range(below, below->start, to);
-		kmm_mm_account(mm, KMM_VM_DATA, pages);
+		kmm_mm_account(mm, flags, pages);
 		return true;
 	}
 	return kmm_map_alone(mm, &piece) == KMM_OK;
 }
 
-/* Linux counts from the start of the data segment; here the heap alone is counted, as exec tells no more. */
+/* The heap counts together with the program's initialised data. */
 static bool is_within_limit(const struct kmm_mm *mm, kmm_word want)
 {
-	return want - mm->start_brk <= mm->limits.data_bytes;
+	return (uint64_t)(want - mm->start_brk) + mm->data_bytes <= mm->limits.data_bytes;
 }
 
 static bool move_break(struct kmm_mm *mm, kmm_word want)
@@ -79,17 +80,27 @@ static bool move_break(struct kmm_mm *mm, kmm_word want)
 	return to > from && grow(mm, from, to);
 }
 
-struct kmm_uva kmm_brk(struct kmm_mm *mm, struct kmm_uva want)
+/* What a heap that is locked by mlockall() has grown by. */
+static void note_growth(const struct kmm_mm *mm, kmm_word want, struct kmm_populate *populate)
 {
-	struct kmm_uva now;
+	kmm_word from = (kmm_word)kmm_mm_page_align(mm, mm->brk), to = (kmm_word)kmm_mm_page_align(mm, want);
+
+	if (to > from && (mm->def_flags & KMM_VM_LOCKED))
+		*populate = (struct kmm_populate){ from, to - from };
+}
+
+kmm_word kmm_mm_brk(struct kmm_mm *mm, kmm_word want, struct kmm_populate *populate)
+{
+	kmm_word now;
 
 	kmm_mm_lock(mm);
-	if (move_break(mm, want.v)) {
-		kmm_trace(mm->k, KMM_EV_BRK, mm->brk, want.v, 0, 0);
-		mm->brk = want.v;
+	if (move_break(mm, want)) {
+		kmm_trace(mm->k, KMM_EV_BRK, mm->brk, want, 0, 0);
+		note_growth(mm, want, populate);
+		mm->brk = want;
 	}
 	KMM_CHECK(mm->k, mm->brk >= mm->start_brk);
-	now = kmm_uva(mm->brk);
+	now = mm->brk;
 	kmm_mm_unlock(mm);
 	return now;
 }

@@ -32,13 +32,13 @@ static const char *file_name(struct kmm_backing *backing)
 	return name ? name : "";
 }
 
-/* Takes pages from `first` on out of the cache. */
-static void cut_off(struct kmm_file *file, uint64_t first)
+/* Takes pages [first, end) out of the cache. */
+static void cut_off(struct kmm_file *file, uint64_t first, uint64_t end)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_page *page;
 
-	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL; index++) {
+	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL && index < end; index++) {
 		KMM_ASSERT(k, file->nr_pages > 0 && kmm_page_kind(page) == KMM_KIND_FILE);
 		kmm_radix_remove(k, &file->pages, index);
 		file->nr_pages--;
@@ -51,7 +51,7 @@ static void file_release(struct kmm_backing *backing)
 {
 	struct kmm_file *file = (struct kmm_file *)backing;
 
-	cut_off(file, 0);
+	cut_off(file, 0, UINT64_MAX);
 	if (file->destroy)
 		file->destroy(file);
 }
@@ -71,8 +71,14 @@ static void file_cached_pages(struct kmm_backing *backing, uint64_t first, unsig
 	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 }
 
+static enum kmm_status file_punch_hole(struct kmm_backing *backing, uint64_t first, uint64_t nr)
+{
+	return kmm_file_punch((struct kmm_file *)backing, first, nr);
+}
+
 static const struct kmm_backing_ops file_ops = {
-	.get_page = file_get_page, .release = file_release, .name = file_name, .cached_pages = file_cached_pages
+	.get_page = file_get_page, .release = file_release, .name = file_name, .cached_pages = file_cached_pages,
+	.punch_hole = file_punch_hole
 };
 
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name)
@@ -321,9 +327,52 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 	set_size(file, size);
 	if (shrinks) {
 		clear_tail(file);
-		cut_off(file, nr_file_pages(size));
+		cut_off(file, nr_file_pages(size), UINT64_MAX);
 		kmm_mapping_unmap(k, mapping, nr_file_pages(size), UINT64_MAX);
 	}
 	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return KMM_OK;
+}
+
+/* ---- holes ---- */
+
+/* Where fill would bring content back, the page stays, as zeros. b held. */
+static enum kmm_status clear_filled(struct kmm_file *file, uint64_t first, uint64_t end)
+{
+	struct kmm *k = file->backing.k;
+
+	if (!file->fill)
+		return KMM_OK;
+	end = kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end)));
+	for (uint64_t index = first; index < end; index++) {
+		struct kmm_page *page;
+		enum kmm_status status = find_page(file, index, &page);
+
+		if (status)
+			return status;
+		kmm_clear_page(k, page);
+		kmm_page_set_dirty(page);
+	}
+	return KMM_OK;
+}
+
+enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t nr)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	uint64_t end = first + nr < first ? UINT64_MAX : first + nr, zeros = first;
+	enum kmm_status status;
+
+	if (!mapping)
+		return KMM_ENOMEM;
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	status = clear_filled(file, first, end);
+	if (file->fill)
+		zeros = kmm_max_u64(first, kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end))));
+	if (status == KMM_OK && zeros < end) {
+		cut_off(file, zeros, end);
+		kmm_mapping_unmap_shown(k, mapping, zeros, end);
+	}
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	return status;
 }

@@ -37,12 +37,36 @@ static void share_page(struct batch *b, struct kmm_page *page)
 {
 	enum kmm_kind kind = kmm_page_kind(page);
 
-	if (kind == KMM_KIND_ZERO)
+	if (__builtin_expect(kind == KMM_KIND_ANON, 1))
+		b->nr_anon++;
+	else if (kind == KMM_KIND_ZERO)
 		return;
-	b->nr_anon += kind == KMM_KIND_ANON;
-	b->nr_other += kind != KMM_KIND_ANON;
+	else
+		b->nr_other++;
 	atomic_fetch_add_explicit(&page->refcount, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&page->count, 1, memory_order_relaxed);
+}
+
+/* An entry that is not present. false: it cannot be taken along, and b says why. */
+static bool collect_absent(struct batch *b, const void *entry, unsigned i)
+{
+	struct kmm *k = b->vma->mm->k;
+	uint64_t raw;
+
+	if (kmm_leaf_is_zero(entry))
+		return true;
+	b->is_moving = kmm_leaf_is_moving(entry);
+	if (b->is_moving)
+		return false;
+	raw = kmm_leaf_read(k, entry);
+	KMM_ASSERT(k, kmm_raw_is_swap(raw));
+	b->is_crowded = !kmm_slot_get(k, (uint32_t)raw);
+	if (b->is_crowded)
+		return false;
+	b->nr_swap++;
+	b->raw[b->nr] = raw;
+	b->place[b->nr++] = (uint16_t)i;
+	return true;
 }
 
 /* A batch is one table's entries: it ends with the run, or when it is full. */
@@ -59,21 +83,12 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	for (i = 0; i < nr && b->nr < BATCH; i++, entry = kmm_leaf_next(k, entry)) {
 		uint64_t raw;
 
-		if (kmm_leaf_is_zero(entry))
-			continue;
-		b->is_moving = kmm_leaf_is_moving(entry);
-		if (b->is_moving)
-			break;
-		raw = kmm_leaf_read(k, entry);
-		if (__builtin_expect(kmm_raw_is_swap(raw), 0)) {
-			b->is_crowded = !kmm_slot_get(k, (uint32_t)raw);
-			if (b->is_crowded)
+		if (!kmm_leaf_is_present(entry)) {
+			if (!collect_absent(b, entry, i))
 				break;
-			b->nr_swap++;
-			b->raw[b->nr] = raw;
-			b->place[b->nr++] = (uint16_t)i;
 			continue;
 		}
+		raw = kmm_leaf_read(k, entry);
 		if (raw & forbid) {
 			kmm_leaf_forbid_write(entry);
 			raw &= ~(uint64_t)KMM_X86_RW;
@@ -176,14 +191,15 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	kmm_vma_write(vma);
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
-	copy->flags &= ~(uint32_t)KMM_VM_LOCKED;
+	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
-	kmm_anon_link_child(copy, vma);
+	if (!(vma->flags & KMM_VM_WIPEONFORK))
+		kmm_anon_link_child(copy, vma);
 	kmm_edit_end(k, copy->backing);
 	kmm_reserve_drop(child, &r);
 	kmm_mm_account(child, copy->flags, kmm_vma_pages(copy));
-	return vma->anon ? copy_entries(child, vma, tlb) : KMM_OK;
+	return copy->anon ? copy_entries(child, vma, tlb) : KMM_OK;
 }
 
 static enum kmm_status copy_areas(struct kmm_mm *child, struct kmm_mm *parent)
@@ -209,6 +225,7 @@ static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
 	child->start_stack = parent->start_stack;
 	child->start_code = parent->start_code;
 	child->end_code = parent->end_code;
+	child->data_bytes = parent->data_bytes;
 }
 
 enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)

@@ -9,8 +9,8 @@
 static struct kmm_mm_limits default_limits(void)
 {
 	struct kmm_mm_limits limits = {
-		.as_bytes = UINT64_MAX, .data_bytes = UINT64_MAX, .stack_bytes = (uint64_t)8 << 20,
-		.max_map_count = 65530, .mmap_min_addr = 65536, .stack_guard_pages = 256,
+		.as_bytes = UINT64_MAX, .data_bytes = UINT64_MAX, .data_hard_bytes = UINT64_MAX, .stack_bytes = (uint64_t)8 << 20,
+		.memlock_bytes = (uint64_t)8 << 20, .max_map_count = 65530, .mmap_min_addr = 65536, .stack_guard_pages = 256,
 	};
 
 	return limits;
@@ -232,6 +232,13 @@ kmm_word kmm_vm_committed(struct kmm *k)
 	}
 	kmm_spin_unlock(k, &vm->lock, KMM_LOCK_RMAP, flags);
 	return pages;
+}
+
+void kmm_mm_set_data(struct kmm_mm *mm, kmm_word bytes)
+{
+	kmm_mm_lock(mm);
+	mm->data_bytes = bytes;
+	kmm_mm_unlock(mm);
 }
 
 void kmm_mm_set_code(struct kmm_mm *mm, struct kmm_uva start, struct kmm_uva end)

@@ -37,10 +37,13 @@ enum {
 	KMM_VM_READ = 0x1, KMM_VM_WRITE = 0x2, KMM_VM_EXEC = 0x4, KMM_VM_SHARED = 0x8,
 	KMM_VM_MAYREAD = 0x10, KMM_VM_MAYWRITE = 0x20, KMM_VM_MAYEXEC = 0x40, KMM_VM_MAYSHARE = 0x80,
 	KMM_VM_GROWSDOWN = 0x100, KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
-	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_ACCOUNT = 0x100000, KMM_VM_NORESERVE = 0x200000,
+	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_LOCKONFAULT = 0x80000, KMM_VM_ACCOUNT = 0x100000,
+	KMM_VM_NORESERVE = 0x200000, KMM_VM_WIPEONFORK = 0x2000000, KMM_VM_DONTDUMP = 0x4000000,
+	KMM_VM_MERGEABLE = 0x10000000, /* Linux's is bit 31, more than an enum's int */
 	KMM_VM_SHMEM = 0x40000000,  /* ours: backed by a shared anonymous object */
 	KMM_VM_ACCESS = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_EXEC,
 	KMM_VM_MAY = KMM_VM_MAYREAD | KMM_VM_MAYWRITE | KMM_VM_MAYEXEC,
+	KMM_VM_LOCKS = KMM_VM_LOCKED | KMM_VM_LOCKONFAULT,
 	KMM_VM_SPECIAL = KMM_VM_DONTEXPAND, /* never merges */
 	KMM_VM_DATA = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_MAY | KMM_VM_ACCOUNT /* heap */
 };
@@ -98,7 +101,8 @@ struct kmm_mm {
 	struct kmm_mempolicy policy; /* of private pages; read without a lock, which may see half a change once */
 	kmm_word mmap_base;      /* m: 0 until the first placement, as exec fixes it */
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
-	kmm_word start_brk, brk, start_stack, start_code, end_code; /* m */
+	kmm_word start_brk, brk, start_stack, start_code, end_code, data_bytes; /* m */
+	uint32_t def_flags;      /* m: flags of each new area: KMM_VM_LOCKS after mlockall(MCL_FUTURE) */
 
 	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m */
 	_Atomic(kmm_word) rss[KMM_NR_RSS];  /* pages in entries, counted under t of any table */
@@ -259,6 +263,9 @@ void kmm_guest_walk(struct kmm *k, const struct kmm_guest *guest,
 bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
 /* Overcommit mode 0: a single request larger than RAM and swap is refused. */
 bool kmm_vm_enough(struct kmm *k, kmm_word pages);
+/* RLIMIT_MEMLOCK: may the program lock at all, and that many more pages of an area with these flags? */
+bool kmm_mm_may_lock(const struct kmm_mm *mm);
+bool kmm_mm_lock_fits(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
 /* Adds to VmSize and its parts (negative by wrap-around: account(-n)). */
 void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
 /* Pages that stay get other rights. */
@@ -339,6 +346,28 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 KMM_MUST_CHECK enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t len);
 /* Frees empty tables of a hole, as far as no area around it needs them. */
 void kmm_free_hole_tables(struct kmm_mm *mm, kmm_word start, kmm_word end);
+
+/* ---- calls, as far as they do not touch memory ----
+ * The fault layer has the public functions, which fault in what a call leaves in a struct kmm_populate. */
+
+/* Bytes to fault in; len 0: none. */
+struct kmm_populate {
+	kmm_word at, len;
+};
+KMM_MUST_CHECK enum kmm_status kmm_mm_protect(struct kmm_mm *mm, kmm_word addr, uint64_t len, unsigned prot,
+					      struct kmm_populate *populate);
+KMM_MUST_CHECK enum kmm_status kmm_mm_remap(struct kmm_mm *mm, kmm_word old_addr, uint64_t old_len, uint64_t new_len,
+					    unsigned flags, struct kmm_uva *place, struct kmm_populate *populate);
+kmm_word kmm_mm_brk(struct kmm_mm *mm, kmm_word want, struct kmm_populate *populate);
+/* Advice that is no populating. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_advise(struct kmm_mm *mm, kmm_word start, kmm_word end, int advice);
+/* locks: KMM_VM_ bits that [addr, addr + len) gets, 0: none. Of all areas: kmm_mm_lock_all(). */
+KMM_MUST_CHECK enum kmm_status kmm_mm_lock_range(struct kmm_mm *mm, kmm_word addr, uint64_t len, uint32_t locks,
+						 struct kmm_populate *populate);
+KMM_MUST_CHECK enum kmm_status kmm_mm_lock_all(struct kmm_mm *mm, unsigned flags);
+/* As mincore says it, of nr pages, to vec; of *done at least. errors: KMM_ENOMEM a hole. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_resident_pages(struct kmm_mm *mm, kmm_word addr, unsigned nr, uint8_t *vec,
+						     unsigned *done);
 
 /* ---- mmap, as far as it does not touch memory ---- */
 

@@ -9,11 +9,14 @@
 #include "vm/backing.h"
 #include "vm/mm.h"
 
+enum { MAP_HUGE_SHIFT = 26 };
+
 /* What MAP_SHARED lets pass and MAP_SHARED_VALIDATE knows. Bits 26 up: MAP_HUGE_2MB and MAP_HUGE_1GB. */
 #define LEGACY_FLAGS \
 	(KMM_MAP_SHARED | KMM_MAP_PRIVATE | KMM_MAP_FIXED | KMM_MAP_ANONYMOUS | KMM_MAP_DENYWRITE | \
 	 KMM_MAP_EXECUTABLE | KMM_MAP_GROWSDOWN | KMM_MAP_LOCKED | KMM_MAP_NORESERVE | KMM_MAP_POPULATE | \
-	 KMM_MAP_NONBLOCK | KMM_MAP_STACK | KMM_MAP_HUGETLB | KMM_MAP_32BIT | KMM_MAP_RDONLY | 21u << 26 | 30u << 26)
+	 KMM_MAP_NONBLOCK | KMM_MAP_STACK | KMM_MAP_HUGETLB | KMM_MAP_32BIT | KMM_MAP_RDONLY | KMM_MAP_WRONLY | \
+	 KMM_MAP_NODEV | 21u << 26 | 30u << 26)
 
 /* Page numbers that a descriptor can hold: 32 bits on 32-bit machines, 48 on wide ones. */
 static uint64_t max_index(const struct kmm *k)
@@ -21,9 +24,9 @@ static uint64_t max_index(const struct kmm *k)
 	return kmm_fmt(k)->va_bits > 32 ? (UINT64_C(1) << 48) - 1 : UINT32_MAX;
 }
 
-static uint32_t area_flags(unsigned prot, unsigned flags)
+static uint32_t area_flags(const struct kmm_mm *mm, unsigned prot, unsigned flags)
 {
-	uint32_t vm_flags = (prot & KMM_VM_ACCESS) | KMM_VM_MAY;
+	uint32_t vm_flags = (prot & KMM_VM_ACCESS) | KMM_VM_MAY | mm->def_flags;
 
 	if (flags & KMM_MAP_GROWSDOWN)
 		vm_flags |= KMM_VM_GROWSDOWN;
@@ -38,6 +41,8 @@ static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm
 {
 	bool writable = !(rq->flags & KMM_MAP_RDONLY);
 
+	if (kmm_backing_is_shm(rq->backing)) /* shown again by remap_file_pages() */
+		*vm_flags |= KMM_VM_SHMEM;
 	switch (rq->flags & KMM_MAP_TYPE) {
 	case KMM_MAP_SHARED_VALIDATE:
 		if (rq->flags & ~(unsigned)LEGACY_FLAGS)
@@ -55,6 +60,10 @@ static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm
 	default:
 		return KMM_EINVAL;
 	}
+	if (rq->flags & KMM_MAP_WRONLY)
+		return KMM_EACCES;
+	if (rq->flags & KMM_MAP_NODEV)
+		return KMM_ENODEV;
 	return *vm_flags & KMM_VM_GROWSDOWN ? KMM_EINVAL : KMM_OK;
 }
 
@@ -73,6 +82,12 @@ static enum kmm_status anonymous_flags(const struct kmm_map_request *rq, uint32_
 	}
 }
 
+/* Is that the logarithm of the size of this machine's huge pages, or 0, which means any? */
+static bool has_huge_size(const struct kmm *k, unsigned size_log)
+{
+	return size_log == 0 || size_log == kmm_fmt(k)->level[1].shift;
+}
+
 /* Checks before a place is looked for. Aligns rq->len. */
 static enum kmm_status check_request(struct kmm_mm *mm, struct kmm_map_request *rq)
 {
@@ -82,10 +97,12 @@ static enum kmm_status check_request(struct kmm_mm *mm, struct kmm_map_request *
 		return KMM_EINVAL;
 	if (anonymous)
 		rq->backing = NULL;
-	if (rq->flags & KMM_MAP_HUGETLB)
-		return anonymous ? KMM_ENOMEM : KMM_EINVAL;
+	if ((rq->flags & KMM_MAP_HUGETLB) && (!anonymous || !has_huge_size(mm->k, rq->flags >> MAP_HUGE_SHIFT)))
+		return KMM_EINVAL;
 	if (!rq->len)
 		return KMM_EINVAL;
+	if (rq->flags & KMM_MAP_HUGETLB)
+		return KMM_ENOMEM; /* none in reserve */
 	if (rq->len > kmm_mm_task_size(mm))
 		return KMM_ENOMEM;
 	rq->len = kmm_mm_page_align(mm, rq->len);
@@ -121,6 +138,13 @@ static enum kmm_status find_place(struct kmm_mm *mm, const struct kmm_map_reques
 		return status;
 	vma = kmm_mm_find(mm, *at);
 	return vma && vma->start < *at + rq->len ? KMM_EEXIST : KMM_OK;
+}
+
+static enum kmm_status check_locks(const struct kmm_mm *mm, const struct kmm_map_request *rq, uint32_t vm_flags)
+{
+	if ((rq->flags & KMM_MAP_LOCKED) && !kmm_mm_may_lock(mm))
+		return KMM_EPERM;
+	return kmm_mm_lock_fits(mm, vm_flags, (kmm_word)(rq->len >> KMM_PAGE_SHIFT)) ? KMM_OK : KMM_EAGAIN;
 }
 
 /* Pages of existing areas in [start, end): a fixed mapping takes them out of the count. */
@@ -237,12 +261,14 @@ static enum kmm_status map_shared_anonymous(struct kmm_mm *mm, struct kmm_piece 
 
 enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word *out, kmm_word *populate)
 {
-	struct kmm_piece piece = { .flags = area_flags(rq->prot, rq->flags) };
+	struct kmm_piece piece = { .flags = area_flags(mm, rq->prot, rq->flags) };
 	enum kmm_status status = check_request(mm, rq);
 	kmm_word at;
 
 	if (status == KMM_OK)
 		status = find_place(mm, rq, &at);
+	if (status == KMM_OK)
+		status = check_locks(mm, rq, piece.flags);
 	if (status == KMM_OK)
 		status = rq->backing ? file_flags(rq, &piece.flags) : anonymous_flags(rq, &piece.flags);
 	if (status)
@@ -253,7 +279,7 @@ enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word 
 	piece.pgoff = rq->backing ? rq->pgoff : at >> KMM_PAGE_SHIFT;
 	if (kmm_vm_accountable(piece.flags))
 		piece.flags |= KMM_VM_ACCOUNT;
-	if (piece.flags & KMM_VM_SHMEM) {
+	if ((piece.flags & KMM_VM_SHMEM) && !rq->backing) {
 		piece.pgoff = 0;
 		status = map_shared_anonymous(mm, &piece);
 	} else {

@@ -198,6 +198,11 @@ KMM_TEST(mmap_limits)
 	CHECK_EQ(space_protect(&s, AT, 5, SPACE_RW), 0);
 	CHECK_EQ(space_map(&s, AT + 0x100000, 1, SPACE_RW, SPACE_ANON), ENOMEM);
 	CHECK_EQ(space_map(&s, AT + 0x100000, 100, SPACE_RW, SPACE_SHARED), 0); /* shared is no data */
+	kmm_mm_limits(s.mm)->data_bytes = 0; /* is none, up to the hard limit */
+	CHECK_EQ(space_map(&s, AT + 0x200000, 1, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_unmap(&s, AT + 0x200000, 1), 0);
+	kmm_mm_limits(s.mm)->data_hard_bytes = 5 * SPACE_PAGE;
+	CHECK_EQ(space_map(&s, AT + 0x200000, 1, SPACE_RW, SPACE_ANON), ENOMEM);
 	kmm_mm_limits(s.mm)->data_bytes = UINT64_MAX;
 	CHECK_EQ(map_at(&s, 0, 2ull << 30, SPACE_ANON, &at), ENOMEM);  /* more than RAM: overcommit's rule */
 	CHECK_EQ(space_map(&s, AT, 512 * 1024 + 1, SPACE_RW, SPACE_ANON), ENOMEM); /* the same at a fixed place: */

@@ -111,14 +111,24 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 	return KMM_OK;
 }
 
+/* Locked private memory that becomes writable is to have its own pages at once. */
+static void note_writable(struct kmm_populate *populate, uint32_t old_flags, uint32_t new_flags, kmm_word start, kmm_word end)
+{
+	if ((old_flags & (KMM_VM_WRITE | KMM_VM_SHARED | KMM_VM_LOCKED)) != KMM_VM_LOCKED || !(new_flags & KMM_VM_WRITE))
+		return;
+	if (!populate->len)
+		populate->at = start;
+	populate->len = end - populate->at;
+}
+
 static enum kmm_status protect_range(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word start, kmm_word end, unsigned prot,
-				     struct kmm_reserve *r)
+				     struct kmm_reserve *r, struct kmm_populate *populate)
 {
 	struct kmm_vma *prev = start > vma->start ? vma : kmm_vma_prev(vma);
 	kmm_word at = start;
 
 	for (;;) {
-		uint32_t flags = (prot & KMM_VM_ACCESS) | (vma->flags & ~(uint32_t)KMM_VM_ACCESS);
+		uint32_t old_flags = vma->flags, flags = (prot & KMM_VM_ACCESS) | (old_flags & ~(uint32_t)KMM_VM_ACCESS);
 		kmm_word to = vma->end < end ? vma->end : end;
 		enum kmm_status status;
 
@@ -127,6 +137,7 @@ static enum kmm_status protect_range(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 		status = protect_part(mm, vma, &prev, at, to, flags, r);
 		if (status)
 			return status;
+		note_writable(populate, old_flags, flags, at, to);
 		at = to < prev->end ? prev->end : to;
 		if (at >= end)
 			return KMM_OK;
@@ -136,7 +147,8 @@ static enum kmm_status protect_range(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 	}
 }
 
-static enum kmm_status protect_locked(struct kmm_mm *mm, kmm_word start, kmm_word end, unsigned prot, unsigned grows)
+static enum kmm_status protect_locked(struct kmm_mm *mm, kmm_word start, kmm_word end, unsigned prot, unsigned grows,
+				      struct kmm_populate *populate)
 {
 	struct kmm_vma *vma = kmm_mm_find(mm, start);
 	enum kmm_status status;
@@ -157,31 +169,31 @@ static enum kmm_status protect_locked(struct kmm_mm *mm, kmm_word start, kmm_wor
 	}
 	if (kmm_reserve_carve(mm, &r, vma, start, end) != KMM_OK)
 		return KMM_ENOMEM;
-	status = protect_range(mm, vma, start, end, prot, &r);
+	status = protect_range(mm, vma, start, end, prot, &r, populate);
 	kmm_reserve_drop(mm, &r);
 	return status;
 }
 
-enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot)
+enum kmm_status kmm_mm_protect(struct kmm_mm *mm, kmm_word addr, uint64_t len, unsigned prot, struct kmm_populate *populate)
 {
 	unsigned grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	uint64_t end;
 	enum kmm_status status;
 
 	prot &= ~(unsigned)(PROT_GROWSDOWN | PROT_GROWSUP);
-	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || (addr.v & (KMM_PAGE_SIZE - 1)))
+	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || (addr & (KMM_PAGE_SIZE - 1)))
 		return KMM_EINVAL;
 	if (!len)
 		return KMM_OK;
-	end = kmm_mm_page_align(mm, addr.v + kmm_mm_page_align(mm, len));
-	if (end <= addr.v)
+	end = kmm_mm_page_align(mm, addr + kmm_mm_page_align(mm, len));
+	if (end <= addr)
 		return KMM_ENOMEM;
 	if (prot & ~(unsigned)(KMM_VM_ACCESS | PROT_SEM))
 		return KMM_EINVAL;
 	kmm_mm_lock(mm);
-	status = protect_locked(mm, addr.v, (kmm_word)end, prot, grows);
+	status = protect_locked(mm, addr, (kmm_word)end, prot, grows, populate);
 	kmm_mm_unlock(mm);
 	if (status == KMM_OK)
-		kmm_trace(mm->k, KMM_EV_MPROTECT, addr.v, end, prot, 0);
+		kmm_trace(mm->k, KMM_EV_MPROTECT, addr, end, prot, 0);
 	return status;
 }

@@ -38,6 +38,8 @@ static enum kmm_status resizable(struct kmm_mm *mm, kmm_word addr, kmm_word old_
 		return KMM_OK;
 	if (vma->flags & KMM_VM_SPECIAL)
 		return KMM_EFAULT;
+	if (!kmm_mm_lock_fits(mm, vma->flags, (new_len - old_len) >> KMM_PAGE_SHIFT))
+		return KMM_EAGAIN;
 	return kmm_mm_may_expand(mm, vma->flags, (new_len - old_len) >> KMM_PAGE_SHIFT) ? KMM_OK : KMM_ENOMEM;
 }
 
@@ -239,7 +241,7 @@ static void leave_empty(struct move *m)
 
 	if (old->flags & KMM_VM_LOCKED)
 		m->mm->locked_pages -= kmm_vma_pages(old);
-	old->flags &= ~(uint32_t)KMM_VM_LOCKED;
+	old->flags &= ~(uint32_t)KMM_VM_LOCKS;
 	if (old->start == m->from && old->end == m->from + m->old_len)
 		kmm_anon_unlink(old);
 }
@@ -437,10 +439,20 @@ static enum kmm_status remap(struct kmm_mm *mm, struct move *m, kmm_word *out)
 	return move_anywhere(mm, vma, m->from, m->old_len, m->new_len, out);
 }
 
-enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len, uint64_t new_len, unsigned flags,
-			   struct kmm_uva new_addr, struct kmm_uva *out)
+/* What a locked area has grown by is to be resident. m held. */
+static void note_growth(struct kmm_mm *mm, kmm_word at, kmm_word old_len, kmm_word new_len, struct kmm_populate *populate)
 {
-	struct move m = { .mm = mm, .from = old_addr.v, .to = new_addr.v, .flags = flags };
+	const struct kmm_vma *vma = kmm_mm_find(mm, at);
+
+	if (new_len > old_len && (vma->flags & KMM_VM_LOCKED))
+		*populate = (struct kmm_populate){ at + old_len, new_len - old_len };
+}
+
+/* place: the address wanted, and that it became. */
+enum kmm_status kmm_mm_remap(struct kmm_mm *mm, kmm_word old_addr, uint64_t old_len, uint64_t new_len, unsigned flags,
+			     struct kmm_uva *place, struct kmm_populate *populate)
+{
+	struct move m = { .mm = mm, .from = old_addr, .to = place->v, .flags = flags };
 	const unsigned known = KMM_MREMAP_MAYMOVE | KMM_MREMAP_FIXED | KMM_MREMAP_DONTUNMAP;
 	enum kmm_status status;
 	kmm_word at = 0;
@@ -449,18 +461,21 @@ enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t 
 		return KMM_EINVAL;
 	if ((flags & KMM_MREMAP_DONTUNMAP) && (!(flags & KMM_MREMAP_MAYMOVE) || old_len != new_len))
 		return KMM_EINVAL;
-	if (old_addr.v & (KMM_PAGE_SIZE - 1))
+	if (old_addr & (KMM_PAGE_SIZE - 1))
 		return KMM_EINVAL;
 	m.old_len = (kmm_word)kmm_mm_page_align(mm, old_len);
 	m.new_len = (kmm_word)kmm_mm_page_align(mm, new_len);
 	if (!m.new_len)
 		return KMM_EINVAL;
+	old_len = m.old_len;
 	kmm_mm_lock(mm);
 	status = remap(mm, &m, &at);
+	if (status == KMM_OK)
+		note_growth(mm, at, (kmm_word)old_len, m.new_len, populate);
 	kmm_mm_unlock(mm);
 	if (status)
 		return status;
 	kmm_trace(mm->k, KMM_EV_MMAP, at, at + m.new_len, 0, m.from);
-	*out = kmm_uva(at);
+	*place = kmm_uva(at);
 	return KMM_OK;
 }

@@ -328,6 +328,10 @@ KMM_TEST(brk_keeps_distance)
 	kmm_mm_limits(s.mm)->data_bytes = 9 * SPACE_PAGE;
 	CHECK_EQ(space_unmap(&s, page(10), 1), 0);
 	CHECK_EQ(brk_to(&s, page(9) + 1), page(9));
+	kmm_mm_set_data(s.mm, SPACE_PAGE); /* counts with the heap */
+	CHECK_EQ(brk_to(&s, page(8) + 1), page(9));
+	CHECK_EQ(brk_to(&s, page(8)), page(8));
+	CHECK_EQ(brk_to(&s, page(9)), page(8));
 	kmm_mm_limits(s.mm)->data_bytes = UINT64_MAX;
 	CHECK_EQ(brk_to(&s, page(11)), page(11));
 	CHECK_EQ(space_areas(&s), 1);

@@ -13,7 +13,7 @@ enum { PSS_SHIFT = 12 };
 
 struct smaps {
 	struct kmm *k;
-	kmm_word rss, referenced, anonymous; /* pages */
+	kmm_word rss, referenced, anonymous, lazy_free; /* pages */
 	kmm_word shared_clean, shared_dirty, private_clean, private_dirty;
 	uint64_t pss, pss_dirty;
 	kmm_word swap; /* entries that name slots; for SwapPss each counts whole */
@@ -30,6 +30,7 @@ static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pt
 	s->rss++;
 	s->referenced += (pte_flags & KMM_PTE_ACCESSED) != 0;
 	s->anonymous += kmm_page_kind(page) == KMM_KIND_ANON;
+	s->lazy_free += (kmm_page_flags(page) & KMM_PG_LAZYFREE) && !dirty;
 	s->pss += share;
 	if (dirty)
 		s->pss_dirty += share;
@@ -75,7 +76,9 @@ static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
 		{ KMM_VM_MAYREAD, "mr" }, { KMM_VM_MAYWRITE, "mw" }, { KMM_VM_MAYEXEC, "me" },
 		{ KMM_VM_MAYSHARE, "ms" }, { KMM_VM_GROWSDOWN, "gd" }, { KMM_VM_LOCKED, "lo" },
 		{ KMM_VM_SEQ_READ, "sr" }, { KMM_VM_RAND_READ, "rr" }, { KMM_VM_DONTCOPY, "dc" },
-		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_ACCOUNT, "ac" }, { KMM_VM_NORESERVE, "nr" },
+		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_LOCKONFAULT, "lf" }, { KMM_VM_ACCOUNT, "ac" },
+		{ KMM_VM_NORESERVE, "nr" }, { KMM_VM_WIPEONFORK, "wf" }, { KMM_VM_DONTDUMP, "dd" },
+		{ KMM_VM_MERGEABLE, "mg" },
 	};
 
 	kmm_printf(out, "VmFlags: ");
@@ -87,7 +90,7 @@ static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
 
 static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct kmm_sink *out)
 {
-	static const char *const nothing[] = { "LazyFree:", "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
+	static const char *const nothing[] = { "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
 					       "Shared_Hugetlb:", "Private_Hugetlb:" };
 
 	kmm_report_area(vma, out);
@@ -103,6 +106,7 @@ static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct km
 	put(out, "Private_Dirty:", kmm_kb(s->private_dirty));
 	put(out, "Referenced:", kmm_kb(s->referenced));
 	put(out, "Anonymous:", kmm_kb(s->anonymous));
+	put(out, "LazyFree:", kmm_kb(s->lazy_free));
 	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
 		put(out, nothing[i], 0);
 	put(out, "Swap:", kmm_kb(s->swap));

@@ -70,12 +70,19 @@ static void settle_resident(struct kmm_vma *vma, kmm_word nr_anon, kmm_word nr_o
 	kmm_mm_count_rss(mm, other, -nr_other);
 }
 
-/* An entry that names a slot; it was taken. */
-static void zap_swapped(struct kmm_vma *vma, uint64_t raw)
+/* An entry that was not present; it was taken. true: it held a frame. */
+static bool zap_absent(struct kmm_vma *vma, uint64_t raw)
 {
-	KMM_ASSERT(vma->mm->k, kmm_mm_rss(vma->mm, KMM_RSS_SWAP) > 0);
-	kmm_slot_put(vma->mm->k, (uint32_t)raw);
+	struct kmm *k = vma->mm->k;
+
+	if (!kmm_raw_is_swap(raw)) { /* the mover's no longer */
+		atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
+		return true;
+	}
+	KMM_ASSERT(k, kmm_mm_rss(vma->mm, KMM_RSS_SWAP) > 0);
+	kmm_slot_put(k, (uint32_t)raw);
 	kmm_mm_count_rss(vma->mm, KMM_RSS_SWAP, -(kmm_word)1);
+	return false;
 }
 
 /* Stops when the gather is full. */
@@ -96,12 +103,8 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 			continue;
 		raw = kmm_entry_take(k, entry);
 		kmm_leaf_tally(k, &run, va, 0);
-		if (__builtin_expect(kmm_raw_is_swap(raw), 0)) {
-			zap_swapped(z->vma, raw);
+		if (__builtin_expect(!(raw & KMM_X86_P), 0) && !zap_absent(z->vma, raw))
 			continue;
-		}
-		if (!(raw & KMM_X86_P)) /* the mover's no longer */
-			atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
 		page = kmm_leaf_page(k, raw);
 		if (kmm_page_kind(page) == KMM_KIND_ZERO)
 			continue;

@@ -6,9 +6,9 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/boot/common.inc
 
 check_on() { # MACHINE WIDTH
-	guest --machine "$1" --ram 1G --icount build/bench/versus"$2" faults calls forks </dev/null
+	guest --machine "$1" --ram 1G --icount build/bench/versus"$2" faults calls forks areas </dev/null
 	ends 0 "$1, the $2-bit program"
-	output "$1, the $2-bit program: as many checks as there should be" '^checks:.[89][0-9].0$'
+	output "$1, the $2-bit program: as many checks as there should be" '^checks:.1[0-9][0-9].0$'
 	if grep -q 'FAILED' "$dir/out"; then bad "$1: $(grep -m 1 FAILED "$dir/out")"; else ok; fi
 }
 

@@ -3,7 +3,7 @@
  * fd.c - the table from descriptor numbers to open files; one per process. Under its lock nothing is allocated, freed or
  * closed: a file taken out is let go of afterwards.
  */
-#include "fs/vfs.h"
+#include "fs/locks.h"
 
 enum { FIRST_SIZE = 16 };
 
@@ -55,6 +55,15 @@ int fd_table_copy(struct fd_table *to, struct fd_table *from)
 	return 0;
 }
 
+/* A descriptor is closed: whichever it was, the process loses its record locks of the file, as fcntl(2) warns. */
+static void let_go(const struct fd_table *table, struct open_file *file)
+{
+	if (!file)
+		return;
+	lock_drop(table, file->inode);
+	file_put(file);
+}
+
 void fd_table_clear(struct fd_table *table)
 {
 	struct fd_slot *slot;
@@ -67,7 +76,7 @@ void fd_table_clear(struct fd_table *table)
 	table->size = 0;
 	spin_unlock(&table->lock);
 	for (uint32_t fd = 0; fd < size; fd++)
-		file_put(slot[fd].file);
+		let_go(table, slot[fd].file);
 	os_free(slot);
 }
 
@@ -121,7 +130,7 @@ int fd_close(struct fd_table *table, uint32_t fd)
 		*slot = (struct fd_slot){ .file = NULL };
 	}
 	spin_unlock(&table->lock);
-	file_put(file);
+	let_go(table, file);
 	return file ? 0 : -EBADF;
 }
 
@@ -204,6 +213,6 @@ int fd_replace(struct fd_table *table, struct open_file *file, uint32_t fd, uint
 	old = table->slot[fd].file;
 	table->slot[fd] = (struct fd_slot){ file, cloexec };
 	spin_unlock(&table->lock);
-	file_put(old);
+	let_go(table, old);
 	return (int)fd;
 }

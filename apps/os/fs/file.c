@@ -5,7 +5,8 @@
  *
  * Nothing here needs the kernel lock. Operations that do (the terminal's, writes to /proc) are called with it.
  */
-#include "fs/vfs.h"
+#include "fs/epoll.h"
+#include "fs/locks.h"
 #include "proc/task.h"
 
 static int regular_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
@@ -74,6 +75,21 @@ struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint
 	return file;
 }
 
+int file_anonymous(const struct file_ops *ops, const char *path, uint32_t flags, struct open_file **out)
+{
+	struct inode *inode = inode_new(0600);
+	struct open_file *file = inode ? file_new(ops, inode, flags) : NULL;
+
+	if (inode)
+		inode->nlink = 1;
+	inode_put(inode);
+	if (!file)
+		return -ENOMEM;
+	file->path = os_strdup(path);
+	*out = file;
+	return 0;
+}
+
 /* Kind and flags of an open file never change, so what was claimed is what is released. */
 static bool claims_write(const struct open_file *file)
 {
@@ -99,6 +115,9 @@ static int choose_ops(struct open_file *file)
 	case S_IFCHR:
 		file->ops = dev_ops(inode->rdev);
 		return file->ops ? 0 : -ENXIO;
+	case S_IFBLK:
+		file->ops = &block_ops;
+		return 0;
 	default:
 		return -ELOOP; /* a symbolic link with O_NOFOLLOW */
 	}
@@ -145,6 +164,9 @@ void file_put(struct open_file *file)
 {
 	if (!file || __atomic_sub_fetch(&file->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	if (file->watched)
+		epoll_forget(file);
+	lock_drop(file, file->inode);
 	if (file->ops->release)
 		file->ops->release(file);
 	if (claims_write(file))

@@ -175,7 +175,7 @@ static int fd_readlink(struct inode *link, char *buf, size_t size)
 	if (file->path)
 		len = x86_snprintf(buf, size, "%s", file->path);
 	else
-		len = x86_snprintf(buf, size, "%s:[%u]", is_kind(file->inode, S_IFIFO) ? "pipe" : "file",
+		len = x86_snprintf(buf, size, "%s:[%u]", is_kind(file->inode, S_IFIFO) ? "pipe" : is_kind(file->inode, S_IFSOCK) ? "socket" : "file",
 				   file->inode->ino);
 	file_put(file);
 	return len >= (int)size ? -ENAMETOOLONG : len;

@@ -52,6 +52,7 @@ struct inode {
 	uint32_t ino, mode, uid, gid, nlink;
 	uint32_t rdev; /* major << 8 | minor of a device */
 	struct spin lock;      /* SPIN_INODE: protects what is marked i. All else: the kernel lock */
+	uint32_t nr_locks;     /* atomic: advisory locks (locks.c) */
 	struct sleep_lock content; /* one write or truncation at a time; reads need no lock */
 	int32_t writers;       /* i: who may change the content now; negative: processes that run it, and then nobody may */
 	int64_t atime, mtime, ctime; /* i: ns since 1970 */
@@ -82,7 +83,9 @@ struct file_ops {
 	void (*release)(struct open_file *file); /* always without the kernel lock */
 	bool seekable;
 	bool own_locks;
+	bool message; /* a call is one read or write of at most MAX_MESSAGE bytes, however long it asks for */
 };
+enum { MAX_MESSAGE = 1 << 16 };
 
 struct open_file {
 	const struct file_ops *ops;
@@ -92,6 +95,7 @@ struct open_file {
 	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY...; those that change, change atomically */
 	struct sleep_lock pos_lock;
 	uint64_t pos;    /* pos_lock */
+	bool watched;    /* some epoll set may have it */
 	void *priv;      /* pipe, text of a /proc file */
 	size_t priv_size;
 };
@@ -104,7 +108,13 @@ static inline bool is_kind(const struct inode *inode, uint32_t kind)
 {
 	return (inode->mode & S_IFMT) == kind;
 }
+/* The content is, until it is changed, what lies at `source`. */
+void inode_set_source(struct inode *inode, const char *source, uint64_t size);
 int inode_set_size(struct inode *inode, uint64_t size);
+/* Bytes start to end become zeros, whole pages of them free; the size stays. */
+int inode_punch(struct inode *inode, uint64_t start, uint64_t end);
+/* Memory for bytes start to end, as far as the file goes; without keep_size it goes as far as that. -ENOSPC. */
+int inode_allocate(struct inode *inode, uint64_t start, uint64_t end, bool keep_size);
 /* A program that runs is not written to, and a file that is written to does not run: -ETXTBSY. Each claim is given back. */
 int inode_claim_write(struct inode *inode);
 void inode_release_write(struct inode *inode);
@@ -130,7 +140,13 @@ bool tree_list(struct inode *dir, uint64_t pos, struct listing *out);
 int tree_path(struct inode *dir, char *buf, size_t size);
 
 /* ---- walk.c: names to inodes ---- */
-enum { WALK_NOFOLLOW = 1, WALK_PARENT = 2 /* the last part need not exist */ };
+enum {
+	WALK_NOFOLLOW = 1,
+	WALK_PARENT = 2,    /* the last part need not exist */
+	/* openat2(2): -ELOOP for any link, for those that lead by themselves; -EXDEV for leaving the start, other file systems */
+	WALK_NO_LINKS = 4, WALK_NO_MAGIC = 8, WALK_BENEATH = 16, WALK_NO_XDEV = 32,
+	WALK_IN_ROOT = 64   /* the start is what "/" means */
+};
 struct walk_result {
 	struct inode *dir;   /* directory of the last part, with a reference */
 	struct inode *inode; /* with a reference; NULL with WALK_PARENT: not there */
@@ -145,6 +161,8 @@ int walk_inode(struct inode *from, const char *path, unsigned flags, struct inod
 /* ---- file.c: open files and descriptors ---- */
 int file_open(struct inode *inode, uint32_t flags, struct open_file **out);
 struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint32_t flags);
+/* A file that no directory has. path: what /proc/PID/fd shows. */
+int file_anonymous(const struct file_ops *ops, const char *path, uint32_t flags, struct open_file **out);
 void file_get(struct open_file *file);
 void file_put(struct open_file *file);
 int file_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock);
@@ -201,11 +219,18 @@ int pipe_create(struct open_file *ends[2], uint32_t flags);
 int pipe_open_fifo(struct inode *inode, struct open_file *file);
 extern const struct file_ops tty_ops, regular_ops, directory_ops;
 
+/* swap.c: block devices. size: bytes, 0: the machine has none of that name. false: no more of them. */
+extern const struct file_ops block_ops;
+bool block_device(unsigned n, const char **name, uint32_t *rdev, uint64_t *size);
+
 /* tty.c: called at every console interrupt and tick. */
 void tty_poll(void);
 void tty_set_foreground(uint32_t pgid);
 
-/* poll() and select() look at files, and if there is nothing sleep until some file became readable or writable since
+/* eventfd.c. flags: O_NONBLOCK or 0. */
+int eventfd_create(uint32_t value, bool semaphore, uint32_t flags, struct open_file **out);
+
+/* poll() and its like look at files, and if there is nothing sleep until some file became readable or writable since
  * they began to look. */
 void poll_changed(void);
 uint32_t poll_begin(void);

@@ -336,6 +336,10 @@ static void note_place(struct elf_image *out, const struct elf_file *f, const st
 
 	if (p->offset <= f->phoff && f->phoff < p->offset + p->filesz)
 		out->phdr = at + (uword)(f->phoff - p->offset);
+	if (out->data_start < at)
+		out->data_start = at;
+	if (out->data_end < at + (uword)p->filesz)
+		out->data_end = at + (uword)p->filesz;
 	if (!(p->flags & PF_X))
 		return;
 	if (!out->code_end)

@@ -7,7 +7,7 @@
 
 struct elf_image {
 	uword base; /* what was added to the file's addresses */
-	uword entry, phdr, brk, code_start, code_end; /* addresses in the space */
+	uword entry, phdr, brk, code_start, code_end, data_start, data_end; /* addresses in the space */
 	uint32_t phnum, phentsize;
 };
 

@@ -396,6 +396,9 @@ static void set_limits(struct kmm_mm *mm, const struct proc *proc)
 	limits->stack_bytes = proc->rlimit[RLIMIT_STACK].soft;
 	limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
 	limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
+	limits->memlock_bytes = proc->rlimit[RLIMIT_MEMLOCK].soft;
+	limits->privileged = true; /* everybody is user 0 */
+	limits->data_hard_bytes = proc->rlimit[RLIMIT_DATA].hard;
 }
 
 /* The program, then its interpreter where mmap would put it. */
@@ -408,6 +411,7 @@ static int map_program(struct new_program *p)
 		return err;
 	kmm_mm_set_brk(p->mm, kmm_uva(low_heap ? elf_low_base(p->main.elf.is_64) : p->main.image.brk));
 	kmm_mm_set_code(p->mm, kmm_uva(p->main.image.code_start), kmm_uva(p->main.image.code_end));
+	kmm_mm_set_data(p->mm, p->main.image.data_end - p->main.image.data_start);
 	return p->interp.inode ? elf_map(&p->interp.elf, p->mm, &p->interp.image) : 0;
 }
 
@@ -472,6 +476,7 @@ static void install(struct proc *proc, struct new_program *p)
 	proc->is_64 = p->main.elf.is_64;
 	str_copy(proc->comm, str_base(p->name), sizeof(proc->comm));
 	proc->has_execed = true;
+	proc->caps.effective = proc->caps.permitted = CAPS_ALL; /* user 0 has all again: capabilities(7) */
 	p->mm = NULL, p->path = NULL;
 	p->main.inode = NULL, p->main.claimed = false; /* passed on */
 	if (!old)

@@ -75,6 +75,7 @@ static void default_limits(struct proc *p)
 		p->rlimit[i] = (struct rlimit){ OS_UNLIMITED, OS_UNLIMITED };
 	p->rlimit[RLIMIT_STACK].soft = 8u << 20;
 	p->rlimit[RLIMIT_CORE].soft = 0;
+	p->rlimit[RLIMIT_MEMLOCK] = (struct rlimit){ 8u << 20, 8u << 20 };
 	p->rlimit[RLIMIT_NOFILE].soft = 1024;
 	p->rlimit[RLIMIT_NOFILE].hard = 4096;
 	p->rlimit[RLIMIT_NPROC].soft = p->rlimit[RLIMIT_NPROC].hard = MAX_PID;
@@ -91,6 +92,7 @@ struct proc *proc_new(struct proc *parent)
 	p->parent = parent;
 	p->ppid = parent->pid;
 	p->umask = 022;
+	p->caps = (struct capabilities){ CAPS_ALL, CAPS_ALL, 0 };
 	p->start_ns = os_now();
 	p->exit_signal = SIGCHLD;
 	default_limits(p);

@@ -2,26 +2,48 @@
 /* mem.c - the memory calls: thin, because the core has Linux's semantics and numbers. */
 #include "sys/sys.h"
 
-enum { PROT_SEM = 8, MS_ASYNC = 1, MS_INVALIDATE = 2, MS_SYNC = 4 };
-
 static struct kmm_mm *mm(void)
 {
 	return current->proc->mm;
 }
 
-/* The content of a file mapping, with a reference; NULL in *out: anonymous memory (/dev/zero). */
-static int backing_of(const struct open_file *file, uint32_t prot, uint32_t flags, struct kmm_backing **out)
+/* Bits of mmap's flags that mean something to the core alone; Linux knows none of them. */
+#define CORE_FLAGS ((uint32_t)(KMM_MAP_RDONLY | KMM_MAP_WRONLY | KMM_MAP_NODEV))
+enum { UNKNOWN_FLAG = 0x80 };
+
+static bool is_zero_device(const struct open_file *file)
 {
+	return is_kind(file->inode, S_IFCHR) && file->inode->rdev == (1 << 8 | 5);
+}
+
+/* /dev/zero is anonymous memory to who may open it that way. */
+static int zero_device_flags(const struct open_file *file, uint32_t prot, uint32_t *flags)
+{
+	if ((*flags & KMM_MAP_TYPE) == KMM_MAP_SHARED_VALIDATE)
+		*flags &= ~(uint32_t)(KMM_MAP_SHARED_VALIDATE & ~KMM_MAP_SHARED);
+	if ((*flags & KMM_MAP_TYPE) == KMM_MAP_SHARED && (prot & KMM_PROT_WRITE) && !file_can_write(file))
+		return -EACCES;
 	if (!file_can_read(file))
 		return -EACCES;
-	if ((flags & KMM_MAP_TYPE) != KMM_MAP_PRIVATE && (prot & KMM_PROT_WRITE) && !file_can_write(file))
-		return -EACCES;
-	if (is_kind(file->inode, S_IFCHR) && file->inode->rdev == (1 << 8 | 5)) {
-		*out = NULL;
-		return 0;
-	}
+	*flags |= KMM_MAP_ANONYMOUS;
+	return 0;
+}
+
+/* The content of a file mapping, with a reference, and how it was opened; the core judges that in its turn. */
+static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *flags, struct kmm_backing **out)
+{
+	if (!file || (file->flags & O_PATH))
+		return -EBADF;
+	if (*flags & KMM_MAP_HUGETLB)
+		return -EINVAL;
+	if (is_zero_device(file))
+		return zero_device_flags(file, prot, flags);
+	if (!file_can_write(file))
+		*flags |= KMM_MAP_RDONLY;
+	if (!file_can_read(file))
+		*flags |= KMM_MAP_WRONLY;
 	if (file->ops != &regular_ops)
-		return -ENODEV;
+		*flags |= KMM_MAP_NODEV;
 	*out = &file->inode->file.backing;
 	kmm_backing_get(*out);
 	return 0;
@@ -33,15 +55,15 @@ static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t 
 	enum kmm_status status;
 	struct kmm_uva at;
 
+	if (flags & CORE_FLAGS)
+		flags = (flags & ~CORE_FLAGS) | UNKNOWN_FLAG;
 	if (!(flags & KMM_MAP_ANONYMOUS)) {
 		struct open_file *file = fd_get(&current->proc->fds, fd);
-		int err = file ? backing_of(file, prot, flags, &backing) : -EBADF;
+		int err = backing_of(file, prot, &flags, &backing);
 
 		file_put(file);
 		if (err)
 			return err;
-		if (!backing)
-			flags |= KMM_MAP_ANONYMOUS;
 	}
 	status = kmm_mmap(mm(), kmm_uva(addr), len, prot & 7, flags, backing, page, &at);
 	if (backing)
@@ -82,17 +104,21 @@ sword sys_munmap(const uword *a)
 	return os_errno(kmm_munmap(mm(), kmm_uva(a[0]), a[1]));
 }
 
+/* A long of flags in an int: bits above it are as unknown as its bit 30. */
+static unsigned flags_of(uword word)
+{
+	return (unsigned)word | (word > UINT32_MAX ? 1u << 30 : 0);
+}
+
 sword sys_mprotect(const uword *a)
 {
-	if (a[2] & ~(uint32_t)(7 | PROT_SEM))
-		return -EINVAL;
-	return os_errno(kmm_mprotect(mm(), kmm_uva(a[0]), a[1], a[2] & 7));
+	return os_errno(kmm_mprotect(mm(), kmm_uva(a[0]), a[1], flags_of(a[2])));
 }
 
 sword sys_mremap(const uword *a)
 {
 	struct kmm_uva at;
-	enum kmm_status status = kmm_mremap(mm(), kmm_uva(a[0]), a[1], a[2], a[3], kmm_uva(a[4]), &at);
+	enum kmm_status status = kmm_mremap(mm(), kmm_uva(a[0]), a[1], a[2], flags_of(a[3]), kmm_uva(a[4]), &at);
 
 	return status == KMM_OK ? (sword)at.v : os_errno(status);
 }
@@ -107,21 +133,44 @@ sword sys_brk(const uword *a)
 	return (sword)kmm_brk(mm(), kmm_uva(a[0])).v;
 }
 
-/* Files have no disk behind them: what is checked is all there is to do. */
+sword sys_mlock(const uword *a)
+{
+	return os_errno(kmm_mlock(mm(), kmm_uva(a[0]), a[1], 0));
+}
+
+sword sys_mlock2(const uword *a)
+{
+	return os_errno(kmm_mlock(mm(), kmm_uva(a[0]), a[1], (unsigned)a[2]));
+}
+
+sword sys_munlock(const uword *a)
+{
+	return os_errno(kmm_munlock(mm(), kmm_uva(a[0]), a[1]));
+}
+
+sword sys_mlockall(const uword *a)
+{
+	return os_errno(kmm_mlockall(mm(), (unsigned)a[0]));
+}
+
+sword sys_munlockall(const uword *a)
+{
+	(void)a;
+	kmm_munlockall(mm());
+	return 0;
+}
+
+sword sys_mincore(const uword *a)
+{
+	return os_errno(kmm_mincore(mm(), kmm_uva(a[0]), a[1], kmm_uva(a[2])));
+}
+
 sword sys_msync(const uword *a)
 {
-	uword at = a[0], end = at + page_up(a[1]);
+	return os_errno(kmm_msync(mm(), kmm_uva(a[0]), a[1], (unsigned)a[2]));
+}
 
-	if ((a[0] & (KMM_PAGE_SIZE - 1)) || (a[2] & ~7u) || (a[2] & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
-		return -EINVAL;
-	if (end < at)
-		return -ENOMEM;
-	while (at < end) {
-		struct kmm_vma_info vma;
-
-		if (!kmm_vma_find(mm(), kmm_uva(at), &vma) || vma.start.v > at)
-			return -ENOMEM;
-		at = vma.end.v;
-	}
-	return 0;
+sword sys_remap_file_pages(const uword *a)
+{
+	return os_errno(kmm_remap_file_pages(mm(), kmm_uva(a[0]), a[1], flags_of(a[2]), a[3], (unsigned)a[4]));
 }

@@ -79,8 +79,7 @@ sword sys_poll(const uword *a)
 	return poll_user(a[0], a[1], ms < 0 ? 0 : os_now() + (uint64_t)ms * 1000000);
 }
 
-/* The mask of ppoll and pselect6 holds while they wait; a handler that runs sees it undone afterwards. */
-static int set_temporary_mask(uword at)
+int set_temporary_mask(uword at)
 {
 	sigset mask;
 
@@ -94,9 +93,9 @@ static int set_temporary_mask(uword at)
 	return 0;
 }
 
-static sword finish_mask(int32_t result)
+sword finish_mask(int32_t result)
 {
-	if (current->restore_blocked && result != -ERESTARTNOHAND) {
+	if (current->restore_blocked && result != -ERESTARTNOHAND && result != -EINTR) {
 		current->restore_blocked = false;
 		sig_set_blocked(current->saved_blocked);
 	}

@@ -40,6 +40,11 @@ int user_inode(int32_t dirfd, uword path, unsigned flags, struct inode **out);
 /* Absolute path of what a walk found, kmalloc; NULL: none. */
 char *path_of(const struct walk_result *where);
 
+/* poll.c: the mask of ppoll() and its like, in user memory (0: none), holds while they wait; a handler that runs sees it
+ * undone afterwards. Every wait ends with finish_mask(result). */
+int set_temporary_mask(uword at);
+sword finish_mask(int32_t result);
+
 /* time.c */
 /* A relative timeout at a user address (0: none, for ever) to a deadline of sched_sleep(). 64: the new layout. */
 int user_deadline(uword at, bool is64, uint64_t *deadline);

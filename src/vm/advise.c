@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Advice about pages: dropping them, giving up their content (FREE), forgetting that they were used (COLD), punching holes
+ * into what lies behind a shared mapping (REMOVE), and reading ahead.
+ *
+ * A page that was given up is one whose marks say that it was not written since: nothing moves, and a write makes it an
+ * ordinary page again by the processor's dirty bit alone.
+ */
+#include "vm/advise.h"
+
+#include "pt/leaf.h"
+#include "swap/swap.h"
+#include "vm/backing.h"
+
+static enum kmm_status drop_pages(struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	struct kmm *k = vma->mm->k;
+	struct kmm_tlb tlb;
+
+	kmm_tlb_begin(k, &tlb, &vma->mm->space);
+	kmm_zap(vma, start, end, &tlb);
+	kmm_tlb_flush(k, &tlb);
+	return KMM_OK;
+}
+
+/* ---- marks ---- */
+
+struct unmark {
+	struct kmm_vma *vma;
+	struct kmm_tlb *tlb;
+	uint32_t marks;   /* that entries lose */
+	bool give_up;     /* anonymous pages may be freed */
+	kmm_word slot;    /* an entry that names one */
+};
+
+/* A page with other users is theirs as well, and keeps its marks. */
+static bool is_ours(const struct unmark *u, const struct kmm_page *page)
+{
+	enum kmm_kind kind = kmm_page_kind(page);
+
+	if (kind == KMM_KIND_ZERO || atomic_load_explicit(&page->count, memory_order_relaxed) != 1)
+		return false;
+	return !u->give_up || kind == KMM_KIND_ANON;
+}
+
+static void give_up(struct kmm_page *page)
+{
+	__atomic_fetch_and(&page->flags, ~(uint32_t)KMM_PG_DIRTY, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_LAZYFREE, __ATOMIC_RELAXED);
+}
+
+static bool unmark_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct unmark *u = arg;
+	struct kmm *k = u->vma->mm->k;
+	struct kmm_leaf_run run = { .space = &u->vma->mm->space };
+	void *entry = first->entry;
+
+	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry)) {
+		struct kmm_page *page;
+
+		if (!kmm_leaf_is_present(entry))
+			continue;
+		page = kmm_leaf_page(k, kmm_leaf_read(k, entry));
+		if (!is_ours(u, page))
+			continue;
+		if (kmm_leaf_remove(entry, u->marks) & u->marks)
+			kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), kmm_leaf_read(k, entry));
+		if (u->give_up)
+			give_up(page);
+	}
+	kmm_leaf_settle(k, &run, first->table, 0, u->tlb);
+	return true;
+}
+
+static enum kmm_status unmark(struct kmm_vma *vma, kmm_word start, kmm_word end, uint32_t marks, bool give_up_too)
+{
+	struct kmm *k = vma->mm->k;
+	struct kmm_tlb tlb;
+	struct unmark u = { vma, &tlb, marks, give_up_too, 0 };
+	kmm_word resume;
+
+	kmm_tlb_begin(k, &tlb, &vma->mm->space);
+	kmm_pt_for_each_run(k, &vma->mm->space, start, end, unmark_run, &u, &resume);
+	kmm_tlb_flush(k, &tlb);
+	return KMM_OK;
+}
+
+/* What is in slots is given up at once: those of [start, end) become free. */
+static bool find_slot(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct unmark *u = arg;
+	struct kmm *k = u->vma->mm->k;
+
+	for (unsigned i = 0; i < nr; i++) {
+		if (!kmm_raw_is_swap(kmm_entry_load(k, kmm_ptref_at(k, first, i).entry)))
+			continue;
+		u->slot = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+		return false;
+	}
+	return true;
+}
+
+static void drop_slots(struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	struct kmm *k = vma->mm->k;
+	struct unmark u = { .vma = vma };
+	struct kmm_tlb tlb;
+	kmm_word resume;
+
+	if (!kmm_mm_rss(vma->mm, KMM_RSS_SWAP))
+		return;
+	kmm_tlb_begin(k, &tlb, &vma->mm->space);
+	while (start < end && !kmm_pt_for_each_run(k, &vma->mm->space, start, end, find_slot, &u, &resume)) {
+		kmm_zap(vma, u.slot, u.slot + KMM_PAGE_SIZE, &tlb);
+		start = u.slot + KMM_PAGE_SIZE;
+	}
+	kmm_tlb_flush(k, &tlb);
+}
+
+/* ---- backings ---- */
+
+/* Only an offer: what cannot be read now is read, or fails, when it is touched. Where nothing has to be read, as in shared
+ * memory, nothing is done. */
+static void read_ahead(struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	uint64_t last = kmm_vma_index(vma, end - KMM_PAGE_SIZE);
+	struct kmm_page *page;
+
+	if (!vma->backing || (kmm_backing_is_file(vma->backing) && !((struct kmm_file *)vma->backing)->fill))
+		return;
+	for (uint64_t index = kmm_vma_index(vma, start); index <= last; index++) {
+		if (vma->backing->ops->get_page(vma->backing, index, &page) != KMM_OK)
+			return;
+		kmm_put_page(vma->mm->k, page);
+	}
+}
+
+static enum kmm_status punch(struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	struct kmm_backing *backing = vma->backing;
+	uint64_t first = kmm_vma_index(vma, start);
+	struct kmm_mm *mm = vma->mm;
+	enum kmm_status status;
+
+	if ((vma->flags & KMM_VM_LOCKED) || !backing || kmm_backing_is_special(backing))
+		return KMM_EINVAL;
+	if ((vma->flags & (KMM_VM_SHARED | KMM_VM_WRITE)) != (KMM_VM_SHARED | KMM_VM_WRITE))
+		return KMM_EACCES;
+	if (!backing->ops->punch_hole)
+		return KMM_ENOTSUP;
+	kmm_backing_get(backing);
+	kmm_mm_unlock(mm);
+	status = backing->ops->punch_hole(backing, first, (end - start) >> KMM_PAGE_SHIFT);
+	kmm_backing_put(backing);
+	kmm_mm_lock(mm);
+	return status;
+}
+
+/* ---- the advice ---- */
+
+enum kmm_status kmm_advise_pages(struct kmm_vma *vma, kmm_word start, kmm_word end, int advice)
+{
+	bool locked = (vma->flags & KMM_VM_LOCKED) != 0;
+
+	switch (advice) {
+	case KMM_MADV_WILLNEED:
+		read_ahead(vma, start, end);
+		return KMM_OK;
+	case KMM_MADV_REMOVE:
+		return punch(vma, start, end);
+	case KMM_MADV_DONTNEED_LOCKED:
+		return drop_pages(vma, start, end);
+	case KMM_MADV_DONTNEED:
+		return locked ? KMM_EINVAL : drop_pages(vma, start, end);
+	case KMM_MADV_FREE:
+		if (locked || vma->backing)
+			return KMM_EINVAL;
+		drop_slots(vma, start, end);
+		return unmark(vma, start, end, KMM_X86_A | KMM_X86_D, true);
+	default:
+		KMM_ASSERT(vma->mm->k, advice == KMM_MADV_COLD || advice == KMM_MADV_PAGEOUT);
+		return locked ? KMM_EINVAL : unmark(vma, start, end, KMM_X86_A, false);
+	}
+}

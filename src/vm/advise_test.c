@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Advice about pages and backings: giving up content, holes, populating, what a fork leaves out; and looking at what is
+ * resident.
+ */
+#include "harness/space.h"
+
+#include <stdlib.h>
+
+enum { EPERM = 1, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EINVAL = 22, BUS = 7, SEGV = 11 };
+#define AT 0x20000000ull
+
+static uint64_t page(unsigned n) { return AT + n * SPACE_PAGE; }
+
+static int advise(struct space *s, uint64_t at, uint64_t pages, int advice)
+{
+	return kmm_status_errno(kmm_madvise(s->mm, kmm_uva((kmm_word)at), pages * SPACE_PAGE, advice));
+}
+
+/* The line NAME of the first area in smaps, in KiB. */
+static unsigned long smaps_line(struct space *s, const char *name)
+{
+	struct hosted_text text;
+	const char *line;
+	unsigned long kb;
+
+	kmm_report_smaps(s->mm, hosted_text_init(&text));
+	line = strstr(text.text, name);
+	kb = line ? strtoul(line + strlen(name), NULL, 10) : ~0ul;
+	hosted_text_free(&text);
+	return kb;
+}
+
+KMM_TEST(advise_free)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct space s;
+
+		CALL(space_start(&s, space_formats[f]));
+		CHECK_EQ(space_map(&s, page(0), 4, SPACE_RW, SPACE_ANON | KMM_MAP_POPULATE), 0);
+		for (unsigned i = 0; i < 4; i++)
+			CHECK_EQ(space_poke(&s, s.mm, page(i), 7), 0);
+		CHECK_EQ(smaps_line(&s, "LazyFree:"), 0);
+		CHECK_EQ(smaps_line(&s, "Referenced:"), 16);
+		CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_FREE), 0);
+		CHECK_EQ(smaps_line(&s, "LazyFree:"), 16);
+		CHECK_EQ(smaps_line(&s, "Referenced:"), 0);
+		CHECK_EQ(smaps_line(&s, "Private_Dirty:"), 0);
+		CHECK_EQ(space_poke(&s, s.mm, page(1), 8), 0); /* and is its owner's again */
+		CHECK_EQ(smaps_line(&s, "LazyFree:"), 12);
+		CHECK_EQ(space_peek(&s, s.mm, page(1)), 8);
+		CALL(space_stop(&s));
+	}
+}
+
+KMM_TEST(advise_cold)
+{
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 4, SPACE_RW, SPACE_ANON | KMM_MAP_POPULATE), 0);
+	CHECK_EQ(advise(&s, page(1), 2, KMM_MADV_COLD), 0);
+	CHECK_EQ(smaps_line(&s, "Referenced:"), 8);
+	CHECK_EQ(smaps_line(&s, "Private_Dirty:"), 16);
+	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_PAGEOUT), 0);
+	CHECK_EQ(smaps_line(&s, "Referenced:"), 0);
+	CHECK_EQ(advise(&s, page(0), 1, KMM_MADV_HWPOISON), EPERM);
+	kmm_mm_limits(s.mm)->privileged = true;
+	CHECK_EQ(advise(&s, page(0), 1, KMM_MADV_SOFT_OFFLINE), EINVAL);
+	CALL(space_stop(&s));
+}
+
+/* A hole under a shared and a private mapping, the private one with a copy of its own. */
+KMM_TEST(advise_remove)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct kmm_file file;
+		struct space s;
+		size_t done;
+
+		CALL(space_start(&s, space_formats[f]));
+		kmm_file_init(&file, s.k, 0, "file");
+		for (unsigned i = 0; i < 4; i++)
+			CHECK_OK(kmm_file_write(&file, i * SPACE_PAGE, "content", 7, &done));
+		CHECK_EQ(space_map_file(&s, page(0), 4, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
+		CHECK_EQ(space_map_file(&s, page(10), 4, SPACE_RW, KMM_MAP_PRIVATE, &file, 0), 0);
+		CHECK_EQ(space_poke(&s, s.mm, page(11), 'C'), 0);
+		CHECK_EQ(space_peek(&s, s.mm, page(12)), 'c');
+		CHECK_EQ(space_peek(&s, s.mm, page(1)), 'c');
+		CHECK_EQ(advise(&s, page(11), 2, KMM_MADV_REMOVE), EACCES);
+		CHECK_EQ(advise(&s, page(1), 2, KMM_MADV_REMOVE), 0);
+		CHECK_EQ(file.nr_pages, 2);
+		CHECK_EQ(space_peek(&s, s.mm, page(1)), 0);
+		CHECK_EQ(space_peek(&s, s.mm, page(11)), 'C');
+		CHECK_EQ(space_peek(&s, s.mm, page(12)), 0);
+		CHECK_EQ(space_peek(&s, s.mm, page(3)), 'c');
+		CHECK_EQ(file.size, 3 * SPACE_PAGE + 7);
+		CHECK_EQ(space_unmap(&s, page(0), 20), 0);
+		kmm_backing_put(&file.backing);
+		CALL(space_stop(&s));
+	}
+}
+
+static enum kmm_status fill_x(struct kmm_file *file, uint64_t index, void *to)
+{
+	(void)file, (void)index;
+	memset(to, 'x', SPACE_PAGE);
+	return KMM_OK;
+}
+
+/* Content that fill would bring back stays away, and holes have frames then. */
+KMM_TEST(advise_remove_filled)
+{
+	struct kmm_file file;
+	struct space s;
+
+	CALL(space_start(&s, KMM_I386));
+	kmm_file_init(&file, s.k, 4 * SPACE_PAGE, "file");
+	file.fill = fill_x;
+	CHECK_EQ(space_map_file(&s, page(0), 4, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
+	CHECK_EQ(space_peek(&s, s.mm, page(1)), 'x');
+	CHECK_EQ(advise(&s, page(1), 2, KMM_MADV_REMOVE), 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(space_peek(&s, s.mm, page(i)), i == 1 || i == 2 ? 0 : 'x');
+	CHECK_EQ(space_unmap(&s, page(0), 4), 0);
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}
+
+KMM_TEST(advise_populate)
+{
+	struct kmm_file file;
+	struct space s;
+	struct kmm_mm_stats stats;
+
+	CALL(space_start(&s, KMM_I386_PAE));
+	kmm_file_init(&file, s.k, 2 * SPACE_PAGE, "file");
+	CHECK_EQ(space_map(&s, page(0), 4, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, page(4), 1, SPACE_R, SPACE_ANON), 0);
+	CHECK_EQ(space_map_file(&s, page(6), 4, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
+	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_POPULATE_READ), 0);
+	kmm_mm_stats(s.mm, &stats);
+	CHECK_EQ(stats.zero_maps, 4);
+	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_POPULATE_WRITE), 0);
+	kmm_mm_stats(s.mm, &stats);
+	CHECK_EQ(stats.rss_anon, 4);
+	CHECK_EQ(advise(&s, page(3), 2, KMM_MADV_POPULATE_WRITE), EINVAL);
+	CHECK_EQ(advise(&s, page(4), 2, KMM_MADV_POPULATE_READ), ENOMEM);
+	CHECK_EQ(advise(&s, page(6), 2, KMM_MADV_POPULATE_WRITE), 0);
+	CHECK_EQ(advise(&s, page(6), 4, KMM_MADV_POPULATE_READ), EFAULT);
+	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_DONTNEED), 0);
+	kmm_fail_nth(s.k, 3);
+	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_POPULATE_WRITE), ENOMEM);
+	kmm_fail_nth(s.k, 0);
+	CHECK_EQ(space_unmap(&s, page(0), 20), 0);
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}
+
+KMM_TEST(advise_wipe_on_fork)
+{
+	struct kmm_mm *child;
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 3, SPACE_RW, SPACE_ANON | KMM_MAP_POPULATE), 0);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(space_poke(&s, s.mm, page(i), 7), 0);
+	CHECK_EQ(advise(&s, page(1), 1, KMM_MADV_WIPEONFORK), 0);
+	CHECK_OK(kmm_mm_fork(s.mm, &child));
+	CHECK_EQ(space_peek(&s, child, page(0)), 7);
+	CHECK_EQ(space_peek(&s, child, page(1)), 0);
+	CHECK_EQ(space_poke(&s, child, page(1), 9), 0);
+	CHECK_EQ(space_peek(&s, s.mm, page(1)), 7);
+	hosted_put_space(s.m, child);
+	CHECK_EQ(advise(&s, page(0), 3, KMM_MADV_KEEPONFORK), 0);
+	CHECK_EQ(space_areas(&s), 1);
+	CALL(space_stop(&s));
+}
+
+/* In an entry, or in the cache behind it. */
+KMM_TEST(mincore_looks)
+{
+	struct kmm_file file;
+	struct space s;
+	uint8_t vec[4];
+	size_t done;
+
+	CALL(space_start(&s, KMM_I386_PAE));
+	kmm_file_init(&file, s.k, 4 * SPACE_PAGE, "file");
+	CHECK_OK(kmm_file_write(&file, SPACE_PAGE, "x", 1, &done));
+	CHECK_EQ(space_map_file(&s, page(0), 4, SPACE_RW, KMM_MAP_PRIVATE, &file, 0), 0);
+	CHECK_EQ(space_map(&s, page(8), 1, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_poke(&s, s.mm, page(2), 1), 0);
+	CHECK_OK(kmm_mincore(s.mm, kmm_uva((kmm_word)page(0)), 4 * SPACE_PAGE, kmm_uva((kmm_word)page(8))));
+	CHECK_OK(kmm_copy_in(s.mm, vec, kmm_uva((kmm_word)page(8)), 4, NULL));
+	CHECK(vec[0] == 0 && vec[1] == 1 && vec[2] == 1 && vec[3] == 0);
+	CHECK_EQ(kmm_mincore(s.mm, kmm_uva((kmm_word)page(3)), 2 * SPACE_PAGE, kmm_uva((kmm_word)page(8))), KMM_ENOMEM);
+	CHECK_EQ(kmm_mincore(s.mm, kmm_uva((kmm_word)page(0)), SPACE_PAGE, kmm_uva((kmm_word)page(9))), KMM_EFAULT);
+	CHECK_EQ(kmm_mincore(s.mm, kmm_uva((kmm_word)page(0) + 1), SPACE_PAGE, kmm_uva((kmm_word)page(8))), KMM_EINVAL);
+	CHECK_EQ(space_unmap(&s, page(0), 20), 0);
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}
+
+KMM_TEST(remap_file_pages_turns_round)
+{
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 4, SPACE_RW, SPACE_SHARED), 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(space_poke(&s, s.mm, page(i), (uint8_t)(i + 1)), 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_OK(kmm_remap_file_pages(s.mm, kmm_uva((kmm_word)page(i)), SPACE_PAGE, 0, 3 - i, 0));
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(space_peek(&s, s.mm, page(i)), 4 - (int)i);
+	CHECK_EQ(space_areas(&s), 4);
+	CHECK_EQ(kmm_remap_file_pages(s.mm, kmm_uva((kmm_word)page(0)), SPACE_PAGE, 1, 0, 0), KMM_EINVAL);
+	CALL(space_stop(&s));
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* exceptions.c - see exceptions.h. */
+#include "oracle/exceptions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- areas that only one of the two has merged ---- */
+
+struct area {
+	unsigned long start, end, offset;
+	char rights[5], name[64];
+};
+
+static bool next_line(const char **text, const char *end, char line[256])
+{
+	const char *stop;
+	size_t len;
+
+	if (*text >= end)
+		return false;
+	stop = memchr(*text, '\n', (size_t)(end - *text));
+	len = (size_t)((stop ? stop : end) - *text);
+	if (len > 255)
+		len = 255;
+	memcpy(line, *text, len);
+	line[len] = 0;
+	*text = stop ? stop + 1 : end;
+	return true;
+}
+
+static unsigned long long hex(const char *p, char **end)
+{
+	return strtoull(p, end, 16);
+}
+
+static void parse_area(const char *line, struct area *a)
+{
+	char *p;
+
+	memset(a, 0, sizeof(*a));
+	a->start = hex(line, &p);
+	a->end = hex(p + 1, &p);
+	memcpy(a->rights, p + 1, 4);
+	a->offset = hex(p + 6, &p);
+	strncpy(a->name, p + 1, sizeof(a->name) - 1);
+}
+
+static bool continues(const struct area *a, const struct area *b)
+{
+	bool file = strncmp(a->name, "file", 4) == 0;
+
+	return a->end == b->start && !strcmp(a->rights, b->rights) && !strcmp(a->name, b->name) &&
+	       (!file || a->offset + (a->end - a->start) == b->offset);
+}
+
+/* The areas of a look, neighbours that look alike taken together, and the pages and the answer as one sum. */
+static unsigned united_areas(const char *text, uint32_t len, struct area *out, unsigned room, uint64_t *others)
+{
+	const char *end = text + len;
+	char line[256];
+	unsigned nr = 0;
+
+	*others = 14695981039346656037u;
+	while (next_line(&text, end, line)) {
+		struct area area;
+
+		if (line[0] == ' ' || line[0] == '=') {
+			for (const char *p = line; *p; p++)
+				*others = (*others ^ (uint8_t)*p) * 1099511628211u;
+			continue;
+		}
+		parse_area(line, &area);
+		if (nr && continues(&out[nr - 1], &area))
+			out[nr - 1].end = area.end;
+		else if (nr < room)
+			out[nr++] = area;
+	}
+	return nr;
+}
+
+/* 6.1 calls an area the heap that begins where the heap ends. */
+static bool differs_by_heap_name(const struct difference *d)
+{
+	const char *a = d->native_text, *b = d->machine_text, *a_end = a + d->native_len, *b_end = b + d->machine_len;
+	char la[256], lb[256];
+	bool more = true;
+
+	while (more) {
+		more = next_line(&a, a_end, la);
+		if (more != next_line(&b, b_end, lb))
+			return false;
+		if (more && strcmp(la, lb) != 0 && !(strstr(lb, " [heap]") && strncmp(la, lb, strlen(lb) - 6) == 0))
+			return false;
+	}
+	return true;
+}
+
+static bool differs_by_merging(const struct difference *d)
+{
+	static struct area a[512], b[512];
+	uint64_t others_a, others_b;
+	unsigned nr_a = united_areas(d->native_text, d->native_len, a, 512, &others_a);
+	unsigned nr_b = united_areas(d->machine_text, d->machine_len, b, 512, &others_b);
+
+	if (nr_a != nr_b || others_a != others_b)
+		return false;
+	for (unsigned i = 0; i < nr_a; i++)
+		if (a[i].start != b[i].start || a[i].end != b[i].end || strcmp(a[i].rights, b[i].rights) || strcmp(a[i].name, b[i].name))
+			return false;
+	return true;
+}
+
+/* ---- orders of checks ---- */
+
+static bool mremap_arguments_first(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MREMAP && d->native.err && (d->machine.err || s->new_len > INT64_MAX);
+}
+
+static bool moves_many_areas(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MREMAP && (s->flags & 3) == 3 && (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE &&
+	       d->machine.err == EFAULT && d->native.err != EFAULT;
+}
+
+static bool maps_droppable(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL;
+}
+
+/* ---- the list ---- */
+
+struct exception oracle_exceptions[] = {
+	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", differs_by_heap_name, 0 },
+	{ "mremap-order", "6.1's mremap unmaps the target before all is checked, and shrinks by 0 whatever the length; later the checks "
+			  "come first, in another order", mremap_arguments_first, 0 },
+	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, 0 },
+	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, 0 },
+	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, 0 },
+};
+const unsigned oracle_nr_exceptions = sizeof(oracle_exceptions) / sizeof(oracle_exceptions[0]);
+
+const struct exception *oracle_excuse(const struct difference *d)
+{
+	for (unsigned i = 0; i < oracle_nr_exceptions; i++)
+		if (oracle_exceptions[i].covers(d)) {
+			oracle_exceptions[i].fired++;
+			return &oracle_exceptions[i];
+		}
+	return NULL;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Differences that are known and right: the live kernel is newer than 6.1, or has options that kmm has not. Each has an id
+ * and a reason, is counted when it fires, and one that never fires in a long run is an error: it hides nothing then.
+ */
+#ifndef KMM_TESTS_ORACLE_EXCEPTIONS_H
+#define KMM_TESTS_ORACLE_EXCEPTIONS_H
+
+#include "oracle/step.h"
+
+/* The answers to one step, with the texts of looks; native is the live kernel's. */
+struct difference {
+	const struct step *steps;
+	unsigned at; /* which of them */
+	struct answer native, machine;
+	const char *native_text, *machine_text;
+	uint32_t native_len, machine_len;
+};
+
+struct exception {
+	const char *id, *reason;
+	bool (*covers)(const struct difference *d);
+	unsigned long fired;
+};
+extern struct exception oracle_exceptions[];
+extern const unsigned oracle_nr_exceptions;
+
+/* The first that covers it, counted; NULL: none. A program ends there: what follows may differ too. */
+const struct exception *oracle_excuse(const struct difference *d);
+
+#endif

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT */
+/* native.c - see native.h. */
+#include "oracle/native.h"
+
+#include "oracle/look.h"
+#include "oracle/sys.h"
+
+enum { SIGBUS_NR = 7, SIGSEGV_NR = 11, SA_SIGINFO_BIT = 4, SA_RESTORER_BIT = 0x04000000, SA_ONSTACK_BIT = 0x08000000,
+       SA_NODEFER_BIT = 0x40000000 };
+enum { FUTEX_WAIT_OP = 0, FUTEX_WAKE_OP = 1, O_RDWR_BITS = 2, O_CREAT_BIT = 0100, ENOENT_NR = 2 };
+enum { FIRST_FD = 10, MAPS_ROOM = 1 << 20, RET = 0xc3, BUSY = 16, TIMED_OUT = 110 };
+
+extern char _end[];
+extern const char __ehdr_start[];
+static struct shared *const sh = ORACLE_SHARED;
+static unsigned me; /* which actor this process is */
+static int files[ORACLE_FILES], pipe_fds[2];
+static uint64_t copied; /* what came through the pipe */
+static char maps[MAPS_ROOM];
+static uint64_t pagemap[LOOK_MOST_PAGES];
+static uint64_t pagemap_start;
+static int pagemap_fd;
+
+/* ---- accesses that may end in a signal ---- */
+
+/* setjmp() and longjmp(buf, 1): what a call preserves, the stack and the way back. */
+__attribute__((returns_twice)) int remember(uword *buf);
+__attribute__((noreturn)) void escape_to(uword *buf);
+#ifdef __x86_64__
+__asm__("remember:\n\tmov %rbx, (%rdi)\n\tmov %rbp, 8(%rdi)\n\tmov %r12, 16(%rdi)\n\tmov %r13, 24(%rdi)\n\tmov %r14, 32(%rdi)\n\t"
+	"mov %r15, 40(%rdi)\n\tlea 8(%rsp), %rax\n\tmov %rax, 48(%rdi)\n\tmov (%rsp), %rax\n\tmov %rax, 56(%rdi)\n\txor %eax, %eax\n\tret\n"
+	"escape_to:\n\tmov (%rdi), %rbx\n\tmov 8(%rdi), %rbp\n\tmov 16(%rdi), %r12\n\tmov 24(%rdi), %r13\n\tmov 32(%rdi), %r14\n\t"
+	"mov 40(%rdi), %r15\n\tmov 48(%rdi), %rsp\n\tmov $1, %eax\n\tjmp *56(%rdi)\n");
+#else
+__asm__("remember:\n\tmov 4(%esp), %ecx\n\tmov %ebx, (%ecx)\n\tmov %ebp, 4(%ecx)\n\tmov %esi, 8(%ecx)\n\tmov %edi, 12(%ecx)\n\t"
+	"lea 4(%esp), %eax\n\tmov %eax, 16(%ecx)\n\tmov (%esp), %eax\n\tmov %eax, 20(%ecx)\n\txor %eax, %eax\n\tret\n"
+	"escape_to:\n\tmov 4(%esp), %ecx\n\tmov (%ecx), %ebx\n\tmov 4(%ecx), %ebp\n\tmov 8(%ecx), %esi\n\tmov 12(%ecx), %edi\n\t"
+	"mov 16(%ecx), %esp\n\tmov $1, %eax\n\tjmp *20(%ecx)\n");
+#endif
+
+static uword escape[8];
+static int32_t signal_nr, signal_code;
+static uint64_t signal_addr;
+static char signal_stack[16384] __attribute__((aligned(64)));
+
+static void on_signal(int nr, const char *info, void *context)
+{
+	(void)context;
+	signal_nr = nr;
+	signal_code = *(const int32_t *)(info + 8);
+	signal_addr = *(void *const *)(info + (sizeof(void *) == 8 ? 16 : 12)) ?
+			      (uword) * (void *const *)(info + (sizeof(void *) == 8 ? 16 : 12)) : 0;
+	escape_to(escape);
+}
+
+static void set_signals(void)
+{
+	struct {
+		void *handler;
+		uword flags;
+		void *restorer;
+		uint64_t mask;
+	} action = { (void *)(uword)on_signal, SA_SIGINFO_BIT | SA_RESTORER_BIT | SA_ONSTACK_BIT | SA_NODEFER_BIT,
+		     (void *)(uword)on_signal, 0 };
+	struct {
+		void *at;
+		int flags;
+		uword size;
+	} stack = { signal_stack, 0, sizeof(signal_stack) };
+
+	sys3(NR_SIGALTSTACK, (uword)&stack, 0, 0);
+	sys6(NR_SIGACTION, SIGSEGV_NR, (uword)&action, 0, 8, 0, 0);
+	sys6(NR_SIGACTION, SIGBUS_NR, (uword)&action, 0, 8, 0, 0);
+}
+
+/* len 1 or 8. The bytes read; after a signal signal_nr is set. */
+static __attribute__((noinline)) uint64_t load(uint64_t va, unsigned len)
+{
+	signal_nr = 0;
+	if (remember(escape))
+		return 0;
+	if (len == 1)
+		return *(volatile uint8_t *)(uword)va;
+	return *(volatile uint32_t *)(uword)va | (uint64_t) * (volatile uint32_t *)(uword)(va + 4) << 32;
+}
+
+static __attribute__((noinline)) void store(uint64_t va, uint8_t byte)
+{
+	signal_nr = 0;
+	if (remember(escape))
+		return;
+	*(volatile uint8_t *)(uword)va = byte;
+}
+
+static __attribute__((noinline)) void call(uint64_t va)
+{
+	signal_nr = 0;
+	if (remember(escape))
+		return;
+	((void (*)(void))(uword)va)();
+}
+
+/* Runs what is there if it is a lone `ret`, or if it cannot even be read. Returns what was read. */
+static sword execute(uint64_t va)
+{
+	uint64_t byte = load(va, 1);
+
+	if (signal_nr || byte == RET)
+		call(va);
+	return (sword)byte;
+}
+
+static __attribute__((noinline)) bool digest(uint64_t va, uint32_t *out)
+{
+	if (remember(escape))
+		return false;
+	*out = look_digest((const void *)(uword)va);
+	return true;
+}
+
+/* ---- looking ---- */
+
+static uint32_t slurp(const char *name, char *to, uint32_t room)
+{
+	sword fd = sys3(NR_OPEN, (uword)name, 0, 0), n = 1;
+	uint32_t len = 0;
+
+	while (fd >= 0 && n > 0 && len < room) {
+		n = sys3(NR_READ, (uword)fd, (uword)(to + len), room - len);
+		len += n > 0 ? (uint32_t)n : 0;
+	}
+	sys3(NR_CLOSE, (uword)fd, 0, 0);
+	return len;
+}
+
+uint32_t native_maps(const char **text)
+{
+	*text = maps;
+	return slurp("/proc/self/maps", maps, sizeof(maps));
+}
+
+static void look_area(struct looker *l, uint64_t start, uint64_t end)
+{
+	uword nr = (uword)((end - start) / ORACLE_PAGE);
+
+	(void)l;
+	pagemap_start = start;
+	for (uword i = 0; i < nr; i++)
+		pagemap[i] = UINT64_MAX;
+	if (!sh->touch)
+		sys_pread((uword)pagemap_fd, pagemap, nr * 8, start / ORACLE_PAGE * 8);
+}
+
+static enum look_page look_page(struct looker *l, uint64_t va, unsigned prot, uint32_t *out)
+{
+	(void)l;
+	if (!(pagemap[(uword)((va - pagemap_start) / ORACLE_PAGE)] >> 63))
+		return LOOK_ABSENT;
+	if (!prot)
+		return sh->touch ? LOOK_ABSENT : LOOK_UNREADABLE;
+	return digest(va, out) ? LOOK_CONTENT : LOOK_BUS;
+}
+
+static enum look_page look_nothing(struct looker *l, uint64_t va, unsigned prot, uint32_t *out)
+{
+	(void)l, (void)va, (void)prot, (void)out;
+	return LOOK_ABSENT;
+}
+
+static void look(struct answer *a, bool pages)
+{
+	struct looker l = { sh->heap, look_area, pages ? look_page : look_nothing };
+	struct text out = { sh->text + sh->text_len, 0, ORACLE_TEXT_ROOM - sh->text_len };
+
+	pagemap_fd = (int)sys3(NR_OPEN, (uword) "/proc/self/pagemap", 0, 0);
+	look_answer(a, &out);
+	look_rows(&l, maps, native_maps(&(const char *){ 0 }), &out);
+	sys3(NR_CLOSE, (uword)pagemap_fd, 0, 0);
+	a->text = sh->text_len;
+	a->text_len = out.len;
+	sh->text_len += out.len;
+}
+
+/* ---- steps ---- */
+
+static uint64_t address(const struct place *p)
+{
+	switch (p->base) {
+	case BASE_ABSOLUTE: return p->offset;
+	case BASE_WINDOW: return ORACLE_WINDOW + p->offset;
+	case BASE_FAR: return ORACLE_FAR + p->offset;
+	case BASE_HEAP: return sh->heap + p->offset;
+	default: return sh->slots[p->base - BASE_SLOT] + p->offset;
+	}
+}
+
+static uword file_of(const struct step *s)
+{
+	return s->file < ORACLE_FILES ? (uword)files[s->file] : (uword)-1;
+}
+
+static sword set_limit(const struct step *s)
+{
+	static const uint8_t which[LIMIT_NR] = { [LIMIT_AS] = 9, [LIMIT_DATA] = 2, [LIMIT_STACK] = 3 };
+	const uint64_t limit[2] = { s->new_len, UINT64_MAX };
+
+	return sys6(NR_PRLIMIT, 0, which[s->flags], (uword)limit, 0, 0, 0);
+}
+
+static sword fork_actor(const struct step *s)
+{
+	sword pid;
+
+	if (sh->living >> s->slot & 1) /* only in a program that was made shorter */
+		return -BUSY;
+	__atomic_add_fetch(&sh->processes, 1, __ATOMIC_SEQ_CST);
+	__atomic_or_fetch(&sh->living, 1u << s->slot, __ATOMIC_SEQ_CST); /* before the child looks */
+	pid = sys3(NR_FORK, 0, 0, 0);
+	if (pid == 0) {
+		me = s->slot;
+		return 0;
+	}
+	if (pid < 0) {
+		__atomic_sub_fetch(&sh->processes, 1, __ATOMIC_SEQ_CST);
+		__atomic_and_fetch(&sh->living, ~(1u << s->slot), __ATOMIC_SEQ_CST);
+	}
+	return pid < 0 ? pid : 0;
+}
+
+/* Linux 6.18 lengthens a file whose write then fails with EFAULT, so the kernel's copy is tried with a pipe. */
+static sword through_pipe(uword at, uword len)
+{
+	uint64_t bytes = 0;
+	sword n = sys3(NR_WRITE, (uword)pipe_fds[1], at, len);
+
+	if (n > 0)
+		sys3(NR_READ, (uword)pipe_fds[0], (uword)&bytes, (uword)n);
+	copied = bytes;
+	return n;
+}
+
+static sword carry_out(const struct step *s)
+{
+	uword at = (uword)address(&s->at), to = (uword)address(&s->to), len = (uword)s->len;
+
+	switch ((enum op)s->op) {
+	case OP_MMAP: return sys_mmap(at, len, s->prot, s->flags, (sword)file_of(s), s->off);
+	case OP_MUNMAP: return sys3(NR_MUNMAP, at, len, 0);
+	case OP_MPROTECT: return sys3(NR_MPROTECT, at, len, s->prot);
+	case OP_MREMAP: return sys6(NR_MREMAP, at, len, (uword)s->new_len, s->flags, to, 0);
+	case OP_BRK: return sys3(NR_BRK, at, 0, 0);
+	case OP_MADVISE: return sys3(NR_MADVISE, at, len, s->flags);
+	case OP_MSYNC: return sys3(NR_MSYNC, at, len, s->flags);
+	case OP_PREAD: return sys_pread(file_of(s), (void *)at, len, s->off);
+	case OP_COPYIN: return through_pipe(at, len);
+	case OP_PWRITE: return sys_pwrite(file_of(s), (const char[]){ (char)s->flags }, 1, s->off);
+	case OP_FTRUNCATE: return sys3(NR_FTRUNCATE, file_of(s), (uword)s->off, 0);
+	case OP_FORK: return fork_actor(s);
+	case OP_RLIMIT: return set_limit(s);
+	case OP_EXIT: return 0;
+	case OP_READ: return (sword)load(at, (unsigned)s->len);
+	case OP_WRITE: store(at, (uint8_t)s->flags); return 0;
+	case OP_EXEC: return execute(at);
+	case OP_NR: break;
+	}
+	return -1;
+}
+
+static void answer(const struct step *s, struct answer *a, sword result)
+{
+	bool access = s->op == OP_READ || s->op == OP_WRITE || s->op == OP_EXEC;
+
+	*a = (struct answer){ .ret = result };
+	if (!access && result < 0 && result > -4096)
+		a->err = (int32_t)-result;
+	if (!a->err && (s->op == OP_MMAP || s->op == OP_MREMAP) && s->slot < ORACLE_SLOTS)
+		sh->slots[s->slot] = (uword)result;
+	if (!a->err && s->op == OP_COPYIN)
+		a->ret = (int64_t)copied;
+	if (s->op == OP_MMAP || s->op == OP_MREMAP || s->op == OP_BRK)
+		a->ret = (int64_t)(uword)result;
+	if (access && signal_nr) {
+		a->sig = signal_nr;
+		a->code = signal_code;
+		a->addr = signal_addr;
+	}
+}
+
+/* ---- taking turns ---- */
+
+static void pass_on(uint32_t next)
+{
+	while (next < sh->nr && !(sh->living >> sh->steps[next].actor & 1)) /* its fork was refused, or it has exited */
+		sh->answers[next++].text_len = 0;
+	__atomic_store_n(&sh->next, next, __ATOMIC_SEQ_CST);
+	sys3(NR_FUTEX, (uword)&sh->next, FUTEX_WAKE_OP, 1000);
+}
+
+/* false: this process is to end. */
+static bool one_step(uint32_t i)
+{
+	const struct step *s = &sh->steps[i];
+	sword result = carry_out(s);
+
+	if (me != s->actor)
+		return true; /* the child of a fork: its parent answers */
+	answer(s, &sh->answers[i], result);
+	look(&sh->answers[i], !sh->touch || i % sh->touch == sh->touch - 1 || i == sh->nr - 1);
+	if (s->op == OP_EXIT)
+		__atomic_and_fetch(&sh->living, ~(1u << me), __ATOMIC_SEQ_CST);
+	pass_on(i + 1); /* from here on another may have this one's number */
+	return s->op != OP_EXIT;
+}
+
+static void take_turns(void)
+{
+	static const sword patience[2] = { 60, 0 };
+
+	for (;;) {
+		uint32_t next = __atomic_load_n(&sh->next, __ATOMIC_SEQ_CST);
+
+		if (next >= sh->nr)
+			return;
+		if (sh->steps[next].actor == me) {
+			if (!one_step(next))
+				return;
+		} else if (sys6(NR_FUTEX, (uword)&sh->next, FUTEX_WAIT_OP, next, (uword)patience, 0, 0) == -TIMED_OUT) {
+			return; /* the others were killed */
+		}
+	}
+}
+
+/* ---- files ---- */
+
+/* A memfd where there is one; a file elsewhere. Its name shows in the maps. */
+static int make_file(char *name)
+{
+	sword fd = sys3(NR_UNLINK, (uword)name, 0, 0);
+
+	if (!sh->touch)
+		fd = sys3(NR_MEMFD_CREATE, (uword)(name + 1), 0, 0);
+	else
+		fd = sys3(NR_OPEN, (uword)name, O_RDWR_BITS | O_CREAT_BIT, 0644);
+	return (int)fd;
+}
+
+/* File 0 again, for reading only. */
+static int open_read_only(void)
+{
+	char path[] = "/proc/self/fd/00";
+
+	path[14] = (char)('0' + files[0] / 10);
+	path[15] = (char)('0' + files[0] % 10);
+	return (int)sys3(NR_OPEN, sh->touch ? (uword) "/oracle0" : files[0] < 10 ? (uword)(path[14] = path[15], path[15] = 0, path) :
+									 (uword)path, 0, 0);
+}
+
+static void make_files(void)
+{
+	static char page[4096];
+	char name[2][9] = { "/oracle0", "/oracle1" };
+
+	for (unsigned i = 0; i < 2; i++)
+		files[i] = make_file(name[i]);
+	for (unsigned i = 0; i <= ORACLE_FILE_PAGES; i++) {
+		for (unsigned b = 0; b < sizeof(page); b++)
+			page[b] = (char)(i + 1);
+		sys_pwrite((uword)files[0], page, i < ORACLE_FILE_PAGES ? sizeof(page) : 100, i * ORACLE_PAGE);
+	}
+	files[FILE_READ_ONLY] = open_read_only();
+}
+
+/* ---- the whole ---- */
+
+static void exit_now(void)
+{
+	__atomic_sub_fetch(&sh->processes, 1, __ATOMIC_SEQ_CST);
+	sys3(NR_FUTEX, (uword)&sh->processes, FUTEX_WAKE_OP, 1000);
+	for (;;)
+		sys3(NR_EXIT, 0, 0, 0);
+}
+
+/* What a privileged program may do more is not what is compared. */
+static void drop_privileges(void)
+{
+	const uint32_t header[2] = { 0x20080522, 0 }, none[6] = { 0 };
+
+	sys3(NR_CAPSET, (uword)header, (uword)none, 0);
+}
+
+static void first_actor(void)
+{
+	me = 0;
+	make_files();
+	sys3(NR_PIPE, (uword)pipe_fds, 0, 0);
+	drop_privileges();
+	set_signals();
+	pass_on(0);
+	take_turns();
+	exit_now();
+}
+
+void native_run(void)
+{
+	uint32_t left;
+
+	sh->next = UINT32_MAX; /* nobody's turn */
+	sh->processes = 1;
+	sh->living = 1;
+	sh->text_len = 0;
+	for (unsigned i = 0; i < ORACLE_SLOTS; i++)
+		sh->slots[i] = ORACLE_WINDOW + i * ORACLE_PAGE;
+	if (sys3(NR_FORK, 0, 0, 0) == 0)
+		first_actor();
+	while ((left = __atomic_load_n(&sh->processes, __ATOMIC_SEQ_CST)) != 0)
+		sys6(NR_FUTEX, (uword)&sh->processes, FUTEX_WAIT_OP, left, 0, 0, 0);
+	while (sys6(NR_WAIT4, (uword)-1, 0, sh->touch ? 1 : 0, 0, 0, 0) > 0)
+		;
+}
+
+/* Rows above the image that are not the program's: stack, vdso. The highest, vsyscall, is no mapping. */
+static void unmap_others(uint64_t from)
+{
+	const char *text;
+	uint32_t len = native_maps(&text);
+
+	for (uint32_t i = 0; i < len; i++) {
+		uint64_t bounds[2] = { 0, 0 };
+
+		for (unsigned b = 0; b < 2; b++, i++)
+			for (; text[i] != '-' && text[i] != ' '; i++)
+				bounds[b] = bounds[b] << 4 | (uint64_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+		while (i < len && text[i] != '\n')
+			i++;
+		if (bounds[0] >= from && !(bounds[0] >> 63))
+			sys3(NR_MUNMAP, (uword)bounds[0], (uword)(bounds[1] - bounds[0]), 0);
+	}
+}
+
+/* As exec counts: from the start of the last segment to the end of what the file fills. */
+static uint64_t image_data(void)
+{
+	const char *head = __ehdr_start;
+	const bool wide = sizeof(void *) == 8;
+	const char *phdr = head + *(const uword *)(head + (wide ? 32 : 28));
+	uint64_t last = 0, end = 0;
+
+	for (unsigned i = *(const uint16_t *)(head + (wide ? 56 : 44)); i; i--, phdr += wide ? 56 : 32) {
+		uint64_t at = *(const uword *)(phdr + (wide ? 16 : 8)), filled = at + *(const uword *)(phdr + (wide ? 32 : 16));
+
+		if (*(const uint32_t *)phdr != 1) /* PT_LOAD */
+			continue;
+		last = at > last ? at : last;
+		end = filled > end ? filled : end;
+	}
+	return end - last;
+}
+
+/* The first page of the heap is never to be accessed, so that the heap does not become one with the image. */
+void native_prepare(void)
+{
+	uint64_t heap = ((uword)_end + ORACLE_PAGE - 1) & ~(ORACLE_PAGE - 1);
+
+	unmap_others(heap);
+	sh->heap = heap;
+	sh->data_bytes = image_data();
+	sys3(NR_BRK, (uword)(heap + ORACLE_HEAP_SKIP * ORACLE_PAGE), 0, 0);
+	sys3(NR_MPROTECT, (uword)heap, ORACLE_PAGE, 0);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * program.c - the native executor as a static program. Two uses:
+ *
+ *   program host FD               for the runner: FD is the shared area; each byte on stdin is a program to carry out
+ *   program seed=N sequences=N steps=N [only=N] [keep=HEX]
+ *                                 alone, in a guest: makes its own programs and prints a digest of each; only: prints
+ *                                 everything about one; keep: of its steps those whose bit is set
+ */
+#include "oracle/look.h"
+#include "oracle/native.h"
+#include "oracle/sys.h"
+
+enum { PROT_RW = 3, SHARED_FIXED = 0x11, SHARED_FIXED_ANON = 0x31, TOUCH_EVERY = 8 };
+enum { NR_MOUNT = sizeof(void *) == 8 ? 165 : 21, NR_REBOOT = sizeof(void *) == 8 ? 169 : 88, NR_GETPID = sizeof(void *) == 8 ? 39 : 20 };
+
+void program_main(uword *stack);
+static struct shared *const sh = ORACLE_SHARED;
+
+/* The stack that the kernel gave is unmapped: this one is part of the image. */
+static char own_stack[65536] __attribute__((aligned(64), used));
+
+#ifdef __x86_64__
+__asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tlea own_stack+65536(%rip), %rsp\n\txor %ebp, %ebp\n\tcall program_main\n\thlt\n");
+#else
+__asm__(".globl _start\n_start:\n\tmov %esp, %eax\n\tmov $own_stack+65520, %esp\n\txor %ebp, %ebp\n\tmov %eax, (%esp)\n\tcall program_main\n\thlt\n");
+#endif
+
+/* Compilers call these. */
+void *memset(void *to, int byte, size_t len);
+void *memset(void *to, int byte, size_t len)
+{
+	void *start = to;
+
+	__asm__ volatile("rep stosb" : "+D"(to), "+c"(len) : "a"(byte) : "memory");
+	return start;
+}
+
+void *memcpy(void *to, const void *from, size_t len);
+void *memcpy(void *to, const void *from, size_t len)
+{
+	void *start = to;
+
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+	return start;
+}
+
+/* ---- words ---- */
+
+struct options {
+	uint64_t seed, only;
+	uint32_t sequences, steps;
+	bool one;
+	uint8_t keep[ORACLE_MAX_STEPS / 8];
+	bool some;
+};
+
+static const char *after(const char *word, const char *name)
+{
+	while (*name && *word == *name)
+		word++, name++;
+	return *name ? NULL : word;
+}
+
+static uint64_t number(const char *p)
+{
+	uint64_t v = 0;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+		v = v * 10 + (uint64_t)(*p - '0');
+	return v;
+}
+
+/* Two digits for eight steps, the first step in the lowest bit of the first pair. */
+static void read_keep(const char *p, struct options *o)
+{
+	o->some = true;
+	for (unsigned i = 0; i < sizeof(o->keep) && p[0] && p[1]; i++, p += 2)
+		for (unsigned d = 0; d < 2; d++)
+			o->keep[i] = (uint8_t)(o->keep[i] << 4 | (p[d] <= '9' ? p[d] - '0' : p[d] - 'a' + 10));
+}
+
+static void read_word(const char *word, struct options *o)
+{
+	const char *value;
+
+	if ((value = after(word, "seed=")))
+		o->seed = number(value);
+	if ((value = after(word, "sequences=")))
+		o->sequences = (uint32_t)number(value);
+	if ((value = after(word, "steps=")))
+		o->steps = (uint32_t)number(value);
+	if ((value = after(word, "only="))) {
+		o->only = number(value);
+		o->one = true;
+	}
+	if ((value = after(word, "keep=")))
+		read_keep(value, o);
+}
+
+/* ---- in a guest ---- */
+
+static void say(const struct text *t)
+{
+	uint32_t done = 0;
+	sword n = 1;
+
+	for (; done < t->len && n > 0; done += (uint32_t)n)
+		n = sys3(NR_WRITE, 1, (uword)(t->at + done), t->len - done);
+}
+
+static void drop_steps(const struct options *o)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < sh->nr; i++)
+		if (o->keep[i / 8] >> i % 8 & 1)
+			sh->steps[left++] = sh->steps[i];
+	sh->nr = left;
+}
+
+static void make_program(uint64_t seed, const struct options *o)
+{
+	static const struct oracle_width width = { sizeof(void *) * 8, sizeof(void *) == 8 ? UINT64_C(0x7ffffffff000) : 0xc0000000 };
+
+	oracle_generate(seed, &width, sh->steps, o->steps);
+	sh->nr = o->steps;
+	if (o->some)
+		drop_steps(o);
+}
+
+static void run_and_report(uint64_t seed, const struct options *o)
+{
+	static char line[128];
+	struct text out = { line, 0, sizeof(line) };
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	make_program(seed, o);
+	native_run();
+	hash = look_hash(hash, sh->text, sh->text_len);
+	text_string(&out, "oracle ");
+	text_decimal(&out, (int64_t)seed);
+	text_string(&out, " ");
+	text_hex(&out, hash, 16);
+	text_string(&out, "\n");
+	say(&out);
+}
+
+static void report_step(uint32_t i)
+{
+	static char line[64];
+	struct text out = { line, 0, sizeof(line) };
+	struct text body = { sh->text + sh->answers[i].text, sh->answers[i].text_len, 0 };
+
+	text_string(&out, "step ");
+	text_decimal(&out, i);
+	text_string(&out, sh->answers[i].text_len ? "\n" : " left out\n");
+	say(&out);
+	say(&body);
+}
+
+static void alone(const struct options *o)
+{
+	sh->touch = TOUCH_EVERY;
+	if (o->one) {
+		run_and_report(o->only, o);
+		for (uint32_t i = 0; i < sh->nr; i++)
+			report_step(i);
+		return;
+	}
+	for (uint32_t i = 0; i < o->sequences; i++)
+		run_and_report(o->seed + i, o);
+}
+
+/* ---- for the runner ---- */
+
+static void serve(void)
+{
+	const char *text;
+	char byte = 0;
+
+	sh->text_len = native_maps(&text);
+	memcpy(sh->text, text, sh->text_len);
+	while (sys3(NR_WRITE, 1, (uword)&byte, 1) == 1 && sys3(NR_READ, 0, (uword)&byte, 1) == 1)
+		native_run();
+}
+
+static void finish(void)
+{
+	struct text end = { (char[]){ "oracle end\n" }, 11, 0 };
+
+	say(&end);
+	if (sys3(NR_GETPID, 0, 0, 0) == 1)
+		sys6(NR_REBOOT, 0xfee1dead, 0x28121969, 0x01234567, 0, 0, 0);
+	for (;;)
+		sys3(NR_EXIT, 0, 0, 0);
+}
+
+void program_main(uword *stack)
+{
+	static struct options options = { .seed = 1, .sequences = 1, .steps = 100 };
+	bool host = stack[0] > 2 && after((const char *)stack[2], "host");
+	sword fd = host ? (sword)number((const char *)stack[3]) : -1;
+
+	for (uword i = 2; i <= stack[0]; i++)
+		read_word((const char *)stack[i], &options);
+	if (options.steps > ORACLE_MAX_STEPS)
+		options.steps = ORACLE_MAX_STEPS;
+	if (sys3(NR_GETPID, 0, 0, 0) == 1) /* a guest's first program */
+		sys6(NR_MOUNT, (uword) "proc", (uword) "/proc", (uword) "proc", 0, 0, 0);
+	if (sys_mmap((uword)ORACLE_SHARED_AT, sizeof(struct shared), PROT_RW, host ? SHARED_FIXED : SHARED_FIXED_ANON, fd, 0) < 0)
+		sys3(NR_EXIT, 3, 0, 0);
+	native_prepare();
+	if (host)
+		serve();
+	else
+		alone(&options);
+	finish();
+}
