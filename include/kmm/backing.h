@@ -15,7 +15,8 @@ extern "C" {
 
 struct kmm_backing_ops {
 	/* The frame at page `index`, with a reference for the caller, content valid.
-	 * May sleep; called with the space's lock held for reading and no spin lock.
+	 * May sleep; called with the area, not the space, locked for reading and no spin lock: what locks the
+	 * area for writing waits until it returns.
 	 * errors: KMM_ERANGE beyond the end (SIGBUS), KMM_EIO, KMM_ENOMEM. */
 	enum kmm_status (*get_page)(struct kmm_backing *backing, uint64_t index, struct kmm_page **out);
 	/* A shared writable mapping is about to let `page` be written. NULL: nothing to do. */
