@@ -3,6 +3,7 @@
 #
 #   hosted    gcc -O2, 64-bit          build/hosted      the command, the tests, the benchmarks
 #   embed     gcc -O2, 64-bit          build/embed       build/libkmm.a: the library for any port
+#   bench     gcc -O2, as a kernel     build/bench-obj   the hosted benchmarks
 #   asan      clang + ASan + UBSan     build/asan        the tests again
 #   release   gcc -O2, no assertions   build/release     the tests once more: mistakes are refused all the same
 #   clang     clang -O2, 64-bit        build/clang       the second opinion on warnings
@@ -44,12 +45,12 @@ VERSION := 0.1.0
 
 # --- profiles -------------------------------------------------------------------------------------
 
-HOSTED_PROFILES := hosted embed release asan clang tsan sched fuzz
+HOSTED_PROFILES := hosted embed bench release asan clang tsan sched fuzz
 BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57 i386-pae-debug x86_64-debug
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
 DEBUG_KERNEL_PROFILES := i386-pae-debug x86_64-debug
-TEST_KERNEL_PROFILES := i386 i386-pae
+TEST_KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # A second compiler on the bare kernels: what one of them takes for granted, the other may not.
 CLANG_PROFILES := clang-i386-pae clang-x86_64
 PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES) $(CLANG_PROFILES)
@@ -66,6 +67,7 @@ BARE_64 := -m64 $(BARE) -mcmodel=kernel -mno-red-zone
 
 CC_hosted := gcc
 CC_embed := gcc
+CC_bench := gcc
 CC_release := gcc
 CC_asan := clang
 CC_clang := clang
@@ -84,6 +86,8 @@ CC_x86_64-debug := gcc
 FLAGS_hosted := -O2 -g -Iports -DKMM_PORT_INLINE='"hosted/inline.h"'
 FLAGS_embed := -O2 -g
 FLAGS_release := $(FLAGS_hosted) -DKMM_DEBUG=0
+# As a kernel is built: assertions, one format, but the order of locks is not looked at.
+FLAGS_bench := $(FLAGS_hosted) -DKMM_LOCK_ORDER=0 -DKMM_PIN_FORMAT=kmm_fmt_x86_64
 FLAGS_asan := -O1 -g -DKMM_DEBUG=2 $(SANITIZE)
 FLAGS_clang := -O2 -g
 FLAGS_sched := -O2 -g -include tests/race/sched/seam.h
@@ -116,6 +120,7 @@ bare_link = $(BARE_LINK_$(WIDTH_$(1))) -nostdlib -static -no-pie -Wl,--build-id=
 
 LINK_hosted :=
 LINK_embed :=
+LINK_bench :=
 LINK_release :=
 LINK_asan := $(SANITIZE)
 LINK_clang :=
@@ -125,6 +130,7 @@ LINK_fuzz := $(SANITIZE) -fsanitize=fuzzer
 
 OBJ_hosted := build/hosted
 OBJ_embed := build/embed
+OBJ_bench := build/bench-obj
 OBJ_release := build/release
 OBJ_asan := build/asan
 OBJ_clang := build/clang
@@ -287,7 +293,7 @@ install: build/libkmm.a build/kmm kernels ## copy headers, library, command and 
 
 .PHONY: clean
 clean: ## remove what was built (downloads stay)
-	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/tests build/oracle build/user build/user64 build/bench build/fuzz build/check build/soak \
+	rm -rf $(PROFILES:%=build/%) build/fuzz-obj build/bench-obj build/tests build/oracle build/user build/user64 build/bench build/fuzz build/check build/soak \
 		build/examples build/libkmm.a build/kmm build/kernel-*.elf build/.tools
 
 # --- targets for scripts --------------------------------------------------------------------------
@@ -366,9 +372,9 @@ build/examples/%: build/hosted/examples/%.c.o $(call objs,hosted,$(PORT_TEMPLATE
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^
 
-build/bench/%: build/hosted/bench/%.c.o $(call objs,hosted,$(BENCH_COMMON) $(PORT_HOSTED)) build/hosted/libkmm.a
+build/bench/%: build/bench-obj/bench/%.c.o $(call objs,bench,$(BENCH_COMMON) $(PORT_HOSTED)) build/bench-obj/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
-	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -pthread
+	$(Q)$(CC_bench) $(LINK_bench) -o $@ $^ -pthread
 
 build/fuzz/elf build/fuzz/cpio: $(call objs,fuzz,$(FUZZ_OS_KERNEL))
 build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/fuzz-obj/libkmm.a
@@ -444,5 +450,5 @@ build/oracle/runner: $(call objs,hosted,$(ORACLE) $(PORT_HOSTED)) build/hosted/l
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
 	$(foreach p,$(CLANG_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)))) \
-	$(call objs,hosted,$(BENCH) $(BENCH_COMMON) $(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
+	$(call objs,hosted,$(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,bench,$(BENCH) $(BENCH_COMMON)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
 -include $(wildcard $(ALL_OBJS:.o=.d))

@@ -10,19 +10,23 @@
  *
  * Both clear and copy 4 KiB pages: huge pages are off for the host. The machine is x86_64 with 8 GiB, its RAM
  * touched once before, as RAM is.
+ *
+ * A first write costs at least what clearing its page costs, and that depends on whether the pages fit into a cache. So
+ * each is measured over 64 MiB and over 4 MiB, beside clearing the same number of pages of memory by memset() alone.
  */
 #include "common/bench.h"
 #include "common/machine.h"
 #include "kmm/mm.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NR_PAGES = 16384, FORK_PAGES = 1000, COW_PAGES = 4096, PAIR_BYTES = 8 * KMM_PAGE_SIZE };
+enum { NR_PAGES = 16384, FEW_PAGES = 1024, FORK_PAGES = 1000, COW_PAGES = 4096, PAIR_BYTES = 8 * KMM_PAGE_SIZE };
 
 /* One side. map/unmap act on the current space; touch makes page i of the area present. */
 struct side {
@@ -208,33 +212,71 @@ static double host_cow_ns(uint64_t at, uint64_t nr_pages)
 
 /* ---- workloads: one repeat each ---- */
 
-static double touch_once(struct run *run, enum kmm_access access, double *unmap_ns)
+/* NR_PAGES are touched in all, nr_pages at a time. */
+static double touch_once(struct run *run, uint64_t nr_pages, enum kmm_access access, double *unmap_ns)
 {
-	uint64_t bytes = run->nr_pages * KMM_PAGE_SIZE, at = run->side->map(bytes);
-	uint64_t t = bench_now_ns();
+	uint64_t bytes = nr_pages * KMM_PAGE_SIZE, touching = 0, unmapping = 0, all = 0;
 
-	run->side->touch(at, run->nr_pages, access);
-	double ns = (double)(bench_now_ns() - t) / (double)run->nr_pages;
-	t = bench_now_ns();
-	run->side->unmap(at, bytes);
-	*unmap_ns = (double)(bench_now_ns() - t) / (double)run->nr_pages;
-	return ns;
+	for (; all < run->nr_pages; all += nr_pages) {
+		uint64_t at = run->side->map(bytes), t = bench_now_ns();
+
+		run->side->touch(at, nr_pages, access);
+		touching += bench_now_ns() - t;
+		t = bench_now_ns();
+		run->side->unmap(at, bytes);
+		unmapping += bench_now_ns() - t;
+	}
+	*unmap_ns = (double)unmapping / (double)all;
+	return (double)touching / (double)all;
 }
 
 static void bench_touch(struct run *run)
 {
-	struct bench_samples writes = { .nr = 0 }, reads = { .nr = 0 }, unmaps = { .nr = 0 };
+	struct bench_samples writes = { .nr = 0 }, few = writes, reads = writes, unmaps = writes;
 	double unmap_ns, ignored;
 
-	touch_once(run, KMM_WRITE, &ignored);
+	touch_once(run, run->nr_pages, KMM_WRITE, &ignored);
 	for (unsigned i = 0; i < run->options->repeats; i++) {
-		bench_add(&writes, touch_once(run, KMM_WRITE, &unmap_ns));
+		bench_add(&writes, touch_once(run, run->nr_pages, KMM_WRITE, &unmap_ns));
 		bench_add(&unmaps, unmap_ns);
-		bench_add(&reads, touch_once(run, KMM_READ, &ignored));
+		bench_add(&reads, touch_once(run, run->nr_pages, KMM_READ, &ignored));
+		bench_add(&few, touch_once(run, FEW_PAGES, KMM_WRITE, &ignored));
 	}
 	bench_print("faults.anon-write", "ns", run->side->name, &writes);
+	bench_print("faults.anon-write-4M", "ns", run->side->name, &few);
 	bench_print("faults.zero-read", "ns", run->side->name, &reads);
 	bench_print("faults.munmap-per-touched-page", "ns", run->side->name, &unmaps);
+}
+
+/* What no first write can be cheaper than. */
+static double clear_once(struct run *run, char *memory, uint64_t nr_pages)
+{
+	uint64_t t = bench_now_ns(), all = 0;
+
+	for (; all < run->nr_pages; all += nr_pages) {
+		for (uint64_t i = 0; i < nr_pages; i++)
+			memset(memory + i * KMM_PAGE_SIZE, 0, KMM_PAGE_SIZE);
+		__asm__ volatile("" : : "r"(memory) : "memory");
+	}
+	return (double)(bench_now_ns() - t) / (double)all;
+}
+
+static void bench_clear(struct run *run)
+{
+	struct bench_samples all = { .nr = 0 }, few = all;
+	uint64_t bytes = run->nr_pages * KMM_PAGE_SIZE;
+	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		bench_die("mmap failed");
+	clear_once(run, memory, run->nr_pages);
+	for (unsigned i = 0; i < run->options->repeats; i++) {
+		bench_add(&all, clear_once(run, memory, run->nr_pages));
+		bench_add(&few, clear_once(run, memory, FEW_PAGES < run->nr_pages ? FEW_PAGES : run->nr_pages));
+	}
+	munmap(memory, bytes);
+	bench_print("faults.anon-write", "ns", "memset alone", &all);
+	bench_print("faults.anon-write-4M", "ns", "memset alone", &few);
 }
 
 static double pair_once(struct run *run)
@@ -323,6 +365,8 @@ int main(int argc, char **argv)
 		bench_die("uname failed");
 	snprintf(host_side.name, sizeof(host_side.name), "host %s %s (real faults)", host.sysname, host.release);
 	run_side(&run, &host_side); /* first, while this process is small */
+	if (bench_wants(&options, "faults.touch"))
+		bench_clear(&run);
 	start_machine();
 	run_side(&run, &kmm_side);
 	stop_machine();

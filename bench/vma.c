@@ -4,7 +4,8 @@
  * filled and emptied in random order, and asked for random addresses in between.
  *
  * An insertion here is what mmap does: the number of spare nodes it can need, those nodes, the insertion. Areas are
- * made beforehand. The peer keeps the same areas in a sorted array, the least that a lookup by bisection can cost; its
+ * made beforehand; before each few are inserted or erased they are looked at, outside of the measured time, since a
+ * call has its area at hand: it has just filled it in, or found it. The peer keeps the same areas in a sorted array, the least that a lookup by bisection can cost; its
  * insertions and erasures move half of the array, so the largest size is left out.
  */
 #include "common/bench.h"
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEP_PAGES = 4, AREA_PAGES = 3, LOOKUPS = 2000000, ARRAY_MOST = 1000, FIELDS = 64 };
+enum { STEP_PAGES = 4, AREA_PAGES = 3, LOOKUPS = 2000000, ARRAY_MOST = 1000, FIELDS = 64, FEW = 256 };
 
 struct field {
 	uint32_t nr;
@@ -156,17 +157,37 @@ static double lookups(struct field *f, const struct subject *s)
 	return (double)(bench_now_ns() - t) / f->nr_lookups;
 }
 
-static void fill(struct field *f, const struct subject *s)
+static struct kmm_vma *to_insert(struct field *f, uint32_t i) { return &f->area[f->order[i]]; }
+
+/* Another random order. */
+static struct kmm_vma *to_erase(struct field *f, uint32_t i) { return &f->area[f->order[(uint64_t)(f->nr - i) * 7 % f->nr]]; }
+
+/* Item i of all fields together. */
+static struct kmm_vma *item(struct field *f, uint32_t i, struct kmm_vma *(*which)(struct field *f, uint32_t i))
 {
-	for (uint32_t i = 0; i < f->nr; i++)
-		s->insert(f, &f->area[f->order[i]]);
+	return which(&f[i / f->nr], i % f->nr);
 }
 
-/* In another random order. */
-static void empty(struct field *f, const struct subject *s)
+/* All areas of all fields in the order of `which`; returns what change() took. */
+static uint64_t change_all(struct field *f, uint32_t fields, struct kmm_vma *(*which)(struct field *f, uint32_t i),
+			   void (*change)(struct field *f, struct kmm_vma *vma))
 {
-	for (uint32_t i = f->nr; i > 0; i--)
-		s->erase(f, &f->area[f->order[(i * 7ull) % f->nr]]);
+	const uint32_t nr = f->nr * fields;
+	uint64_t spent = 0;
+
+	for (uint32_t from = 0; from < nr; from += FEW) {
+		uint32_t to = from + FEW < nr ? from + FEW : nr;
+		uint64_t t;
+
+		for (uint32_t i = from; i < to; i++)
+			if (*(volatile kmm_word *)&item(f, i, which)->start >= item(f, i, which)->end)
+				bench_die("an empty area");
+		t = bench_now_ns();
+		for (uint32_t i = from; i < to; i++)
+			change(&f[i / f->nr], item(f, i, which));
+		spent += bench_now_ns() - t;
+	}
+	return spent;
 }
 
 /* Small sizes are several fields that are filled and emptied many times, for the clock's sake. */
@@ -176,17 +197,10 @@ static struct cost once(struct field *f, uint32_t fields, const struct subject *
 	struct cost cost = { 0 };
 
 	for (uint32_t r = 0; r < rounds; r++) {
-		uint64_t t = bench_now_ns();
-
-		for (uint32_t i = 0; i < fields; i++)
-			fill(&f[i], s);
-		inserting += bench_now_ns() - t;
+		inserting += change_all(f, fields, to_insert, s->insert);
 		if (r == 0)
 			cost.lookup = lookups(f, s);
-		t = bench_now_ns();
-		for (uint32_t i = 0; i < fields; i++)
-			empty(&f[i], s);
-		erasing += bench_now_ns() - t;
+		erasing += change_all(f, fields, to_erase, s->erase);
 	}
 	cost.insert = (double)inserting / rounds / fields / f->nr;
 	cost.erase = (double)erasing / rounds / fields / f->nr;
@@ -232,7 +246,7 @@ static void measure_size(struct kmm *k, uint32_t nr, const struct bench_options 
 	if (nr <= ARRAY_MOST)
 		measure(field, fields, &array, options);
 	for (uint32_t i = 0; i < fields; i++) {
-		kmm_tree_trim(k, &field[i].tree);
+		kmm_tree_trim(k, &field[i].tree, 0);
 		drop_field(&field[i]);
 	}
 }

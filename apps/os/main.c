@@ -58,10 +58,12 @@ void kernel_main(void)
 	sched_init();
 	x86_port_init()->thread_locks = port_thread_locks;
 	memory_start();
+	guard_boot();
 	if (os.options.bench)
 		bench_run();
 	if (proc_init() != 0)
 		os_leave(OS_EXIT_INPUT, "there is not enough memory for processes");
+	swap_start();
 	start_files();
 	start_program();
 	trap_init();

@@ -168,8 +168,8 @@ static void check_sums(struct audit *a)
 	    sums.stack_pages != mm->stack_pages || sums.exec_pages != mm->exec_pages ||
 	    sums.locked_pages != mm->locked_pages)
 		complain(a, "the sizes of a space are not those of its areas", sums.total_pages, mm->total_pages);
-	if (mm->tree.nr_spare)
-		complain(a, "spare nodes are kept", mm->tree.nr_spare, 0);
+	if (mm->tree.nr_spare > KMM_TREE_KEEP)
+		complain(a, "too many spare nodes are kept", mm->tree.nr_spare, 0);
 }
 
 static void check_space(struct audit *a, struct kmm_mm *mm)

@@ -129,12 +129,12 @@ static void free_unlinked(struct kmm_mm *mm)
 		mm->gone = vma->next_gone;
 		kmm_vma_free(mm, vma);
 	}
-	kmm_tree_trim(k, &mm->tree);
+	kmm_tree_trim(k, &mm->tree, KMM_TREE_KEEP);
 }
 
 void kmm_mm_unlock(struct kmm_mm *mm)
 {
-	if (mm->gone || mm->tree.spare)
+	if (mm->gone || mm->tree.nr_spare > KMM_TREE_KEEP)
 		free_unlinked(mm);
 	__atomic_store_n(&mm->write_seq, mm->write_seq + 1, __ATOMIC_RELEASE);
 	kmm_mutex_unlock_class(mm->k, &mm->lock, KMM_LOCK_MM);

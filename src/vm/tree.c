@@ -17,12 +17,6 @@
 
 enum { MERGE_AT = KMM_TREE_ITEMS / 3, MERGED_MOST = KMM_TREE_ITEMS - 3 };
 
-struct path {
-	unsigned levels;
-	struct kmm_tree_node *node[KMM_TREE_LEVELS]; /* by level, 0 the leaf */
-	unsigned at[KMM_TREE_LEVELS];
-};
-
 struct summary {
 	kmm_word a, b, gap;
 };
@@ -102,7 +96,7 @@ struct kmm_vma *kmm_tree_find(const struct kmm_tree *tree, kmm_word addr)
 }
 
 /* As find, but past the end the path leads to the place behind the last item. The tree is not empty. */
-static void descend(const struct kmm_tree *tree, kmm_word addr, struct path *path)
+static void descend(const struct kmm_tree *tree, kmm_word addr, struct kmm_tree_path *path)
 {
 	struct kmm_tree_node *node = tree->root;
 
@@ -120,12 +114,34 @@ static void descend(const struct kmm_tree *tree, kmm_word addr, struct path *pat
 	}
 }
 
+/* Does the path that is kept lead to where addr belongs? */
+static bool is_kept(const struct kmm_tree *tree, kmm_word addr)
+{
+	const struct kmm_tree_node *leaf = tree->path.node[0];
+	unsigned i = tree->path.at[0];
+
+	if (tree->path.levels == 0 || tree->path_seq != tree->seq)
+		return false;
+	return addr == tree->path_addr || (i > 0 && leaf->b[i - 1] <= addr && i < leaf->nr && addr < leaf->b[i]);
+}
+
+/* descend(), or the path that is there already. Valid until the next change, which may use it up. */
+static struct kmm_tree_path *find_path(struct kmm_tree *tree, kmm_word addr)
+{
+	if (!is_kept(tree, addr)) {
+		descend(tree, addr, &tree->path);
+		tree->path_addr = addr;
+		tree->path_seq = tree->seq;
+	}
+	return &tree->path;
+}
+
 /* The leaf whose items reach from addr or below to above it, and the item found there. A call that cuts an area, and
  * the next that joins it again, ask for one leaf over and over. */
 static inline struct kmm_tree_node *leaf_at(struct kmm_tree *tree, kmm_word addr, unsigned *i)
 {
 	struct kmm_tree_node *leaf = tree->leaf;
-	struct path path;
+	struct kmm_tree_path path;
 
 	if (leaf && leaf->a[0] <= addr && addr < leaf->b[leaf->nr - 1]) {
 		*i = key_index(leaf, addr);
@@ -139,7 +155,7 @@ static inline struct kmm_tree_node *leaf_at(struct kmm_tree *tree, kmm_word addr
 /* ---- spare nodes ---- */
 
 /* Nodes for nr insertions into the leaf at the end of the path. */
-static unsigned need_along(const struct path *path, unsigned nr)
+static unsigned need_along(const struct kmm_tree_path *path, unsigned nr)
 {
 	unsigned nodes = 2; /* the leaf's other half and, at worst, a new root */
 
@@ -151,10 +167,11 @@ static unsigned need_along(const struct path *path, unsigned nr)
 }
 
 /* When the VMA at the place shrinks first, or goes, what is put behind it can fall to the next leaf. */
-unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr)
+unsigned kmm_tree_need(struct kmm_tree *tree, kmm_word at, unsigned nr)
 {
 	const struct kmm_tree_node *leaf;
-	struct path path;
+	const struct kmm_tree_path *here;
+	struct kmm_tree_path path;
 	unsigned nodes;
 
 	if (!tree->root || nr == 0)
@@ -162,10 +179,10 @@ unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr)
 	leaf = tree->leaf;
 	if (leaf && leaf->nr + nr <= KMM_TREE_ITEMS && leaf->a[0] <= at && at < leaf->a[leaf->nr - 1])
 		return 0;
-	descend(tree, at, &path);
-	leaf = path.node[0];
-	nodes = need_along(&path, nr);
-	if (path.at[0] + 1 >= leaf->nr) {
+	here = find_path(tree, at);
+	leaf = here->node[0];
+	nodes = need_along(here, nr);
+	if (here->at[0] + 1 >= leaf->nr) {
 		descend(tree, leaf->b[leaf->nr - 1], &path);
 		if (path.node[0] != leaf)
 			nodes += need_along(&path, nr);
@@ -189,8 +206,10 @@ static struct kmm_tree_node *take_spare(struct kmm *k, struct kmm_tree *tree, un
 	KMM_ASSERT(k, node != NULL && level < KMM_TREE_LEVELS);
 	tree->spare = node->item[0];
 	tree->nr_spare--;
-	put_count(&node->nr, 0);
 	put_count(&node->level, level);
+	if (node->nr == 0) /* fell empty item by item, and each left NO_KEY behind */
+		return node;
+	put_count(&node->nr, 0);
 	for (unsigned i = 0; i < KMM_TREE_ITEMS; i++)
 		put_word(&node->b[i], NO_KEY);
 	return node;
@@ -203,14 +222,15 @@ enum kmm_status kmm_tree_fill(struct kmm *k, struct kmm_tree *tree, unsigned nr)
 
 		if (!node)
 			return KMM_ENOMEM;
+		node->nr = KMM_TREE_ITEMS; /* as if it were full: its keys are not yet what they should be */
 		push_spare(tree, node);
 	}
 	return KMM_OK;
 }
 
-void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree)
+void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree, unsigned keep)
 {
-	while (tree->spare) {
+	while (tree->nr_spare > keep) {
 		struct kmm_tree_node *node = tree->spare;
 
 		tree->spare = node->item[0];
@@ -225,6 +245,7 @@ void kmm_tree_clear(struct kmm *k, struct kmm_tree *tree)
 	struct kmm_tree_node *root = tree->root, *up[KMM_TREE_LEVELS], *node = root;
 
 	tree->root = NULL;
+	tree->path.levels = 0;
 	while (node) {
 		struct kmm_tree_node *done = node;
 
@@ -236,7 +257,7 @@ void kmm_tree_clear(struct kmm *k, struct kmm_tree *tree)
 		node = done == root ? NULL : up[done->level + 1];
 		push_spare(tree, done);
 	}
-	kmm_tree_trim(k, tree);
+	kmm_tree_trim(k, tree, 0);
 }
 
 /* ---- items and summaries ---- */
@@ -297,7 +318,7 @@ static void drop_item(struct kmm_tree_node *node, unsigned i)
 }
 
 /* The node at `level` of the path has changed: repairs what lies above. */
-static void repair(struct path *path, unsigned level)
+static void repair(struct kmm_tree_path *path, unsigned level)
 {
 	for (unsigned l = level + 1; l < path->levels; l++) {
 		struct summary sum = sum_up(path->node[l - 1]);
@@ -312,7 +333,7 @@ static void repair(struct path *path, unsigned level)
 
 /* After a change between two neighbours in a leaf, whose ends stay: what was or has become a hole there. A hole that is
  * smaller than the leaf's largest was not that, and a new one that is larger is that: then nobody need look at all. */
-static void repair_hole(struct path *path, kmm_word hole, bool is_new)
+static void repair_hole(struct kmm_tree_path *path, kmm_word hole, bool is_new)
 {
 	struct kmm_tree_node *parent;
 	unsigned i;
@@ -360,19 +381,15 @@ static void grow_root(struct kmm *k, struct kmm_tree *tree, struct kmm_tree_node
 	put_root(tree, root);
 }
 
-static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
+static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_tree_path *path)
 {
 	struct summary sum = { vma->start, vma->end, 0 };
 	struct kmm_tree_node *right;
-	struct path path;
 	void *item = vma;
 
-	if (!tree->root)
-		put_root(tree, take_spare(k, tree, 0));
-	descend(tree, vma->start, &path);
 	for (unsigned level = 0;; level++) {
-		struct kmm_tree_node *node = path.node[level];
-		unsigned i = path.at[level], stays;
+		struct kmm_tree_node *node = path->node[level];
+		unsigned i = path->at[level], stays;
 
 		if (node->nr < KMM_TREE_ITEMS) {
 			bool is_inside = level == 0 && i > 0 && i < node->nr;
@@ -380,20 +397,20 @@ static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 
 			put_item(node, i, sum, item);
 			if (is_inside)
-				repair_hole(&path, hole, false);
+				repair_hole(path, hole, false);
 			else
-				repair(&path, level);
+				repair(path, level);
 			return;
 		}
 		right = take_spare(k, tree, level);
 		stays = split(node, right, i);
 		put_item(i < stays || stays == 0 ? node : right, i < stays ? i : i - stays, sum, item);
-		if (level + 1 == path.levels) {
+		if (level + 1 == path->levels) {
 			grow_root(k, tree, node, right);
 			return;
 		}
-		set_summary(path.node[level + 1], path.at[level + 1], sum_up(node));
-		path.at[level + 1]++;
+		set_summary(path->node[level + 1], path->at[level + 1], sum_up(node));
+		path->at[level + 1]++;
 		sum = sum_up(right);
 		item = right;
 	}
@@ -401,8 +418,13 @@ static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 
 void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 {
+	struct kmm_tree_path *path;
+
+	if (!tree->root)
+		put_root(tree, take_spare(k, tree, 0)); /* empty, so whoever sees it finds nothing, as before */
+	path = find_path(tree, vma->start);
 	begin_change(tree);
-	insert(k, tree, vma);
+	insert(k, tree, vma, path);
 	end_change(tree);
 }
 
@@ -442,7 +464,7 @@ static void shrink_root(struct kmm_tree *tree)
 }
 
 /* The quick case: the leaf keeps its ends and is full enough. */
-static bool drop_inside(struct path *path)
+static bool drop_inside(struct kmm_tree_path *path)
 {
 	struct kmm_tree_node *leaf = path->node[0];
 	unsigned i = path->at[0];
@@ -458,7 +480,7 @@ static bool drop_inside(struct path *path)
 
 void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 {
-	struct path path;
+	struct kmm_tree_path path;
 	unsigned level;
 
 	descend(tree, vma->start, &path);
@@ -492,7 +514,7 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 
 void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
-	struct path path;
+	struct kmm_tree_path path;
 
 	descend(tree, vma->start, &path);
 	KMM_ASSERT(k, start < end && path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);

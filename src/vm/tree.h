@@ -26,7 +26,7 @@
 
 struct kmm_vma;
 
-enum { KMM_TREE_ITEMS = 15, KMM_TREE_LEVELS = 10, KMM_TREE_ALIGN = 64 };
+enum { KMM_TREE_ITEMS = 15, KMM_TREE_LEVELS = 10, KMM_TREE_ALIGN = 64, KMM_TREE_KEEP = 1 /* spare nodes of a space at rest */ };
 
 struct kmm_tree_node {
 	kmm_word b[KMM_TREE_ITEMS];
@@ -37,12 +37,22 @@ struct kmm_tree_node {
 	kmm_word gap[KMM_TREE_ITEMS]; /* undefined in leaves */
 };
 
+struct kmm_tree_path {
+	unsigned levels;
+	struct kmm_tree_node *node[KMM_TREE_LEVELS]; /* by level, 0 the leaf */
+	unsigned at[KMM_TREE_LEVELS];
+};
+
 struct kmm_tree {
 	struct kmm_tree_node *root;  /* NULL: empty */
 	struct kmm_tree_node *leaf;  /* where the last cut or join was, linked; or NULL */
 	uint32_t seq;                /* odd while a change is under way */
 	struct kmm_tree_node *spare; /* chained by item[0] */
 	unsigned nr_spare;
+	/* The way to a place, while seq is as it was: who asks what an insertion needs, inserts there next. */
+	struct kmm_tree_path path;
+	kmm_word path_addr;
+	uint32_t path_seq;
 };
 
 /* The first VMA whose end lies above addr; NULL: none. */
@@ -53,11 +63,11 @@ struct kmm_vma *kmm_tree_peek(const struct kmm_tree *tree, kmm_word addr);
 
 /* Spare nodes that nr insertions could use where the first VMA ending above `at` is, also when VMAs below `at`
  * were erased before. Needs of different places add up. */
-unsigned kmm_tree_need(const struct kmm_tree *tree, kmm_word at, unsigned nr);
+unsigned kmm_tree_need(struct kmm_tree *tree, kmm_word at, unsigned nr);
 /* Tops the spare nodes up to nr. errors: KMM_ENOMEM. */
 KMM_MUST_CHECK enum kmm_status kmm_tree_fill(struct kmm *k, struct kmm_tree *tree, unsigned nr);
-/* Gives spare nodes back. */
-void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree);
+/* Gives spare nodes back, all but `keep`. */
+void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree, unsigned keep);
 /* Forgets all VMAs and frees all nodes. */
 void kmm_tree_clear(struct kmm *k, struct kmm_tree *tree);
 

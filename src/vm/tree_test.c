@@ -57,7 +57,7 @@ static void insert(struct line *l, unsigned slot, unsigned nr)
 	for (unsigned i = slot; i < slot + nr; i++)
 		l->owner[i] = n;
 	if (l->tree.nr_spare > 8)
-		kmm_tree_trim(l->k, &l->tree);
+		kmm_tree_trim(l->k, &l->tree, 0);
 }
 
 static void erase(struct line *l, int n)
@@ -217,7 +217,7 @@ KMM_TEST(vma_tree_random)
 		if (line.owner[slot] >= 0)
 			erase(&line, line.owner[slot]);
 	CHECK(line.tree.root == NULL);
-	kmm_tree_trim(s.k, &line.tree);
+	kmm_tree_trim(s.k, &line.tree, 0);
 	CALL(space_stop(&s));
 }
 
@@ -250,6 +250,6 @@ KMM_TEST(vma_tree_fills_in_order)
 	line_init(&line, s.k);
 	CALL(fill_in_order(&line, true));
 	CALL(fill_in_order(&line, false));
-	kmm_tree_trim(s.k, &line.tree);
+	kmm_tree_trim(s.k, &line.tree, 0);
 	CALL(space_stop(&s));
 }

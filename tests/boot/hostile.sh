@@ -14,7 +14,7 @@ user() {
 	true_of 'd["audit"]["violations"] == 0' "$1 $2 $3: audit"
 }
 
-for name in traps limits memcalls signals threads vectors files shared badcalls eat crowd; do
+for name in traps limits memcalls procmem memfd signals threads vectors files shared badcalls eat crowd; do
 	user i386 16M $name
 	user i386 1G $name
 	user i386-pae 64M $name
@@ -25,7 +25,7 @@ for name in traps limits memcalls signals threads vectors files shared badcalls 
 	user x86_64-la57 64M $name # 32-bit
 done
 
-for name in execs events; do
+for name in execs events storage; do
 	user i386 64M $name
 	user i386-pae 1G $name
 	user x86_64 64M $name user64
