@@ -21,6 +21,12 @@ static bool is_first_above(const struct kmm_vma *vma, kmm_word addr)
 	return !prev || addr >= prev->end;
 }
 
+/* The next question will be about vma: it was found, made or changed just now. m is held. */
+static void ask_first(struct kmm_mm *mm, struct kmm_vma *vma)
+{
+	__atomic_store_n(&mm->recent, vma, __ATOMIC_RELEASE);
+}
+
 /* The area last found answers most questions, for a call asks about one place several times. */
 struct kmm_vma *kmm_mm_find(struct kmm_mm *mm, kmm_word addr)
 {
@@ -31,7 +37,7 @@ struct kmm_vma *kmm_mm_find(struct kmm_mm *mm, kmm_word addr)
 		return vma;
 	vma = kmm_tree_find(&mm->tree, addr);
 	if (vma)
-		__atomic_store_n(&mm->recent, vma, __ATOMIC_RELEASE);
+		ask_first(mm, vma);
 	return vma;
 }
 
@@ -206,6 +212,7 @@ void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 	init_locks(mm, vma);
 	kmm_tree_insert(mm->k, &mm->tree, vma);
 	link_in_lists(mm, vma, next ? &next->link : &mm->vmas);
+	ask_first(mm, vma);
 }
 
 /* Out of everything but the index, which it has left. heir: the area to ask first from now on, or NULL. */
@@ -218,7 +225,7 @@ static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm
 		kmm_list_del(&vma->by_backing);
 	/* Nobody puts it there again: for that it would have to be locked for reading. */
 	if (__atomic_load_n(&mm->recent, __ATOMIC_RELAXED) == vma)
-		__atomic_store_n(&mm->recent, heir, __ATOMIC_RELEASE);
+		ask_first(mm, heir);
 	__atomic_fetch_or(&vma->users, KMM_AREA_GONE, __ATOMIC_RELEASE);
 	kmm_list_del(&vma->link);
 	mm->map_count--;
@@ -358,11 +365,13 @@ enum kmm_status kmm_reserve_carve(struct kmm_mm *mm, struct kmm_reserve *r, cons
 enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct kmm_vma *vma, kmm_word start, kmm_word end,
 			      uint32_t flags, struct kmm_reserve *r, struct kmm_vma **out)
 {
-	struct kmm_piece piece = { start, end, flags, vma->backing, kmm_vma_index(vma, start), vma->anon, vma->tag };
+	if (start == vma->start || end == vma->end) { /* else there is only vma around */
+		struct kmm_piece piece = { start, end, flags, vma->backing, kmm_vma_index(vma, start), vma->anon, vma->tag };
 
-	*out = kmm_vma_merge(mm, prev, &piece);
-	if (*out)
-		return KMM_OK;
+		*out = kmm_vma_merge(mm, prev, &piece);
+		if (*out)
+			return KMM_OK;
+	}
 	/* As in Linux the first cut stays if the second is refused; the two halves are one area to the eye. */
 	if (start != vma->start) {
 		if (mm->map_count >= mm->limits.max_map_count)
@@ -374,6 +383,7 @@ enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct km
 			return KMM_ENOMEM;
 		kmm_vma_split(mm, vma, end, kmm_reserve_take(mm, r));
 	}
+	ask_first(mm, vma);
 	*out = vma;
 	return KMM_OK;
 }
