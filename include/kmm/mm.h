@@ -84,7 +84,7 @@ KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_
  * COLLAPSE: KMM_EINVAL). PAGEOUT does what COLD does as long as there is nowhere to page out to. MERGEABLE marks areas,
  * and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice, alignment, an area that cannot be
  * advised so), KMM_ENOMEM (a hole; the rest is done), KMM_EAGAIN (no memory to cut areas), KMM_EACCES and KMM_ENOTSUP
- * (REMOVE of what is not a shared writable mapping, of a backing without holes), KMM_EFAULT (POPULATE_ beyond the end),
+ * (REMOVE of what is not shared or could never be writable, of a backing without holes), KMM_EFAULT (POPULATE_ beyond the end),
  * KMM_EPERM (HWPOISON and SOFT_OFFLINE, not privileged; else KMM_EINVAL: no frame can be given up here). */
 KMM_MUST_CHECK enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, int advice);
 /* mlock(2), mlock2(2) (flags: KMM_MLOCK_ONFAULT), munlock(2), mlockall(2) (flags: KMM_MCL_), munlockall(2). Locked memory is

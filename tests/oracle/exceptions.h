@@ -27,7 +27,5 @@ extern const unsigned oracle_nr_exceptions;
 
 /* The first that covers it, counted; NULL: none. A program ends there: what follows may differ too. */
 const struct exception *oracle_excuse(const struct difference *d);
-/* The same for a step whose answers and looks are equal, but which may have done different things elsewhere. */
-const struct exception *oracle_hidden(const struct difference *d);
 
 #endif
