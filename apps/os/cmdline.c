@@ -87,11 +87,15 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->report = flag(&w);
 		else if (str_eq_n(w.key, w.key_len, "bench"))
 			out->bench = flag(&w);
+		else if (str_eq_n(w.key, w.key_len, "broken"))
+			out->broken = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "swap"))
 			out->swap = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "ramdisk"))
 			out->ramdisk_mib = number(&w);
 		else if (str_eq_n(w.key, w.key_len, "seed"))
 			out->seed = number(&w), out->has_seed = true;
+		else if (str_eq_n(w.key, w.key_len, "kaslr"))
+			out->kaslr = number(&w), out->has_kaslr = true;
 	}
 }

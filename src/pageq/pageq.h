@@ -4,7 +4,7 @@
  *
  * There are no lists. A page's age is a byte of its descriptor's flags, which is 0 when a frame is handed out; a zone's
  * user pages are found where they are, by a hand over its descriptors in the order of their numbers. So a fault pays
- * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 009).
+ * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 010).
  *
  * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. Ages change by
  * compare and exchange, so that an age is never written to a frame that has become something else.
@@ -21,14 +21,17 @@ struct kmm_hand {
 	struct kmm_reclaim_zone facts; /* q */
 	kmm_word at;                   /* q: next frame, from the zone's start */
 	kmm_word met;                  /* q: pages in this turn that could go */
+	kmm_word evicted;              /* q: so far; wraps */
 };
 
 /* One more of those. q held. */
 static inline void kmm_hand_count(struct kmm_hand *hand)
 {
 	hand->met++;
-	if (hand->facts.turns == 0)
+	if (hand->facts.turns == 0) {
 		hand->facts.pages = hand->met;
+		hand->facts.all_pages = hand->met; /* nothing better is known */
+	}
 }
 
 enum { KMM_HAND_BATCH = 32 };
@@ -38,6 +41,7 @@ struct kmm_pageq {
 	struct kmm_page *seen[KMM_HAND_BATCH]; /* q: under the hand; room that a stack has not */
 	kmm_word pfns[KMM_HAND_BATCH]; /* q: to evict */
 	const struct kmm_reclaim_policy *policy; /* written under q */
+	bool insists;                  /* q: the policy had its turns and gave nothing: any page that is not used may go */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
 	unsigned calls;                /* direct reclaims; near enough */
 	struct kmm_reclaim_stats stats; /* atomic */
