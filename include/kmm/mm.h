@@ -69,6 +69,16 @@ struct kmm_mm_limits *kmm_mm_limits(struct kmm_mm *mm);
  * kmm_mempolicy_make(). */
 KMM_MUST_CHECK enum kmm_status kmm_mm_set_policy(struct kmm_mm *mm, enum kmm_policy mode, uint32_t nodes);
 
+/* How much spaces may promise themselves beyond what there is (/proc/sys/vm/overcommit_memory and _ratio; GUESS and 50 at
+ * first). ratio: per cent of memory, to which swap is added. errors: KMM_EINVAL. */
+enum { KMM_OVERCOMMIT_GUESS, KMM_OVERCOMMIT_ALWAYS, KMM_OVERCOMMIT_NEVER };
+KMM_MUST_CHECK enum kmm_status kmm_set_overcommit(struct kmm *k, unsigned mode, unsigned ratio);
+struct kmm_overcommit {
+	unsigned mode, ratio;
+	kmm_word limit_pages, committed_pages;
+};
+void kmm_overcommit(struct kmm *k, struct kmm_overcommit *out);
+
 /* mmap(2). addr: hint, or the place with FIXED. backing: NULL for anonymous; otherwise a reference is taken.
  * pgoff in pages. errors as Linux 6.1 by kmm_status_errno(): KMM_EINVAL (length 0, unaligned FIXED, bad
  * type), KMM_ENOMEM (no room, limits), KMM_EEXIST, KMM_EPERM (below mmap_min_addr), KMM_EOVERFLOW. */
