@@ -50,7 +50,7 @@ BARE_PROFILES := i386 i386-pae x86_64 x86_64-la57 i386-pae-debug x86_64-debug
 # The bare profiles that the reference kernel, and the test kernel, are built for.
 KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
 DEBUG_KERNEL_PROFILES := i386-pae-debug x86_64-debug
-TEST_KERNEL_PROFILES := i386 i386-pae
+TEST_KERNEL_PROFILES := i386 i386-pae x86_64 x86_64-la57
 # A second compiler on the bare kernels: what one of them takes for granted, the other may not.
 CLANG_PROFILES := clang-i386-pae clang-x86_64
 PROFILES := $(HOSTED_PROFILES) $(BARE_PROFILES) $(CLANG_PROFILES)

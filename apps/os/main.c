@@ -58,6 +58,7 @@ void kernel_main(void)
 	sched_init();
 	x86_port_init()->thread_locks = port_thread_locks;
 	memory_start();
+	guard_boot();
 	if (os.options.bench)
 		bench_run();
 	if (proc_init() != 0)

@@ -25,6 +25,7 @@ struct os_options {
 	bool tty;          /* the console is a terminal for programs */
 	bool report;       /* write the JSON report to the second serial port at the end */
 	bool bench;        /* run the in-kernel benchmarks before anything else */
+	const char *broken; /* debug kernels: what to break, to see that it is found (guard.c) */
 	bool has_seed;
 	const char *swap;  /* name of the disk to swap to; NULL: none */
 	uint32_t ramdisk_mib; /* RAM kept for ram0 */

@@ -8,6 +8,9 @@
 /* memory.c: the library on this machine, paging on; leaves with a sentence when the machine is not fit for it. */
 void memory_start(void);
 
+/* guard.c: the debug kernels' checks of themselves; others do nothing. */
+void guard_boot(void);
+
 /* swap.c: the RAM kept for ram0, before the core knows of it; then disks, and swap if the command line says so. */
 void swap_reserve(uint64_t pa, uint64_t size);
 void swap_start(void);

@@ -98,8 +98,9 @@ struct kmm_machine {
 	/* The kernel image, for explain: its window on 64-bit machines; 32-bit ones see it in the
 	 * direct map. 0: none. */
 	uint64_t image_va, image_pa, image_size;
-	/* Rights in that window: its first image_text bytes are code, the next image_rodata bytes are only
-	 * read, the rest is written and not executed; each rounded up to a page. image_text 0: all of it is both. */
+	/* Rights of the image, in that window and in the direct map (64-bit machines execute it in the window only): its first
+	 * image_text bytes are code, the next image_rodata bytes are only read, the rest is written and not executed; each
+	 * rounded up to a page. image_text 0: all of it is both. */
 	uint64_t image_text, image_rodata;
 };
 

@@ -177,6 +177,12 @@ struct kmm_mm_stats {
 };
 void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out);
 
+/* What /proc/PID/clear_refs does: forgets that pages were used (ALL, those of areas with a backing, those without), that
+ * they were written (SOFT_DIRTY, 64-bit machines alone, as Linux: pages' next write is seen in pagemap), or how much was
+ * resident at most. errors: KMM_EINVAL. */
+enum { KMM_REFS_ALL = 1, KMM_REFS_ANON = 2, KMM_REFS_MAPPED = 3, KMM_REFS_SOFT_DIRTY = 4, KMM_REFS_PEAK = 5 };
+KMM_MUST_CHECK enum kmm_status kmm_clear_refs(struct kmm_mm *mm, int what);
+
 /* Every user mapping of a frame, by the reverse map. visit (may be NULL: only count) returns false to stop. Returns the
  * number visited.
  * visit runs with the list of the frame's areas locked, for a private frame with interrupts off: it must not sleep, and

@@ -96,6 +96,10 @@ kmm_word kmm_report_kpageflags(struct kmm *k, struct kmm_pfn first, kmm_word nr,
 kmm_word kmm_report_kpagecount(struct kmm *k, struct kmm_pfn first, kmm_word nr, struct kmm_sink *out);
 void kmm_report_maps(struct kmm_mm *mm, struct kmm_sink *out);
 void kmm_report_smaps(struct kmm_mm *mm, struct kmm_sink *out);
+void kmm_report_smaps_rollup(struct kmm_mm *mm, struct kmm_sink *out);
+/* Binary as /proc/PID/pagemap: one uint64_t for each of nr pages from page number `first` of the space on, fewer at its end.
+ * Frame numbers are for privileged eyes alone. Returns how many. */
+kmm_word kmm_report_pagemap(struct kmm_mm *mm, uint64_t first, kmm_word nr, bool frames, struct kmm_sink *out);
 /* The memory lines (Vm..., Rss...) of /proc/PID/status, and /proc/PID/statm. */
 void kmm_report_mm_status(struct kmm_mm *mm, struct kmm_sink *out);
 void kmm_report_statm(struct kmm_mm *mm, struct kmm_sink *out);

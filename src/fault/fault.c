@@ -143,8 +143,8 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 	if (same && !done)
 		kmm_get_page(k, page);
 	if (done) {
-		kmm_leaf_add(f->ref.entry, KMM_X86_RW | KMM_X86_D);
-		kmm_trace(k, KMM_EV_PT_SET, f->addr, f->raw | KMM_X86_RW | KMM_X86_D, 0, mm->space.root.v);
+		kmm_leaf_add(f->ref.entry, KMM_FAULT_WRITABLE);
+		kmm_trace(k, KMM_EV_PT_SET, f->addr, f->raw | KMM_FAULT_WRITABLE, 0, mm->space.root.v);
 	}
 	kmm_pt_unlock(k, &f->ref, flags);
 	if (!same)

@@ -50,7 +50,7 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
  * errors: KMM_EAGAIN, KMM_ENOMEM. */
 enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, uint64_t rights, const struct kmm_page *source);
 
-enum { KMM_FAULT_WRITABLE = KMM_X86_RW | KMM_X86_D };
+enum { KMM_FAULT_WRITABLE = KMM_X86_RW | KMM_X86_D | KMM_X86_SOFT_DIRTY };
 
 /* Of an entry in f's area that allows no writing. */
 static inline uint64_t kmm_fault_rights(const struct kmm_fault *f)

@@ -43,7 +43,8 @@ uint64_t kmm_fault_write_rights(const struct kmm_fault *f)
 		return 0;
 	if (f->access == KMM_WRITE)
 		return KMM_FAULT_WRITABLE;
-	return f->vma->backing->ops->make_writable ? 0 : KMM_X86_RW;
+	/* Where writes are watched the first one is to be a fault. */
+	return f->vma->backing->ops->make_writable || !(f->vma->flags & KMM_VM_SOFTDIRTY) ? 0 : KMM_X86_RW;
 }
 
 enum kmm_status kmm_fault_file(struct kmm_fault *f)

@@ -42,6 +42,7 @@ static uint64_t entry_of(struct kmm_fault *f, struct kmm_page *page)
 	struct kmm *k = f->vma->mm->k;
 	uint64_t rights = kmm_fault_rights(f) & ~(uint64_t)KMM_X86_A;
 
+	rights |= KMM_X86_SOFT_DIRTY; /* slots do not say whether it was */
 	if (f->vma->flags & KMM_VM_WRITE)
 		rights |= KMM_FAULT_WRITABLE;
 	return kmm_pt_leaf(rights, kmm_pfn(kmm_pfn_of(k->phys, page)));

@@ -20,6 +20,9 @@ enum {
 	KMM_X86_A = 1u << 5, KMM_X86_D = 1u << 6, KMM_X86_PS = 1u << 7, KMM_X86_G = 1u << 8,
 	KMM_X86_AVL0 = 1u << 9, KMM_X86_AVL1 = 1u << 10
 };
+/* Of a last-level entry of a user table: written since the last kmm_clear_refs(), as far as entries know. It goes with the
+ * right to write: who clears it takes that away too, so that the next write is a fault, which sets it. */
+#define KMM_X86_SOFT_DIRTY KMM_X86_AVL0
 #define KMM_X86_NX (UINT64_C(1) << 63)
 #define KMM_X86_ADDR (UINT64_C(0x000ffffffffff000)) /* bits 51:12, what 8-byte entries can hold */
 

@@ -55,6 +55,7 @@ static bool grow(struct kmm_mm *mm, kmm_word from, kmm_word to)
 	if (below && kmm_vma_can_follow(below, &piece)) {
 		kmm_vma_write(below);
 		kmm_vma_set_range(below, below->start, to);
+		below->flags |= KMM_VM_SOFTDIRTY;
 		kmm_mm_account(mm, flags, pages);
 		return true;
 	}

@@ -39,6 +39,7 @@ enum {
 	KMM_VM_GROWSDOWN = 0x100, KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
 	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_LOCKONFAULT = 0x80000, KMM_VM_ACCOUNT = 0x100000,
 	KMM_VM_NORESERVE = 0x200000, KMM_VM_WIPEONFORK = 0x2000000, KMM_VM_DONTDUMP = 0x4000000,
+	KMM_VM_SOFTDIRTY = 0x8000000,  /* new since the last kmm_clear_refs(): all of it counts as written */
 	KMM_VM_MERGEABLE = 0x10000000, /* Linux's is bit 31, more than an enum's int */
 	KMM_VM_SHMEM = 0x40000000,  /* ours: backed by a shared anonymous object */
 	KMM_VM_ACCESS = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_EXEC,

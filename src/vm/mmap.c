@@ -167,7 +167,7 @@ static kmm_word piece_pages(const struct kmm_piece *piece)
 
 static void fill_area(struct kmm_mm *mm, struct kmm_vma *vma, const struct kmm_piece *piece)
 {
-	*vma = (struct kmm_vma){ .start = piece->start, .end = piece->end, .flags = piece->flags, .pgoff = piece->pgoff,
+	*vma = (struct kmm_vma){ .start = piece->start, .end = piece->end, .flags = piece->flags | KMM_VM_SOFTDIRTY, .pgoff = piece->pgoff,
 				 .mm = mm, .backing = piece->backing };
 	if (vma->backing)
 		kmm_backing_get(vma->backing);
@@ -201,6 +201,7 @@ enum kmm_status kmm_map_alone(struct kmm_mm *mm, const struct kmm_piece *piece)
 static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece)
 {
 	bool splits = kmm_unmap_splits(mm, piece->start, piece->end);
+	struct kmm_vma *merged;
 	struct kmm_reserve r;
 
 	if (splits && mm->map_count >= mm->limits.max_map_count)
@@ -210,7 +211,10 @@ static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece
 	if (kmm_reserve(mm, &r, 1u + splits, 1u + splits, piece->end, piece->end) != KMM_OK)
 		return KMM_ENOMEM;
 	kmm_unmap(mm, piece->start, piece->end, &r, KMM_UNMAP_ALL);
-	if (!kmm_vma_merge_new(mm, piece))
+	merged = kmm_vma_merge_new(mm, piece);
+	if (merged)
+		merged->flags |= KMM_VM_SOFTDIRTY;
+	else
 		link_new(mm, &r, piece);
 	kmm_reserve_drop(mm, &r);
 	kmm_mm_account(mm, piece->flags, (piece->end - piece->start) >> KMM_PAGE_SHIFT);

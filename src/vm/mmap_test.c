@@ -72,21 +72,22 @@ KMM_TEST(mmap_file_errors)
 /* Without randomisation the first mapping ends where Linux's does: 128 MiB below the end of the user half. */
 KMM_TEST(mmap_places_top_down)
 {
-	static const uint64_t base[] = { 0xb8000000, 0xb8000000, 0x7ffff7fff000, 0x7ffff7fff000 };
+	static const uint64_t bases[] = { [KMM_I386] = 0xb8000000, [KMM_I386_PAE] = 0xb8000000, [KMM_X86_64] = 0x7ffff7fff000,
+					  [KMM_X86_64_LA57] = 0x7ffff7fff000 };
 
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct space s;
-		uint64_t at;
+		uint64_t at, base = bases[space_formats[f]];
 
 		CALL(space_start(&s, space_formats[f]));
 		CHECK_EQ(map_at(&s, 0, 3 * SPACE_PAGE, SPACE_ANON, &at), 0);
-		CHECK_EQ(at, base[f] - 3 * SPACE_PAGE);
+		CHECK_EQ(at, base - 3 * SPACE_PAGE);
 		CHECK_EQ(map_at(&s, 0, 100, SPACE_ANON, &at), 0);
-		CHECK_EQ(at, base[f] - 4 * SPACE_PAGE);
+		CHECK_EQ(at, base - 4 * SPACE_PAGE);
 		CHECK_EQ(space_areas(&s), 1);
-		CHECK_EQ(space_unmap(&s, base[f] - 3 * SPACE_PAGE, 2), 0);
+		CHECK_EQ(space_unmap(&s, base - 3 * SPACE_PAGE, 2), 0);
 		CHECK_EQ(map_at(&s, 0, 2 * SPACE_PAGE, SPACE_ANON, &at), 0); /* the highest hole that fits */
-		CHECK_EQ(at, base[f] - 3 * SPACE_PAGE);
+		CHECK_EQ(at, base - 3 * SPACE_PAGE);
 		CALL(space_stop(&s));
 	}
 }

@@ -129,6 +129,8 @@ static unsigned move_entries_of(struct kmm *k, void *entry, void *target, unsign
 		if (kmm_entry_load(k, entry) == 0)
 			continue;
 		raw = kmm_entry_take(k, entry);
+		if (raw & (KMM_X86_P | KMM_X86_MOVING)) /* new at that address */
+			raw |= KMM_X86_SOFT_DIRTY;
 		KMM_CHECK(k, kmm_entry_load(k, target) == 0);
 		kmm_entry_set(k, target, raw);
 		moved++;

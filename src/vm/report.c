@@ -24,29 +24,34 @@ static unsigned name_column(const struct kmm *k)
 	return kmm_fmt(k)->va_bits > 32 ? 73 : 49;
 }
 
-void kmm_report_area(const struct kmm_vma *vma, struct kmm_sink *out)
+void kmm_report_line(const struct kmm *k, const struct kmm_area_line *a, struct kmm_sink *out)
 {
-	const struct kmm_backing *file = vma->backing && !kmm_backing_is_special(vma->backing) ? vma->backing : NULL;
-	uint64_t offset = file ? vma->pgoff << KMM_PAGE_SHIFT : 0;
-	const char *name = kmm_vma_name(vma);
 	struct kmm_buffer_sink line;
 	char text[128];
 	size_t column;
 
 	kmm_buffer_sink_init(&line, text, sizeof(text));
-	kmm_printf(&line.sink, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)vma->start,
-		   (unsigned long long)vma->end, vma->flags & KMM_VM_READ ? 'r' : '-',
-		   vma->flags & KMM_VM_WRITE ? 'w' : '-', vma->flags & KMM_VM_EXEC ? 'x' : '-',
-		   vma->flags & KMM_VM_MAYSHARE ? 's' : 'p', (unsigned long long)offset,
-		   file ? (unsigned)file->dev_major : 0, file ? (unsigned)file->dev_minor : 0,
-		   file ? (unsigned long long)file->ino : 0ull);
+	kmm_printf(&line.sink, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)a->start,
+		   (unsigned long long)a->end, a->flags & KMM_VM_READ ? 'r' : '-', a->flags & KMM_VM_WRITE ? 'w' : '-',
+		   a->flags & KMM_VM_EXEC ? 'x' : '-', a->flags & KMM_VM_MAYSHARE ? 's' : 'p',
+		   (unsigned long long)a->offset, a->file ? (unsigned)a->file->dev_major : 0,
+		   a->file ? (unsigned)a->file->dev_minor : 0, a->file ? (unsigned long long)a->file->ino : 0ull);
 	out->write(out, text, line.len);
-	if (*name) {
-		for (column = line.len; column < name_column(vma->mm->k); column++)
+	if (*a->name) {
+		for (column = line.len; column < name_column(k); column++)
 			out->write(out, " ", 1);
-		put_name(name, out);
+		put_name(a->name, out);
 	}
 	out->write(out, "\n", 1);
+}
+
+void kmm_report_area(const struct kmm_vma *vma, struct kmm_sink *out)
+{
+	const struct kmm_backing *file = vma->backing && !kmm_backing_is_special(vma->backing) ? vma->backing : NULL;
+	const struct kmm_area_line line = { vma->start, vma->end, vma->flags, file ? vma->pgoff << KMM_PAGE_SHIFT : 0, file,
+					    kmm_vma_name(vma) };
+
+	kmm_report_line(vma->mm->k, &line, out);
 }
 
 void kmm_report_maps(struct kmm_mm *mm, struct kmm_sink *out)
@@ -96,8 +101,8 @@ void kmm_report_mm_status(struct kmm_mm *mm, struct kmm_sink *out)
 		   kmm_kb(kmm_mm_peak_rss(mm)), kmm_kb(f.resident), kmm_kb(f.anon), kmm_kb(f.file), kmm_kb(f.shmem));
 	kmm_printf(out, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\n", kmm_kb(mm->data_pages),
 		   kmm_kb(mm->stack_pages), kmm_kb(f.text < mm->exec_pages ? f.text : mm->exec_pages), kmm_kb(f.lib));
-	kmm_printf(out, "VmPTE:\t%8llu kB\nVmSwap:\t%8llu kB\n", kmm_kb(table_pages(mm)),
-		   kmm_kb(kmm_mm_rss(mm, KMM_RSS_SWAP)));
+	kmm_printf(out, "VmPTE:\t%8llu kB\nVmSwap:\t%8llu kB\nHugetlbPages:\t%8u kB\n", kmm_kb(table_pages(mm)),
+		   kmm_kb(kmm_mm_rss(mm, KMM_RSS_SWAP)), 0u);
 	kmm_mm_unlock(mm);
 }
 

@@ -7,6 +7,15 @@
 
 #include "vm/mm.h"
 
+/* What a line of /proc/PID/maps says. */
+struct kmm_area_line {
+	kmm_word start, end;
+	uint32_t flags;
+	uint64_t offset;
+	const struct kmm_backing *file; /* NULL: none */
+	const char *name;
+};
+void kmm_report_line(const struct kmm *k, const struct kmm_area_line *line, struct kmm_sink *out);
 /* The line of an area in /proc/PID/maps. */
 void kmm_report_area(const struct kmm_vma *vma, struct kmm_sink *out);
 

@@ -70,7 +70,7 @@ KMM_TEST(report_status_and_statm)
 		  "VmPeak:\t      32 kB\nVmSize:\t      32 kB\nVmLck:\t       0 kB\nVmPin:\t       0 kB\n"
 		  "VmHWM:\t      12 kB\nVmRSS:\t      12 kB\nRssAnon:\t       8 kB\nRssFile:\t       4 kB\n"
 		  "RssShmem:\t       0 kB\nVmData:\t       8 kB\nVmStk:\t       8 kB\nVmExe:\t       4 kB\n"
-		  "VmLib:\t       8 kB\nVmPTE:\t       8 kB\nVmSwap:\t       0 kB\n");
+		  "VmLib:\t       8 kB\nVmPTE:\t       8 kB\nVmSwap:\t       0 kB\nHugetlbPages:\t       0 kB\n");
 	hosted_text_free(&text);
 	kmm_report_statm(s.mm, hosted_text_init(&text));
 	CHECK_STR(text.text, "8 3 1 1 0 4 0\n");
@@ -101,7 +101,7 @@ KMM_TEST(report_smaps)
 		  "LazyFree:              0 kB\nAnonHugePages:         0 kB\nShmemPmdMapped:        0 kB\n"
 		  "FilePmdMapped:         0 kB\nShared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\n"
 		  "Swap:                  0 kB\nSwapPss:               0 kB\nLocked:                0 kB\n"
-		  "THPeligible:    0\nVmFlags: rd wr mr mw me ac \n");
+		  "THPeligible:    0\nVmFlags: rd wr mr mw me ac sd \n");
 	hosted_text_free(&text);
 	hosted_put_space(s.m, child);
 	CALL(space_stop(&s));

@@ -15,9 +15,17 @@ struct smaps {
 	struct kmm *k;
 	kmm_word rss, referenced, anonymous, lazy_free; /* pages */
 	kmm_word shared_clean, shared_dirty, private_clean, private_dirty;
-	uint64_t pss, pss_dirty;
+	uint64_t pss, pss_dirty, pss_anon, pss_file, pss_shmem, pss_locked;
+	uint32_t vma_flags;
 	kmm_word swap; /* entries that name slots; for SwapPss each counts whole */
 };
+
+static uint64_t *sort_of_pss(struct smaps *s, const struct kmm_page *page)
+{
+	if (kmm_page_kind(page) == KMM_KIND_ANON)
+		return &s->pss_anon;
+	return s->vma_flags & KMM_VM_SHMEM ? &s->pss_shmem : &s->pss_file;
+}
 
 static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pte_flags)
 {
@@ -32,6 +40,9 @@ static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pt
 	s->anonymous += kmm_page_kind(page) == KMM_KIND_ANON;
 	s->lazy_free += (kmm_page_flags(page) & KMM_PG_LAZYFREE) && !dirty;
 	s->pss += share;
+	*sort_of_pss(s, page) += share;
+	if (s->vma_flags & KMM_VM_LOCKED)
+		s->pss_locked += share;
 	if (dirty)
 		s->pss_dirty += share;
 	if (shared)
@@ -66,7 +77,7 @@ static void put(struct kmm_sink *out, const char *name, unsigned long long kb)
 	kmm_printf(out, "%-16s%8llu kB\n", name, kb);
 }
 
-static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
+static void put_vm_flags(const struct kmm_mm *mm, uint32_t flags, struct kmm_sink *out)
 {
 	static const struct {
 		uint32_t bit;
@@ -78,9 +89,11 @@ static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
 		{ KMM_VM_SEQ_READ, "sr" }, { KMM_VM_RAND_READ, "rr" }, { KMM_VM_DONTCOPY, "dc" },
 		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_LOCKONFAULT, "lf" }, { KMM_VM_ACCOUNT, "ac" },
 		{ KMM_VM_NORESERVE, "nr" }, { KMM_VM_WIPEONFORK, "wf" }, { KMM_VM_DONTDUMP, "dd" },
-		{ KMM_VM_MERGEABLE, "mg" },
+		{ KMM_VM_SOFTDIRTY, "sd" }, { KMM_VM_MERGEABLE, "mg" },
 	};
 
+	if (kmm_fmt(mm->k)->va_bits <= 32) /* Linux watches writes on 64-bit machines alone */
+		flags &= ~(uint32_t)KMM_VM_SOFTDIRTY;
 	kmm_printf(out, "VmFlags: ");
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (flags & names[i].bit)
@@ -88,18 +101,24 @@ static void put_vm_flags(uint32_t flags, struct kmm_sink *out)
 	kmm_printf(out, "\n");
 }
 
-static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct kmm_sink *out)
+static void put_pss(struct kmm_sink *out, const char *name, uint64_t pss)
 {
-	static const char *const nothing[] = { "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
-					       "Shared_Hugetlb:", "Private_Hugetlb:" };
+	put(out, name, pss >> (10 + PSS_SHIFT));
+}
 
-	kmm_report_area(vma, out);
-	put(out, "Size:", kmm_kb(kmm_vma_pages(vma)));
-	put(out, "KernelPageSize:", KMM_PAGE_SIZE >> 10);
-	put(out, "MMUPageSize:", KMM_PAGE_SIZE >> 10);
+static void put_sums(const struct smaps *s, bool rollup, struct kmm_sink *out)
+{
+	static const char *const nothing[] = { "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:", "Shared_Hugetlb:",
+					       "Private_Hugetlb:" };
+
 	put(out, "Rss:", kmm_kb(s->rss));
-	put(out, "Pss:", s->pss >> (10 + PSS_SHIFT));
-	put(out, "Pss_Dirty:", s->pss_dirty >> (10 + PSS_SHIFT));
+	put_pss(out, "Pss:", s->pss);
+	put_pss(out, "Pss_Dirty:", s->pss_dirty);
+	if (rollup) {
+		put_pss(out, "Pss_Anon:", s->pss_anon);
+		put_pss(out, "Pss_File:", s->pss_file);
+		put_pss(out, "Pss_Shmem:", s->pss_shmem);
+	}
 	put(out, "Shared_Clean:", kmm_kb(s->shared_clean));
 	put(out, "Shared_Dirty:", kmm_kb(s->shared_dirty));
 	put(out, "Private_Clean:", kmm_kb(s->private_clean));
@@ -111,21 +130,52 @@ static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct km
 		put(out, nothing[i], 0);
 	put(out, "Swap:", kmm_kb(s->swap));
 	put(out, "SwapPss:", kmm_kb(s->swap));
-	put(out, "Locked:", vma->flags & KMM_VM_LOCKED ? s->pss >> (10 + PSS_SHIFT) : 0);
+	put_pss(out, "Locked:", s->pss_locked);
+}
+
+static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct kmm_sink *out)
+{
+	kmm_report_area(vma, out);
+	put(out, "Size:", kmm_kb(kmm_vma_pages(vma)));
+	put(out, "KernelPageSize:", KMM_PAGE_SIZE >> 10);
+	put(out, "MMUPageSize:", KMM_PAGE_SIZE >> 10);
+	put_sums(s, false, out);
 	kmm_printf(out, "THPeligible:    0\n");
-	put_vm_flags(vma->flags, out);
+	put_vm_flags(vma->mm, vma->flags, out);
+}
+
+static void count_area(struct kmm_vma *vma, struct smaps *s)
+{
+	kmm_word resume;
+
+	s->vma_flags = vma->flags;
+	kmm_pt_for_each_run(s->k, &vma->mm->space, vma->start, vma->end, count_run, s, &resume);
 }
 
 void kmm_report_smaps(struct kmm_mm *mm, struct kmm_sink *out)
 {
-	kmm_word resume;
-
 	kmm_mm_lock(mm);
 	for (struct kmm_vma *vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma)) {
 		struct smaps s = { .k = mm->k };
 
-		kmm_pt_for_each_run(mm->k, &mm->space, vma->start, vma->end, count_run, &s, &resume);
+		count_area(vma, &s);
 		put_area(vma, &s, out);
 	}
+	kmm_mm_unlock(mm);
+}
+
+void kmm_report_smaps_rollup(struct kmm_mm *mm, struct kmm_sink *out)
+{
+	struct smaps s = { .k = mm->k };
+	kmm_word start = 0, end = 0;
+
+	kmm_mm_lock(mm);
+	for (struct kmm_vma *vma = kmm_mm_first(mm); vma; vma = kmm_vma_next(vma)) {
+		start = end ? start : vma->start;
+		end = vma->end;
+		count_area(vma, &s);
+	}
+	kmm_report_line(mm->k, &(struct kmm_area_line){ .start = start, .end = end, .name = "[rollup]" }, out);
+	put_sums(&s, true, out);
 	kmm_mm_unlock(mm);
 }

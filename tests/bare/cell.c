@@ -67,9 +67,9 @@ static int signal_of(enum kmm_fault_kind kind)
 	}
 }
 
-static bool is_probe(uint32_t eip)
+static bool is_probe(uword ip)
 {
-	return eip == (uint32_t)bare_peek_at || eip == (uint32_t)bare_poke_at;
+	return ip == (uword)bare_peek_at || ip == (uword)bare_poke_at;
 }
 
 /* Faults of a test's own code; does not return when the test ends by it. */
@@ -85,9 +85,9 @@ static void bad_access(struct x86_frame *f, int signal)
 
 static void on_fault(struct x86_frame *f)
 {
-	uint32_t addr = x86_fault_address();
+	uword addr = x86_fault_address();
 	struct kmm_fault_info info = { .addr = { addr }, .access = f->err & X86_PF_WRITE ? KMM_WRITE : KMM_READ };
-	bool probe = is_probe(f->eip);
+	bool probe = is_probe(x86_frame_ip(f));
 	int signal = cell.active ? signal_of(kmm_handle_fault(cell.active, &info)) : 11;
 
 	if (probe && ++cell.retries > MAX_RETRIES)
@@ -97,7 +97,7 @@ static void on_fault(struct x86_frame *f)
 	if (!probe)
 		bad_access(f, signal);
 	cell.probe_signal = signal;
-	f->eip = (uint32_t)bare_probe_failed;
+	x86_frame_set_ip(f, (uword)bare_probe_failed);
 }
 
 static void on_trap(struct x86_frame *f)
@@ -116,7 +116,7 @@ static void on_irq(struct x86_frame *f, int irq)
 /* ---- accesses for a space ---- */
 
 /* Ring 0 may use entries without the user bit, which protect a PROT_NONE page from ring 3. */
-static bool ring3_refused(struct kmm_mm *mm, uint32_t va)
+static bool ring3_refused(struct kmm_mm *mm, uword va)
 {
 	struct kmm_walk walk;
 
@@ -124,7 +124,7 @@ static bool ring3_refused(struct kmm_mm *mm, uint32_t va)
 	return walk.mapped && !(walk.step[walk.nr_steps - 1].pte.flags & KMM_PTE_USER);
 }
 
-static int probe(struct kmm_mm *mm, uint32_t va, enum kmm_access access, uint8_t *byte)
+static int probe(struct kmm_mm *mm, uword va, enum kmm_access access, uint8_t *byte)
 {
 	struct kmm_mm *before = cell.active;
 	int result;
@@ -142,15 +142,15 @@ static int probe(struct kmm_mm *mm, uint32_t va, enum kmm_access access, uint8_t
 
 int cell_touch(struct kmm_mm *mm, uint64_t va, enum kmm_access access, uint8_t *byte)
 {
-	struct kmm_fault_info info = { .addr = { (uint32_t)va }, .access = access };
+	struct kmm_fault_info info = { .addr = { (uword)va }, .access = access };
 
-	for (unsigned retries = 0; ring3_refused(mm, (uint32_t)va); retries++) {
+	for (unsigned retries = 0; ring3_refused(mm, (uword)va); retries++) {
 		int signal = retries < MAX_RETRIES ? signal_of(kmm_handle_fault(mm, &info)) : NEVER_COMES_BACK;
 
 		if (signal)
 			return signal;
 	}
-	return probe(mm, (uint32_t)va, access, byte);
+	return probe(mm, (uword)va, access, byte);
 }
 
 /* ---- running ---- */

@@ -39,7 +39,7 @@ void files_drop(void);
 /* Text for people: the debug console of QEMU, else the first serial port. */
 void cell_print(const char *text);
 
-/* asm.S: calls fn on another stack. */
+/* asm32.S, asm64.S: calls fn on another stack. */
 void bare_call_on(void *stack_top, void (*fn)(void));
 /* One byte; a fault that cannot be handled makes the result -1. */
 int bare_peek(const volatile void *at);

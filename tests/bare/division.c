@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * division.c - 64-bit division for code of the tests: the compiler calls these by name. The library itself does without
- * (scripts/check-symbols), and so do the kernels that are not for tests.
+ * division.c - 64-bit division and atomics for code of the tests on 32-bit machines: the compiler calls these by name. The
+ * library itself does without (scripts/check-symbols), and so do the kernels that are not for tests.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 uint64_t __udivmoddi4(uint64_t n, uint64_t d, uint64_t *rest);
@@ -61,3 +62,29 @@ int64_t __moddi3(int64_t n, int64_t d)
 
 	return (int64_t)(n < 0 ? -r : r);
 }
+
+/* ---- atomics, of the compare and exchange in asm32.S; 64-bit machines have instructions for all of them ---- */
+
+#ifdef __i386__
+/* The compiler has ideas of its own about functions that have the names it calls. */
+bool compare_exchange(void *at, uint64_t *expected, uint64_t desired, int order, int other) __asm__("__atomic_compare_exchange_8");
+uint64_t fetch_add(void *at, uint64_t more, int order) __asm__("__atomic_fetch_add_8");
+void store(void *at, uint64_t value, int order) __asm__("__atomic_store_8");
+
+uint64_t fetch_add(void *at, uint64_t more, int order)
+{
+	uint64_t was = 0;
+
+	while (!compare_exchange(at, &was, was + more, order, order))
+		;
+	return was;
+}
+
+void store(void *at, uint64_t value, int order)
+{
+	uint64_t was = 0;
+
+	while (!compare_exchange(at, &was, value, order, order))
+		;
+}
+#endif

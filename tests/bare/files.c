@@ -4,12 +4,15 @@
  * numbers of protections and flags are Linux's on both sides.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cell.h"
+#include "kmm/slab.h"
 
 enum { MAX_FILES = 8, FIRST_FD = 3 };
 
@@ -71,6 +74,43 @@ int close(int fd)
 	return 0;
 }
 
+/* At most a page, by a buffer of the kernel's: the bytes lie in the cell's memory, where an access may fault. */
+static ssize_t transfer(int fd, void *bytes, size_t len, off_t pos, bool write)
+{
+	char *page = kmm_kmalloc(cell_machine, KMM_PAGE_SIZE, KMM_GFP_KERNEL);
+	enum kmm_status status = file_of(fd) && page && len <= KMM_PAGE_SIZE ? KMM_OK : KMM_EINVAL;
+	size_t done = 0;
+
+	if (status == KMM_OK && write) {
+		memcpy(page, bytes, len);
+		status = kmm_file_write(file_of(fd), (uint64_t)pos, page, len, &done);
+	} else if (status == KMM_OK) {
+		status = kmm_file_read(file_of(fd), (uint64_t)pos, page, len, &done);
+		memcpy(bytes, page, done);
+	}
+	kmm_kfree(cell_machine, page);
+	return status == KMM_OK ? (ssize_t)done : fail(status);
+}
+
+ssize_t pread(int fd, void *bytes, size_t len, off_t pos)
+{
+	return transfer(fd, bytes, len, pos, false);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t pos)
+{
+	return transfer(fd, (void *)(uintptr_t)bytes, len, pos, true);
+}
+
+int fallocate(int fd, int mode, off_t pos, off_t len)
+{
+	(void)fd;
+	(void)mode;
+	(void)pos;
+	(void)len;
+	return fail(KMM_ENOTSUP); /* who punches holes can do without */
+}
+
 void files_drop(void)
 {
 	for (int fd = FIRST_FD; fd < FIRST_FD + MAX_FILES; fd++)
@@ -86,7 +126,7 @@ void *mmap(void *at, size_t len, int prot, int flags, int fd, off_t pos)
 					  file ? &file->backing : NULL, (uint64_t)pos >> KMM_PAGE_SHIFT, &out);
 
 	if (status == KMM_ENOMEM && !(flags & MAP_FIXED))
-		cell_skip("its machine does not fit into 3 GiB of addresses");
+		cell_skip("its machine does not fit into the user half");
 	if (status == KMM_OK)
 		return (void *)(uintptr_t)out.v;
 	fail(status);

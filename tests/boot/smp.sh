@@ -38,6 +38,11 @@ for machine in i386 i386-pae x86_64 x86_64-la57; do
 done
 guest --cpus 8 busybox sh -c 'grep -c ^processor /proc/cpuinfo; grep -c "^cpu[0-7] " /proc/stat' </dev/null
 [ "$(tr '\n' ' ' <"$dir/out")" = '8 8 ' ] && ok || bad "8 processors are counted"
+# An idle processor keeps no free frames back: somebody may sleep for want of one.
+guest --cpus 4 --ram 128M busybox sh -c 'for i in 1 2 3 4; do busybox sha1sum /bin/busybox >/dev/null & done; wait
+	sleep 1; cat /proc/zoneinfo' </dev/null
+awk '/^ *cpu: / { cpu = $2 } /^ *count: / { seen[cpu]; held[cpu] += $2 }
+     END { for (c in seen) empty += !held[c]; exit !(empty >= 2) }' "$dir/out" && ok || bad "idle processors keep frames"
 guest --cpus 9 busybox true </dev/null
 ends 2 "9 processors"
 guest --cpus 0 busybox true </dev/null

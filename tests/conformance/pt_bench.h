@@ -18,7 +18,7 @@ struct pt_case {
 /* All formats that this build serves, the 32-bit ones with each split. */
 #ifdef KMM_PIN_FORMAT
 /* Not with a kernel half of 3 GiB: a 32-bit host has no room to show it. */
-#define PT_CASES { { TEST_ID(KMM_PIN_FORMAT), 0 }, { TEST_ID(KMM_PIN_FORMAT), 0x80000000 } }
+#define PT_CASES { { TEST_ID(KMM_PIN_FORMAT), 0 }, { TEST_ID(KMM_PIN_FORMAT), UINTPTR_MAX > UINT32_MAX ? 0 : 0x80000000 } }
 enum { PT_NR_CASES = 2 };
 #else
 #define PT_CASES \

@@ -24,6 +24,54 @@ static void text_statm(struct proc *proc, struct kmm_sink *out)
 		sink_printf(out, "0 0 0 0 0 0 0\n");
 }
 
+static void text_smaps_rollup(struct proc *proc, struct kmm_sink *out)
+{
+	if (proc->mm)
+		kmm_report_smaps_rollup(proc->mm, out);
+}
+
+static int write_clear_refs(struct proc *proc, const char *text)
+{
+	const char *end;
+	uint32_t what;
+
+	if (!str_to_u32(text, 10, &what, &end) || !(*end == 0 || (*end == '\n' && end[1] == 0)) || what > KMM_REFS_PEAK)
+		return -EINVAL;
+	return proc->mm ? os_errno(kmm_clear_refs(proc->mm, (int)what)) : 0;
+}
+
+static void put_limit(struct kmm_sink *out, uint64_t limit)
+{
+	if (limit == OS_UNLIMITED)
+		kmm_printf(out, "%-20s ", "unlimited");
+	else
+		kmm_printf(out, "%-20llu ", (unsigned long long)limit);
+}
+
+static void text_limits(struct proc *proc, struct kmm_sink *out)
+{
+	static const struct {
+		const char *name, *unit;
+	} line[NR_RLIMITS] = {
+		{ "Max cpu time", "seconds" }, { "Max file size", "bytes" }, { "Max data size", "bytes" },
+		{ "Max stack size", "bytes" }, { "Max core file size", "bytes" }, { "Max resident set", "bytes" },
+		{ "Max processes", "processes" }, { "Max open files", "files" }, { "Max locked memory", "bytes" },
+		{ "Max address space", "bytes" }, { "Max file locks", "locks" }, { "Max pending signals", "signals" },
+		{ "Max msgqueue size", "bytes" }, { "Max nice priority", NULL }, { "Max realtime priority", NULL },
+		{ "Max realtime timeout", "us" },
+	};
+
+	kmm_printf(out, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (unsigned i = 0; i < NR_RLIMITS; i++) {
+		kmm_printf(out, "%-25s ", line[i].name);
+		put_limit(out, proc->rlimit[i].soft);
+		put_limit(out, proc->rlimit[i].hard);
+		if (line[i].unit)
+			kmm_printf(out, "%-10s", line[i].unit);
+		kmm_printf(out, "\n");
+	}
+}
+
 static char state_letter(const struct proc *proc)
 {
 	struct task *t;
@@ -71,8 +119,10 @@ static void text_status(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", proc->pid, proc->pid,
 		    parent_pid(proc));
 	sink_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\nGroups:\t \n", proc->fds.size);
-	if (proc->mm)
+	if (proc->mm) {
 		kmm_report_mm_status(proc->mm, out);
+		sink_printf(out, "CoreDumping:\t0\nTHP_enabled:\t0\n");
+	}
 	sink_printf(out, "Threads:\t%u\n", proc->nr_tasks);
 	sink_printf(out, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n", t ? t->pending.set : 0,
 		    proc->pending.set, t ? t->blocked : 0);
@@ -173,7 +223,9 @@ static int follow_root(struct proc *proc, struct inode **out)
 	{ .name = #name_, .mode = S_IFLNK | 0777, .readlink = read_##name_, .follow = follow_##name_ }
 
 const struct proc_entry proc_pid_entries[] = {
-	TEXT(maps), TEXT(smaps), TEXT(status), TEXT(statm), TEXT(stat), TEXT(cmdline), TEXT(comm),
+	TEXT(maps), TEXT(smaps), TEXT(smaps_rollup), TEXT(status), TEXT(limits), TEXT(statm), TEXT(stat), TEXT(cmdline), TEXT(comm),
+	{ .name = "clear_refs", .mode = S_IFREG | 0200, .write_of = write_clear_refs },
+	{ .name = "pagemap", .mode = S_IFREG | 0400, .pages = kmm_report_pagemap },
 	LINK(exe), LINK(cwd), LINK(root),
 	{ .name = "fd", .mode = S_IFDIR | 0500 },
 	{ .name = NULL },

@@ -237,6 +237,13 @@ static int text_read(struct open_file *file, void *to, size_t len, uint64_t *pos
 	return (int)n;
 }
 
+static int write_of(const struct inode *inode, const char *line)
+{
+	struct proc *p = proc_of(inode);
+
+	return p ? entry_of(inode)->write_of(p, line) : -ESRCH;
+}
+
 static int text_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock)
 {
 	const struct proc_entry *e = entry_of(file->inode);
@@ -244,13 +251,13 @@ static int text_write(struct open_file *file, const void *from, size_t len, uint
 	int err;
 
 	(void)nonblock;
-	if (!e->write)
+	if (!e->write && !e->write_of)
 		return -EACCES;
 	if (len >= sizeof(line))
 		return -EINVAL;
 	memcpy(line, from, len);
 	line[len] = 0;
-	err = e->write(line);
+	err = e->write ? e->write(line) : write_of(file->inode, line);
 	if (err)
 		return err;
 	*pos += len;
@@ -268,20 +275,34 @@ static const struct file_ops text_file_ops = {
 
 /* ---- words by frame number ---- */
 
+/* Everybody is user 0 and may see frames. */
+static void read_pages(const struct inode *inode, uint64_t first, kmm_word nr, struct kmm_sink *out)
+{
+	struct proc *p = proc_of(inode);
+	struct kmm_mm *mm;
+
+	if (!p)
+		return;
+	mm = proc_hold(p);
+	if (mm)
+		entry_of(inode)->pages(mm, first, nr, true, out);
+	proc_let_go(p, mm);
+}
+
 /* As Linux: positions and lengths are whole words; what lies beyond memory is the end of the file. */
 static int words_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
 {
-	const uint64_t most = 0xffffffffu / sizeof(uint64_t);
 	uint64_t first = *pos / sizeof(uint64_t);
 	struct text t;
 
 	(void)nonblock;
 	if ((*pos | len) % sizeof(uint64_t))
 		return -EINVAL;
-	if (first > most)
-		return 0;
 	text_init(&t, to, len);
-	entry_of(file->inode)->words(os.k, kmm_pfn((kmm_word)first), len / sizeof(uint64_t), &t.sink);
+	if (entry_of(file->inode)->pages)
+		read_pages(file->inode, first, len / sizeof(uint64_t), &t.sink);
+	else if (first <= (kmm_word)-1 >> KMM_PAGE_SHIFT)
+		entry_of(file->inode)->words(os.k, kmm_pfn((kmm_word)first), len / sizeof(uint64_t), &t.sink);
 	*pos += t.len;
 	return (int)t.len;
 }
@@ -299,7 +320,7 @@ static int text_open(struct inode *inode, struct open_file *file)
 
 	if (!p)
 		return -ESRCH;
-	file->ops = e->words ? &words_file_ops : &text_file_ops;
+	file->ops = e->words || e->pages ? &words_file_ops : &text_file_ops;
 	if (!file_can_read(file) || !e->text)
 		return 0;
 	mm = proc_hold(p);

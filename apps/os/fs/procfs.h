@@ -15,6 +15,9 @@ struct proc_entry {
 	int (*write)(const char *text);                        /* zero-terminated, at most 255 bytes */
 	/* Binary, one uint64_t a frame: writes nr of them from frame `first` on, returns how many there were. */
 	kmm_word (*words)(struct kmm *k, struct kmm_pfn first, kmm_word nr, struct kmm_sink *out);
+	/* The same by pages of the process's space. */
+	kmm_word (*pages)(struct kmm_mm *mm, uint64_t first, kmm_word nr, bool frames, struct kmm_sink *out);
+	int (*write_of)(struct proc *proc, const char *text); /* as write, of PID's entry */
 	const struct proc_entry *children;
 	int (*readlink)(struct proc *proc, char *buf, size_t size);
 	int (*follow)(struct proc *proc, struct inode **out);

@@ -11,7 +11,9 @@
  * Lost wake-ups: who goes to idle announces it (idle_cpus) and then looks for queued tasks; who queues a task counts it and
  * then looks for idle processors. Both with full barriers.
  *
- * With several processors an idle one has no user space loaded, so that spaces can be freed without asking it.
+ * With several processors an idle one has no user space loaded, so that spaces can be freed without asking it. One that is
+ * idle when its clock ticks gives back the free frames it has cached: somebody may sleep for want of one, and nobody else can
+ * take them.
  */
 #include "proc/cpu.h"
 #include "sig/sig.h"
@@ -316,6 +318,7 @@ static void breathe(void)
 void sched_idle_loop(void)
 {
 	uint32_t me = 1u << x86_cpu_id();
+	uint32_t ticks = cpu_here()->idle_ticks;
 
 	for (;;) {
 		__atomic_fetch_or(&idle_cpus, me, __ATOMIC_SEQ_CST);
@@ -326,6 +329,9 @@ void sched_idle_loop(void)
 		else
 			breathe(); /* its stack is still in use, or it is bound to another processor */
 		__atomic_fetch_and(&idle_cpus, ~me, __ATOMIC_SEQ_CST);
+		if (ticks != cpu_here()->idle_ticks)
+			kmm_drain_cpu(os.k);
+		ticks = cpu_here()->idle_ticks;
 		if (!run_next())
 			leave_if_asked();
 	}

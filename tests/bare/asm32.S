@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * asm.S - what C cannot say: non-local jumps, another stack, and accesses that may fail, 64-bit atomics. Arguments come in eax, edx, ecx
- * (-mregparm=3).
+ * asm32.S - what C cannot say: non-local jumps, another stack, accesses that may fail, 64-bit atomics. Arguments come in
+ * eax, edx, ecx (-mregparm=3). asm64.S is the same for 64-bit kernels.
  */
+#ifdef __i386__
 	.text
 
 /* int setjmp(jmp_buf), by the names that the C library's header gives it. */
@@ -98,5 +99,6 @@ __atomic_compare_exchange_8:
 	popl %esi
 	popl %ebx
 	ret
+#endif
 
 	.section .note.GNU-stack, "", @progbits

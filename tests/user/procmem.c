@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What /proc says about a program's own memory, and forgets when asked: pagemap, clear_refs, smaps_rollup, limits. On Linux
+ * it needs to be root. Ends with "N passed, N failed".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { PAGE = 4096, RW = PROT_READ | PROT_WRITE, ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS };
+
+#define PRESENT (1ull << 63)
+#define OF_FILE (1ull << 61)
+#define EXCLUSIVE (1ull << 56)
+#define SOFT_DIRTY (1ull << 55)
+#define FRAME ((1ull << 55) - 1)
+
+static int pagemap;
+
+static uint64_t word(const char *p)
+{
+	uint64_t w = 1;
+
+	if (pread64(pagemap, &w, sizeof(w), (off64_t)((uintptr_t)p / PAGE * 8)) != sizeof(w))
+		return 2;
+	return w;
+}
+
+static int clear_refs(const char *what)
+{
+	int fd = open("/proc/self/clear_refs", O_WRONLY), done = (int)write(fd, what, strlen(what)), err = errno;
+
+	close(fd);
+	return done < 0 ? -err : done;
+}
+
+/* The number in a line "Name:   123 kB" of the area in smaps (or of the whole file if start is 0); -1: no such line. */
+static long line_of(const char *file, const void *start, const char *name)
+{
+	char line[256], area[32];
+	int here = !start;
+	long kb = -1;
+	FILE *f = fopen(file, "r");
+
+	snprintf(area, sizeof(area), "%08lx-", (unsigned long)start);
+	while (f && kb < 0 && fgets(line, sizeof(line), f)) {
+		here |= strncmp(line, area, strlen(area)) == 0;
+		if (here && strncmp(line, name, strlen(name)) == 0)
+			kb = strtol(line + strlen(name), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+static int has_flag(const void *start, const char *flag)
+{
+	char line[256], area[32];
+	int here = 0, found = 0;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	snprintf(area, sizeof(area), "%08lx-", (unsigned long)start);
+	while (f && fgets(line, sizeof(line), f)) {
+		here |= strncmp(line, area, strlen(area)) == 0;
+		if (here && strncmp(line, "VmFlags:", 8) == 0) {
+			found = strstr(line, flag) != NULL;
+			break;
+		}
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static char *map(size_t pages, int flags)
+{
+	return mmap(NULL, pages * PAGE, RW, flags, -1, 0);
+}
+
+static void check_pagemap(void)
+{
+	char *p = map(4, ANONYMOUS), *shared = map(2, MAP_SHARED | MAP_ANONYMOUS);
+	uint64_t w;
+	int status;
+	pid_t child;
+
+	p[0] = 1;
+	(void)*(volatile char *)(p + PAGE);
+	shared[0] = 1;
+	w = word(p);
+	CHECK("a page", (w & PRESENT) && (w & EXCLUSIVE) && !(w & OF_FILE) && (w & FRAME));
+	w = word(p + PAGE);
+	CHECK("the zero page", (w & PRESENT) && !(w & EXCLUSIVE) && !(w & OF_FILE));
+	CHECK("nothing", !(word(p + 2 * PAGE) & PRESENT));
+	w = word(shared);
+	CHECK("shared", (w & PRESENT) && (w & OF_FILE));
+	CHECK("an area's hole", !(word(shared + PAGE) & PRESENT));
+	CHECK("NULL", word(NULL) == 0);
+	CHECK("odd", pread64(pagemap, &w, 7, 0) == -1 && errno == EINVAL);
+	CHECK("odd too", pread64(pagemap, &w, 8, 4) == -1 && errno == EINVAL);
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	CHECK("two", waitpid(child, &status, 0) == child);
+	CHECK("and one again", (word(p) & EXCLUSIVE));
+	munmap(p, 4 * PAGE);
+	munmap(shared, 2 * PAGE);
+}
+
+/* 64-bit kernels watch writes. */
+static void check_soft_dirty(void)
+{
+	char *p = map(8, ANONYMOUS), *shared = map(2, MAP_SHARED | MAP_ANONYMOUS), *q;
+
+	memset(p, 1, 4 * PAGE);
+	shared[0] = 1;
+	if (!has_flag(p, " sd ")) {
+		printf("writes are not watched here\n");
+		return;
+	}
+	CHECK("a new area", (word(p) & SOFT_DIRTY) && (word(p + 7 * PAGE) & SOFT_DIRTY));
+	CHECK("clear", clear_refs("4") == 1);
+	CHECK("cleared", !(word(p) & SOFT_DIRTY) && !(word(p + 7 * PAGE) & SOFT_DIRTY) && !(word(shared) & SOFT_DIRTY));
+	CHECK("no flag", !has_flag(p, " sd "));
+	CHECK("reading", p[0] == 1 && !(word(p) & SOFT_DIRTY) && shared[0] == 1);
+	p[PAGE] = 2;
+	shared[0] = 2;
+	CHECK("writing", (word(p + PAGE) & SOFT_DIRTY) && !(word(p) & SOFT_DIRTY) && (word(shared) & SOFT_DIRTY));
+	(void)*(volatile char *)(shared + PAGE);
+	CHECK("a shared read", !(word(shared + PAGE) & SOFT_DIRTY));
+	shared[PAGE] = 1;
+	CHECK("a shared write", word(shared + PAGE) & SOFT_DIRTY);
+	p[5 * PAGE] = 1;
+	CHECK("a first write", word(p + 5 * PAGE) & SOFT_DIRTY);
+	mprotect(p + 2 * PAGE, PAGE, PROT_READ);
+	mprotect(p + 2 * PAGE, PAGE, RW);
+	CHECK("rights", !(word(p + 2 * PAGE) & SOFT_DIRTY));
+	p[2 * PAGE] = 3;
+	CHECK("and then", (word(p + 2 * PAGE) & SOFT_DIRTY));
+	clear_refs("4");
+	q = mremap(p, 8 * PAGE, 16 * PAGE, MREMAP_MAYMOVE);
+	if (q == p)
+		q = mremap(p, 16 * PAGE, 16 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, map(16, ANONYMOUS));
+	CHECK("moved", word(q) & SOFT_DIRTY);
+}
+
+static void check_clear_refs(void)
+{
+	char *p = map(4, ANONYMOUS), *shared = map(2, MAP_SHARED | MAP_ANONYMOUS);
+
+	memset(p, 1, 4 * PAGE);
+	memset(shared, 1, 2 * PAGE);
+	CHECK("used", line_of("/proc/self/smaps", p, "Referenced:") == 16);
+	CHECK("refused", clear_refs("0") == -EINVAL && clear_refs("6") == -EINVAL && clear_refs("x") == -EINVAL);
+	CHECK("anonymous", clear_refs("2\n") == 2 && line_of("/proc/self/smaps", p, "Referenced:") == 0);
+	CHECK("not shared", line_of("/proc/self/smaps", shared, "Referenced:") == 8);
+	CHECK("mapped", clear_refs("3") == 1 && line_of("/proc/self/smaps", shared, "Referenced:") == 0);
+	p[0] = 2;
+	if (on_kmm()) /* Linux does not tell the processors, who then set no mark */
+		CHECK("used again", line_of("/proc/self/smaps", p, "Referenced:") == 4);
+	CHECK("all", clear_refs("1") == 1 && line_of("/proc/self/smaps", p, "Referenced:") == 0);
+	munmap(p, 4 * PAGE);
+	p = map(1024, ANONYMOUS | MAP_POPULATE);
+	munmap(p, 1024 * PAGE);
+	CHECK("the peak", line_of("/proc/self/status", NULL, "VmHWM:") >= 4096);
+	CHECK("no peak", clear_refs("5") == 1 && line_of("/proc/self/status", NULL, "VmHWM:") < 4096);
+}
+
+static void check_rollup(void)
+{
+	static const char *const sums[] = { "Rss:", "Anonymous:", "Private_Dirty:", "Referenced:", "Pss:" };
+	char *p = map(16, ANONYMOUS | MAP_POPULATE);
+
+	for (int i = 0; i < 4; i++) {
+		FILE *f = fopen("/proc/self/smaps", "r");
+		char line[256];
+		long sum = 0, rollup;
+
+		while (f && fgets(line, sizeof(line), f))
+			if (strncmp(line, sums[i], strlen(sums[i])) == 0)
+				sum += strtol(line + strlen(sums[i]), NULL, 10);
+		if (f)
+			fclose(f);
+		rollup = line_of("/proc/self/smaps_rollup", NULL, sums[i]);
+		CHECK("a sum", sum > 0 && rollup >= sum - 16 && rollup <= sum + 16);
+	}
+	CHECK("more lines", line_of("/proc/self/smaps_rollup", NULL, "Pss_Anon:") >= 64 &&
+				    line_of("/proc/self/smaps_rollup", NULL, "Locked:") == 0);
+	munmap(p, 16 * PAGE);
+}
+
+static void check_limits(void)
+{
+	const struct rlimit want = { 123456, RLIM_INFINITY };
+	char line[256];
+	int found = 0;
+	FILE *f;
+
+	setrlimit(RLIMIT_DATA, &want);
+	f = fopen("/proc/self/limits", "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		found += strcmp(line, "Limit                     Soft Limit           Hard Limit           Units     \n") == 0;
+		found += strcmp(line, "Max data size             123456               unlimited            bytes     \n") == 0;
+		found += strcmp(line, "Max nice priority         0                    0                    \n") == 0;
+	}
+	if (f)
+		fclose(f);
+	CHECK("limits", found >= 2);
+}
+
+int main(void)
+{
+	pagemap = open("/proc/self/pagemap", O_RDONLY);
+	CHECK("pagemap", pagemap >= 0);
+	check_pagemap();
+	check_soft_dirty();
+	check_clear_refs();
+	check_rollup();
+	check_limits();
+	return sum();
+}
