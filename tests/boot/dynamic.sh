@@ -92,6 +92,7 @@ compile_i386() { # MACHINE
 	cp tests/real/work.c build/real/gcc-i386/work
 	line='gcc -O2 -o /tmp/work.out /work/work.c && /tmp/work.out && while read -r line; do echo "$line"; done </tmp/work.out'
 	env -i LC_ALL=C PATH=/bin:/usr/bin:/sbin:/usr/sbin $here build/real/gcc-i386 /bin/sh -c "$line" >"$dir/expected.gcc" 2>&1
+	rm -f build/real/gcc-i386/tmp/*
 	guest --machine "$1" --ram 1G --env LC_ALL=C --root build/real/gcc-i386 --add / /bin/dash -c "$line" </dev/null
 	ends 0 "$1: Debian's gcc for i386"
 	same "$dir/expected.gcc" "$1: Debian's gcc for i386"

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -327,6 +329,45 @@ static void messages(void)
 	CHECK("not a socket", FAILS(ENOTSOCK, send(1, "x", 1, 0)) && FAILS(EBADF, send(999, "x", 1, 0)));
 }
 
+/* ---- descriptors of processes ---- */
+
+static int pidfd_call(long nr, long a, long b, long c)
+{
+	return (int)syscall(nr, a, b, c, 0);
+}
+
+static void processes(void)
+{
+	int ends[2], fd, copy, status;
+	struct pollfd p;
+	pid_t pid;
+	char c;
+
+	CHECK("pipe", pipe(ends) == 0);
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(1);
+	}
+	fd = pidfd_call(SYS_pidfd_open, pid, 0, 0);
+	p = (struct pollfd){ .fd = fd, .events = POLLIN };
+	CHECK("opened, closed on exec", fd >= 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	CHECK("it lives", poll(&p, 1, 0) == 0 && pidfd_call(SYS_pidfd_send_signal, fd, 0, 0) == 0);
+	CHECK("it does not die", FAILS(EINVAL, pidfd_call(SYS_process_mrelease, fd, 0, 0)));
+	copy = pidfd_call(SYS_pidfd_getfd, fd, ends[1], 0);
+	CHECK("its file", copy >= 0 && write(copy, "x", 1) == 1 && read(ends[0], &c, 1) == 1 && c == 'x');
+	CHECK("none of its files", FAILS(EBADF, pidfd_call(SYS_pidfd_getfd, fd, 999, 0)));
+	CHECK("killed", pidfd_call(SYS_pidfd_send_signal, fd, SIGKILL, 0) == 0);
+	CHECK("its memory goes", pidfd_call(SYS_process_mrelease, fd, 0, 0) == 0 || errno == ESRCH);
+	CHECK("seen", poll(&p, 1, 5000) == 1 && p.revents == POLLIN);
+	waitpid(pid, &status, 0);
+	CHECK("gone", FAILS(ESRCH, pidfd_call(SYS_pidfd_send_signal, fd, 0, 0)) && poll(&p, 1, 0) == 1);
+	CHECK("nobody", FAILS(ESRCH, pidfd_call(SYS_pidfd_open, pid, 0, 0)) && FAILS(EINVAL, pidfd_call(SYS_pidfd_open, 0, 0, 0)) &&
+			FAILS(EINVAL, pidfd_call(SYS_pidfd_open, getpid(), 1, 0)));
+	CHECK("not such a descriptor", FAILS(EBADF, pidfd_call(SYS_pidfd_send_signal, ends[0], 0, 0)));
+	close(fd), close(copy), close(ends[0]), close(ends[1]);
+}
+
 int main(void)
 {
 	int fd = mkstemp(path);
@@ -342,6 +383,7 @@ int main(void)
 	waiting();
 	streams();
 	messages();
+	processes();
 	unlink(path);
 	return sum();
 }

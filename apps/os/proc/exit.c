@@ -120,6 +120,7 @@ static void end_process(struct proc *p)
 	if (p->exit_signal)
 		sig_notify_parent(p, killed ? CLD_KILLED : CLD_EXITED, killed ? status & 0x7f : status >> 8);
 	sched_wake(&p->parent->children);
+	poll_changed(); /* descriptors of the process */
 }
 
 void task_exit(void)

@@ -9,7 +9,8 @@
 SYS(1, exit) SYS(2, fork) SYS(7, waitpid) SYS(11, execve) SYS_FREE(20, getpid) SYS(57, setpgid) SYS_FREE(64, getppid)
 SYS_FREE(65, getpgrp) SYS(66, setsid) SYS(114, wait4) SYS(120, clone) SYS_FREE(132, getpgid) SYS_FREE(147, getsid)
 SYS(190, vfork) SYS_FREE(224, gettid) SYS(252, exit_group) SYS_FREE(258, set_tid_address) SYS(284, waitid)
-SYS_FREE(311, set_robust_list) SYS(435, clone3)
+SYS_FREE(311, set_robust_list) SYS(424, pidfd_send_signal) SYS(434, pidfd_open) SYS(438, pidfd_getfd)
+SYS(448, process_mrelease) SYS(435, clone3)
 /* who we are */
 SYS_FREE(23, ok) SYS_FREE(24, zero) SYS_FREE(46, ok) SYS_FREE(47, zero) SYS_FREE(49, zero) SYS_FREE(50, zero) SYS_FREE(70, ok) SYS_FREE(71, ok)
 SYS_FREE(80, zero) SYS_FREE(81, ok) SYS_FREE(199, zero) SYS_FREE(200, zero) SYS_FREE(201, zero) SYS_FREE(202, zero) SYS_FREE(203, ok) SYS_FREE(204, ok)

@@ -7,7 +7,8 @@
 SYS_FREE(39, getpid) SYS(56, clone) SYS(57, fork) SYS(58, vfork) SYS(59, execve) SYS(60, exit) SYS(61, wait4)
 SYS(109, setpgid) SYS_FREE(110, getppid) SYS_FREE(111, getpgrp) SYS(112, setsid) SYS_FREE(121, getpgid) SYS_FREE(124, getsid)
 SYS_FREE(158, arch_prctl) SYS_FREE(186, gettid) SYS_FREE(218, set_tid_address) SYS(231, exit_group) SYS(247, waitid)
-SYS_FREE(273, set_robust_list) SYS(435, clone3)
+SYS_FREE(273, set_robust_list) SYS(424, pidfd_send_signal) SYS(434, pidfd_open) SYS(438, pidfd_getfd)
+SYS(448, process_mrelease) SYS(435, clone3)
 /* who we are */
 SYS_FREE(102, zero) SYS_FREE(104, zero) SYS_FREE(105, ok) SYS_FREE(106, ok) SYS_FREE(107, zero) SYS_FREE(108, zero) SYS_FREE(113, ok) SYS_FREE(114, ok)
 SYS_FREE(115, zero) SYS_FREE(116, ok) SYS_FREE(117, ok) SYS(118, getresuid) SYS_FREE(119, ok) SYS(120, getresuid) SYS_FREE(122, zero)
