@@ -130,6 +130,7 @@ KMM_TIER_C += src/reclaim/compact_pick.c
 KMM_TIER_C += src/reclaim/compact.c
 KMM_TIER_C += src/reclaim/compact_when.c
 KMM_TIER_C += src/reclaim/policy_clock.c
+KMM_TIER_C += src/reclaim/policy_idle.c
 KMM_TIER_C += src/reclaim/reclaim.c
 KMM_TIER_C += src/reclaim/swapoff.c
 KMM_TIER_C += src/observe/explain.c

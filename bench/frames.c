@@ -401,6 +401,18 @@ static void do_order9(struct run *run)
 	bench_fill(run, "order9", 9, false);
 }
 
+static void run_fragmentation(struct run *run)
+{
+	const struct peer *a = run->allocator;
+
+	if (a->max_order < MAX_ORDER || a->only_times)
+		return;
+	if (bench_wants(run->options, "frames.frag1") && !a->only_0_and_9)
+		with_allocator(run, do_frag1);
+	if (bench_wants(run->options, "frames.frag2"))
+		with_allocator(run, do_frag2);
+}
+
 static void run_allocator(struct run *run)
 {
 	const struct bench_options *o = run->options;
@@ -415,10 +427,7 @@ static void run_allocator(struct run *run)
 		with_allocator(run, bench_mixed);
 	if (bench_wants(o, "frames.order9") && run->allocator->max_order >= 9)
 		with_allocator(run, do_order9);
-	if (bench_wants(o, "frames.frag1") && run->allocator->max_order >= MAX_ORDER && !run->allocator->only_0_and_9)
-		with_allocator(run, do_frag1);
-	if (bench_wants(o, "frames.frag2") && run->allocator->max_order >= MAX_ORDER)
-		with_allocator(run, do_frag2);
+	run_fragmentation(run);
 }
 
 /* ---- start-up ---- */
@@ -449,7 +458,7 @@ static void bench_init(const struct bench_options *options, const char *size, ui
 
 int main(int argc, char **argv)
 {
-	static const struct peer *const allocators[] = { &peer_kmm, &peer_buddy, &peer_word, &peer_stack };
+	static const struct peer *const allocators[] = { &peer_kmm, &peer_buddy, &peer_word, &peer_touch, &peer_stack };
 	struct bench_options options;
 	struct run run = { .options = &options };
 

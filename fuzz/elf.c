@@ -69,8 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	m = kernel_boot();
 	inode = inode_new(S_IFREG | 0755);
 	must(inode != NULL);
-	inode->source = copy;
-	inode->source_size = inode->file.size = size - 1;
+	inode_set_source(inode, copy, size - 1);
 	kmm_fail_nth(os.k, data[0]);
 	if (elf_open(inode, &elf, &why) == 0) {
 		must(!why);

@@ -14,7 +14,7 @@ enum kmm_status kmm_init_spaces(struct kmm *k)
 
 	if (status)
 		return status;
-	status = kmm_pageq_init(k, &kmm_policy_clock);
+	status = kmm_pageq_init(k, &kmm_policy_idle);
 	if (!status)
 		status = kmm_swap_init(k);
 	if (!status)

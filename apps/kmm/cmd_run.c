@@ -21,13 +21,14 @@
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_ICOUNT, OPT_SEED, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ICOUNT, OPT_SEED, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
 static const struct argp_option run_options[] = {
 	{ "machine", OPT_MACHINE, "NAME", 0, "i386, i386-pae, x86_64 or x86_64-la57; default i386-pae, x86_64 for a 64-bit program", 0 },
 	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
+	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "processors, 1 to 8; default 1", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
@@ -80,6 +81,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_RAM:
 		if (!parse_size(arg, &r->ram))
 			STOP(EXIT_USAGE, "--ram %s: not a size; sizes look like 512M or 4G", arg);
+		return 0;
+	case OPT_SWAP:
+		if (!parse_size(arg, &r->swap))
+			STOP(EXIT_USAGE, "--swap %s: not a size; sizes look like 512M or 4G", arg);
 		return 0;
 	case OPT_CPUS:
 		r->cpus = number("cpus", arg, MAX_CPUS);
@@ -154,6 +159,42 @@ static enum guest_input choose_input(const struct run *r, const char **word)
 		return major(st.st_rdev) == 1 && minor(st.st_rdev) == 3 ? GUEST_INPUT_NONE : (*word = "", GUEST_INPUT_STREAM);
 	*word = r->icount || S_ISREG(st.st_mode) ? " input=/.input" : "";
 	return **word ? GUEST_INPUT_NONE : GUEST_INPUT_STREAM;
+}
+
+/* ---- swap ---- */
+
+#define MIB (UINT64_C(1) << 20)
+
+static void check_swap(const struct run *r)
+{
+	uint64_t most = (r->icount ? 512 : 32 << 10) * MIB;
+	char text[SIZE_TEXT], limit[SIZE_TEXT];
+
+	if (r->swap && (r->swap < MIB || r->swap > most))
+		STOP(EXIT_INPUT, "--swap %s: from 1M to %s are possible%s", size_text(text, r->swap), size_text(limit, most),
+		     r->icount ? " with --icount" : "");
+}
+
+/* A nameless file of that size; waiting for a disk would not repeat, so with counted instructions there is none. */
+static int open_swap(const struct run *r)
+{
+	FILE *f = r->swap && !r->icount ? tmpfile() : NULL;
+
+	if (!r->swap || r->icount)
+		return -1;
+	if (!f || ftruncate(fileno(f), (off_t)r->swap) != 0)
+		STOP(EXIT_UNSUPPORTED, "--swap: no file for it: %s", strerror(errno));
+	return fileno(f);
+}
+
+/* What the kernel is told of it. */
+static void swap_words(const struct run *r, char *text, size_t size)
+{
+	text[0] = 0;
+	if (r->swap && r->icount)
+		snprintf(text, size, " swap=ram0 ramdisk=%llu", (unsigned long long)(r->swap / MIB));
+	else if (r->swap)
+		snprintf(text, size, " swap=vda");
 }
 
 /* ---- the end ---- */
@@ -232,22 +273,25 @@ int cmd_run(int argc, char **argv)
 	struct guest g = { .timeout_s = 0 };
 	struct guest_result result;
 	struct initrd rd;
-	char append[256], seed[32] = "";
+	char append[256], seed[32] = "", swap[64];
 	const char *input_word;
 	int status;
 
 	parse_line(&r, argc, argv);
+	check_swap(&r);
 	find_all(&r);
 	r.report_file = open_report(r.report);
 	g.input = choose_input(&r, &input_word);
 	pack_initrd(&rd, &r, strstr(input_word, "/.input"));
 	if (r.icount || r.has_seed)
 		snprintf(seed, sizeof(seed), " seed=%llu", (unsigned long long)(r.has_seed ? r.seed : 1));
-	snprintf(append, sizeof(append), "start=/.start%s%s%s", input_word, r.report ? " report=1" : "", seed);
+	swap_words(&r, swap, sizeof(swap));
+	snprintf(append, sizeof(append), "start=/.start%s%s%s%s", input_word, r.report ? " report=1" : "", seed, swap);
 	g.kernel = r.kernel;
 	g.cpu = r.m->cpu;
 	g.append = append;
-	g.ram_bytes = r.ram;
+	g.ram_bytes = r.ram + (r.icount ? r.swap : 0);
+	g.disk_fd = open_swap(&r);
 	g.cpus = (unsigned)r.cpus;
 	g.initrd_fd = rd.fd;
 	g.icount = r.icount;

@@ -101,6 +101,12 @@ static void add_files(struct args *a, const struct guest *g, const struct channe
 	add_text(a, "/dev/fd/%d", g->initrd_fd);
 	add(a, "-append");
 	add(a, g->append);
+	if (g->disk_fd < 0)
+		return;
+	add(a, "-drive");
+	add_text(a, "if=none,id=disk,format=raw,cache=unsafe,file.locking=off,file.filename=/dev/fd/%d", g->disk_fd);
+	add(a, "-device");
+	add(a, "virtio-blk-pci,drive=disk,disable-legacy=off,disable-modern=on");
 }
 
 /* ---- starting ---- */

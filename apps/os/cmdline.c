@@ -8,6 +8,8 @@
  *   tty=1        the console is a terminal
  *   report=1     write the memory report to the second serial port at the end
  *   bench=1      run the in-kernel benchmarks (bench.c) before the first program; results on the log
+ *   swap=NAME    prepare this disk (vda, vdb, ram0) for swap and use it (swap.c)
+ *   ramdisk=N    keep N MiB of RAM for the disk ram0
  *   seed=N       of everything random (default: from the clock)
  *
  * A word that is none of these is left alone: the loader puts the kernel's own name there.
@@ -85,6 +87,10 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->report = flag(&w);
 		else if (str_eq_n(w.key, w.key_len, "bench"))
 			out->bench = flag(&w);
+		else if (str_eq_n(w.key, w.key_len, "swap"))
+			out->swap = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "ramdisk"))
+			out->ramdisk_mib = number(&w);
 		else if (str_eq_n(w.key, w.key_len, "seed"))
 			out->seed = number(&w), out->has_seed = true;
 	}

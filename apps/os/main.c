@@ -62,6 +62,7 @@ void kernel_main(void)
 		bench_run();
 	if (proc_init() != 0)
 		os_leave(OS_EXIT_INPUT, "there is not enough memory for processes");
+	swap_start();
 	start_files();
 	start_program();
 	trap_init();

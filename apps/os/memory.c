@@ -6,7 +6,7 @@
 #include "kmm/pagetable.h"
 #include "start.h"
 
-enum { STATE_SIZE = 256 << 10, MAX_RESERVED = 8 };
+enum { STATE_SIZE = 256 << 10, MAX_RESERVED = 8, RAMDISK_REACH = 768 << 20 /* surely low memory on 32-bit machines */ };
 
 struct os os;
 static _Alignas(64) char kmm_state[STATE_SIZE];
@@ -23,18 +23,38 @@ static void describe_map(struct kmm_machine *m)
 	m->nr_map = n;
 }
 
+/* The top of the RAM below 4 GiB, which a direct map reaches as long as it is no larger than low memory. */
+static struct kmm_memrange ramdisk_range(const struct kmm_machine *m)
+{
+	uint64_t size = (uint64_t)os.options.ramdisk_mib << 20, best = 0;
+
+	for (unsigned i = 0; i < m->nr_map; i++) {
+		uint64_t end = m->map[i].start + m->map[i].size;
+
+		if (m->map[i].type == KMM_MEM_RAM && m->map[i].size > size && end <= (uint64_t)1 << 32 && end > best)
+			best = end;
+	}
+	best &= ~(uint64_t)(KMM_PAGE_SIZE - 1);
+	if (!size || !best || (sizeof(uword) == 4 && best > RAMDISK_REACH))
+		return (struct kmm_memrange){ .size = 0 };
+	swap_reserve(best - size, size);
+	return (struct kmm_memrange){ best - size, size, KMM_MEM_RAM, "ram disk" };
+}
+
 /* The port names them by position: BIOS data, the kernel image, then the modules. */
 static void describe_reserved(struct kmm_machine *m)
 {
-	static struct kmm_memrange reserve[MAX_RESERVED];
+	static struct kmm_memrange reserve[MAX_RESERVED + 1];
 	struct x86_mem_range ranges[MAX_RESERVED];
 	uint32_t n = x86_reserved(ranges, MAX_RESERVED);
 
 	for (uint32_t i = 0; i < n && i < MAX_RESERVED; i++)
 		reserve[i] = (struct kmm_memrange){ ranges[i].base, ranges[i].size, KMM_MEM_RAM,
 						    i == 0 ? "bios data" : i == 1 ? "kernel image" : "initrd" };
+	n = n < MAX_RESERVED ? n : MAX_RESERVED;
+	reserve[n] = ramdisk_range(m);
 	m->reserve = reserve;
-	m->nr_reserve = n < MAX_RESERVED ? n : MAX_RESERVED;
+	m->nr_reserve = n + (reserve[n].size != 0);
 }
 
 static void start_frames(void)

@@ -26,6 +26,8 @@ struct os_options {
 	bool report;       /* write the JSON report to the second serial port at the end */
 	bool bench;        /* run the in-kernel benchmarks before anything else */
 	bool has_seed;
+	const char *swap;  /* name of the disk to swap to; NULL: none */
+	uint32_t ramdisk_mib; /* RAM kept for ram0 */
 	uint32_t seed;
 };
 

@@ -12,6 +12,7 @@
  */
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
+#include "kmm/reclaim.h"
 #include "proc/task.h"
 
 enum { MAX_RECORDS = 128, MAX_VIOLATIONS = 64 };
@@ -59,6 +60,8 @@ static void write_string(const char *s)
 
 static void write_machine(int status)
 {
+	struct kmm_reclaim_stats reclaim;
+	struct kmm_swap_stats swap;
 	struct kmm_memory_stats m;
 
 	kmm_memory_stats(os.k, &m);
@@ -70,6 +73,12 @@ static void write_machine(int status)
 		    LL(m.ram_pages), LL(m.unreachable_pages), LL(m.spanned_pages));
 	sink_printf(&out, "\"reserved_pages\": %llu, \"memmap_pages\": %llu, \"memmap\": \"0x%llx\", \"descriptor_bytes\": %u, ",
 		    LL(m.reserved_pages), LL(m.memmap_pages), LL(m.memmap.v), m.page_size_bytes);
+	kmm_swap_stats(os.k, &swap);
+	kmm_reclaim_stats(os.k, &reclaim);
+	sink_printf(&out, "\"swap_pages\": %llu, \"swap_free\": %llu, \"swapped_in\": %llu, \"swapped_out\": %llu, ",
+		    LL(swap.total), LL(swap.free), LL(swap.in), LL(swap.out));
+	sink_printf(&out, "\"scanned\": %llu, \"stolen\": %llu, ", LL(reclaim.scanned_direct + reclaim.scanned_step),
+		    LL(reclaim.stolen_direct + reclaim.stolen_step));
 	sink_printf(&out, "\"managed_pages\": %llu, \"free_pages\": %llu, \"total_high\": %llu, \"free_high\": %llu},\n",
 		    LL(m.managed_pages), LL(m.free_pages), LL(m.total_high), LL(m.free_high));
 }
@@ -124,7 +133,7 @@ static void write_processes(void)
 			    r->status, LL(s->peak_rss), LL(s->peak_total), LL(s->faults));
 		sink_printf(&out, "\"cow_copies\": %llu, \"cow_reuses\": %llu, \"zero_maps\": %llu, \"file_maps\": %llu, ",
 			    LL(s->cow_copies), LL(s->cow_reuses), LL(s->zero_maps), LL(s->file_maps));
-		sink_printf(&out, "\"table_pages\": %llu, \"maps\": %u}%s\n", LL(s->table_pages), s->map_count,
+		sink_printf(&out, "\"table_pages\": %llu, \"major_faults\": %llu, \"maps\": %u}%s\n", LL(s->table_pages), LL(s->major_faults), s->map_count,
 			    i + 1 < n ? "," : "");
 	}
 	sink_printf(&out, "],\n");

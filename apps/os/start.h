@@ -8,6 +8,10 @@
 /* memory.c: the library on this machine, paging on; leaves with a sentence when the machine is not fit for it. */
 void memory_start(void);
 
+/* swap.c: the RAM kept for ram0, before the core knows of it; then disks, and swap if the command line says so. */
+void swap_reserve(uint64_t pa, uint64_t size);
+void swap_start(void);
+
 /* log.c: the core's log hook. */
 void klog_core(struct kmm_port *port, const char *line);
 

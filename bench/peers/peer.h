@@ -16,6 +16,7 @@ struct peer {
 	const char *name;
 	unsigned max_order;   /* serves order 0 .. max_order, */
 	bool only_0_and_9;    /* or of those only these two */
+	bool only_times;      /* joins nothing: what it says of fragmentation would be about nothing */
 	/* Makes all frames free. false: out of host memory. */
 	bool (*init)(uint64_t nr_frames);
 	void (*fini)(void);
@@ -28,6 +29,6 @@ struct peer {
 	uint64_t (*nr_free)(void);
 };
 
-extern const struct peer peer_stack, peer_buddy, peer_word;
+extern const struct peer peer_stack, peer_touch, peer_buddy, peer_word;
 
 #endif

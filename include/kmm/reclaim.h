@@ -16,12 +16,14 @@
 extern "C" {
 #endif
 
+#define KMM_RECLAIM_OWN 104u
+
 /* What a policy keeps for a zone, and the facts that it may use. */
 struct kmm_reclaim_zone {
-	kmm_word pages;      /* user pages met in the last full turn of the hand, or so far in the first */
+	kmm_word pages;      /* that could go, met in the last full turn of the hand, or so far in the first */
 	uint32_t evictions;  /* pages evicted here; wraps */
 	uint32_t turns;      /* full turns of the hand */
-	kmm_word own[8];     /* the policy's; zero at first */
+	kmm_word own[KMM_RECLAIM_OWN]; /* the policy's; zero at first */
 };
 
 struct kmm_reclaim_policy {
@@ -29,10 +31,11 @@ struct kmm_reclaim_policy {
 	/* The hand met a page. *age: its byte, 0 for a page that the hand never met and that did not come from swap. true:
 	 * evict it. */
 	bool (*met)(struct kmm_reclaim_zone *zone, uint8_t *age, bool referenced);
+	/* Need the page not be looked at this time? Asked first of every page, as looking costs more than all else; the page may be
+	 * one that cannot go. NULL: no. */
+	bool (*skip)(struct kmm_reclaim_zone *zone, uint8_t age);
 	/* The byte of a page that comes back after `distance` evictions of its area. NULL: 0. */
 	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance);
-	/* A page that met() gave up is gone. NULL: nothing. */
-	void (*evicted)(struct kmm_reclaim_zone *zone, uint8_t age);
 	/* One more turn is complete. NULL: nothing. */
 	void (*turned)(struct kmm_reclaim_zone *zone);
 };

@@ -416,6 +416,17 @@ int x86_console_getc(void);
 bool x86_report_present(void);
 void x86_report_write(const char *data, size_t size);
 
+/*
+ * Disks: virtio block devices on the PCI bus, numbered as they are found. A transfer is of whole pages, by physical
+ * addresses, from a sector of 512 bytes on; it returns when it is over, false after an error. Several processors wait for one
+ * another. Any context from the time the core's page tables are in use.
+ */
+#define X86_MAX_DISKS 2u
+#define X86_DISK_PAGES 32u /* in one transfer */
+unsigned x86_disks_start(void);           /* looks for them; returns how many there are */
+uint64_t x86_disk_sectors(unsigned disk); /* 0: there is none of that number */
+bool x86_disk_transfer(unsigned disk, bool write, uint64_t sector, const uint64_t *pa, unsigned nr_pages);
+
 /* %d %i %u %x %X %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
 __attribute__((format(printf, 1, 2))) void x86_printf(const char *fmt, ...);
 void x86_vprintf(const char *fmt, va_list ap);

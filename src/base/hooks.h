@@ -16,7 +16,9 @@
 
 #ifdef KMM_PORT_INLINE
 #include KMM_PORT_INLINE
+#define KMM_PORT_IS_INLINE 1
 #else
+#define KMM_PORT_IS_INLINE 0
 static inline bool kmm_port_is_native(const struct kmm_port *port)
 {
 	(void)port;

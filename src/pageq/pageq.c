@@ -17,13 +17,6 @@ void kmm_page_set_age(struct kmm_page *page, uint8_t age)
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-static bool is_users(const struct kmm_zone *z, const struct kmm_page *page)
-{
-	uint32_t flags = kmm_page_flags(page), kind = flags & 15;
-
-	return (kind == KMM_KIND_ANON || kind == KMM_KIND_FILE) && (flags >> 8 & 7) == z->id && (flags >> 11 & 7) == z->node;
-}
-
 static void turn(struct kmm *k, struct kmm_hand *hand)
 {
 	const struct kmm_reclaim_policy *policy = k->pageq->policy;
@@ -35,42 +28,69 @@ static void turn(struct kmm *k, struct kmm_hand *hand)
 		policy->turned(&hand->facts);
 }
 
-/* The hand's frame, and on it goes. NULL: not a user page; *step: frames passed over. */
-static struct kmm_page *look(struct kmm *k, struct kmm_zone *z, struct kmm_hand *hand, kmm_word *step)
-{
-	kmm_word pfn = z->start + hand->at;
-	struct kmm_page *page;
+/* A run of frames whose descriptors are there, or of frames without any. */
+struct stretch {
+	kmm_word first, nr;
+	bool live;
+};
 
-	if (!kmm_section_is_live(k->phys, kmm_section_of(pfn))) {
-		*step = KMM_SECTION_PAGES - (pfn & (KMM_SECTION_PAGES - 1));
-		return NULL;
+static struct stretch stretch_at(const struct kmm *k, kmm_word pfn, kmm_word most)
+{
+	struct stretch s = { pfn, KMM_SECTION_PAGES - (pfn & (KMM_SECTION_PAGES - 1)), false };
+
+	s.nr = s.nr < most ? s.nr : most;
+	s.live = kmm_section_is_live(k->phys, kmm_section_of(pfn));
+	return s;
+}
+
+/* The first page of the stretch that the policy wants to see; NULL: none. *passed: frames up to it, itself included. Most
+ * frames are passed by, so what that takes is all here. */
+static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const struct stretch *s, kmm_word *passed)
+{
+	bool (*const skip)(struct kmm_reclaim_zone *, uint8_t) = k->pageq->policy->skip;
+	struct kmm_hand *hand = kmm_hand_of(k, z);
+	struct kmm_page *page = kmm_page_at(k->phys, s->first);
+	const unsigned stride = kmm_stride(k->phys);
+
+	for (kmm_word i = 0; i < s->nr; i++, page = (struct kmm_page *)(void *)((char *)page + stride)) {
+		uint32_t flags = kmm_page_flags(page), kind = flags & 15;
+
+		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & KMM_ZONE_MASK) != z->bits)
+			continue;
+		if (skip && skip(&hand->facts, (uint8_t)(flags >> KMM_PG_AGE_SHIFT))) {
+			kmm_hand_count(hand);
+			continue;
+		}
+		*passed = i + 1;
+		return page;
 	}
-	*step = 1;
-	page = kmm_page_at(k->phys, pfn);
-	return is_users(z, page) ? page : NULL;
+	*passed = s->nr;
+	return NULL;
 }
 
 unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct kmm_page **pages, unsigned most)
 {
 	struct kmm_hand *hand = kmm_hand_of(k, z);
 	unsigned nr = 0;
-	kmm_word step;
 
 	while (*left && nr < most) {
-		struct kmm_page *page;
+		struct kmm_page *page = NULL;
+		struct stretch s;
+		kmm_word passed;
 
+		if (hand->at >= z->spanned && nr)
+			break; /* a turn ends when its pages were judged */
 		if (hand->at >= z->spanned)
 			turn(k, hand);
-		page = look(k, z, hand, &step);
-		hand->at += step;
-		*left -= step < *left ? step : *left;
-		if (page) {
-			hand->met++;
+		s = stretch_at(k, z->start + hand->at, z->spanned - hand->at);
+		passed = s.nr;
+		if (s.live)
+			page = find(k, z, &s, &passed);
+		hand->at += passed;
+		*left -= passed < *left ? passed : *left;
+		if (page)
 			pages[nr++] = page;
-		}
 	}
-	if (hand->facts.turns == 0)
-		hand->facts.pages = hand->met;
 	return nr;
 }
 

@@ -6,7 +6,7 @@
  * user pages are found where they are, by a hand over its descriptors in the order of their numbers. So a fault pays
  * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 009).
  *
- * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. It is tried, not waited for. Ages change by
+ * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. Ages change by
  * compare and exchange, so that an age is never written to a frame that has become something else.
  */
 #ifndef KMM_PAGEQ_PAGEQ_H
@@ -20,11 +20,23 @@ enum { KMM_PG_AGE_SHIFT = 24 };
 struct kmm_hand {
 	struct kmm_reclaim_zone facts; /* q */
 	kmm_word at;                   /* q: next frame, from the zone's start */
-	kmm_word met;                  /* q: user pages in this turn */
+	kmm_word met;                  /* q: pages in this turn that could go */
 };
+
+/* One more of those. q held. */
+static inline void kmm_hand_count(struct kmm_hand *hand)
+{
+	hand->met++;
+	if (hand->facts.turns == 0)
+		hand->facts.pages = hand->met;
+}
+
+enum { KMM_HAND_BATCH = 32 };
 
 struct kmm_pageq {
 	struct kmm_mutex lock;         /* q */
+	struct kmm_page *seen[KMM_HAND_BATCH]; /* q: under the hand; room that a stack has not */
+	kmm_word pfns[KMM_HAND_BATCH]; /* q: to evict */
 	const struct kmm_reclaim_policy *policy; /* written under q */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
 	unsigned calls;                /* direct reclaims; near enough */

@@ -92,12 +92,14 @@ struct kmm_kva kmm_ptr_to_kva(const struct kmm *k, const void *ptr)
 	return kmm_kva((kmm_word)((uintptr_t)ptr - (uintptr_t)port->window_base) + port->window_start);
 }
 
-/* A frame without a kind: free, or inside a block. A glance: it may be taken while we look. */
-static void tell_free(const struct kmm *k, const struct kmm_page *page, struct kmm_page_info *out)
+/* A frame without a kind: free, or inside a block. It may be taken as soon as we have looked. */
+static void tell_free(struct kmm *k, const struct kmm_page *page, struct kmm_page_info *out)
 {
-	const struct kmm_zone *z = kmm_zone_of(k->phys, page);
+	struct kmm_zone *z = kmm_zone_of(k->phys, page);
+	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 	int order = kmm_tract_block_at(z, out->pfn.v);
 
+	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	if (order < 0)
 		order = kmm_pcp_find(z, out->pfn.v);
 	if (order < 0)

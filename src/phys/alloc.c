@@ -49,10 +49,10 @@ static const struct kmm_where anywhere = { KMM_NODE_ANY, KMM_ALL_NODES, false };
 
 /* ---- taking ---- */
 
-/* The running CPU while k->straight: no pointer of the port need be asked. */
+/* The running CPU while k->straight: no pointer of the port need be asked on a machine that has one. */
 ALWAYS_INLINE unsigned straight_cpu(const struct kmm *k)
 {
-	return k->machine.nr_cpus == 1 ? 0 : kmm_port_cpu(k->port);
+	return !KMM_PORT_IS_INLINE && k->machine.nr_cpus == 1 ? 0 : kmm_port_cpu(k->port);
 }
 
 /* Where registers are few, compilers like to compute the pointer anew for each use. */
@@ -68,23 +68,31 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_phys *p = k->phys;
 	const struct kmm_fast *fast = settled(&p->fast[straight_cpu(k)][gfp & 15]);
-	struct kmm_pcp *pcp = __atomic_load_n(&fast->pcp, __ATOMIC_RELAXED);
-	struct kmm_mag *mag = &pcp->mag[list];
-	kmm_word nr = mag->nr, pfn;
+	bool shut = kmm_fast_is_shut(fast); /* asked first: then less is in registers */
+	struct kmm_pcp *pcp;
 	struct kmm_page *page;
+	struct kmm_mag *mag;
+	kmm_word nr, pfn;
 
-	if (RARE(nr == 0 || kmm_fast_is_shut(fast))) {
+	if (RARE(shut)) {
+		kmm_port_irq_restore(k->port, irq);
+		return NULL;
+	}
+	pcp = __atomic_load_n(&fast->pcp, __ATOMIC_RELAXED);
+	mag = &pcp->mag[list];
+	nr = mag->nr;
+	if (RARE(nr == 0)) {
 		kmm_port_irq_restore(k->port, irq);
 		return NULL;
 	}
 	kmm_word_set(&mag->nr, nr - 1);
 	pfn = mag->at[nr - 1];
-	kmm_word_add(order ? &pcp->blocks : &pcp->taken[kind - KMM_KIND_KERNEL], 1);
-	if (order)
+	kmm_word_add(list ? &pcp->blocks : &pcp->taken[kind - KMM_KIND_KERNEL], 1);
+	if (list)
 		kmm_pcp_count(pcp, kind, (kmm_word)1 << order);
 	kmm_port_irq_restore(k->port, irq);
 	page = (struct kmm_page *)(void *)(fast->memmap + (size_t)pfn * kmm_stride(p));
-	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (order ? KMM_PG_HEAD : 0u));
+	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (uint32_t)(order != 0) * KMM_PG_HEAD);
 	return page;
 }
 
@@ -124,6 +132,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
+	KMM_ASSERT(k, (kmm_page_at(k->phys, pfn)->flags & ~KMM_ZONE_MASK) == 0); /* nobody's */
 	kmm_pcp_count(kmm_this_pcp(k, z, rq->mobility), rq->kind, (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
@@ -454,6 +463,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 	struct kmm_zone *z = kmm_zone_of(k->phys, page);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
+	KMM_ASSERT(k, kmm_page_order(page) == order && atomic_load_explicit(&page->refcount, memory_order_relaxed) == 0);
 	kmm_pcp_count(kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE), kmm_page_kind(page), -((kmm_word)1 << order));
 	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
@@ -462,17 +472,11 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 		kmm_tell_waiters(k);
 }
 
-/* A list is over its limit; interrupts are off and are restored. */
-static void overflow(struct kmm *k, struct kmm_pcp *pcp, unsigned list, unsigned long irq)
+/* A list is over its limit; interrupts are off and are restored. Few arguments, for a jump at the end. */
+NOINLINE void overflow(struct kmm *k, struct kmm_pcp *pcp, unsigned long irq)
 {
-	kmm_pcp_overflow(k, pcp->zone, pcp, list);
+	kmm_pcp_overflow(k, pcp);
 	kmm_irq_restore(k, irq);
-}
-
-/* The same for single frames: few arguments, for a jump at the end. */
-NOINLINE void overflow_one(struct kmm *k, struct kmm_pcp *pcp, unsigned long irq)
-{
-	overflow(k, pcp, 0, irq);
 }
 
 /* Off to a CPU's cache, without a look at whether it may. false: its list is over the limit now. */
@@ -483,7 +487,7 @@ ALWAYS_INLINE bool put_cached(struct kmm_pcp *pcp, struct kmm_page *page, uint32
 
 	kmm_flags_set(page, flags & KMM_ZONE_MASK);
 	atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-	mag->at[nr] = pfn;
+	kmm_word_set(&mag->at[nr], pfn);
 	kmm_word_set(&mag->nr, nr + 1);
 	return nr < kmm_word_glance(&pcp->limit[list]);
 }
@@ -498,7 +502,7 @@ static void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, un
 	if (put_cached(pcp, page, page->flags, kmm_pfn_of(p, page), list))
 		kmm_irq_restore(k, irq);
 	else
-		overflow(k, pcp, list, irq);
+		overflow(k, pcp, irq);
 }
 
 /* Allocated, as a block of that order, and referred to by at most one? */
@@ -531,15 +535,102 @@ static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, con
 	free_uncached(k, page, order);
 }
 
+/* Is it the descriptor of a block, as far as its number and references say? Those are one, or (dropped) none. */
+ALWAYS_INLINE bool may_be_one(const struct kmm *k, const struct kmm_page *page, kmm_word pfn, bool dropped)
+{
+	if (RARE(!k->straight || pfn >= k->phys->max_pfn))
+		return false;
+	return !RARE(dropped ? kmm_refs_glance(page) > 1 : kmm_refs_glance(page) != 1);
+}
+
+ALWAYS_INLINE bool is_like(const struct kmm_recent *recent, uint32_t flags, unsigned order)
+{
+	return (uint16_t)(flags ^ order << 4) == recent->like;
+}
+
+/* Interrupts are off, and restored. */
+ALWAYS_INLINE void free_recent(struct kmm *k, struct kmm_recent *recent, struct kmm_page *page, uint32_t flags, kmm_word pfn,
+			       unsigned list, unsigned long irq)
+{
+	if (RARE(!put_cached(recent->pcp, page, flags, pfn, list)))
+		overflow(k, recent->pcp, irq);
+	else
+		kmm_port_irq_restore(k->port, irq);
+}
+
+/* A frame like the last one that this CPU freed, of which the above is known, to its cache by the shortest way; all else
+ * is left alone. Foreign pointers are told apart by their number; one into memory that was never used as a descriptor
+ * may pass, if what lies there looks like one. */
+ALWAYS_INLINE bool free_like(struct kmm *k, struct kmm_page *page, kmm_word pfn)
+{
+	struct kmm_phys *p = k->phys;
+	uint32_t flags = page->flags;
+	unsigned long irq = kmm_port_irq_save(k->port);
+	struct kmm_recent *recent = &p->recent[straight_cpu(k)];
+
+	if (RARE(!is_like(recent, flags, 0))) {
+		kmm_port_irq_restore(k->port, irq);
+		return false;
+	}
+	kmm_word_add(recent->freed, 1);
+	free_recent(k, recent, page, flags, pfn, 0, irq);
+	return true;
+}
+
+/* From a kind's count of single frames freed to that of frames made by other ways: its address shall not depend on the
+ * descriptor either. */
+#define KINDS_FROM_FREED ((offsetof(struct kmm_pcp, kinds) - offsetof(struct kmm_pcp, freed)) / sizeof(kmm_word))
+
+/* The next ones are alike. Interrupts are off. */
+NOINLINE void remember(struct kmm_phys *p, struct kmm_recent *recent, uint32_t flags, unsigned cpu)
+{
+	struct kmm_pcp *pcp = p->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][cpu];
+
+	recent->pcp = pcp;
+	recent->freed = &pcp->freed[(flags & 15) - KMM_KIND_KERNEL];
+	recent->like = (uint16_t)(flags & ~0xf0u);
+}
+
+/* The same for any block that caches hold, like the last one or not. */
+ALWAYS_INLINE bool free_cacheable(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
+{
+	kmm_word pfn = kmm_pfn_exact(k->phys, page);
+	struct kmm_recent *recent;
+	unsigned list = kmm_pcp_list(order);
+	unsigned long irq;
+	uint32_t flags;
+
+	if (list >= KMM_PCP_LISTS || !may_be_one(k, page, pfn, dropped))
+		return false;
+	flags = page->flags;
+	irq = kmm_port_irq_save(k->port);
+	recent = &k->phys->recent[straight_cpu(k)];
+	if (RARE(!is_like(recent, flags, order))) {
+		if ((flags >> 4 & 15) != order || (flags & 15) < KMM_KIND_KERNEL) {
+			kmm_port_irq_restore(k->port, irq);
+			return false;
+		}
+		remember(k->phys, recent, flags, straight_cpu(k));
+	}
+	kmm_word_add(list ? &recent->pcp->blocks_freed : recent->freed, 1);
+	if (list)
+		kmm_word_add(recent->freed + KINDS_FROM_FREED, -((kmm_word)1 << order));
+	free_recent(k, recent, page, flags, pfn, list, irq);
+	return true;
+}
+
 /* As phys_alloc() is to kmm_phys_alloc(). */
 NOINLINE void phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	free_block(k, page, order, __builtin_return_address(0));
+	if (!free_cacheable(k, page, order, true))
+		free_block(k, page, order, __builtin_return_address(0));
 }
 
 /* The caller's reference must be the only one. */
 NOINLINE void free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
+	if (free_cacheable(k, page, order, false))
+		return;
 	if (kmm_pfn_exact(k->phys, page) < k->phys->max_pfn &&
 	    atomic_load_explicit(&page->refcount, memory_order_relaxed) != 1)
 		kmm_free_refused(k, page, order, __builtin_return_address(0));
@@ -547,47 +638,24 @@ NOINLINE void free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 		free_block(k, page, order, __builtin_return_address(0));
 }
 
-/* One allocated frame to this CPU's cache by the shortest way, if it is one and has one reference, or (dropped) none;
- * all else is left alone. Foreign pointers are told apart by their number; one into memory that was never used as a
- * descriptor may pass, if what lies there looks like one. */
-ALWAYS_INLINE bool free_one(struct kmm *k, struct kmm_page *page, unsigned order, bool dropped)
-{
-	struct kmm_phys *p = k->phys;
-	kmm_word pfn = kmm_pfn_exact(p, page);
-	struct kmm_pcp *pcp;
-	unsigned long irq;
-	unsigned use, refs;
-	uint32_t flags;
-
-	if (RARE(order || !k->straight || pfn >= p->max_pfn))
-		return false;
-	flags = page->flags;
-	use = (flags & 0xff) - KMM_KIND_KERNEL; /* huge for other kinds, and for blocks */
-	refs = atomic_load_explicit(&page->refcount, memory_order_relaxed);
-	if (RARE(use >= KMM_NR_USES || (dropped ? refs > 1 : refs != 1)))
-		return false;
-	irq = kmm_port_irq_save(k->port);
-	pcp = p->pcp_of[flags >> 8 & (KMM_CACHE_NUMBERS - 1)][straight_cpu(k)];
-	kmm_word_add(&pcp->freed[use], 1);
-	if (RARE(!put_cached(pcp, page, flags, pfn, 0)))
-		overflow_one(k, pcp, irq);
-	else
-		kmm_port_irq_restore(k->port, irq);
-	return true;
-}
-
 void kmm_phys_free(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (free_one(k, page, order, true))
-		return;
-	GO_ON phys_free(k, page, order);
+	kmm_word pfn = kmm_pfn_exact(k->phys, page);
+
+	if (RARE(order) || !may_be_one(k, page, pfn, true))
+		GO_ON phys_free(k, page, order);
+	if (!free_like(k, page, pfn))
+		GO_ON phys_free(k, page, 0);
 }
 
 void kmm_free_pages(struct kmm *k, struct kmm_page *page, unsigned order)
 {
-	if (free_one(k, page, order, false))
-		return;
-	GO_ON free_pages(k, page, order);
+	kmm_word pfn = kmm_pfn_exact(k->phys, page);
+
+	if (RARE(order) || !may_be_one(k, page, pfn, false))
+		GO_ON free_pages(k, page, order);
+	if (!free_like(k, page, pfn))
+		GO_ON free_pages(k, page, 0);
 }
 
 void kmm_get_page(struct kmm *k, struct kmm_page *page)

@@ -97,6 +97,7 @@ enum kmm_status kmm_cma_reserve(struct kmm *k, const struct kmm_cma_range *range
 			   (kmm_word)(align >> KMM_PAGE_SHIFT));
 	if (first == 0)
 		return KMM_ENOMEM;
+	KMM_ASSERT(k, first % KMM_TRACT_PAGES == 0 && (first << KMM_PAGE_SHIFT & (align - 1)) == 0);
 	*area = p->nr_cma++;
 	p->cma[*area] = (struct kmm_cma){ range->name ? range->name : "", first, (kmm_word)(bytes >> KMM_PAGE_SHIFT) };
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)

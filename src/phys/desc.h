@@ -67,8 +67,7 @@ static inline uint32_t kmm_page_flags(const struct kmm_page *p) { return __atomi
 static inline enum kmm_kind kmm_page_kind(const struct kmm_page *p) { return (enum kmm_kind)(kmm_page_flags(p) & 15); }
 static inline unsigned kmm_page_order(const struct kmm_page *p) { return kmm_page_flags(p) >> 4 & 15; }
 static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return (enum kmm_zone_id)(kmm_page_flags(p) >> 8 & 7); }
-
-static inline unsigned kmm_page_node(const struct kmm_page *p) { return (p->flags >> 11) & 7; }
+static inline unsigned kmm_page_node(const struct kmm_page *p) { return kmm_page_flags(p) >> 11 & 7; }
 
 /* Changes the kind of an allocated frame and keeps the per-zone counts by kind; count/a/b/obj become 0. */
 void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind);

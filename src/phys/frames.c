@@ -359,6 +359,7 @@ static void give_back(struct kmm *k, kmm_word pfn)
 	struct kmm_zone *z = kmm_zone_of_pfn(k->phys, pfn);
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
+	KMM_ASSERT(k, z->boot_kinds[KMM_KIND_RESERVED] && z->managed < z->present);
 	z->boot_kinds[KMM_KIND_RESERVED]--;
 	z->managed++;
 	kmm_page_at(k->phys, pfn)->flags = z->bits;

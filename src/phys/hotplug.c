@@ -300,6 +300,7 @@ static void make_section(struct kmm *k, struct kmm_zone *z, kmm_word first)
 	kmm_word end = first + KMM_SECTION_PAGES, descs = own_descs(p, first);
 	unsigned long irq;
 
+	KMM_ASSERT(k, first % KMM_SECTION_PAGES == 0 && kmm_tract_of(z, end - 1) < z->nr_tracts && descs < KMM_SECTION_PAGES);
 	add_holes(k, hole_owner(p, first), false);
 	if (!kmm_section_is_live(p, kmm_section_of(first)))
 		kmm_section_clear_elsewhere(p, z, first, end);

@@ -90,6 +90,7 @@ static kmm_word first_busy(const struct kmm_zone *z, kmm_word pfn, kmm_word end)
 /* nr frames from pfn on, in one tract, all free. Lock z held. */
 static void take_frames(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned nr, enum kmm_kind kind)
 {
+	KMM_ASSERT(k, pfn % KMM_TRACT_PAGES + nr <= KMM_TRACT_PAGES && nr <= z->tract[kmm_tract_of(z, pfn)].free);
 	kmm_tract_carve(z, kmm_tract_of(z, pfn), (unsigned)pfn % KMM_TRACT_PAGES, nr);
 	kmm_pcp_count(kmm_this_pcp(k, z, KMM_MOBILITY_MOVABLE), kind, nr);
 	for (unsigned i = 0; i < nr; i++)

@@ -20,7 +20,7 @@ static const struct kmm_page *head_of(const struct kmm_phys *p, kmm_word pfn)
 	for (unsigned order = 1; order <= KMM_MAX_ORDER; order++) {
 		const struct kmm_page *head = kmm_page_at(p, pfn & ~(((kmm_word)1 << order) - 1));
 
-		if ((head->flags & KMM_PG_HEAD) && kmm_page_order(head) >= order)
+		if ((kmm_page_flags(head) & KMM_PG_HEAD) && kmm_page_order(head) >= order)
 			return head;
 	}
 	return NULL;
@@ -28,9 +28,12 @@ static const struct kmm_page *head_of(const struct kmm_phys *p, kmm_word pfn)
 
 static bool is_free(struct kmm *k, const struct kmm_page *page, kmm_word pfn)
 {
-	const struct kmm_zone *z = kmm_zone_of(k->phys, page);
+	struct kmm_zone *z = kmm_zone_of(k->phys, page);
+	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
+	bool in_bitmap = kmm_tract_bit(z, pfn);
 
-	return kmm_tract_bit(z, pfn) || (!head_of(k->phys, pfn) && kmm_pcp_holds(z, pfn));
+	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
+	return in_bitmap || (!head_of(k->phys, pfn) && kmm_pcp_holds(z, pfn));
 }
 
 static const char *wrong_with(struct kmm *k, const struct kmm_page *page, kmm_word pfn, unsigned order)

@@ -165,12 +165,12 @@ void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone 
 	kmm_word_add(&k->phys->node[best->node].zone[best->id].pcp[cpu][0].numa[KMM_NUMA_FOREIGN], 1);
 }
 
-static kmm_word hits_of(const struct kmm_pcp *pcp)
+static kmm_word sum_of(const kmm_word counts[KMM_NR_USES])
 {
-	kmm_word nr = kmm_word_look(&pcp->blocks);
+	kmm_word nr = 0;
 
 	for (unsigned use = 0; use < KMM_NR_USES; use++)
-		nr += kmm_word_look(&pcp->taken[use]);
+		nr += kmm_word_look(&counts[use]);
 	return nr;
 }
 
@@ -179,7 +179,7 @@ static kmm_word taken_on(const struct kmm_zone *z, unsigned cpu)
 	kmm_word nr = 0;
 
 	for (unsigned sort = 0; sort < KMM_PCP_SORTS; sort++)
-		nr += hits_of(&z->pcp[cpu][sort]);
+		nr += kmm_word_look(&z->pcp[cpu][sort].blocks) + sum_of(z->pcp[cpu][sort].taken);
 	return nr;
 }
 
@@ -222,9 +222,11 @@ kmm_word kmm_phys_frees(const struct kmm *k)
 	kmm_word nr = k->events[KMM_EV_FREE];
 
 	for (unsigned i = 0; i < k->phys->nr_zones * KMM_PCP_SORTS; i++)
-		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++)
-			for (unsigned use = 0; use < KMM_NR_USES; use++)
-				nr += kmm_word_look(&k->phys->zones[i / KMM_PCP_SORTS]->pcp[cpu][i % KMM_PCP_SORTS].freed[use]);
+		for (unsigned cpu = 0; cpu < k->machine.nr_cpus; cpu++) {
+			const struct kmm_pcp *pcp = &k->phys->zones[i / KMM_PCP_SORTS]->pcp[cpu][i % KMM_PCP_SORTS];
+
+			nr += kmm_word_look(&pcp->blocks_freed) + sum_of(pcp->freed);
+		}
 	return nr;
 }
 

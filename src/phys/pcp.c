@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small stacks of free blocks per CPU, zone and mobility, one per order 0..3 and 9, as arrays of frame numbers: most
+ * Small stacks of free blocks per CPU, zone and mobility, one per order 0..4 and 9, as arrays of frame numbers: most
  * requests end here, without the zone lock and without looking at the bitmaps. Refilled and drained in batches.
  *
  * Only the owning CPU touches its stacks, with interrupts off, by plain loads and stores. Who wants what others hold
@@ -15,7 +15,6 @@
  * Cached frames are not in zone->free (as in Linux, whose NR_FREE_PAGES leaves them out): watermarks,
  * reports and kmm_memory_stats() count free frames without them, kinds[FREE] counts them in.
  */
-#include "base/mem.h"
 #include "phys/phys.h"
 
 unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list)
@@ -48,8 +47,8 @@ void kmm_pcp_init(struct kmm *k, struct kmm_zone *z)
 	z->pcp_batch = batch ? batch : 1;
 	z->pcp_high = 6 * z->pcp_batch;
 	z->pcp_blocks = z->pcp_batch < KMM_PCP_BLOCKS ? 0 : KMM_PCP_BLOCKS;
-	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 64), KMM_PCP_HUGE);
-	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/64 of a zone, at most */
+	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 128), KMM_PCP_HUGE);
+	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/128 of a zone, at most */
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
 		set_limits(z, cpu, !is_wanted(k->phys, cpu));
 }
@@ -86,16 +85,18 @@ static void reverse(kmm_word *at, unsigned nr)
 	for (unsigned i = 0, j = nr; i + 1 < j; i++) {
 		kmm_word other = at[i];
 
-		at[i] = at[--j];
-		at[j] = other;
+		kmm_word_set(&at[i], at[--j]);
+		kmm_word_set(&at[j], other);
 	}
 }
 
 bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned list, unsigned want)
 {
 	struct kmm_mag *mag = &kmm_this_pcp(k, z, mobility)->mag[list];
-	unsigned nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), mobility, want, mag->at);
+	unsigned nr;
 
+	KMM_ASSERT(k, mag->nr == 0 && want <= kmm_pcp_limit(z, list));
+	nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), mobility, want, mag->at);
 	reverse(mag->at, nr);
 	kmm_word_set(&mag->nr, nr);
 	return nr != 0;
@@ -104,11 +105,13 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobilit
 /* The blocks that were cached longest; lock z held. */
 static void give_back(struct kmm *k, struct kmm_zone *z, struct kmm_mag *mag, unsigned order, kmm_word nr)
 {
+	KMM_ASSERT(k, nr <= mag->nr);
 	for (kmm_word i = 0; !KMM_CONFIG_VA32 && i < nr; i++)
 		__builtin_prefetch(&z->map[(mag->at[i] - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS], 1);
 	kmm_tract_put_many(k, z, order, (unsigned)nr, mag->at);
 	kmm_word_set(&mag->nr, mag->nr - nr);
-	memmove(mag->at, mag->at + nr, (size_t)mag->nr * sizeof(*mag->at));
+	for (kmm_word i = 0; i < mag->nr; i++)
+		kmm_word_set(&mag->at[i], mag->at[nr + i]);
 }
 
 static void drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp)
@@ -147,13 +150,14 @@ kmm_word kmm_pcp_cpu_pages(const struct kmm_zone *z, unsigned cpu)
 	return nr;
 }
 
-/* Another CPU may be changing it: the answer is about a moment, and a wrong one is a wrong guess. */
-__attribute__((no_sanitize("thread"))) static bool holds(const struct kmm_mag *mag, kmm_word pfn)
+/* Another CPU may be changing it: the answer is about a moment. Words are written as a whole (base/shared.h), so what is
+ * read is a block that it holds or held; one that is being moved may be missed. */
+static bool holds(const struct kmm_mag *mag, kmm_word pfn)
 {
 	kmm_word nr = kmm_word_look(&mag->nr);
 
 	for (kmm_word i = 0; i < nr; i++)
-		if (mag->at[i] == pfn)
+		if (kmm_word_look(&mag->at[i]) == pfn)
 			return true;
 	return false;
 }
@@ -244,14 +248,17 @@ static void serve(struct kmm *k, unsigned cpu)
 		kmm_tell_waiters(k);
 }
 
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
+void kmm_pcp_overflow(struct kmm *k, struct kmm_pcp *pcp)
 {
 	unsigned cpu = kmm_cpu(k);
 
-	if (is_wanted(k->phys, cpu))
+	if (is_wanted(k->phys, cpu)) {
 		serve(k, cpu);
-	else if (pcp->mag[list].nr)
-		drain_half(k, z, pcp, list);
+		return;
+	}
+	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
+		if (pcp->mag[list].nr > kmm_word_look(&pcp->limit[list]))
+			drain_half(k, pcp->zone, pcp, list);
 }
 
 void kmm_pcp_serve(struct kmm *k)

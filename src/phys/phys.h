@@ -83,13 +83,13 @@ struct kmm_shelf {
 
 #define KMM_NR_USES (KMM_NR_KINDS - KMM_KIND_KERNEL) /* kinds of allocated frames */
 #define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
-#define KMM_PCP_LISTS 5u          /* blocks of orders 0 to 3 and 9 are cached, a list each */
-#define KMM_PCP_BLOCKS 16u        /* of orders 1 to 3, at most */
+#define KMM_PCP_LISTS 6u          /* blocks of orders 0 to 4 and 9 are cached, a list each */
+#define KMM_PCP_BLOCKS 16u        /* of orders 1 to 4, at most */
 #define KMM_PCP_MOST (6 * 63u)     /* single frames: six of the largest batches */
-#define KMM_PCP_HUGE 8u           /* of order 9, at most */
+#define KMM_PCP_HUGE 16u          /* of order 9, at most */
 
 struct kmm_mag {
-	kmm_word *at;                 /* i: room for what the limit allows and one refill */
+	kmm_word *at;                 /* i: room for what the limit allows and one refill. c: what is there; others look */
 	kmm_word nr;                  /* c: blocks; the last one is taken next; others look (base/shared.h) */
 };
 
@@ -99,7 +99,7 @@ struct kmm_pcp {
 	struct kmm_zone *zone;        /* i: whose frames these are */
 	/* Counts, all of which wrap; others look. By use: kind - KMM_KIND_KERNEL. */
 	kmm_word taken[KMM_NR_USES], freed[KMM_NR_USES]; /* c: single frames on the shortest way */
-	kmm_word blocks;              /* c: larger blocks that came out of it on the short way; with taken: hits, see node.c */
+	kmm_word blocks, blocks_freed; /* c: larger ones on the short way; blocks and taken are hits, see node.c */
 	kmm_word kinds[KMM_NR_USES];  /* c: frames that this CPU made by all other ways less those it unmade */
 	kmm_word numa[KMM_NR_NUMA];   /* c: blocks that came neither way */
 };
@@ -140,7 +140,7 @@ struct kmm_zone {
 	kmm_word gate[KMM_NR_ZONES];  /* z: low + protection: more free than this needs no thought */
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i: frames */
-	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 3, and 9 */
+	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 4, and 9 */
 	struct kmm_pcp pcp[KMM_MAX_CPUS][KMM_PCP_SORTS];
 };
 
@@ -152,6 +152,16 @@ struct kmm_fast {
 	                                 and written without lock */
 	char *memmap;                 /* i: a copy, so that one line of the cache says all */
 	uint32_t sort;                /* i: in the flags of what it hands out */
+};
+
+/* What a CPU freed last, one per CPU. What it frees next is mostly alike: then neither the cache nor the counter that it
+ * goes to need be looked up by what the descriptor says, and a processor that guesses right goes on to the next free
+ * while a descriptor that nobody has touched for long is still on its way from memory. */
+#define KMM_LIKE_NOTHING 0xffu        /* no frame's low flags: there is no such order */
+struct kmm_recent {
+	_Alignas(64) struct kmm_pcp *pcp; /* c: where blocks with these flags go */
+	kmm_word *freed;              /* c: and single frames are counted, of this kind */
+	uint16_t like;                /* c: low flags: kind, zone, node, sort; order 0 */
 };
 
 /* Too little is free, or the CPU shall come by. */
@@ -216,6 +226,7 @@ struct kmm_phys {
 	uint8_t class_of[16];         /* i: zone modifiers -> zone where the request starts, or BAD */
 	struct kmm_fast fast[KMM_MAX_CPUS][16];
 	struct kmm_pcp *pcp_of[KMM_CACHE_NUMBERS][KMM_MAX_CPUS]; /* i */
+	struct kmm_recent recent[KMM_MAX_CPUS];
 	atomic_uint wanted[KMM_MAX_CPUS]; /* that CPU shall give its caches back: set by others, cleared by it */
 	atomic_uint isolating;        /* isolated ranges: while there are any, nothing is kept in caches */
 	struct kmm_pcp no_pcp;        /* i: empty */
@@ -299,6 +310,19 @@ static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *p
 {
 	kmm_page_become(p, page, (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u));
 }
+
+/* As kmm_word_glance(): compilers make three instructions of an atomic load that is compared. */
+#if KMM_CHECKED_FOR_RACES
+static inline unsigned kmm_refs_glance(const struct kmm_page *page)
+{
+	return atomic_load_explicit(&page->refcount, memory_order_relaxed);
+}
+#else
+static inline unsigned kmm_refs_glance(const struct kmm_page *page)
+{
+	return *(const unsigned *)(const void *)&page->refcount;
+}
+#endif
 
 /* Reports look at the flags of frames that they do not own. */
 static inline void kmm_flags_set(struct kmm_page *page, uint32_t flags)
@@ -415,7 +439,7 @@ unsigned kmm_tract_tops(const struct kmm_zone *z, enum kmm_mobility mobility);
 /* First frame of a block, or KMM_NO_PFN. */
 kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility);
 /* Up to `want` blocks of a small order, in rising order by tract; of order 0, when more than one is wanted, up to
- * KMM_BITS - 1 more, to take words whole. Returns how many. */
+ * KMM_BITS - 1 more, to take words whole. Returns how many. Others may look at `out` (base/shared.h). */
 unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
 			     kmm_word *out);
 void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);
@@ -473,8 +497,8 @@ size_t kmm_pcp_words(const struct kmm_zone *z);
 void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at);
 /* Fills an empty list from the tracts; lock z held. false: nothing was there. */
 bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned list, unsigned want);
-/* The list holds more than its limit: gives half back, or all of all caches when that is wanted. Lock z not held. */
-void kmm_pcp_overflow(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list);
+/* A list holds more than its limit: gives half back, or all of all caches when that is wanted. Lock z not held. */
+void kmm_pcp_overflow(struct kmm *k, struct kmm_pcp *pcp);
 /* Gives back all that this CPU has, if somebody wants that. No locks held. */
 void kmm_pcp_serve(struct kmm *k);
 /* Frames in it. */

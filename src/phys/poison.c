@@ -30,6 +30,7 @@ static bool open_view(struct kmm *k, struct kmm_page *page, struct view *v)
 		return false;
 	v->irq = kmm_irq_save(k);
 	v->at = v->window ? p->high_view(k, page) : kmm_page_lowmem_ptr(k, page);
+	KMM_ASSERT(k, ((uintptr_t)v->at & (KMM_PAGE_SIZE - 1)) == 0);
 	return true;
 }
 

@@ -118,7 +118,10 @@ static struct kmm_page *try_at(struct kmm *k, struct kmm_where where, const stru
 static struct kmm_page *interleave(struct kmm *k, struct kmm_mempolicy *policy, const struct ask *ask)
 {
 	unsigned node = next_in_turn(policy);
-	struct kmm_page *page = try_at(k, (struct kmm_where){ node, KMM_ALL_NODES, false }, ask);
+	struct kmm_page *page;
+
+	KMM_ASSERT(k, node < k->phys->nr_nodes && (policy->nodes >> node & 1));
+	page = try_at(k, (struct kmm_where){ node, KMM_ALL_NODES, false }, ask);
 
 	if (page)
 		count_interleaved(k, page, node);

@@ -164,102 +164,104 @@ KMM_TEST(report_buddyinfo_in_linux_columns)
 	fixture_end(&f);
 }
 
+/* 65504 frames below 256 MiB - 128 KiB, of which 4096 - 3998 are no RAM or in the legacy hole and 384 hold descriptors:
+ * Normal has 61024, both zones 65022. min: 1088 * 3998 / 65022 = 66, steps of 66 / 4 = 16; protection: 61024 / 256 = 238. */
+static const char zoneinfo_dma[] =
+	"Node 0, zone      DMA\n"
+	"  per-node stats\n"
+	"      nr_inactive_anon 0\n"
+	"      nr_active_anon 0\n"
+	"      nr_inactive_file 0\n"
+	"      nr_active_file 0\n"
+	"      nr_unevictable 0\n"
+	"      nr_slab_reclaimable 0\n"
+	"      nr_slab_unreclaimable 0\n"
+	"      nr_isolated_anon 0\n"
+	"      nr_isolated_file 0\n"
+	"      workingset_nodes 0\n"
+	"      workingset_refault_anon 0\n"
+	"      workingset_refault_file 0\n"
+	"      workingset_activate_anon 0\n"
+	"      workingset_activate_file 0\n"
+	"      workingset_restore_anon 0\n"
+	"      workingset_restore_file 0\n"
+	"      workingset_nodereclaim 0\n"
+	"      nr_anon_pages 0\n"
+	"      nr_file_pages 0\n"
+	"      nr_dirty     0\n"
+	"      nr_writeback 0\n"
+	"      nr_writeback_temp 0\n"
+	"      nr_vmscan_write 0\n"
+	"      nr_vmscan_immediate_reclaim 0\n"
+	"      nr_dirtied   0\n"
+	"      nr_written   0\n"
+	"      nr_throttled_written 0\n"
+	"      nr_kernel_misc_reclaimable 0\n"
+	"      nr_foll_pin_acquired 0\n"
+	"      nr_foll_pin_released 0\n"
+	"      nr_page_table_pages 0\n"
+	"      nr_sec_page_table_pages 0\n"
+	"      nr_swapcached 0\n"
+	"  pages free     3998\n"
+	"        boost    0\n"
+	"        min      66\n"
+	"        low      82\n"
+	"        high     98\n"
+	"        spanned  4095\n"
+	"        present  3998\n"
+	"        managed  3998\n"
+	"        cma      0\n"
+	"        protection: (0, 238, 238, 238)\n"
+	"      nr_free_pages 3998\n"
+	"      nr_zone_inactive_anon 0\n"
+	"      nr_zone_active_anon 0\n"
+	"      nr_zone_inactive_file 0\n"
+	"      nr_zone_active_file 0\n"
+	"      nr_zone_unevictable 0\n"
+	"      nr_zone_write_pending 0\n"
+	"      nr_mlock     0\n"
+	"      nr_bounce    0\n"
+	"      nr_free_cma  0\n"
+	"  pagesets\n"
+	"    cpu: 0\n"
+	"              count: 0\n"
+	"              high:  6\n"
+	"              batch: 1\n"
+	"  node_unreclaimable:  0\n"
+	"  start_pfn:           1\n"
+	"Node 0, zone   Normal\n"
+	"  pages free     ";
+
+/* A zone without frames. */
+static const char zoneinfo_movable[] =
+	"Node 0, zone  Movable\n"
+	"  pages free     0\n"
+	"        boost    0\n"
+	"        min      0\n"
+	"        low      0\n"
+	"        high     0\n"
+	"        spanned  0\n"
+	"        present  0\n"
+	"        managed  0\n"
+	"        cma      0\n"
+	"        protection: (0, 0, 0, 0)\n";
+
 KMM_TEST(report_zoneinfo_as_linux_writes_it)
 {
-	static const char *const dma =
-		"Node 0, zone      DMA\n"
-		"  per-node stats\n"
-		"      nr_inactive_anon 0\n"
-		"      nr_active_anon 0\n"
-		"      nr_inactive_file 0\n"
-		"      nr_active_file 0\n"
-		"      nr_unevictable 0\n"
-		"      nr_slab_reclaimable 0\n"
-		"      nr_slab_unreclaimable 0\n"
-		"      nr_isolated_anon 0\n"
-		"      nr_isolated_file 0\n"
-		"      workingset_nodes 0\n"
-		"      workingset_refault_anon 0\n"
-		"      workingset_refault_file 0\n"
-		"      workingset_activate_anon 0\n"
-		"      workingset_activate_file 0\n"
-		"      workingset_restore_anon 0\n"
-		"      workingset_restore_file 0\n"
-		"      workingset_nodereclaim 0\n"
-		"      nr_anon_pages 0\n"
-		"      nr_file_pages 0\n"
-		"      nr_dirty     0\n"
-		"      nr_writeback 0\n"
-		"      nr_writeback_temp 0\n"
-		"      nr_vmscan_write 0\n"
-		"      nr_vmscan_immediate_reclaim 0\n"
-		"      nr_dirtied   0\n"
-		"      nr_written   0\n"
-		"      nr_throttled_written 0\n"
-		"      nr_kernel_misc_reclaimable 0\n"
-		"      nr_foll_pin_acquired 0\n"
-		"      nr_foll_pin_released 0\n"
-		"      nr_page_table_pages 0\n"
-		"      nr_sec_page_table_pages 0\n"
-		"      nr_swapcached 0\n"
-		"  pages free     3998\n"
-		"        boost    0\n"
-		"        min      66\n"
-		"        low      82\n"
-		"        high     98\n"
-		"        spanned  4095\n"
-		"        present  3998\n"
-		"        managed  3998\n"
-		"        cma      0\n"
-		"        protection: (0, 238, 238, 238)\n"
-		"      nr_free_pages 3998\n"
-		"      nr_zone_inactive_anon 0\n"
-		"      nr_zone_active_anon 0\n"
-		"      nr_zone_inactive_file 0\n"
-		"      nr_zone_active_file 0\n"
-		"      nr_zone_unevictable 0\n"
-		"      nr_zone_write_pending 0\n"
-		"      nr_mlock     0\n"
-		"      nr_bounce    0\n"
-		"      nr_free_cma  0\n"
-		"  pagesets\n"
-		"    cpu: 0\n"
-		"              count: 0\n"
-		"              high:  6\n"
-		"              batch: 1\n"
-		"  node_unreclaimable:  0\n"
-		"  start_pfn:           1\n"
-		"Node 0, zone   Normal\n"
-		"  pages free     ";
-	static const char *const movable =
-		"Node 0, zone  Movable\n"
-		"  pages free     0\n"
-		"        boost    0\n"
-		"        min      0\n"
-		"        low      0\n"
-		"        high     0\n"
-		"        spanned  0\n"
-		"        present  0\n"
-		"        managed  0\n"
-		"        cma      0\n"
-		"        protection: (0, 0, 0, 0)\n";
 	struct fixture f = { 0 };
 	struct fixture_text t;
 	const char *at;
 
-	/* 65504 frames below 256 MiB - 128 KiB, of which 4096 - 3998 are no RAM or in the legacy hole and 384 hold
-	 * descriptors: Normal has 61024, both zones 65022. min: 1088 * 3998 / 65022 = 66, steps of 66 / 4 = 16;
-	 * protection: 61024 / 256 = 238. */
 	f.machine.min_free_kbytes = 4 * 1088;
 	CHECK_OK(fixture_pc(&f, KMM_I386, 256 * MIB));
 	kmm_report_zoneinfo(f.k, fixture_text(&t));
 	CHECK(t.sink.len < sizeof(t.text));
-	t.text[strlen(dma)] = 0;
-	CHECK_STR(t.text, dma);
+	t.text[strlen(zoneinfo_dma)] = 0;
+	CHECK_STR(t.text, zoneinfo_dma);
 	kmm_report_zoneinfo(f.k, fixture_text(&t));
 	at = strstr(t.text, "Node 0, zone  Movable");
 	CHECK(at != NULL);
-	CHECK_STR(at, movable);
+	CHECK_STR(at, zoneinfo_movable);
 	CHECK(strstr(t.text, "Node 0, zone  HighMem\n  pages free     0\n") != NULL);
 	fixture_end(&f);
 }

@@ -120,6 +120,7 @@ static void make_whole(struct kmm *k, struct kmm_zone *z, kmm_word section)
 {
 	kmm_word start = section * KMM_SECTION_PAGES, end = section_end(k->phys, section);
 
+	KMM_ASSERT(k, !kmm_section_is_live(k->phys, section) && kmm_tract_of(z, end - 1) < z->nr_tracts);
 	if (k->phys->nr_nodes > 1 || k->phys->boot.nr_hot)
 		kmm_section_clear_elsewhere(k->phys, z, start, end);
 	make(k, z, start, end);

@@ -37,8 +37,13 @@ static unsigned find_small(const kmm_bits *w, unsigned order)
 	unsigned found = KMM_TRACT_PAGES;
 
 	for (unsigned i = 0; i < KMM_TRACT_WORDS; i++) {
-		kmm_bits here = kmm_bits_fold(w[i], order), pairs, alone;
+		kmm_bits here, pairs, alone;
 
+		if (w[i] == KMM_BITS_ALL) { /* nothing but pairs */
+			found = found == KMM_TRACT_PAGES ? i * KMM_BITS : found;
+			continue;
+		}
+		here = w[i] ? kmm_bits_fold(w[i], order) : 0;
 		if (!here)
 			continue;
 		pairs = kmm_bits_pair(here, order + 1);
@@ -103,10 +108,11 @@ static kmm_word take_tracts(struct kmm_zone *z, unsigned order, enum kmm_mobilit
 }
 
 /* Frames taken out of the bits of tract i by a request. */
-static inline void count_taken(struct kmm_zone *z, uint32_t i, unsigned nr)
+static inline void count_taken(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned nr)
 {
 	struct kmm_tract *a = &z->tract[i];
 
+	KMM_ASSERT(k, nr && nr <= a->free && a->sort != KMM_SORT_ISOLATE);
 	a->free = (uint16_t)(a->free - nr);
 	if (a->sort == KMM_SORT_CMA)
 		z->free_cma -= nr;
@@ -121,19 +127,21 @@ kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order, enum 
 
 	if (!kmm_tract_has(k, z, order, mobility))
 		return KMM_NO_PFN;
+	KMM_ASSERT(k, z->free >> order != 0);
 	kmm_zone_set_free(z, z->free - ((kmm_word)1 << order));
 	if (order >= KMM_TRACT_ORDER)
 		return take_tracts(z, order, mobility);
 	i = kmm_tract_choose(k, z, order, mobility);
 	w = kmm_tract_words(z, i);
 	at = order < KMM_BITS_ORDER ? find_small(w, order) : find_large(w, order - KMM_BITS_ORDER);
+	KMM_ASSERT(k, at < KMM_TRACT_PAGES && block_is_free(w, at, order));
 	take_bits(w, at, order);
-	count_taken(z, i, 1u << order);
+	count_taken(k, z, i, 1u << order);
 	return kmm_tract_pfn(z, i) + at;
 }
 
 /* Up to `want` blocks of one tract, whole words' worth where order is 0 and want is more than 1. */
-static unsigned take_some(struct kmm_zone *z, uint32_t i, unsigned order, unsigned want, kmm_word *out)
+static unsigned take_some(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned order, unsigned want, kmm_word *out)
 {
 	kmm_bits *w = kmm_tract_words(z, i);
 	kmm_word pfn = kmm_tract_pfn(z, i);
@@ -146,26 +154,39 @@ static unsigned take_some(struct kmm_zone *z, uint32_t i, unsigned order, unsign
 		for (; here && (whole_words || nr < want); here &= here - 1) {
 			unsigned at = kmm_bits_first(here);
 
-			out[nr++] = pfn + at;
+			kmm_word_set(&out[nr++], pfn + at);
 			taken |= mask << at;
 		}
 		w[j] &= ~taken;
 	}
-	count_taken(z, i, nr << order);
+	count_taken(k, z, i, nr << order);
+	return nr;
+}
+
+/* Whole tracts. The two that a larger block is cut into are taken together: nothing is listed in between. */
+static unsigned take_whole_tracts(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned want, kmm_word *out)
+{
+	unsigned nr = 0;
+
+	while (nr < want && kmm_tract_has(k, z, KMM_TRACT_ORDER, mobility)) {
+		bool pair = want - nr > 1 && KMM_TOP_MAX > KMM_TRACT_ORDER && !(z->whole_tops >> KMM_TRACT_ORDER & 1);
+
+		kmm_word_set(&out[nr], take_tracts(z, KMM_TRACT_ORDER + pair, mobility));
+		if (pair)
+			kmm_word_set(&out[nr + 1], out[nr] + KMM_TRACT_PAGES);
+		nr += 1u + pair;
+	}
 	return nr;
 }
 
 unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
 			     kmm_word *out)
 {
-	unsigned nr = 0;
+	unsigned nr = order == KMM_TRACT_ORDER ? take_whole_tracts(k, z, mobility, want, out) : 0;
 
-	if (order == KMM_TRACT_ORDER) {
-		while (nr < want && kmm_tract_has(k, z, order, mobility))
-			out[nr++] = take_tracts(z, order, mobility);
-	}
 	while (nr < want && kmm_tract_has(k, z, order, mobility))
-		nr += take_some(z, kmm_tract_choose(k, z, order, mobility), order, want - nr, out + nr);
+		nr += take_some(k, z, kmm_tract_choose(k, z, order, mobility), order, want - nr, out + nr);
+	KMM_ASSERT(k, z->free >= (kmm_word)nr << order);
 	kmm_zone_set_free(z, z->free - ((kmm_word)nr << order));
 	return nr;
 }
@@ -213,8 +234,9 @@ static inline void put_bits(struct kmm *k, struct kmm_zone *z, uint32_t i, unsig
 	move(z, i, was, grown_top(a, w, at, order));
 }
 
-static void put_tract(struct kmm_zone *z, uint32_t i)
+static void put_tract(struct kmm *k, struct kmm_zone *z, uint32_t i)
 {
+	KMM_ASSERT(k, z->tract[i].free == 0 && (z->tract[i].top == KMM_TOP_NONE || z->tract[i].top == KMM_TOP_HELD));
 	fill(z, i, true);
 	if (z->tract[i].sort >= KMM_SORT_CMA && put_apart(z, &z->tract[i], KMM_TRACT_PAGES))
 		return;
@@ -224,19 +246,21 @@ static void put_tract(struct kmm_zone *z, uint32_t i)
 		join_whole(z, i);
 }
 
-static void put_tracts(struct kmm_zone *z, uint32_t i, unsigned order)
+static void put_tracts(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned order)
 {
 	for (uint32_t j = 0; j < tracts_in(order); j++)
-		put_tract(z, i + j);
+		put_tract(k, z, i + j);
 }
 
-static void put_words(struct kmm_zone *z, uint32_t i, unsigned at, unsigned order)
+static void put_words(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned at, unsigned order)
 {
 	struct kmm_tract *a = &z->tract[i];
 	kmm_bits *w = kmm_tract_words(z, i);
 
-	for (unsigned j = 0; j < 1u << (order - KMM_BITS_ORDER); j++)
+	for (unsigned j = 0; j < 1u << (order - KMM_BITS_ORDER); j++) {
+		KMM_ASSERT(k, w[at / KMM_BITS + j] == 0);
 		w[at / KMM_BITS + j] = KMM_BITS_ALL;
+	}
 	a->free = (uint16_t)(a->free + (1u << order));
 	if (a->sort >= KMM_SORT_CMA && put_apart(z, a, 1u << order))
 		return;
@@ -248,11 +272,12 @@ void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned ord
 	uint32_t i = kmm_tract_of(z, pfn);
 	unsigned at = (unsigned)pfn % KMM_TRACT_PAGES;
 
+	KMM_ASSERT(k, order <= KMM_TOP_MAX && (pfn & (((kmm_word)1 << order) - 1)) == 0 && i < z->nr_tracts);
 	kmm_zone_set_free(z, z->free + ((kmm_word)1 << order));
 	if (order >= KMM_TRACT_ORDER)
-		put_tracts(z, i, order);
+		put_tracts(k, z, i, order);
 	else if (order >= KMM_BITS_ORDER)
-		put_words(z, i, at, order);
+		put_words(k, z, i, at, order);
 	else
 		put_bits(k, z, i, at, kmm_bits_low(order) << (at % KMM_BITS), 1u << order, order);
 }
@@ -302,7 +327,7 @@ void kmm_tract_put_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsig
 	kmm_zone_set_free(z, z->free + ((kmm_word)nr << order));
 	if (order == KMM_TRACT_ORDER) {
 		while (i < nr)
-			put_tracts(z, kmm_tract_of(z, pfns[i++]), order);
+			put_tracts(k, z, kmm_tract_of(z, pfns[i++]), order);
 	}
 	while (i < nr) {
 		if (order || (i + 1 < nr && (pfns[i + 1] ^ pfns[i]) < KMM_BITS))

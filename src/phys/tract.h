@@ -182,30 +182,30 @@ static inline uint32_t fold_words(uint32_t full, unsigned order)
 	return full & starts[order];
 }
 
-/* The largest free block of a tract that has something free and is not whole. */
-static inline unsigned largest_in(const kmm_bits *w)
+/* Is there a free block of an order below a word's? */
+static inline bool has_small(const kmm_bits *w, unsigned order)
 {
-	uint32_t full = full_words(w);
-	kmm_bits part[KMM_TRACT_WORDS], any;
-	unsigned order = 0;
+	for (unsigned i = 0; i < KMM_TRACT_WORDS; i++)
+		if (w[i] && kmm_bits_fold(w[i], order))
+			return true;
+	return false;
+}
+
+/* The largest free block of a tract that has something free and is not whole, if it is known that none is larger than
+ * `most`: mostly there is one of that order, and soon found. */
+static inline unsigned largest_up_to(const kmm_bits *w, unsigned most)
+{
+	unsigned order = most < KMM_TRACT_ORDER ? most : KMM_TRACT_ORDER - 1;
+	uint32_t full = order < KMM_BITS_ORDER ? 0 : full_words(w);
 
 	if (full) {
-		for (order = KMM_BITS_ORDER; order + 1 < KMM_TRACT_ORDER; order++)
-			if (!fold_words(full, order + 1 - KMM_BITS_ORDER))
-				break;
+		while (order > KMM_BITS_ORDER && !fold_words(full, order - KMM_BITS_ORDER))
+			order--;
 		return order;
 	}
-	for (unsigned i = 0; i < KMM_TRACT_WORDS; i++)
-		part[i] = w[i];
-	for (; order + 1 < KMM_BITS_ORDER; order++) {
-		any = 0;
-		for (unsigned i = 0; i < KMM_TRACT_WORDS; i++) {
-			part[i] = kmm_bits_pair(part[i], order + 1);
-			any |= part[i];
-		}
-		if (!any)
-			break;
-	}
+	order = order < KMM_BITS_ORDER ? order : KMM_BITS_ORDER - 1;
+	while (order && !has_small(w, order))
+		order--;
 	return order;
 }
 
@@ -259,7 +259,7 @@ static inline void move(struct kmm_zone *z, uint32_t i, unsigned was, unsigned t
 static inline void settle(struct kmm_zone *z, uint32_t i)
 {
 	struct kmm_tract *a = &z->tract[i];
-	unsigned top = a->free ? largest_in(kmm_tract_words(z, i)) : KMM_TOP_NONE;
+	unsigned top = a->free ? largest_up_to(kmm_tract_words(z, i), KMM_TOP_NONE) : KMM_TOP_NONE;
 
 	if (a->free == KMM_TRACT_PAGES && a->sort != KMM_SORT_CMA)
 		top = KMM_TRACT_ORDER;
@@ -271,7 +271,7 @@ static inline void settle_taken(struct kmm_zone *z, uint32_t i)
 {
 	struct kmm_tract *a = &z->tract[i];
 
-	move(z, i, a->top, a->free ? largest_in(kmm_tract_words(z, i)) : KMM_TOP_NONE);
+	move(z, i, a->top, a->free ? largest_up_to(kmm_tract_words(z, i), a->top) : KMM_TOP_NONE);
 }
 
 /* The tract to take 2^order frames from, order below 9, of which there is one that such a request may have. */

@@ -4,8 +4,7 @@
  *
  * Direct: a request that may block found every zone below its low mark. It gets a batch from a zone that may serve it; zones
  * take turns by how much of each was evicted already, so that ages in all of them mean the same. The requester may hold
- * locks of spaces and files, so those of files are tried only, and while another reclaims it waits for a short time
- * and is told to try again.
+ * locks of spaces and files, so those of files are tried only. While another reclaims it waits.
  *
  * Background: a step function for the embedder's thread, between the low and the high marks.
  *
@@ -18,7 +17,9 @@
 #include "swap/swap.h"
 #include "vm/migrate.h"
 
-enum { BATCH = KMM_MOVE_BATCH, TURNS = 4, SHRINK_EVERY = 32, PATIENCE = 1 << 16 };
+_Static_assert((int)KMM_HAND_BATCH == (int)KMM_MOVE_BATCH, "what is found at once goes at once");
+
+enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32 };
 
 struct scan {
 	struct kmm *k;
@@ -27,10 +28,9 @@ struct scan {
 	bool no_files, no_swap;      /* the request forbids it */
 	bool is_step;
 	struct kmm_flushes flushes;
-	kmm_word pfns[BATCH];        /* to evict */
-	uint8_t ages[BATCH];
-	unsigned nr;
+	unsigned nr;                 /* pages in pageq->pfns, to evict */
 	kmm_word freed;
+	bool was_busy;               /* pages could not be moved, because another moves some */
 };
 
 /* ---- a batch ---- */
@@ -43,6 +43,7 @@ static void note_evicted(struct scan *s, const struct kmm_mover *mover, kmm_word
 	kmm_pageq_count(&stats->stolen_anon, anon);
 	kmm_pageq_count(&stats->stolen_file, mover->moved - anon);
 	s->freed += mover->moved;
+	s->was_busy |= mover->was_busy;
 }
 
 static void evict(struct scan *s)
@@ -51,10 +52,8 @@ static void evict(struct scan *s)
 	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
 	kmm_word out = s->k->swap->stats.out + s->k->swap->stats.same_out;
 
-	if (s->nr && kmm_move_frames(&mover, s->pfns, s->nr) != KMM_OK)
+	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
-	for (unsigned i = 0; i < s->nr && hand && s->k->pageq->policy->evicted; i++)
-		s->k->pageq->policy->evicted(&hand->facts, s->ages[i]);
 	hand->facts.evictions += (uint32_t)mover.moved;
 	out = s->k->swap->stats.out + s->k->swap->stats.same_out - out;
 	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
@@ -76,6 +75,8 @@ static bool is_open(const struct scan *s, const struct kmm_page *page)
 static void meet(struct scan *s, struct kmm_page *page)
 {
 	const struct kmm_reclaim_policy *policy = s->k->pageq->policy;
+	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
+	struct kmm_reclaim_zone *facts = &hand->facts;
 	uint8_t was = kmm_page_age(page), age = was;
 	enum kmm_look look;
 
@@ -84,10 +85,9 @@ static void meet(struct scan *s, struct kmm_page *page)
 	look = kmm_page_look(s->k, page, &s->flushes);
 	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
 		return;
-	if (policy->met(&kmm_hand_of(s->k, s->zone)->facts, &age, look == KMM_LOOK_USED)) {
-		s->ages[s->nr] = age;
-		s->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
-	}
+	kmm_hand_count(hand);
+	if (policy->met(facts, &age, look == KMM_LOOK_USED))
+		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
 		kmm_page_set_age(page, age);
 }
@@ -96,8 +96,10 @@ static void meet(struct scan *s, struct kmm_page *page)
 static void scan_zone(struct scan *s)
 {
 	struct kmm_reclaim_stats *stats = &s->k->pageq->stats;
+	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
 	kmm_word left = s->zone->spanned * TURNS;
-	struct kmm_page *pages[BATCH];
+	uint32_t turns = hand->facts.turns;
+	struct kmm_page **pages = s->k->pageq->seen;
 
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want) {
@@ -106,9 +108,10 @@ static void scan_zone(struct scan *s)
 		kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
 		for (unsigned i = 0; i < nr; i++)
 			meet(s, pages[i]);
-		kmm_flushes_run(s->k, &s->flushes);
-		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want)
-			evict(s);
+		kmm_flushes_run_here(s->k, &s->flushes);
+		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
+			evict(s); /* before the hand meets the same pages again */
+		turns = hand->facts.turns;
 	}
 	evict(s);
 	kmm_guest_end(s->k);
@@ -149,16 +152,17 @@ static kmm_word scan_rest(struct scan *s, enum kmm_zone_id start, const struct k
 	return s->freed;
 }
 
-/* q, waited for as long as the flush requests of its holder are answered meanwhile; never asleep. */
-static bool lock_hands(struct kmm *k)
+/* q. Its holder waits for nothing but transfers and flushes, which the port's relax answers. A fault sleeps; a request of the
+ * kernel's own may come from where sleeping gives something up, and waits awake. */
+static void lock_hands(struct kmm *k, kmm_gfp gfp)
 {
-	for (unsigned i = 0; i < PATIENCE; i++) {
-		if (kmm_mutex_trylock(&k->pageq->lock))
-			return true;
+	if ((gfp & KMM_GFP_HARDWALL) && k->port->wait) {
+		kmm_mutex_lock(k, &k->pageq->lock);
+		return;
+	}
+	while (!kmm_mutex_trylock(&k->pageq->lock))
 		if (k->port->relax)
 			k->port->relax(k->port);
-	}
-	return false;
 }
 
 static kmm_word reclaim(struct kmm *k, struct scan *s, enum kmm_zone_id start)
@@ -183,15 +187,14 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 
 	if (s.want < BATCH)
 		s.want = BATCH;
-	if (!lock_hands(k))
-		return 1; /* another is at it: try again */
+	lock_hands(k, gfp);
 	freed = reclaim(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	k->pageq->calls++;
 	kmm_mutex_unlock(k, &k->pageq->lock);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
-	return freed;
+	return freed || !s.was_busy ? freed : 1; /* then trying again is worth it */
 }
 
 /* ---- in steps ---- */

@@ -91,23 +91,20 @@ static void write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr,
 
 void kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
-	struct kmm_page *rest[KMM_SWAP_RUN];
-	uint32_t rest_raw[KMM_SWAP_RUN];
-	unsigned nr_rest = 0, at = 0;
+	unsigned nr_same = 0, end;
 
 	KMM_ASSERT(k, nr <= KMM_SWAP_RUN);
 	for (unsigned i = 0; i < nr; i++) {
 		raw[i] = same_entry(k, pages[i]);
-		if (raw[i])
-			continue;
-		rest_raw[nr_rest] = 0;
-		rest[nr_rest++] = pages[i];
+		nr_same += raw[i] != 0;
 	}
-	count(&k->swap->stats.same_out, nr - nr_rest);
-	write_all(k, rest, nr_rest, rest_raw);
-	for (unsigned i = 0; i < nr; i++)
+	count(&k->swap->stats.same_out, nr_same);
+	for (unsigned i = 0; i < nr; i = end) { /* stretches that need slots */
+		for (end = i + 1; end < nr && !raw[i] && !raw[end]; end++)
+			;
 		if (!raw[i])
-			raw[i] = rest_raw[at++];
+			write_all(k, pages + i, end - i, raw + i);
+	}
 }
 
 /* ---- in ---- */

@@ -5,6 +5,7 @@
 #include "kmm/compact.h"
 #include "phys/isolate.h"
 #include "vm/backing.h"
+#include "vm/migrate.h"
 #include "vm/mm.h"
 #include "vm/radix.h"
 #include "vm/shm.h"
@@ -61,8 +62,11 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 	vm->random = k->machine.seed;
 	vm->next_ino = 1024; /* as Linux's own mount of shmem counts */
 	vm->zero_page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, 0, KMM_KIND_ZERO, "zero page");
-	if (!vm->zero_page || make_caches(k, vm) != KMM_OK) {
+	vm->move_room = kmm_kmalloc(k, kmm_move_room_size(), KMM_GFP_KERNEL);
+	if (!vm->zero_page || !vm->move_room || make_caches(k, vm) != KMM_OK) {
 		drop_caches(k, vm);
+		if (vm->move_room)
+			kmm_kfree(k, vm->move_room);
 		if (vm->zero_page)
 			kmm_phys_free(k, vm->zero_page, 0);
 		kmm_kfree(k, vm);

@@ -29,6 +29,8 @@
 #include "vm/backing.h"
 #include "vm/guest.h"
 
+enum { PATIENCE = 1 << 16 };
+
 struct move {
 	struct kmm_page *from, *to;
 	struct kmm_guest guest;
@@ -47,6 +49,8 @@ struct batch {
 	bool is_full;            /* a walk stopped for lack of room in flushes */
 	struct move move[KMM_MOVE_BATCH];
 	unsigned nr;
+	struct kmm_page *pages[KMM_MOVE_BATCH]; /* evicting: on their way to swap, and what became of them */
+	uint32_t raw[KMM_MOVE_BATCH];
 };
 
 /* ---- flushing ---- */
@@ -55,6 +59,13 @@ void kmm_flushes_run(struct kmm *k, struct kmm_flushes *flushes)
 {
 	for (unsigned i = 0; i < flushes->nr; i++)
 		kmm_tlb_flush_space(k, &flushes->space[i]);
+	flushes->nr = 0;
+}
+
+void kmm_flushes_run_here(struct kmm *k, struct kmm_flushes *flushes)
+{
+	for (unsigned i = 0; i < flushes->nr; i++)
+		k->port->tlb_flush_local(k->port, &flushes->space[i]);
 	flushes->nr = 0;
 }
 
@@ -303,8 +314,8 @@ static void copy_group(struct batch *b, const struct move *first)
 /* Private pages, all by one transfer if they come to lie together. */
 static void swap_group(struct batch *b, const struct move *first)
 {
-	struct kmm_page *pages[KMM_MOVE_BATCH];
-	uint32_t raw[KMM_MOVE_BATCH];
+	struct kmm_page **pages = b->pages;
+	uint32_t *raw = b->raw;
 	unsigned nr = 0, at = 0;
 
 	for (unsigned i = 0; i < b->nr; i++) {
@@ -433,39 +444,54 @@ static void finish(struct batch *b, struct move *m)
 		kmm_guest_leave(b->k, &m->guest);
 }
 
+/* The lock for who must not sleep. Its holder may wait for a file's lock that our caller has, so not for ever. */
+static bool try_for_a_time(struct kmm *k)
+{
+	for (unsigned i = 0; i < PATIENCE; i++) {
+		if (kmm_mutex_trylock(&k->vm->move_lock))
+			return true;
+		if (k->port->relax)
+			k->port->relax(k->port);
+	}
+	return false;
+}
+
 static bool begin(struct kmm_mover *mover)
 {
 	struct kmm *k = mover->k;
 
 	if (mover->may_wait)
 		kmm_mutex_lock(k, &k->vm->move_lock);
-	else if (!kmm_mutex_trylock(&k->vm->move_lock))
+	else if (!(mover->evict ? try_for_a_time(k) : kmm_mutex_trylock(&k->vm->move_lock)))
 		return false;
 	kmm_guest_begin(k);
 	return true;
 }
 
+size_t kmm_move_room_size(void) { return sizeof(struct batch); }
+
 enum kmm_status kmm_move_frames(struct kmm_mover *mover, const kmm_word *pfns, unsigned nr)
 {
 	struct kmm *k = mover->k;
-	struct batch b;
+	struct batch *b = k->vm->move_room; /* too much for the stack of a fault that found no memory */
 	bool found = true;
 
 	KMM_ASSERT(k, nr <= KMM_MOVE_BATCH);
 	if (!begin(mover)) {
 		mover->failed += nr;
+		mover->was_busy = true;
 		return KMM_OK;
 	}
-	b.mover = mover;
-	b.k = k;
-	b.flushes.nr = b.nr = 0;
-	for (; b.nr < nr && found; b.nr += found)
-		found = prepare(&b, kmm_page_at(k->phys, pfns[b.nr]));
-	for (unsigned i = 0; i < b.nr; i++)
-		if (b.move[i].pending)
-			do_group(&b, &b.move[i]);
-	for (unsigned i = 0; i < b.nr; i++)
-		finish(&b, &b.move[i]);
+	b->mover = mover;
+	b->k = k;
+	b->flushes.nr = b->nr = 0;
+	for (; b->nr < nr && found; b->nr += found)
+		found = prepare(b, kmm_page_at(k->phys, pfns[b->nr]));
+	for (unsigned i = 0; i < b->nr; i++)
+		if (b->move[i].pending)
+			do_group(b, &b->move[i]);
+	for (unsigned i = 0; i < b->nr; i++)
+		finish(b, &b->move[i]);
 	kmm_guest_end(k);
 	kmm_mutex_unlock(k, &k->vm->move_lock);
 	return found ? KMM_OK : KMM_ENOMEM;

@@ -24,6 +24,7 @@ struct kmm_mover {
 	struct kmm_page *(*target)(void *arg, enum kmm_kind kind);
 	void *arg;
 	kmm_word moved, failed;  /* results, added up */
+	bool was_busy;           /* nothing was tried: another moves pages */
 };
 
 /* What processors may still have of entries that were changed, by space. */
@@ -36,6 +37,9 @@ struct kmm_flushes {
 bool kmm_flushes_note(struct kmm_flushes *flushes, struct kmm_paddr root, kmm_word va);
 /* context: no spin locks. */
 void kmm_flushes_run(struct kmm *k, struct kmm_flushes *flushes);
+/* On this CPU alone: enough for accessed marks. Another that still has a translation may leave the mark off, and the page
+ * looks idle there until that is gone; interrupting all of them for that costs more. */
+void kmm_flushes_run_here(struct kmm *k, struct kmm_flushes *flushes);
 
 /* Has the page been used since the last look? Takes the accessed marks out of all its entries; what was changed goes to
  * flushes (full ones may lose some, which lets a used page look idle once). */
@@ -46,6 +50,9 @@ enum kmm_look {
 };
 /* context: between kmm_guest_begin() and _end(), no spin locks. */
 enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_flushes *flushes);
+
+/* Bytes of kmm_vm.move_room. */
+size_t kmm_move_room_size(void);
 
 /* Moves those of nr frames (at most KMM_MOVE_BATCH) that can be.
  * errors: KMM_ENOMEM no target for the rest. context: no spin locks; holds none of the locks m and b unless !may_wait. */

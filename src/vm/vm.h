@@ -22,6 +22,7 @@ struct kmm_vm {
 	atomic_uint nr_anon;         /* anon objects alive; audited */
 	/* Moving pages between frames (migrate.c, guest.h). */
 	struct kmm_mutex move_lock;  /* one mover at a time; never waited for with m or b held */
+	void *move_room;             /* under move_lock: the mover's notes */
 	atomic_uint visitors;        /* who may look at marks of owners now */
 	atomic_uint moving;          /* moving entries in all tables */
 	atomic_uint moves;           /* batches that were completed: what waiters sleep on */

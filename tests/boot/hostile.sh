@@ -25,7 +25,7 @@ for name in traps limits memcalls signals threads vectors files shared badcalls 
 	user x86_64-la57 64M $name # 32-bit
 done
 
-for name in execs events; do
+for name in execs events storage; do
 	user i386 64M $name
 	user i386-pae 1G $name
 	user x86_64 64M $name user64

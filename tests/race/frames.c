@@ -96,10 +96,27 @@ static void references(struct hand *h)
 	kmm_put_page(h->k, page);
 }
 
+/* Frames of others too, in their caches perhaps. Whose they are changes meanwhile, but not what cannot be. */
+static void look_at_frames(struct hand *h)
+{
+	struct kmm_page_info info;
+	struct kmm_page *page;
+
+	for (unsigned i = 0; i < 32; i++) {
+		page = kmm_pfn_to_page(h->k, kmm_pfn(hand_dice(h, 4096)));
+		if (!page)
+			continue;
+		kmm_page_info(h->k, page, &info);
+		HAND_CHECK(h, info.order < KMM_NR_ORDERS && info.zone < KMM_NR_ZONES);
+	}
+}
+
 static void look(struct hand *h)
 {
 	struct kmm_zone_info zone;
 	struct kmm_memory_stats stats;
+
+	look_at_frames(h);
 
 	for (unsigned z = 0; z < KMM_NR_ZONES; z++)
 		if (kmm_zone_info(h->k, (enum kmm_zone_id)z, &zone))

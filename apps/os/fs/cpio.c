@@ -68,9 +68,7 @@ static bool set_content(struct inode *inode, const struct entry *e)
 	uint32_t size = e->field[FIELD_SIZE];
 
 	if (is_kind(inode, S_IFREG)) {
-		inode->source = e->data;
-		inode->source_size = size;
-		inode->file.size = size;
+		inode_set_source(inode, e->data, size);
 	} else if (is_kind(inode, S_IFLNK)) {
 		inode->target = os_zalloc(size + 1);
 		if (!inode->target)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dev.c - /dev: null, zero, full, random, urandom, tty, console, and the links to the standard descriptors. */
+/* dev.c - /dev: null, zero, full, random, urandom, tty, console, disks, and the links to the standard descriptors. */
 #include "fs/vfs.h"
 
 static int null_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
@@ -81,6 +81,20 @@ static int make_directory(const char *name)
 	return add(fs_root, name, S_IFDIR | 0755, 0, NULL);
 }
 
+/* Disks that are there. */
+static int add_blocks(struct inode *dir)
+{
+	const char *name;
+	uint64_t size;
+	uint32_t rdev;
+	int err = 0;
+
+	for (unsigned i = 0; err == 0 && block_device(i, &name, &rdev, &size); i++)
+		if (size)
+			err = add(dir, name, S_IFBLK | 0600, rdev, NULL);
+	return err;
+}
+
 int dev_init(void)
 {
 	int err = make_directory("dev");
@@ -93,6 +107,8 @@ int dev_init(void)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_LEN(devices) && err == 0; i++)
 		err = add(dir, devices[i].name, S_IFCHR | 0666, devices[i].rdev, NULL);
+	if (err == 0)
+		err = add_blocks(dir);
 	if (err == 0)
 		err = add(dir, "fd", S_IFLNK | 0777, 0, "/proc/self/fd");
 	if (err == 0)

@@ -115,6 +115,9 @@ static int choose_ops(struct open_file *file)
 	case S_IFCHR:
 		file->ops = dev_ops(inode->rdev);
 		return file->ops ? 0 : -ENXIO;
+	case S_IFBLK:
+		file->ops = &block_ops;
+		return 0;
 	default:
 		return -ELOOP; /* a symbolic link with O_NOFOLLOW */
 	}

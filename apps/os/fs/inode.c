@@ -42,7 +42,6 @@ struct inode *inode_new(uint32_t mode)
 	kmm_file_init(&inode->file, os.k, 0, "");
 	inode->lock.class = SPIN_INODE;
 	inode->file.destroy = destroy;
-	inode->file.fill = fill_from_source;
 	inode->ino = __atomic_add_fetch(&last_ino, 1, __ATOMIC_RELAXED);
 	inode->file.backing.ino = inode->ino;
 	inode->file.backing.dev_minor = 1;
@@ -51,6 +50,13 @@ struct inode *inode_new(uint32_t mode)
 	inode->atime = inode->mtime = inode->ctime = (int64_t)os_wall();
 	list_init(&inode->entries);
 	return inode;
+}
+
+void inode_set_source(struct inode *inode, const char *source, uint64_t size)
+{
+	inode->source = source;
+	inode->source_size = inode->file.size = size;
+	inode->file.fill = fill_from_source;
 }
 
 void inode_get(struct inode *inode)
@@ -135,6 +141,70 @@ static void release(struct inode *inode, int32_t one)
 	spin_lock(&inode->lock);
 	inode->writers -= one;
 	spin_unlock(&inode->lock);
+}
+
+/* Zeros into a part of one page, as far as the file goes. */
+static enum kmm_status clear_part(struct inode *inode, uint64_t start, uint64_t end)
+{
+	static const char zeros[KMM_PAGE_SIZE];
+	size_t done;
+
+	end = end < inode->file.size ? end : inode->file.size;
+	return start < end ? kmm_file_write(&inode->file, start, zeros, (size_t)(end - start), &done) : KMM_OK;
+}
+
+int inode_punch(struct inode *inode, uint64_t start, uint64_t end)
+{
+	const uint64_t mask = KMM_PAGE_SIZE - 1;
+	uint64_t first = (start + mask) & ~mask, last = end & ~mask;
+	enum kmm_status status;
+
+	sleep_lock(&inode->content);
+	if (first > last) { /* within one page */
+		status = clear_part(inode, start, end);
+	} else {
+		status = clear_part(inode, start, first);
+		if (status == KMM_OK)
+			status = clear_part(inode, last, end);
+		if (status == KMM_OK && first < last)
+			status = kmm_file_punch(&inode->file, first >> KMM_PAGE_SHIFT, (last - first) >> KMM_PAGE_SHIFT);
+	}
+	sleep_unlock(&inode->content);
+	inode_touch(inode);
+	return os_errno(status);
+}
+
+/* Pages that are not there come in, from `start` on up to `end` or the end of the file. */
+static enum kmm_status populate(struct inode *inode, uint64_t start, uint64_t end)
+{
+	uint64_t limit = end < inode->file.size ? end : inode->file.size;
+	enum kmm_status status = KMM_OK;
+
+	for (uint64_t at = start; at < limit && status == KMM_OK; at = (at | (KMM_PAGE_SIZE - 1)) + 1) {
+		struct kmm_page *page;
+
+		status = kmm_file_page(&inode->file, at >> KMM_PAGE_SHIFT, &page);
+		if (status == KMM_OK)
+			kmm_put_page(os.k, page);
+	}
+	return status;
+}
+
+int inode_allocate(struct inode *inode, uint64_t start, uint64_t end, bool keep_size)
+{
+	uint64_t old = inode->file.size;
+	enum kmm_status status = KMM_OK;
+
+	sleep_lock(&inode->content);
+	if (end > old && !keep_size)
+		status = kmm_file_truncate(&inode->file, end);
+	if (status == KMM_OK)
+		status = populate(inode, start, end);
+	if (status != KMM_OK && inode->file.size > old && kmm_file_truncate(&inode->file, old) != KMM_OK)
+		klog("a file of %llu bytes stays longer than it was", (unsigned long long)old);
+	sleep_unlock(&inode->content);
+	inode_touch(inode);
+	return status == KMM_ENOMEM ? -ENOSPC : os_errno(status);
 }
 
 int inode_claim_write(struct inode *inode)

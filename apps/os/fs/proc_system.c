@@ -5,6 +5,7 @@
  */
 #include "fs/procfs.h"
 #include "kmm/observe.h"
+#include "kmm/swap.h"
 #include "proc/cpu.h"
 #include "sys/sys.h"
 
@@ -21,6 +22,7 @@ MEMORY_REPORT(pagetypeinfo)
 MEMORY_REPORT(slabinfo)
 MEMORY_REPORT(vmallocinfo)
 MEMORY_REPORT(vmstat)
+MEMORY_REPORT(swaps)
 
 static void text_version(struct proc *proc, struct kmm_sink *out)
 {
@@ -184,7 +186,7 @@ static const struct proc_entry sys_entries[] = {
 
 const struct proc_entry proc_system_entries[] = {
 	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(pagetypeinfo), TEXT(slabinfo),
-	TEXT(vmallocinfo), TEXT(vmstat),
+	TEXT(vmallocinfo), TEXT(vmstat), TEXT(swaps),
 	TEXT(version), TEXT(uptime), TEXT(stat), TEXT(loadavg), TEXT(filesystems), TEXT(mounts), TEXT(cpuinfo),
 	TEXT(cmdline),
 	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },

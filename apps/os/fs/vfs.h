@@ -108,7 +108,13 @@ static inline bool is_kind(const struct inode *inode, uint32_t kind)
 {
 	return (inode->mode & S_IFMT) == kind;
 }
+/* The content is, until it is changed, what lies at `source`. */
+void inode_set_source(struct inode *inode, const char *source, uint64_t size);
 int inode_set_size(struct inode *inode, uint64_t size);
+/* Bytes start to end become zeros, whole pages of them free; the size stays. */
+int inode_punch(struct inode *inode, uint64_t start, uint64_t end);
+/* Memory for bytes start to end, as far as the file goes; without keep_size it goes as far as that. -ENOSPC. */
+int inode_allocate(struct inode *inode, uint64_t start, uint64_t end, bool keep_size);
 /* A program that runs is not written to, and a file that is written to does not run: -ETXTBSY. Each claim is given back. */
 int inode_claim_write(struct inode *inode);
 void inode_release_write(struct inode *inode);
@@ -134,7 +140,13 @@ bool tree_list(struct inode *dir, uint64_t pos, struct listing *out);
 int tree_path(struct inode *dir, char *buf, size_t size);
 
 /* ---- walk.c: names to inodes ---- */
-enum { WALK_NOFOLLOW = 1, WALK_PARENT = 2 /* the last part need not exist */ };
+enum {
+	WALK_NOFOLLOW = 1,
+	WALK_PARENT = 2,    /* the last part need not exist */
+	/* openat2(2): -ELOOP for any link, for those that lead by themselves; -EXDEV for leaving the start, other file systems */
+	WALK_NO_LINKS = 4, WALK_NO_MAGIC = 8, WALK_BENEATH = 16, WALK_NO_XDEV = 32,
+	WALK_IN_ROOT = 64   /* the start is what "/" means */
+};
 struct walk_result {
 	struct inode *dir;   /* directory of the last part, with a reference */
 	struct inode *inode; /* with a reference; NULL with WALK_PARENT: not there */
@@ -206,6 +218,10 @@ int proc_fs_init(void);
 int pipe_create(struct open_file *ends[2], uint32_t flags);
 int pipe_open_fifo(struct inode *inode, struct open_file *file);
 extern const struct file_ops tty_ops, regular_ops, directory_ops;
+
+/* swap.c: block devices. size: bytes, 0: the machine has none of that name. false: no more of them. */
+extern const struct file_ops block_ops;
+bool block_device(unsigned n, const char **name, uint32_t *rdev, uint64_t *size);
 
 /* tty.c: called at every console interrupt and tick. */
 void tty_poll(void);

@@ -9,7 +9,8 @@ struct walker {
 	struct inode *at;   /* directory reached, with a reference */
 	char *rest;         /* what is left, in buf */
 	char *buf;          /* PATH_SIZE bytes */
-	unsigned links;
+	struct inode *root; /* what "/" means, and where ".." ends */
+	unsigned flags, links;
 };
 
 static void move_to(struct walker *w, struct inode *inode)
@@ -20,14 +21,19 @@ static void move_to(struct walker *w, struct inode *inode)
 }
 
 /* One entry of a directory, with a reference. */
-static int find(struct inode *dir, const char *name, size_t len, struct inode **out)
+static int find(const struct walker *w, const char *name, size_t len, struct inode **out)
 {
+	struct inode *dir = w->at;
+	bool up = str_eq_n(name, len, "..");
+
 	if (!is_kind(dir, S_IFDIR))
 		return -ENOTDIR;
+	if (up && dir == w->root && (w->flags & WALK_BENEATH))
+		return -EXDEV;
 	if (str_eq_n(name, len, "."))
 		*out = dir;
-	else if (str_eq_n(name, len, ".."))
-		*out = dir->parent ? dir->parent : dir;
+	else if (up)
+		*out = dir->parent && dir != w->root ? dir->parent : dir;
 	else
 		*out = tree_find(dir, name, len);
 	if (*out) {
@@ -74,8 +80,10 @@ static int expand(struct walker *w, struct inode *link)
 		w->buf[len] = rest_len ? '/' : 0;
 		w->rest = w->buf;
 		if (w->buf[0] == '/')
-			move_to(w, fs_root);
+			move_to(w, w->root);
 	}
+	if (len > 0 && w->buf[0] == '/' && (w->flags & WALK_BENEATH))
+		len = -EXDEV;
 	os_free(target);
 	return len < 0 ? len : 0;
 }
@@ -87,9 +95,13 @@ static int follow(struct walker *w, struct inode **inode, bool *again)
 	int err;
 
 	*again = false;
-	if (++w->links > MAX_SYMLINKS)
+	if (++w->links > MAX_SYMLINKS || (w->flags & WALK_NO_LINKS))
 		return -ELOOP;
 	if (link->ops && link->ops->follow) {
+		if (w->flags & WALK_NO_MAGIC)
+			return -ELOOP;
+		if (w->flags & (WALK_BENEATH | WALK_IN_ROOT))
+			return -EXDEV;
 		err = link->ops->follow(link, inode);
 		if (err == 0)
 			inode_put(link);
@@ -138,8 +150,16 @@ static int finish(struct walker *w, struct inode *inode, const char *part, size_
 	return 0;
 }
 
-static int walk_parts(struct walker *w, unsigned flags, struct walk_result *out)
+/* Is the way from here into `inode` one between the tree and /proc? */
+static bool crosses(const struct walker *w, const struct inode *inode)
 {
+	return (w->flags & WALK_NO_XDEV) && is_kind(inode, S_IFDIR) && (inode->ops != NULL) != (w->at->ops != NULL);
+}
+
+static int walk_parts(struct walker *w, struct walk_result *out)
+{
+	unsigned flags = w->flags;
+
 	for (;;) {
 		struct inode *inode = NULL;
 		bool last, again = false;
@@ -155,12 +175,14 @@ static int walk_parts(struct walker *w, unsigned flags, struct walk_result *out)
 		len = next_part(w, &part, &last);
 		if (len >= NAME_SIZE)
 			return -ENAMETOOLONG;
-		err = find(w->at, part, len, &inode);
+		err = find(w, part, len, &inode);
 		if (err == -ENOENT && last && (flags & WALK_PARENT))
 			return finish(w, NULL, part, len, out);
 		if (err)
 			return err;
-		if (is_kind(inode, S_IFLNK) && !(last && (flags & WALK_NOFOLLOW) && part[len] == 0))
+		if (crosses(w, inode))
+			err = -EXDEV;
+		else if (is_kind(inode, S_IFLNK) && !(last && (flags & WALK_NOFOLLOW) && part[len] == 0))
 			err = follow(w, &inode, &again);
 		if (err) {
 			inode_put(inode);
@@ -177,7 +199,7 @@ static int walk_parts(struct walker *w, unsigned flags, struct walk_result *out)
 
 int walk(struct inode *from, const char *path, unsigned flags, struct walk_result *out)
 {
-	struct walker w = { .links = 0 };
+	struct walker w = { .root = flags & (WALK_BENEATH | WALK_IN_ROOT) ? from : fs_root, .flags = flags };
 	size_t len = str_len(path);
 	int err;
 
@@ -186,13 +208,15 @@ int walk(struct inode *from, const char *path, unsigned flags, struct walk_resul
 		return -ENOENT;
 	if (len >= PATH_SIZE)
 		return -ENAMETOOLONG;
+	if (path[0] == '/' && (flags & WALK_BENEATH))
+		return -EXDEV;
 	w.buf = os_alloc(PATH_SIZE);
 	if (!w.buf)
 		return -ENOMEM;
 	memcpy(w.buf, path, len + 1);
 	w.rest = w.buf;
-	move_to(&w, path[0] == '/' ? fs_root : from);
-	err = walk_parts(&w, flags, out);
+	move_to(&w, path[0] == '/' ? w.root : from);
+	err = walk_parts(&w, out);
 	inode_put(w.at);
 	os_free(w.buf);
 	return err;

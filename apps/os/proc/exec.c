@@ -476,6 +476,7 @@ static void install(struct proc *proc, struct new_program *p)
 	proc->is_64 = p->main.elf.is_64;
 	str_copy(proc->comm, str_base(p->name), sizeof(proc->comm));
 	proc->has_execed = true;
+	proc->caps.effective = proc->caps.permitted = CAPS_ALL; /* user 0 has all again: capabilities(7) */
 	p->mm = NULL, p->path = NULL;
 	p->main.inode = NULL, p->main.claimed = false; /* passed on */
 	if (!old)

@@ -13,7 +13,7 @@
 void proc_usage(struct proc *p, struct usage *out)
 {
 	struct kmm_mm *mm = proc_hold(p);
-	struct kmm_mm_stats s = { .peak_rss = p->peak_rss_pages, .faults = p->faults };
+	struct kmm_mm_stats s = { .peak_rss = p->peak_rss_pages, .faults = p->faults, .major_faults = p->major_faults };
 	uint32_t ticks = p->ticks;
 	struct task *t;
 
@@ -21,7 +21,8 @@ void proc_usage(struct proc *p, struct usage *out)
 		kmm_mm_stats(mm, &s);
 	list_for_each(t, &p->tasks, proc_link)
 		ticks += t->ticks;
-	*out = (struct usage){ ticks, (uint32_t)(s.peak_rss * (KMM_PAGE_SIZE / 1024)), (uint32_t)s.faults };
+	*out = (struct usage){ ticks, (uint32_t)(s.peak_rss * (KMM_PAGE_SIZE / 1024)), (uint32_t)(s.faults - s.major_faults),
+				(uint32_t)s.major_faults };
 	proc_let_go(p, mm);
 }
 
@@ -67,6 +68,7 @@ static void release_space(struct proc *p)
 	kmm_mm_stats(mm, &s);
 	p->peak_rss_pages = (uint32_t)s.peak_rss;
 	p->faults = (uint32_t)s.faults;
+	p->major_faults = (uint32_t)s.major_faults;
 	report_process_end(p->comm, p->pid, p->exit_status, mm);
 	p->mm = NULL;
 	space_activate(NULL);

@@ -81,6 +81,7 @@ static void inherit(struct proc *child, const struct proc *parent)
 	child->pgid = parent->pgid;
 	child->sid = parent->sid;
 	child->umask = parent->umask;
+	child->caps = parent->caps;
 	child->is_64 = parent->is_64;
 	child->arg_start = parent->arg_start;
 	child->arg_end = parent->arg_end;

@@ -92,6 +92,7 @@ struct proc *proc_new(struct proc *parent)
 	p->parent = parent;
 	p->ppid = parent->pid;
 	p->umask = 022;
+	p->caps = (struct capabilities){ CAPS_ALL, CAPS_ALL, 0 };
 	p->start_ns = os_now();
 	p->exit_signal = SIGCHLD;
 	default_limits(p);

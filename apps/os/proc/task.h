@@ -106,6 +106,7 @@ struct proc {
 	char comm[16];
 	uword arg_start, arg_end; /* user addresses of the argument strings */
 	uint32_t umask;
+	struct capabilities { uint64_t effective, permitted, inheritable; } caps; /* bit per capability */
 	struct rlimit { uint64_t soft, hard; } rlimit[NR_RLIMITS]; /* OS_UNLIMITED: none */
 
 	struct sig_action action[NSIG];
@@ -124,9 +125,11 @@ struct proc {
 	uint64_t alarm_deadline, alarm_interval; /* ns */
 	uint64_t start_ns;
 	uint32_t ticks, child_ticks;     /* of ended threads; of waited-for children */
-	uint32_t peak_rss_pages, faults; /* kept for rusage after the space is gone */
+	uint32_t peak_rss_pages, faults, major_faults; /* kept for rusage after the space is gone */
 };
 
+#define CAPS_ALL ((1ull << 41) - 1)
+#define CAP_IPC_LOCK (1ull << 14)
 #define OS_UNLIMITED (~(uint64_t)0)
 
 #define current ((struct task *)x86_task())
@@ -218,7 +221,7 @@ __attribute__((noreturn)) void proc_exit(int wait_status);     /* the whole proc
 void proc_kill_threads(int wait_status);                       /* the others; ours goes on */
 /* What rusage says and this kernel knows. */
 struct usage {
-	uint32_t ticks, max_rss_kib, minor_faults;
+	uint32_t ticks, max_rss_kib, minor_faults, major_faults;
 };
 struct wait_request {
 	int32_t which;       /* as waitpid's pid */

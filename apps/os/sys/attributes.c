@@ -228,6 +228,39 @@ sword sys_ftruncate64(const uword *a)
 	return truncate_fd(a[0], (uint64_t)a[2] << 32 | a[1]);
 }
 
+/* As tmpfs: allocating, also beyond the end, and punching holes. */
+static sword allocate(uint32_t fd, uint32_t mode, int64_t start, int64_t len)
+{
+	enum { KEEP_SIZE = 1, PUNCH_HOLE = 2 };
+	struct open_file *file = file_arg(fd);
+
+	if (!file)
+		return -EBADF;
+	if (start < 0 || len <= 0)
+		return -EINVAL;
+	if ((mode & ~(uint32_t)(KEEP_SIZE | PUNCH_HOLE)) || mode == PUNCH_HOLE)
+		return -EOPNOTSUPP;
+	if (!file_can_write(file))
+		return -EBADF;
+	if (is_kind(file->inode, S_IFIFO))
+		return -ESPIPE;
+	if (!is_kind(file->inode, S_IFREG))
+		return is_kind(file->inode, S_IFDIR) ? -EISDIR : -ENODEV;
+	if (start > INT64_MAX - len)
+		return -EFBIG;
+	if (mode & PUNCH_HOLE)
+		return inode_punch(file->inode, (uint64_t)start, (uint64_t)(start + len));
+	return inode_allocate(file->inode, (uint64_t)start, (uint64_t)(start + len), mode & KEEP_SIZE);
+}
+
+sword sys_fallocate(const uword *a)
+{
+	if (abi_64())
+		return allocate((uint32_t)a[0], (uint32_t)a[1], (sword)a[2], (sword)a[3]);
+	return allocate((uint32_t)a[0], (uint32_t)a[1], (int64_t)((uint64_t)a[3] << 32 | (uint32_t)a[2]),
+			(int64_t)((uint64_t)a[5] << 32 | (uint32_t)a[4]));
+}
+
 sword sys_umask(const uword *a)
 {
 	uint32_t old = current->proc->umask;

@@ -36,7 +36,7 @@ int user_walk(int32_t dirfd, uword path, unsigned flags, struct walk_result *out
 
 	if (err)
 		return err;
-	if (name[0] != '/')
+	if (name[0] != '/' || (flags & (WALK_BENEATH | WALK_IN_ROOT)))
 		err = start_dir(dirfd, &from);
 	if (err == 0)
 		err = walk(from, name, flags, out);
@@ -104,11 +104,11 @@ static int check_open(const struct inode *inode, uint32_t flags)
 }
 
 /* Finds or makes the inode, with a reference in where. */
-static int find_or_create(int32_t dirfd, uword path, uint32_t flags, uint32_t mode, struct walk_result *where)
+static int find_or_create(int32_t dirfd, uword path, uint32_t flags, uint32_t mode, unsigned how, struct walk_result *where)
 {
-	unsigned how = flags & O_CREAT ? WALK_PARENT : 0;
 	int err;
 
+	how |= flags & O_CREAT ? WALK_PARENT : 0;
 	if ((flags & O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		how |= WALK_NOFOLLOW;
 	err = user_walk(dirfd, path, how, where);
@@ -125,11 +125,12 @@ static int find_or_create(int32_t dirfd, uword path, uint32_t flags, uint32_t mo
 	return err;
 }
 
-static sword open_at(int32_t dirfd, uword path, uint32_t flags, uint32_t mode)
+/* how: WALK_ bits. */
+static sword open_how(int32_t dirfd, uword path, uint32_t flags, uint32_t mode, unsigned how)
 {
 	struct walk_result where;
 	struct open_file *file;
-	int err = find_or_create(dirfd, path, flags, mode, &where);
+	int err = find_or_create(dirfd, path, flags, mode, how, &where);
 
 	if (err)
 		return err;
@@ -145,6 +146,64 @@ static sword open_at(int32_t dirfd, uword path, uint32_t flags, uint32_t mode)
 	}
 	walk_done(&where);
 	return err;
+}
+
+static sword open_at(int32_t dirfd, uword path, uint32_t flags, uint32_t mode)
+{
+	return open_how(dirfd, path, flags, mode, 0);
+}
+
+/* The argument of openat2(2), in the only size it has had. */
+struct open_how {
+	uint64_t flags, mode, resolve;
+};
+
+static unsigned walk_bits(uint64_t resolve)
+{
+	static const unsigned bit[] = { WALK_NO_XDEV, WALK_NO_MAGIC, WALK_NO_LINKS, WALK_BENEATH, WALK_IN_ROOT };
+	unsigned how = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(bit); i++)
+		how |= resolve >> i & 1 ? bit[i] : 0;
+	return how;
+}
+
+static int check_how(const struct open_how *how)
+{
+	enum { O_TMPFILE_ONLY = 020000000, O_ALL = 037777777 & ~(04 | 010 | 020 | 040), RESOLVE_ALL = 0x3f, RESOLVE_BENEATH = 8,
+	       RESOLVE_IN_ROOT = 16, O_WITH_PATH = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+
+	if ((how->flags & ~(uint64_t)O_ALL) || (how->resolve & ~(uint64_t)RESOLVE_ALL))
+		return -EINVAL;
+	if ((how->resolve & RESOLVE_BENEATH) && (how->resolve & RESOLVE_IN_ROOT))
+		return -EINVAL;
+	if (how->mode & ~(uint64_t)(how->flags & (O_CREAT | O_TMPFILE_ONLY) ? 07777 : 0))
+		return -EINVAL;
+	if ((how->flags & O_PATH) && (how->flags & ~(uint64_t)O_WITH_PATH))
+		return -EINVAL;
+	return how->flags & O_TMPFILE_ONLY ? -EOPNOTSUPP : 0;
+}
+
+sword sys_openat2(const uword *a)
+{
+	struct open_how how;
+	uint8_t more;
+	int err;
+
+	if (a[3] < sizeof(how))
+		return -EINVAL;
+	if (a[3] > KMM_PAGE_SIZE)
+		return -E2BIG;
+	if (copy_in(&how, a[2], sizeof(how)) != 0)
+		return -EFAULT;
+	for (uword at = sizeof(how); at < a[3]; at++) { /* members this kernel does not know must not ask for anything */
+		if (copy_in(&more, a[2] + at, 1) != 0)
+			return -EFAULT;
+		if (more)
+			return -E2BIG;
+	}
+	err = check_how(&how);
+	return err ? err : open_how((int32_t)a[0], a[1], (uint32_t)how.flags, (uint32_t)how.mode, walk_bits(how.resolve));
 }
 
 sword sys_open(const uword *a)

@@ -6,6 +6,7 @@
  * User memory may end in the middle of a piece. As on Linux a file then goes on with what there is, and a stream with whole
  * pages of it, so that a message is delivered or stays.
  */
+#include "fs/socket.h"
 #include "sys/sys.h"
 
 enum { CHUNK = 16384, MAX_IOV = 1024 };
@@ -138,7 +139,7 @@ sword sys_pwrite64(const uword *a)
 }
 
 /* One piece after the other; the first that is short or fails ends it. */
-static sword vector_of(struct open_file *file, const uword *a, bool write)
+static sword vector_of(struct open_file *file, const uword *a, uint64_t *pos, bool write)
 {
 	uint32_t done = 0;
 
@@ -153,8 +154,8 @@ static sword vector_of(struct open_file *file, const uword *a, bool write)
 		v[1] = min_word(v[1], MAX_RW - done);
 		if (!v[1])
 			continue;
-		n = write ? write_from_user(file, v[0], (uint32_t)v[1], &file->pos)
-			  : read_to_user(file, v[0], (uint32_t)v[1], &file->pos, is_nonblock(file) || done);
+		n = write ? write_from_user(file, v[0], (uint32_t)v[1], pos)
+			  : read_to_user(file, v[0], (uint32_t)v[1], pos, is_nonblock(file) || done);
 		if (n < 0)
 			return done ? (sword)done : n;
 		done += (uint32_t)n;
@@ -173,8 +174,10 @@ static sword vector(const uword *a, bool write)
 		return -EBADF;
 	if (a[2] > MAX_IOV)
 		return -EINVAL;
+	if (is_socket(file))
+		return socket_vector(file, a[1], a[2], write);
 	file_pos_lock(file);
-	n = vector_of(file, a, write);
+	n = vector_of(file, a, &file->pos, write);
 	file_pos_unlock(file);
 	return n;
 }
@@ -204,6 +207,52 @@ static int64_t move_to(struct open_file *file, int64_t offset, uint32_t whence)
 		return -EINVAL;
 	file->pos = (uint64_t)(base + offset);
 	return base + offset;
+}
+
+/* The position is one argument of 64-bit programs, two of 32-bit ones. */
+static sword vector_at(const uword *a, bool write)
+{
+	struct open_file *file = file_arg(a[0]);
+	uint64_t pos = abi_64() ? a[3] : (uint64_t)a[4] << 32 | (uint32_t)a[3];
+
+	if ((int64_t)pos < 0)
+		return -EINVAL;
+	if (!file)
+		return -EBADF;
+	if (!file->ops->seekable)
+		return -ESPIPE;
+	return a[2] > MAX_IOV ? -EINVAL : vector_of(file, a, &pos, write);
+}
+
+sword sys_preadv(const uword *a)
+{
+	return vector_at(a, false);
+}
+
+sword sys_pwritev(const uword *a)
+{
+	return vector_at(a, true);
+}
+
+/* Position -1: the file's own. Flags that ask for speed or safety are as good as kept. */
+static sword vector_with_flags(const uword *a, bool write)
+{
+	enum { RWF_HIPRI = 1, RWF_DSYNC = 2, RWF_SYNC = 4 };
+	uint64_t pos = abi_64() ? a[3] : (uint64_t)a[4] << 32 | (uint32_t)a[3];
+
+	if ((uint32_t)a[5] & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+		return -EOPNOTSUPP;
+	return pos == UINT64_MAX ? vector(a, write) : vector_at(a, write);
+}
+
+sword sys_preadv2(const uword *a)
+{
+	return vector_with_flags(a, false);
+}
+
+sword sys_pwritev2(const uword *a)
+{
+	return vector_with_flags(a, true);
 }
 
 static int64_t seek(struct open_file *file, int64_t offset, uint32_t whence)

@@ -44,10 +44,11 @@ int put_siginfo(uword to, const struct pending_signal *info)
 
 int put_rusage(uword to, const struct usage *usage)
 {
-	enum { USER_SECONDS, USER_US, MAX_RSS = 4, MINOR_FAULTS = 8, NR_FIELDS = 18, TICK_US = 1000000 / X86_HZ };
+	enum { USER_SECONDS, USER_US, MAX_RSS = 4, MINOR_FAULTS = 8, MAJOR_FAULTS = 9, NR_FIELDS = 18, TICK_US = 1000000 / X86_HZ };
 	uword field[NR_FIELDS] = {
 		[USER_SECONDS] = usage->ticks / X86_HZ, [USER_US] = usage->ticks % X86_HZ * TICK_US,
 		[MAX_RSS] = usage->max_rss_kib, [MINOR_FAULTS] = usage->minor_faults,
+		[MAJOR_FAULTS] = usage->major_faults,
 	};
 
 	return put_words(to, field, NR_FIELDS);

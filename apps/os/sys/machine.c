@@ -2,6 +2,7 @@
 /* machine.c - what a process asks about the machine and its own limits. */
 #include "abi32.h"
 #include "abi64.h"
+#include "kmm/swap.h"
 #include "proc/cpu.h"
 #include "sys/sys.h"
 
@@ -29,12 +30,13 @@ static uint16_t count_processes(void)
 	return n;
 }
 
-static int put_sysinfo64(uword to, const struct kmm_memory_stats *m)
+static int put_sysinfo64(uword to, const struct kmm_memory_stats *m, const struct kmm_swap_stats *swap)
 {
 	const struct linux64_sysinfo s = {
 		.uptime = (int64_t)div_u64(os_now(), 1000000000, NULL), .procs = count_processes(),
 		.totalram = (uint64_t)m->managed_pages << KMM_PAGE_SHIFT,
 		.freeram = (uint64_t)m->free_pages << KMM_PAGE_SHIFT, .mem_unit = 1,
+		.totalswap = (uint64_t)swap->total << KMM_PAGE_SHIFT, .freeswap = (uint64_t)swap->free << KMM_PAGE_SHIFT,
 	};
 
 	return copy_out(to, &s, sizeof(s));
@@ -44,16 +46,20 @@ static int put_sysinfo64(uword to, const struct kmm_memory_stats *m)
 sword sys_sysinfo(const uword *a)
 {
 	struct kmm_memory_stats m;
+	struct kmm_swap_stats swap;
 	struct linux32_sysinfo s = { .uptime = (int32_t)div_u64(os_now(), 1000000000, NULL) };
 	uint32_t shift;
 
 	kmm_memory_stats(os.k, &m);
+	kmm_swap_stats(os.k, &swap);
 	if (abi_64())
-		return put_sysinfo64(a[0], &m);
-	shift = m.managed_pages >> (32 - KMM_PAGE_SHIFT) ? 0 : KMM_PAGE_SHIFT;
+		return put_sysinfo64(a[0], &m, &swap);
+	shift = (m.managed_pages | swap.total) >> (32 - KMM_PAGE_SHIFT) ? 0 : KMM_PAGE_SHIFT;
 	s.procs = count_processes();
 	s.totalram = m.managed_pages << shift;
 	s.freeram = m.free_pages << shift;
+	s.totalswap = swap.total << shift;
+	s.freeswap = swap.free << shift;
 	s.totalhigh = m.total_high << shift;
 	s.freehigh = m.free_high << shift;
 	s.mem_unit = shift ? 1 : KMM_PAGE_SIZE;

@@ -155,6 +155,18 @@ sword sys_recvfrom(const uword *a)
 /* struct msghdr: name, its size, pieces, their number, control data, its size, flags. */
 enum { NAME, NAME_SIZE_WORD, PIECES, NR_PIECES, CONTROL, CONTROL_SIZE, FLAGS, HDR_WORDS };
 
+static int get_pieces(struct transfer *t, uword at, uword nr)
+{
+	int err = nr > MAX_PIECES ? -EMSGSIZE : 0;
+
+	for (uword i = 0; err == 0 && i < nr; i++) {
+		uword v[2];
+
+		err = get_words(v, at + i * (abi_64() ? 16 : 8), 2) != 0 ? -EFAULT : add_piece(t, v[0], v[1]);
+	}
+	return err;
+}
+
 static int get_message(const uword *a, struct transfer *t, uword header[HDR_WORDS])
 {
 	int err = socket_arg(a[0], &t->file);
@@ -162,14 +174,20 @@ static int get_message(const uword *a, struct transfer *t, uword header[HDR_WORD
 	t->flags = (uint32_t)a[2];
 	if (err == 0 && get_words(header, a[1], HDR_WORDS) != 0)
 		err = -EFAULT;
-	if (err == 0 && header[NR_PIECES] > MAX_PIECES)
-		err = -EMSGSIZE;
-	for (uword i = 0; err == 0 && i < header[NR_PIECES]; i++) {
-		uword v[2];
+	return err ? err : get_pieces(t, header[PIECES], header[NR_PIECES]);
+}
 
-		err = get_words(v, header[PIECES] + i * (abi_64() ? 16 : 8), 2) != 0 ? -EFAULT : add_piece(t, v[0], v[1]);
-	}
-	return err;
+sword socket_vector(struct open_file *file, uword pieces, uword nr, bool write)
+{
+	struct transfer t = { .file = file };
+	sword n = get_pieces(&t, pieces, nr);
+
+	if (n)
+		return n;
+	kernel_lock();
+	n = run_transfer(&t, write);
+	kernel_unlock();
+	return n;
 }
 
 sword sys_sendmsg(const uword *a)
