@@ -18,8 +18,8 @@
 #define BASE UINT64_C(0x100000000) /* where the program has its pages */
 #define SPARE_FRAMES 8192u         /* of the kernel: image of the machine, tables, watermarks */
 
-static const struct kmm_reclaim_policy *const policies[NR_CORE_POLICIES] = { &kmm_policy_clock };
-static const char *const names[NR_CORE_POLICIES] = { "kmm-clock" };
+static const struct kmm_reclaim_policy *const policies[NR_CORE_POLICIES] = { &kmm_policy_idle, &kmm_policy_clock };
+static const char *const names[NR_CORE_POLICIES] = { "kmm-idle", "kmm-clock" };
 
 struct run {
 	const char *command;

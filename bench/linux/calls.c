@@ -137,8 +137,12 @@ static void protect_pair(const char *name, int touched)
 static void protect_range(void)
 {
 	const size_t bytes = (size_t)RANGE_PAGES * PAGE;
-	char *p = map(bytes);
+	struct account before;
+	struct usage u;
+	char *p;
 
+	take_account(&before);
+	p = map(bytes);
 	reset();
 	for (int i = 0; i < LOOPS; i++) {
 		write_all(p, RANGE_PAGES, 16);
@@ -149,6 +153,9 @@ static void protect_range(void)
 		mprotect(p, bytes, PROT_READ | PROT_WRITE);
 	}
 	print_per("mprotect-to-read-per-page", RANGE_PAGES);
+	take_usage(p, &u);
+	check(u.rss >= RANGE_PAGES * KIB_PER_PAGE && u.anon == u.rss, "mprotect of a range: smaps says Rss %ld KiB", u.rss);
+	check_anon("mprotect of a range", &before, RANGE_PAGES);
 	check(filled(p, RANGE_PAGES, 16), "mprotect of a range: memory holds something else");
 	unmap(p, bytes);
 }

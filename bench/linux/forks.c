@@ -60,8 +60,10 @@ static void fork_and_wait(const char *name, long nr_pages, int times)
 static void fork_and_use(const char *name, long nr_pages, int times)
 {
 	char *p = map((size_t)nr_pages * PAGE);
+	struct account before;
 
 	write_all(p, nr_pages, 9);
+	take_account(&before);
 	reset();
 	for (int i = 0; i < times; i++) {
 		uint64_t t = ticks();
@@ -78,6 +80,7 @@ static void fork_and_use(const char *name, long nr_pages, int times)
 		add(ticks() - t);
 	}
 	print(name);
+	check_anon(name, &before, 0);
 	check(filled(p, nr_pages, 9), "%s: the child has written into its parent's memory", name);
 	unmap(p, (size_t)nr_pages * PAGE);
 }

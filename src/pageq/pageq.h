@@ -4,7 +4,7 @@
  *
  * There are no lists. A page's age is a byte of its descriptor's flags, which is 0 when a frame is handed out; a zone's
  * user pages are found where they are, by a hand over its descriptors in the order of their numbers. So a fault pays
- * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 009).
+ * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 010).
  *
  * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. Ages change by
  * compare and exchange, so that an age is never written to a frame that has become something else.

@@ -10,7 +10,7 @@
  * A slot counts the entries that name it, and whoever reads or writes it just now. There is no cache between tables and
  * slots: a page that comes back gives its slot up, and while it goes out its entries are "moving" ones, so that a
  * page is either in frames or in slots and never both. Two who fault on one slot both read it; each gets a page of its
- * own, as their next write would have given them (decision 009).
+ * own, as their next write would have given them (decision 010).
  *
  * Lock: w, the machine's, KMM_LOCK_SWAP (spin); change: a mutex around areas that come and go. No I/O under either but
  * change.

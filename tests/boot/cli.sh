@@ -155,10 +155,10 @@ if cmp -s "$dir/first" "$dir/out"; then ok; else bad 'two runs with one seed dif
 # --- replacement policies ---
 expect 0 replay hotscan
 says '^clock  *0  *302 '
-says '^kmm-clock '
+says "^kmm-idle "
 json 'd["policies"][0]["policy"] == "opt" and d["policies"][0]["phases"][1]["major_faults"] == 8276' replay cyclic --policy opt
 printf ' S 1000,8\n L 2ffc,8\n' >"$dir/trace"
-json 'd["pages"] == 3 and len(d["policies"]) == 5' replay "$dir/trace" -f 1000
+json 'd["pages"] == 3 and len(d["policies"]) == 6' replay "$dir/trace" -f 1000
 mistake 2 'which accesses' replay
 mistake 3 'no such sequence' replay nowhere
 mistake 2 'power of two' replay skewed --pages 1000
