@@ -135,6 +135,7 @@ KMM_TIER_C += src/reclaim/policy_clock.c
 KMM_TIER_C += src/reclaim/policy_idle.c
 KMM_TIER_C += src/reclaim/reclaim.c
 KMM_TIER_C += src/reclaim/swapoff.c
+KMM_TIER_C += src/reclaim/oom.c
 KMM_TIER_C += src/observe/explain.c
 KMM_TIER_C += src/observe/explain_print.c
 KMM_TIER_C += src/observe/audit.c

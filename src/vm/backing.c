@@ -183,7 +183,7 @@ static void free_shm(struct kmm_file *file)
 
 bool kmm_backing_is_shm(const struct kmm_backing *backing)
 {
-	return kmm_backing_is_file(backing) && ((const struct kmm_file *)backing)->destroy == free_shm;
+	return kmm_backing_is_file(backing) && ((const struct kmm_file *)backing)->is_shared_memory;
 }
 
 struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size)
@@ -195,6 +195,7 @@ struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size)
 		return NULL;
 	kmm_file_init(&shm->file, k, size, "/dev/zero (deleted)");
 	shm->file.destroy = free_shm;
+	shm->file.is_shared_memory = true;
 	shm->file.backing.dev_minor = 1;
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	shm->file.backing.ino = ++k->vm->next_ino;
