@@ -21,7 +21,7 @@
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_SWAP, OPT_ICOUNT, OPT_SEED, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -38,6 +38,7 @@ static const struct argp_option run_options[] = {
 	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
 	{ "icount", OPT_ICOUNT, NULL, 0, "count instructions instead of time: every run is the same", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of everything random in the machine", 0 },
+	{ "kaslr-seed", OPT_KASLR, "N", 0, "move vmalloc, vmemmap and what programs map to random places", 0 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "end the machine after this time (status 124)", 0 },
 	{ "kernel", OPT_KERNEL, "FILE", 0, "another kernel image", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "show the kernel's log on stderr", 0 },
@@ -111,6 +112,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_REPORT: r->report = arg; return 0;
 	case OPT_ICOUNT: r->icount = true; return 0;
 	case OPT_SEED: r->seed = number("seed", arg, UINT32_MAX), r->has_seed = true; return 0;
+	case OPT_KASLR: r->kaslr = number("kaslr-seed", arg, UINT32_MAX), r->has_kaslr = true; return 0;
 	case OPT_TIMEOUT: r->timeout_s = number("timeout", arg, 1000000); return 0;
 	case OPT_KERNEL: r->kernel = arg; return 0;
 	case OPT_VERBOSE: r->verbose = true; return 0;
@@ -267,13 +269,25 @@ static int finish(const struct run *r, const struct guest_result *result)
 	return status;
 }
 
+/* A counted run must be the same each time. */
+static void seed_words(const struct run *r, char *to, size_t size)
+{
+	int n = 0;
+
+	*to = 0;
+	if (r->icount || r->has_seed)
+		n = snprintf(to, size, " seed=%llu", (unsigned long long)(r->has_seed ? r->seed : 1));
+	if (r->has_kaslr)
+		snprintf(to + n, size - (size_t)n, " kaslr=%llu", (unsigned long long)r->kaslr);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct run r = { .ram = UINT64_C(256) << 20, .cpus = 1 };
 	struct guest g = { .timeout_s = 0 };
 	struct guest_result result;
 	struct initrd rd;
-	char append[256], seed[32] = "", swap[64];
+	char append[256], seed[64], swap[64];
 	const char *input_word;
 	int status;
 
@@ -283,8 +297,7 @@ int cmd_run(int argc, char **argv)
 	r.report_file = open_report(r.report);
 	g.input = choose_input(&r, &input_word);
 	pack_initrd(&rd, &r, strstr(input_word, "/.input"));
-	if (r.icount || r.has_seed)
-		snprintf(seed, sizeof(seed), " seed=%llu", (unsigned long long)(r.has_seed ? r.seed : 1));
+	seed_words(&r, seed, sizeof(seed));
 	swap_words(&r, swap, sizeof(swap));
 	snprintf(append, sizeof(append), "start=/.start%s%s%s%s", input_word, r.report ? " report=1" : "", seed, swap);
 	g.kernel = r.kernel;

@@ -24,10 +24,10 @@ struct run {
 	const char *machine, *kernel, *report;
 	const struct machine *m;
 	FILE *report_file;
-	uint64_t ram, swap, seed, timeout_s, cpus;
+	uint64_t ram, swap, seed, kaslr, timeout_s, cpus;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS], *add[MAX_STRINGS];
 	unsigned nr_files, nr_env, nr_add;
-	bool icount, verbose, has_seed;
+	bool icount, verbose, has_seed, has_kaslr;
 	char **program; /* argv of the program; NULL: none given */
 	char root[PATH_ROOM];       /* of --root, "": the host's own */
 	char kernel_path[PATH_ROOM], busybox_path[PATH_ROOM], home[PATH_ROOM];

@@ -95,5 +95,7 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->ramdisk_mib = number(&w);
 		else if (str_eq_n(w.key, w.key_len, "seed"))
 			out->seed = number(&w), out->has_seed = true;
+		else if (str_eq_n(w.key, w.key_len, "kaslr"))
+			out->kaslr = number(&w), out->has_kaslr = true;
 	}
 }

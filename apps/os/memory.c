@@ -62,7 +62,8 @@ static void start_frames(void)
 	struct kmm_machine m = { .format = KMM_PIN_FORMAT.id, .no_nx = !x86_cpu_info.nx, .nr_cpus = x86_nr_cpus,
 				 .phys_bits = x86_cpu_info.phys_bits < KMM_PIN_FORMAT.max_phys_bits ? x86_cpu_info.phys_bits
 										    : KMM_PIN_FORMAT.max_phys_bits,
-				 .seed = os.options.seed,
+				 .seed = os.options.has_kaslr ? os.options.kaslr : os.options.seed,
+				 .randomise = os.options.has_kaslr, .keep_direct_map = true,
 				 .image_va = (uword)x86_image_start,
 				 .image_pa = x86_image_pa(x86_image_start),
 				 .image_size = (uint32_t)(x86_image_end - x86_image_start) };

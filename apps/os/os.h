@@ -26,10 +26,11 @@ struct os_options {
 	bool report;       /* write the JSON report to the second serial port at the end */
 	bool bench;        /* run the in-kernel benchmarks before anything else */
 	const char *broken; /* debug kernels: what to break, to see that it is found (guard.c) */
-	bool has_seed;
+	bool has_seed, has_kaslr;
 	const char *swap;  /* name of the disk to swap to; NULL: none */
 	uint32_t ramdisk_mib; /* RAM kept for ram0 */
 	uint32_t seed;
+	uint32_t kaslr;     /* seed of the kernel's and the programs' places; without it they are where Linux's begin */
 };
 
 struct os {

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { EPERM = 1, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EINVAL = 22, BUS = 7, SEGV = 11 };
+enum { EPERM = 1, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EINVAL = 22, EOPNOTSUPP = 95, BUS = 7, SEGV = 11 };
 #define AT 0x20000000ull
 
 static uint64_t page(unsigned n) { return AT + n * SPACE_PAGE; }
@@ -124,6 +124,52 @@ KMM_TEST(advise_remove_filled)
 		CHECK_EQ(space_peek(&s, s.mm, page(i)), i == 1 || i == 2 ? 0 : 'x');
 	CHECK_EQ(space_unmap(&s, page(0), 4), 0);
 	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}
+
+static enum kmm_status bare_page(struct kmm_backing *backing, uint64_t index, struct kmm_page **out)
+{
+	(void)backing, (void)index, (void)out;
+	return KMM_EIO;
+}
+
+static void bare_release(struct kmm_backing *backing) { (void)backing; }
+
+static const char *bare_name(struct kmm_backing *backing)
+{
+	(void)backing;
+	return "bare";
+}
+
+KMM_TEST(advise_remove_without_holes)
+{
+	static const struct kmm_backing_ops ops = { .get_page = bare_page, .release = bare_release, .name = bare_name };
+	struct kmm_backing backing = { 0 };
+	struct kmm_uva at;
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	kmm_backing_init(&backing, s.k, &ops);
+	CHECK_OK(kmm_mmap(s.mm, kmm_uva(page(0)), SPACE_PAGE, SPACE_RW, KMM_MAP_SHARED | KMM_MAP_FIXED, &backing, 0, &at));
+	CHECK_EQ(advise(&s, page(0), 1, KMM_MADV_REMOVE), EOPNOTSUPP);
+	CHECK_EQ(space_unmap(&s, page(0), 1), 0);
+	kmm_backing_put(&backing);
+	CALL(space_stop(&s));
+}
+
+/* POPULATE_ ends at the first hole; other advice goes on behind it. */
+KMM_TEST(advise_populate_ends_at_a_hole)
+{
+	struct kmm_mm_stats stats;
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 2, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, page(3), 2, KMM_PROT_NONE, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, page(5), 2, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(advise(&s, page(0), 7, KMM_MADV_POPULATE_WRITE), ENOMEM); /* not EINVAL: it does not come so far */
+	kmm_mm_stats(s.mm, &stats);
+	CHECK_EQ(stats.rss_anon, 2);
 	CALL(space_stop(&s));
 }
 

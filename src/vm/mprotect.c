@@ -59,7 +59,32 @@ static bool change_run(void *arg, const struct kmm_ptref *first, kmm_word va, un
 	return true;
 }
 
-static void change_entries(struct kmm_vma *vma, kmm_word start, kmm_word end)
+/* Where nothing but the right to write goes, one instruction takes it and leaves the marks. */
+static bool forbid_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct change *c = arg;
+	struct kmm *k = c->vma->mm->k;
+	struct kmm_leaf_run run = { .space = &c->vma->mm->space };
+	void *entry = first->entry;
+
+	for (; nr; nr--, va += KMM_PAGE_SIZE, entry = kmm_leaf_next(k, entry)) {
+		if (!kmm_leaf_is_mapped(entry) || !(kmm_entry_load_low(entry) & KMM_X86_RW))
+			continue;
+		kmm_leaf_forbid_write(entry);
+		kmm_leaf_tally(k, &run, va, kmm_leaf_read(k, entry));
+	}
+	kmm_leaf_settle(k, &run, first->table, 0, c->tlb);
+	return true;
+}
+
+/* Entries have the rights of their area, but for writing, which some lack. */
+static bool only_forbids(uint32_t old_flags, uint32_t new_flags)
+{
+	return ((old_flags ^ new_flags) & KMM_VM_ACCESS) == KMM_VM_WRITE && (old_flags & KMM_VM_WRITE) &&
+	       (new_flags & KMM_VM_ACCESS);
+}
+
+static void change_entries(struct kmm_vma *vma, uint32_t old_flags, kmm_word start, kmm_word end)
 {
 	struct kmm *k = vma->mm->k;
 	struct kmm_tlb tlb;
@@ -68,7 +93,8 @@ static void change_entries(struct kmm_vma *vma, kmm_word start, kmm_word end)
 
 	KMM_CHECK(k, kmm_vma_is_written(vma) && vma->start <= start && start < end && end <= vma->end);
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);
-	kmm_pt_for_each_run(k, &vma->mm->space, start, end, change_run, &c, &resume);
+	kmm_pt_for_each_run(k, &vma->mm->space, start, end, only_forbids(old_flags, vma->flags) ? forbid_run : change_run,
+			    &c, &resume);
 	kmm_tlb_flush(k, &tlb);
 }
 
@@ -108,7 +134,7 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 		return status;
 	(*prev)->flags = new_flags;
 	if (!kmm_pt_is_void(mm->k, &mm->space, start, end))
-		change_entries(*prev, start, end);
+		change_entries(*prev, old_flags, start, end);
 	kmm_mm_account_change(mm, old_flags, new_flags, pages);
 	return KMM_OK;
 }

@@ -73,17 +73,21 @@ static struct kmm_vma *remove_part(struct kmm_mm *mm, struct kmm_vma *vma, kmm_w
 /* true: there may be tables to free. */
 static bool zap_areas(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
-	bool empties = false;
+	bool empties = false, begun = false;
 	struct kmm_tlb tlb;
 
-	kmm_tlb_begin(mm->k, &tlb, &mm->space);
 	for (; vma && vma->start < end; vma = kmm_vma_next(vma)) {
 		kmm_word from = vma->start > start ? vma->start : start, to = vma->end < end ? vma->end : end;
 
-		if (!kmm_pt_is_void(mm->k, &mm->space, from, to))
-			empties |= kmm_zap(vma, from, to, &tlb);
+		if (kmm_pt_is_void(mm->k, &mm->space, from, to))
+			continue;
+		if (!begun)
+			kmm_tlb_begin(mm->k, &tlb, &mm->space);
+		begun = true;
+		empties |= kmm_zap(vma, from, to, &tlb);
 	}
-	kmm_tlb_flush(mm->k, &tlb);
+	if (begun)
+		kmm_tlb_flush(mm->k, &tlb);
 	return empties;
 }
 

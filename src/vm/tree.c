@@ -206,8 +206,10 @@ static struct kmm_tree_node *take_spare(struct kmm *k, struct kmm_tree *tree, un
 	KMM_ASSERT(k, node != NULL && level < KMM_TREE_LEVELS);
 	tree->spare = node->item[0];
 	tree->nr_spare--;
-	put_count(&node->nr, 0);
 	put_count(&node->level, level);
+	if (node->nr == 0) /* fell empty item by item, and each left NO_KEY behind */
+		return node;
+	put_count(&node->nr, 0);
 	for (unsigned i = 0; i < KMM_TREE_ITEMS; i++)
 		put_word(&node->b[i], NO_KEY);
 	return node;
@@ -220,6 +222,7 @@ enum kmm_status kmm_tree_fill(struct kmm *k, struct kmm_tree *tree, unsigned nr)
 
 		if (!node)
 			return KMM_ENOMEM;
+		node->nr = KMM_TREE_ITEMS; /* as if it were full: its keys are not yet what they should be */
 		push_spare(tree, node);
 	}
 	return KMM_OK;

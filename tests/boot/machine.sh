@@ -72,6 +72,26 @@ guest --icount --seed 1 busybox head -c 16 /dev/urandom </dev/null; cp "$dir/out
 guest --icount --seed 2 busybox head -c 16 /dev/urandom </dev/null
 if cmp -s "$dir/seed1" "$dir/out"; then bad "two seeds, one sequence"; else ok; fi
 
+# random places: the same by the same seed, others by another, and programs do not notice
+place() { # SEED FILE: the first address in vmalloc
+	guest --machine x86_64 --kaslr-seed "$1" busybox sh -c 'head -n 1 /proc/vmallocinfo' </dev/null
+	cut -d- -f1 "$dir/out" >"$2"
+	output "kaslr seed $1" '^0xffff'
+}
+place 1 "$dir/place.1"
+place 1 "$dir/place.2"
+place 2 "$dir/place.3"
+if cmp -s "$dir/place.1" "$dir/place.2"; then ok; else bad "one seed, two places"; fi
+if cmp -s "$dir/place.1" "$dir/place.3"; then bad "two seeds, one place"; else ok; fi
+for machine in i386-pae x86_64 x86_64-la57; do
+	case $machine in x86*) programs=build/user64 ;; *) programs=build/user ;; esac
+	for name in threads files; do
+		guest --machine $machine --kaslr-seed 3 --cpus 2 --report "$dir/report.json" $programs/$name </dev/null
+		output "$machine: $name at random places" '^[1-9][0-9]* passed, 0 failed$'
+		true_of 'd["audit"]["violations"] == 0' "$machine: $name at random places: audit"
+	done
+done
+
 # the report is JSON with the parts that are promised
 guest --ram 2G --report "$dir/report.json" busybox true </dev/null
 true_of 'sum(z[n]["present"] for n in z) == d["memory"]["ram_pages"] or d["memory"]["ram_pages"] > 0' "frames"

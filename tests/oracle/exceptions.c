@@ -129,6 +129,34 @@ static bool moves_many_areas(const struct difference *d)
 	       d->machine.err == EFAULT && d->native.err != EFAULT;
 }
 
+static bool is_advice(const struct difference *d, uint32_t least, uint32_t most)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MADVISE && s->flags >= least && s->flags <= most;
+}
+
+static bool breaks_hardware(const struct difference *d)
+{
+	return is_advice(d, 100, 101) && d->native.err == EINVAL;
+}
+
+/* HUGEPAGE, NOHUGEPAGE, COLLAPSE. */
+static bool wants_huge_pages(const struct difference *d)
+{
+	return (is_advice(d, 14, 15) || is_advice(d, 25, 25)) && d->machine.err == EINVAL;
+}
+
+static bool removes_unwritable(const struct difference *d)
+{
+	return is_advice(d, 9, 9) && d->machine.err == EACCES;
+}
+
+static bool pages_out(const struct difference *d)
+{
+	return is_advice(d, 21, 21) && d->native.err == d->machine.err;
+}
+
 static bool maps_droppable(const struct difference *d)
 {
 	const struct step *s = &d->steps[d->at];
@@ -144,6 +172,10 @@ struct exception oracle_exceptions[] = {
 			  "come first, in another order", mremap_arguments_first, 0 },
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, 0 },
+	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, 0 },
+	{ "huge-pages", "the host's Linux has transparent huge pages; kmm is as one built without", wants_huge_pages, 0 },
+	{ "remove-maywrite", "Linux from 6.11 on punches holes through a shared mapping that could be made writable", removes_unwritable, 0 },
+	{ "pageout", "Linux unmaps what PAGEOUT names though there is nowhere to put it; kmm leaves it mapped", pages_out, 0 },
 	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, 0 },
 };
 const unsigned oracle_nr_exceptions = sizeof(oracle_exceptions) / sizeof(oracle_exceptions[0]);

@@ -8,7 +8,7 @@
 
 enum { PROT_R = 1, PROT_W = 2, PROT_X = 4 };
 enum { MAP_SHARED_BIT = 1, MAP_PRIVATE_BIT = 2, MAP_FIXED_BIT = 0x10, MAP_ANON_BIT = 0x20, MAP_32BIT_BIT = 0x40,
-       MAP_GROWSDOWN_BIT = 0x100, MAP_DENYWRITE_BIT = 0x800, MAP_EXECUTABLE_BIT = 0x1000, MAP_NORESERVE_BIT = 0x4000,
+       MAP_GROWSDOWN_BIT = 0x100, MAP_DENYWRITE_BIT = 0x800, MAP_EXECUTABLE_BIT = 0x1000, MAP_LOCKED_BIT = 0x2000, MAP_NORESERVE_BIT = 0x4000,
        MAP_POPULATE_BIT = 0x8000, MAP_NONBLOCK_BIT = 0x10000, MAP_STACK_BIT = 0x20000, MAP_NOREPLACE_BIT = 0x100000 };
 #define PICK(list) (list)[dice(g, sizeof(list) / sizeof((list)[0]))]
 
@@ -107,7 +107,7 @@ static uint64_t odd_length(struct generator *g)
 static void make_mmap_flags(struct generator *g, struct step *s)
 {
 	static const uint32_t extra[] = { MAP_POPULATE_BIT, MAP_POPULATE_BIT, MAP_POPULATE_BIT | MAP_NONBLOCK_BIT, MAP_NORESERVE_BIT,
-					  MAP_STACK_BIT, MAP_DENYWRITE_BIT, MAP_EXECUTABLE_BIT, MAP_32BIT_BIT, 0x80000000 };
+					  MAP_STACK_BIT, MAP_DENYWRITE_BIT, MAP_EXECUTABLE_BIT, MAP_32BIT_BIT, 0x80000000, MAP_LOCKED_BIT, MAP_LOCKED_BIT };
 
 	s->flags = one_in(g, 3) ? MAP_SHARED_BIT : MAP_PRIVATE_BIT;
 	if (one_in(g, 100))
@@ -160,9 +160,22 @@ static void make_mremap(struct generator *g, struct step *s)
 
 static void make_madvise(struct generator *g, struct step *s)
 {
-	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 10, 11, 5, 6, 7, 77 };
+	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 3, 3, 5, 8, 8, 9, 9, 10, 11, 16, 17, 18, 18, 19, 20, 21, 22, 22, 23, 23,
+					  24, 77 };
 
-	s->flags = PICK(often);
+	s->flags = one_in(g, 100) ? (one_in(g, 4) ? 100 + dice(g, 2) : dice(g, 26)) : PICK(often); /* all of them, some seldom */
+}
+
+static void make_mlockall(struct generator *g, struct step *s)
+{
+	s->flags = one_in(g, 4) ? dice(g, 9) : 1 + dice(g, 3);
+}
+
+static void make_remap_pages(struct generator *g, struct step *s)
+{
+	s->prot = one_in(g, 12) ? prot(g) : 0;
+	s->flags = one_in(g, 4) ? MAP_NONBLOCK_BIT : 0;
+	s->off = dice(g, ORACLE_FILE_PAGES + 2) * ORACLE_PAGE;
 }
 
 static void make_msync(struct generator *g, struct step *s)
@@ -219,6 +232,10 @@ static void make_file_call(struct generator *g, struct step *s)
 static void make_limit(struct generator *g, struct step *s)
 {
 	s->flags = dice(g, LIMIT_NR);
+	if (s->flags == LIMIT_MEMLOCK) { /* its hard limit is 8 MiB */
+		s->new_len = one_in(g, 3) ? 8 << 20 : dice(g, 64) * ORACLE_PAGE;
+		return;
+	}
 	s->new_len = one_in(g, 2) ? UINT64_MAX : (one_in(g, 2) ? dice(g, 64) : 512 + dice(g, 4096)) * ORACLE_PAGE;
 }
 
@@ -261,7 +278,8 @@ static enum op random_op(struct generator *g)
 {
 	static const uint8_t often[] = {
 		OP_MMAP, OP_MMAP, OP_MMAP, OP_MMAP, OP_MMAP, OP_MMAP, OP_MMAP, OP_MMAP, OP_MUNMAP, OP_MUNMAP, OP_MUNMAP, OP_MPROTECT, OP_MPROTECT,
-		OP_MPROTECT, OP_MPROTECT, OP_MREMAP, OP_MREMAP, OP_MREMAP, OP_BRK, OP_MADVISE, OP_MADVISE, OP_MADVISE, OP_MSYNC, OP_READ,
+		OP_MPROTECT, OP_MPROTECT, OP_MREMAP, OP_MREMAP, OP_MREMAP, OP_BRK, OP_MADVISE, OP_MADVISE, OP_MADVISE, OP_MADVISE, OP_MLOCK, OP_MUNLOCK,
+		OP_MINCORE, OP_MINCORE, OP_REMAP_PAGES, OP_MSYNC, OP_READ,
 		OP_READ, OP_READ, OP_READ, OP_READ, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_EXEC, OP_PREAD,
 		OP_PREAD, OP_COPYIN, OP_COPYIN, OP_PWRITE, OP_PWRITE, OP_FTRUNCATE,
 	};
@@ -270,6 +288,8 @@ static enum op random_op(struct generator *g)
 		return OP_FORK;
 	if (one_in(g, 80))
 		return OP_RLIMIT;
+	if (one_in(g, 120))
+		return one_in(g, 2) ? OP_MLOCKALL : OP_MUNLOCKALL;
 	return (enum op)PICK(often);
 }
 
@@ -283,6 +303,11 @@ static void random_step(struct generator *g, struct step *s)
 	case OP_MUNMAP:
 	case OP_MPROTECT: s->prot = one_in(g, 40) ? dice(g, 16) : prot(g); range(g, s); break;
 	case OP_MADVISE: make_madvise(g, s); range(g, s); break;
+	case OP_MLOCK: s->flags = one_in(g, 8) ? dice(g, 3) : one_in(g, 4); range(g, s); break;
+	case OP_MUNLOCK:
+	case OP_MINCORE: range(g, s); break;
+	case OP_REMAP_PAGES: range(g, s); make_remap_pages(g, s); break;
+	case OP_MLOCKALL: make_mlockall(g, s); break;
 	case OP_MSYNC: make_msync(g, s); range(g, s); break;
 	case OP_BRK: make_brk(g, s); break;
 	case OP_READ:
@@ -294,6 +319,7 @@ static void random_step(struct generator *g, struct step *s)
 	case OP_FTRUNCATE: make_file_call(g, s); break;
 	case OP_FORK: make_fork(g, s); break;
 	case OP_RLIMIT: make_limit(g, s); break;
+	case OP_MUNLOCKALL:
 	case OP_EXIT:
 	case OP_NR: break;
 	}

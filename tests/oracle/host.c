@@ -19,7 +19,7 @@ enum { PATIENCE_MS = 5000 };
 /* Stacks and limits as a login gives them, no randomisation, a process group to be killed as one. */
 static void become(struct host *h, int in, int out)
 {
-	const struct rlimit stack = { 8 << 20, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY }, no_core = { 0, 0 };
+	const struct rlimit stack = { 8 << 20, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY }, locked = { 8 << 20, RLIM_INFINITY }, no_core = { 0, 0 };
 	char fd[16];
 
 	snprintf(fd, sizeof(fd), "%d", dup(h->memory));
@@ -28,6 +28,7 @@ static void become(struct host *h, int in, int out)
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_STACK, &stack);
+	setrlimit(RLIMIT_MEMLOCK, &locked);
 	setrlimit(RLIMIT_AS, &none);
 	setrlimit(RLIMIT_DATA, &none);
 	setrlimit(RLIMIT_CORE, &no_core);

@@ -62,6 +62,15 @@ uint64_t look_hash(uint64_t h, const void *bytes, size_t len)
 	return h;
 }
 
+uint32_t look_residency(const uint8_t *vector, uint64_t len)
+{
+	uint32_t h = 1;
+
+	for (uint64_t i = 0; i < (len + ORACLE_PAGE - 1) / ORACLE_PAGE && i < 24; i++)
+		h = h << 1 | (vector[i] & 1);
+	return h;
+}
+
 /* ---- rows ---- */
 
 struct row {

@@ -21,6 +21,9 @@ void text_decimal(struct text *t, int64_t v);
 uint32_t look_digest(const void *page);
 uint64_t look_hash(uint64_t start, const void *bytes, size_t len); /* of a whole text */
 
+/* Of mincore's answer for len bytes of memory: the residency of its first pages. */
+uint32_t look_residency(const uint8_t *vector, uint64_t len);
+
 enum look_page { LOOK_ABSENT, LOOK_UNREADABLE, LOOK_BUS, LOOK_CONTENT };
 struct looker {
 	uint64_t from; /* rows below are the native program's own */

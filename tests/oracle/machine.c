@@ -10,9 +10,9 @@
 
 #include "hosted.h"
 #include "kmm/observe.h"
+#include "oracle/native.h"
 
 enum { RET = 0xc3 };
-enum { MS_ASYNC_BIT = 1, MS_INVALIDATE_BIT = 2, MS_SYNC_BIT = 4 };
 #define USER_END UINT64_C(0x7ffffffff000)
 
 struct image_area {
@@ -186,7 +186,7 @@ static struct kmm_file *file_of(struct oracle_machine *om, const struct step *s)
 static int map(struct oracle_machine *om, struct kmm_mm *mm, const struct step *s, uint64_t at, int64_t *ret)
 {
 	struct kmm_file *file = s->flags & KMM_MAP_ANONYMOUS ? NULL : file_of(om, s);
-	unsigned flags = s->flags & ~(unsigned)KMM_MAP_RDONLY;
+	unsigned flags = s->flags & ~(unsigned)(KMM_MAP_RDONLY | KMM_MAP_WRONLY | KMM_MAP_NODEV);
 	struct kmm_uva out = kmm_uva(0);
 	enum kmm_status status;
 
@@ -201,11 +201,6 @@ static int map(struct oracle_machine *om, struct kmm_mm *mm, const struct step *
 	return kmm_status_errno(status);
 }
 
-static int protect(struct kmm_mm *mm, const struct step *s, uint64_t at)
-{
-	return s->prot & ~15u ? EINVAL : kmm_status_errno(kmm_mprotect(mm, kmm_uva(at), s->len, s->prot & 7));
-}
-
 static int remap(struct kmm_mm *mm, const struct step *s, uint64_t at, uint64_t to, int64_t *ret)
 {
 	struct kmm_uva out = kmm_uva(0);
@@ -215,23 +210,18 @@ static int remap(struct kmm_mm *mm, const struct step *s, uint64_t at, uint64_t 
 	return kmm_status_errno(status);
 }
 
-static int msync_range(struct kmm_mm *mm, const struct step *s, uint64_t at)
+/* Into the native program's shared area, where it is there too. */
+static int residency(struct kmm_mm *mm, const struct step *s, uint64_t at, int64_t *ret)
 {
-	uint64_t end = at + ((s->len + ORACLE_PAGE - 1) & ~(ORACLE_PAGE - 1));
-	struct kmm_vma_info vma;
-	int err = 0;
+	struct kmm_uva vector = kmm_uva(ORACLE_SHARED_AT + offsetof(struct shared, vector));
+	uint8_t bytes[32] = { 0 };
+	enum kmm_status status = kmm_mincore(mm, kmm_uva(at), s->len, vector);
 
-	if ((at & (ORACLE_PAGE - 1)) || (s->flags & ~7u) || (s->flags & 5u) == (MS_ASYNC_BIT | MS_SYNC_BIT))
-		return EINVAL;
-	if (end < at)
-		return ENOMEM;
-	for (; at < end; at = vma.end.v) {
-		if (!kmm_vma_find(mm, kmm_uva(at), &vma) || vma.start.v >= end)
-			return ENOMEM;
-		if (vma.start.v > at)
-			err = ENOMEM;
-	}
-	return err;
+	if (status)
+		return kmm_status_errno(status);
+	must(kmm_copy_in(mm, bytes, vector, sizeof(bytes), NULL), "the answer of mincore");
+	*ret = look_residency(bytes, s->len);
+	return 0;
 }
 
 /* The kernel asks first whether the address is a program's at all. */
@@ -292,7 +282,7 @@ static int truncate_file(struct oracle_machine *om, const struct step *s)
 static int set_limit(struct kmm_mm *mm, const struct step *s)
 {
 	struct kmm_mm_limits *limits = kmm_mm_limits(mm);
-	uint64_t *which[LIMIT_NR] = { &limits->as_bytes, &limits->data_bytes, &limits->stack_bytes };
+	uint64_t *which[LIMIT_NR] = { &limits->as_bytes, &limits->data_bytes, &limits->stack_bytes, &limits->memlock_bytes };
 
 	*which[s->flags] = s->new_len;
 	return 0;
@@ -397,11 +387,17 @@ static int carry_out(struct oracle_machine *om, struct kmm_mm *mm, const struct 
 	switch ((enum op)s->op) {
 	case OP_MMAP: return map(om, mm, s, at, &a->ret);
 	case OP_MUNMAP: return kmm_status_errno(kmm_munmap(mm, kmm_uva(at), s->len));
-	case OP_MPROTECT: return protect(mm, s, at);
+	case OP_MPROTECT: return kmm_status_errno(kmm_mprotect(mm, kmm_uva(at), s->len, s->prot));
 	case OP_MREMAP: return remap(mm, s, at, address(om, &s->to), &a->ret);
 	case OP_BRK: a->ret = (int64_t)kmm_brk(mm, kmm_uva(at)).v; return 0;
 	case OP_MADVISE: return kmm_status_errno(kmm_madvise(mm, kmm_uva(at), s->len, (int)s->flags));
-	case OP_MSYNC: return msync_range(mm, s, at);
+	case OP_MLOCK: return kmm_status_errno(kmm_mlock(mm, kmm_uva(at), s->len, s->flags));
+	case OP_MUNLOCK: return kmm_status_errno(kmm_munlock(mm, kmm_uva(at), s->len));
+	case OP_MLOCKALL: return kmm_status_errno(kmm_mlockall(mm, s->flags));
+	case OP_MUNLOCKALL: kmm_munlockall(mm); return 0;
+	case OP_MINCORE: return residency(mm, s, at, &a->ret);
+	case OP_REMAP_PAGES: return kmm_status_errno(kmm_remap_file_pages(mm, kmm_uva(at), s->len, s->prot, s->off / ORACLE_PAGE, s->flags));
+	case OP_MSYNC: return kmm_status_errno(kmm_msync(mm, kmm_uva(at), s->len, s->flags));
 	case OP_PREAD: return file_to_user(om, mm, s, at, &a->ret);
 	case OP_COPYIN: return user_to_pipe(mm, s, at, &a->ret);
 	case OP_PWRITE: return write_file(om, s, &a->ret);

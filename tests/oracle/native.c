@@ -120,7 +120,7 @@ static __attribute__((noinline)) bool digest(uint64_t va, uint32_t *out)
 
 /* ---- looking ---- */
 
-static uint32_t slurp(const char *name, char *to, uint32_t room)
+uint32_t native_read_file(const char *name, char *to, uint32_t room)
 {
 	sword fd = sys3(NR_OPEN, (uword)name, 0, 0), n = 1;
 	uint32_t len = 0;
@@ -136,7 +136,7 @@ static uint32_t slurp(const char *name, char *to, uint32_t room)
 uint32_t native_maps(const char **text)
 {
 	*text = maps;
-	return slurp("/proc/self/maps", maps, sizeof(maps));
+	return native_read_file("/proc/self/maps", maps, sizeof(maps));
 }
 
 static void look_area(struct looker *l, uint64_t start, uint64_t end)
@@ -201,8 +201,8 @@ static uword file_of(const struct step *s)
 
 static sword set_limit(const struct step *s)
 {
-	static const uint8_t which[LIMIT_NR] = { [LIMIT_AS] = 9, [LIMIT_DATA] = 2, [LIMIT_STACK] = 3 };
-	const uint64_t limit[2] = { s->new_len, UINT64_MAX };
+	static const uint8_t which[LIMIT_NR] = { [LIMIT_AS] = 9, [LIMIT_DATA] = 2, [LIMIT_STACK] = 3, [LIMIT_MEMLOCK] = 8 };
+	const uint64_t limit[2] = { s->new_len, s->flags == LIMIT_MEMLOCK ? 8 << 20 : UINT64_MAX };
 
 	return sys6(NR_PRLIMIT, 0, which[s->flags], (uword)limit, 0, 0, 0);
 }
@@ -239,6 +239,13 @@ static sword through_pipe(uword at, uword len)
 	return n;
 }
 
+static sword mincore_digest(uword at, uword len)
+{
+	sword result = sys3(NR_MINCORE, at, len, (uword)sh->vector);
+
+	return result < 0 ? result : (sword)look_residency(sh->vector, len);
+}
+
 static sword carry_out(const struct step *s)
 {
 	uword at = (uword)address(&s->at), to = (uword)address(&s->to), len = (uword)s->len;
@@ -251,6 +258,12 @@ static sword carry_out(const struct step *s)
 	case OP_BRK: return sys3(NR_BRK, at, 0, 0);
 	case OP_MADVISE: return sys3(NR_MADVISE, at, len, s->flags);
 	case OP_MSYNC: return sys3(NR_MSYNC, at, len, s->flags);
+	case OP_MLOCK: return sys3(NR_MLOCK2, at, len, s->flags);
+	case OP_MUNLOCK: return sys3(NR_MUNLOCK, at, len, 0);
+	case OP_MLOCKALL: return sys3(NR_MLOCKALL, s->flags, 0, 0);
+	case OP_MUNLOCKALL: return sys3(NR_MUNLOCKALL, 0, 0, 0);
+	case OP_MINCORE: return mincore_digest(at, len);
+	case OP_REMAP_PAGES: return sys6(NR_REMAP_PAGES, at, len, s->prot, (uword)(s->off / ORACLE_PAGE), s->flags, 0);
 	case OP_PREAD: return sys_pread(file_of(s), (void *)at, len, s->off);
 	case OP_COPYIN: return through_pipe(at, len);
 	case OP_PWRITE: return sys_pwrite(file_of(s), (const char[]){ (char)s->flags }, 1, s->off);

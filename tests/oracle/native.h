@@ -11,7 +11,7 @@
 
 #include "oracle/step.h"
 
-enum { ORACLE_TEXT_ROOM = 4 << 20 };
+enum { ORACLE_TEXT_ROOM = 4 << 20, ORACLE_VECTOR = 1 << 17 }; /* a byte a page: more than grows below ORACLE_FAR */
 
 struct shared {
 	uint32_t next;             /* the step whose turn it is */
@@ -20,6 +20,7 @@ struct shared {
 	uint32_t living;           /* bit n: actor n */
 	uint32_t touch;            /* look at contents by touching every page, every so many steps; 0: pagemap, every step */
 	uint32_t text_len;
+	uint8_t vector[ORACLE_VECTOR]; /* mincore's answer */
 	uint64_t heap;             /* where it starts */
 	uint64_t data_bytes;       /* of the image: RLIMIT_DATA counts them */
 	uint64_t slots[ORACLE_SLOTS];
@@ -31,6 +32,8 @@ struct shared {
 
 /* Once, in the process that starts the others: unmaps all but the image and the shared area, starts the heap. */
 void native_prepare(void);
+/* As much of a file as there is room for; returns how much. */
+uint32_t native_read_file(const char *name, char *to, uint32_t room);
 /* The text of /proc/self/maps; returns its length. */
 uint32_t native_maps(const char **text);
 /* Carries out ORACLE_SHARED's program in processes of its own. */

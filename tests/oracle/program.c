@@ -3,9 +3,11 @@
  * program.c - the native executor as a static program. Two uses:
  *
  *   program host FD               for the runner: FD is the shared area; each byte on stdin is a program to carry out
- *   program seed=N sequences=N steps=N [only=N] [keep=HEX]
- *                                 alone, in a guest: makes its own programs and prints a digest of each; only: prints
- *                                 everything about one; keep: of its steps those whose bit is set
+ *   program seed=N sequences=N steps=N
+ *                                 alone, in a guest: makes its own programs and prints a digest of each
+ *   program tries=FILE steps=N    the same for the lines of FILE: SEED KEEP, where KEEP has a bit for each step that stays
+ *                                 (hexadecimal, the first eight steps in the first two digits), and then "all" to print
+ *                                 every look
  */
 #include "oracle/look.h"
 #include "oracle/native.h"
@@ -48,11 +50,16 @@ void *memcpy(void *to, const void *from, size_t len)
 /* ---- words ---- */
 
 struct options {
-	uint64_t seed, only;
+	uint64_t seed;
 	uint32_t sequences, steps;
-	bool one;
-	uint8_t keep[ORACLE_MAX_STEPS / 8];
-	bool some;
+	char tries[64]; /* "": none. Not a pointer: the stack that the words are on is given up */
+};
+
+/* One program to make and run. */
+struct try {
+	uint64_t seed;
+	const char *keep; /* two digits for eight steps, the first step in the lowest bit of the first pair; NULL: all */
+	bool print;
 };
 
 static const char *after(const char *word, const char *name)
@@ -71,15 +78,6 @@ static uint64_t number(const char *p)
 	return v;
 }
 
-/* Two digits for eight steps, the first step in the lowest bit of the first pair. */
-static void read_keep(const char *p, struct options *o)
-{
-	o->some = true;
-	for (unsigned i = 0; i < sizeof(o->keep) && p[0] && p[1]; i++, p += 2)
-		for (unsigned d = 0; d < 2; d++)
-			o->keep[i] = (uint8_t)(o->keep[i] << 4 | (p[d] <= '9' ? p[d] - '0' : p[d] - 'a' + 10));
-}
-
 static void read_word(const char *word, struct options *o)
 {
 	const char *value;
@@ -90,12 +88,9 @@ static void read_word(const char *word, struct options *o)
 		o->sequences = (uint32_t)number(value);
 	if ((value = after(word, "steps=")))
 		o->steps = (uint32_t)number(value);
-	if ((value = after(word, "only="))) {
-		o->only = number(value);
-		o->one = true;
-	}
-	if ((value = after(word, "keep=")))
-		read_keep(value, o);
+	value = after(word, "tries=");
+	for (unsigned i = 0; value && value[i] && i + 1 < sizeof(o->tries); i++)
+		o->tries[i] = value[i];
 }
 
 /* ---- in a guest ---- */
@@ -109,41 +104,29 @@ static void say(const struct text *t)
 		n = sys3(NR_WRITE, 1, (uword)(t->at + done), t->len - done);
 }
 
-static void drop_steps(const struct options *o)
+static unsigned digit(char c)
+{
+	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static void drop_steps(const char *keep)
 {
 	uint32_t left = 0;
 
 	for (uint32_t i = 0; i < sh->nr; i++)
-		if (o->keep[i / 8] >> i % 8 & 1)
+		if (digit(keep[i / 8 * 2 + (i % 8 < 4)]) >> i % 4 & 1)
 			sh->steps[left++] = sh->steps[i];
 	sh->nr = left;
 }
 
-static void make_program(uint64_t seed, const struct options *o)
+static void make_program(const struct try *t, uint32_t steps)
 {
 	static const struct oracle_width width = { sizeof(void *) * 8, sizeof(void *) == 8 ? UINT64_C(0x7ffffffff000) : 0xc0000000 };
 
-	oracle_generate(seed, &width, sh->steps, o->steps);
-	sh->nr = o->steps;
-	if (o->some)
-		drop_steps(o);
-}
-
-static void run_and_report(uint64_t seed, const struct options *o)
-{
-	static char line[128];
-	struct text out = { line, 0, sizeof(line) };
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	make_program(seed, o);
-	native_run();
-	hash = look_hash(hash, sh->text, sh->text_len);
-	text_string(&out, "oracle ");
-	text_decimal(&out, (int64_t)seed);
-	text_string(&out, " ");
-	text_hex(&out, hash, 16);
-	text_string(&out, "\n");
-	say(&out);
+	oracle_generate(t->seed, &width, sh->steps, steps);
+	sh->nr = steps;
+	if (t->keep)
+		drop_steps(t->keep);
 }
 
 static void report_step(uint32_t i)
@@ -159,17 +142,52 @@ static void report_step(uint32_t i)
 	say(&body);
 }
 
+static void run_and_report(const struct try *t, uint32_t steps)
+{
+	static char line[128];
+	struct text out = { line, 0, sizeof(line) };
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	make_program(t, steps);
+	native_run();
+	for (uint32_t i = 0; i < sh->nr && t->print; i++)
+		report_step(i);
+	hash = look_hash(hash, sh->text, sh->text_len);
+	text_string(&out, "oracle ");
+	text_decimal(&out, (int64_t)t->seed);
+	text_string(&out, " ");
+	text_hex(&out, hash, 16);
+	text_string(&out, "\n");
+	say(&out);
+}
+
+static const char *past(const char *p, char c)
+{
+	while (*p && *p != c && *p != '\n')
+		p++;
+	return *p == c ? p + 1 : p;
+}
+
+static void run_tries(const struct options *o)
+{
+	static char lines[1 << 18];
+
+	lines[native_read_file(o->tries, lines, sizeof(lines) - 1)] = 0;
+	for (const char *p = lines; *p; p = past(past(past(p, ' '), ' '), '\n')) {
+		struct try t = { number(p), past(p, ' '), past(past(p, ' '), ' ')[0] == 'a' };
+
+		run_and_report(&t, o->steps);
+	}
+}
+
 static void alone(const struct options *o)
 {
 	sh->touch = TOUCH_EVERY;
-	if (o->one) {
-		run_and_report(o->only, o);
-		for (uint32_t i = 0; i < sh->nr; i++)
-			report_step(i);
-		return;
-	}
-	for (uint32_t i = 0; i < o->sequences; i++)
-		run_and_report(o->seed + i, o);
+	if (o->tries[0])
+		run_tries(o);
+	else
+		for (uint32_t i = 0; i < o->sequences; i++)
+			run_and_report(&(struct try){ .seed = o->seed + i }, o->steps);
 }
 
 /* ---- for the runner ---- */

@@ -3,7 +3,8 @@
  * runner.c - the oracle: random programs of memory calls on the kernel that runs this and in a simulated machine of the
  * library. After every step both answers, the signal, the maps text, which pages are there and all contents must be equal.
  *
- *   oracle [--native FILE] [--seed N] [--steps N] [--minutes N] [--length N] [--all-exceptions] [FILE...]
+ *   runner --print [--bits 32] --seed N --length N        a program as text, nothing is run
+ *   runner [--native FILE] [--seed N] [--steps N] [--minutes N] [--length N] [--all-exceptions] [FILE...]
  *
  * FILE: programs to run again (words.h), as tests that count; without --steps or --minutes nothing else is run.
  * A difference is shrunk to a short program, printed, and written to build/oracle/difference-SEED.txt.
@@ -27,8 +28,8 @@ enum { AUDIT_EVERY = 16, MOST_DIFFERENCES = 12 };
 struct options {
 	const char *native;
 	uint64_t seed, steps;
-	unsigned minutes, length;
-	bool all_exceptions;
+	unsigned minutes, length, bits;
+	bool all_exceptions, print;
 	char **files;
 	int nr_files;
 };
@@ -281,9 +282,19 @@ static void run_file(struct runner *r, const char *path)
 	count(r, &t, path, r->programs);
 }
 
+static const struct oracle_width wide = { 64, UINT64_C(0x7ffffffff000) }, narrow = { 32, 0xc0000000 };
+
+static int print_seed(const struct options *o)
+{
+	struct step steps[ORACLE_MAX_STEPS];
+
+	oracle_generate(o->seed, o->bits == 32 ? &narrow : &wide, steps, o->length);
+	words_print(stdout, steps, o->length);
+	return 0;
+}
+
 static void run_seeds(struct runner *r)
 {
-	static const struct oracle_width width = { 64, UINT64_C(0x7ffffffff000) };
 	time_t end = r->o.minutes ? time(NULL) + 60 * (time_t)r->o.minutes : 0;
 	struct step steps[ORACLE_MAX_STEPS];
 	char what[64];
@@ -293,7 +304,7 @@ static void run_seeds(struct runner *r)
 
 		if (end ? time(NULL) >= end : r->steps >= r->o.steps)
 			break;
-		oracle_generate(seed, &width, steps, r->o.length);
+		oracle_generate(seed, &wide, steps, r->o.length);
 		run_trial(r, &t);
 		snprintf(what, sizeof(what), "--seed %llu --length %u", (unsigned long long)seed, r->o.length);
 		count(r, &t, what, seed);
@@ -342,15 +353,18 @@ static bool take_number(int *i, int argc, char **argv, const char *name, uint64_
 
 static void read_words(struct options *o, int argc, char **argv)
 {
-	uint64_t length = 100, minutes = 0;
+	uint64_t length = 100, minutes = 0, bits = 64;
 
 	*o = (struct options){ .native = "build/oracle/native64", .seed = 1 };
 	for (int i = 1; i < argc; i++) {
 		if (take_number(&i, argc, argv, "--seed", &o->seed) || take_number(&i, argc, argv, "--steps", &o->steps) ||
-		    take_number(&i, argc, argv, "--minutes", &minutes) || take_number(&i, argc, argv, "--length", &length))
+		    take_number(&i, argc, argv, "--minutes", &minutes) || take_number(&i, argc, argv, "--length", &length) ||
+		    take_number(&i, argc, argv, "--bits", &bits))
 			continue;
 		if (strcmp(argv[i], "--native") == 0 && i + 1 < argc)
 			o->native = argv[++i];
+		else if (strcmp(argv[i], "--print") == 0)
+			o->print = true;
 		else if (strcmp(argv[i], "--all-exceptions") == 0)
 			o->all_exceptions = true;
 		else if (argv[i][0] == '-') {
@@ -360,6 +374,7 @@ static void read_words(struct options *o, int argc, char **argv)
 			o->files = o->files ? o->files : &argv[i], o->nr_files = argc - i, i = argc;
 	}
 	o->minutes = (unsigned)minutes;
+	o->bits = (unsigned)bits;
 	o->length = length > ORACLE_MAX_STEPS ? ORACLE_MAX_STEPS : (unsigned)length;
 }
 
@@ -367,7 +382,10 @@ int main(int argc, char **argv)
 {
 	static struct runner r;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	read_words(&r.o, argc, argv);
+	if (r.o.print)
+		return print_seed(&r.o);
 	if (!host_is_linux()) {
 		printf("SKIP the live kernel as a judge\n0 passed, 0 failed, 1 skipped\n");
 		return 0;

@@ -24,7 +24,9 @@ enum { ORACLE_WINDOW_PAGES = 32, ORACLE_FAR_PAGES = 1024, ORACLE_HEAP_SKIP = 16,
 enum { ORACLE_SLOTS = 6, ORACLE_FILES = 3, ORACLE_FILE_PAGES = 10, ORACLE_ACTORS = 4, ORACLE_MAX_STEPS = 256 };
 
 enum op {
-	OP_MMAP, OP_MUNMAP, OP_MPROTECT, OP_MREMAP, OP_BRK, OP_MADVISE, OP_MSYNC,
+	OP_MMAP, OP_MUNMAP, OP_MPROTECT, OP_MREMAP, OP_BRK, OP_MADVISE, OP_MLOCK, OP_MUNLOCK, OP_MINCORE, OP_REMAP_PAGES,
+	OP_MSYNC,                            /* the last that is about a range */
+	OP_MLOCKALL, OP_MUNLOCKALL,
 	OP_READ, OP_WRITE, OP_EXEC,          /* by the processor */
 	OP_PREAD,                            /* by the kernel on the program's behalf, from a file */
 	OP_COPYIN,                           /* the same the other way, into a pipe; returns what arrived */
@@ -38,7 +40,7 @@ enum base { BASE_ABSOLUTE, BASE_WINDOW, BASE_FAR, BASE_HEAP, BASE_SLOT, BASE_NR 
 
 /* Files: 0 has FILE_PAGES pages and a bit, 1 is empty at first, 2 is file 0 opened for reading only. */
 enum { FILE_NONE = 255, FILE_READ_ONLY = 2 };
-enum { LIMIT_AS, LIMIT_DATA, LIMIT_STACK, LIMIT_NR };
+enum { LIMIT_AS, LIMIT_DATA, LIMIT_STACK, LIMIT_MEMLOCK, LIMIT_NR };
 
 struct place {
 	uint64_t offset;

@@ -329,6 +329,21 @@ static void check_huge(void)
 	CHECK("no such size", mmap(NULL, PAGE, RW, ANONYMOUS | MAP_HUGETLB | 13u << 26, -1, 0) == MAP_FAILED && errno == EINVAL);
 }
 
+/* The first mmap of i386. Its number means something else to 64-bit programs. */
+static void check_old_mmap(void)
+{
+	long args[6] = { 0, PAGE, RW, ANONYMOUS, -1, 0 };
+	char *p;
+
+	if (sizeof(long) != 4)
+		return;
+	p = (char *)syscall(90, args);
+	CHECK("the first mmap", p != MAP_FAILED && p[0] == 0 && munmap(p, PAGE) == 0);
+	args[5] = 1;
+	REFUSED(syscall(90, args), EINVAL);
+	REFUSED(syscall(90, 8), EFAULT);
+}
+
 static void check_remap_file_pages(void)
 {
 	char *p = map(4, RW, MAP_SHARED | MAP_ANONYMOUS), *q = map(2, RW, ANONYMOUS);
@@ -415,6 +430,7 @@ int main(void)
 	check_fork_advice();
 	check_file_rights();
 	check_huge();
+	check_old_mmap();
 	check_remap_file_pages();
 	check_duplicate();
 	check_process_vm();

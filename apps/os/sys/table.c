@@ -28,6 +28,11 @@ static const struct call table64[1];
 #undef SYS_FILES
 #undef SYS_FREE
 
+/* What these calls do with each flag, with the tests of it: docs/coverage.md is made of it. Compiled for the names. */
+#define COVER(call, what, how, test) _Static_assert(sizeof(sys_##call((const uword *)0)) == sizeof(sword), what);
+#include "sys/coverage.h"
+#undef COVER
+
 static const struct call *find(const struct call *table, uint32_t size, uint32_t number)
 {
 	return number < size && table[number].run ? &table[number] : NULL;
