@@ -10,6 +10,7 @@
  *   order9    half of all memory as 2 MiB blocks
  *   frag1     mixed orders to the steady state, many more steps, then 90 % of the blocks freed at random
  *   frag2     single frames: 95 % full, a random half freed, then 100 rounds that free a random 10 % and take as many
+ *   ...-2t    two threads, on two CPUs of the machine, do the same at once, each with half of the memory; the mean of both
  *   init      starting a machine of 8 GiB, 1 TiB, 64 TiB: all three tiers, with the host's mappings for it
  *
  * frag1 and frag2 count aligned 2 MiB of which nothing is held, beside how many the free memory would make ("ideal")
@@ -25,6 +26,9 @@
 #include "kmm/page.h"
 #include "peers/peer.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,10 +53,11 @@ struct run {
 
 static struct hosted_machine *machine;
 static struct kmm *k;
+static unsigned nr_cpus = 1;
 
 static bool kmm_peer_init(uint64_t nr_frames)
 {
-	machine = bench_machine(nr_frames * KMM_PAGE_SIZE);
+	machine = bench_machine_smp(nr_frames * KMM_PAGE_SIZE, nr_cpus);
 	k = hosted_kmm(machine);
 	return true;
 }
@@ -86,7 +91,7 @@ static uint64_t kmm_peer_nr_free(void)
 }
 
 static const struct peer peer_kmm = {
-	.name = "kmm", .max_order = KMM_NR_ORDERS - 1, .init = kmm_peer_init, .fini = kmm_peer_fini,
+	.name = "kmm", .max_order = KMM_NR_ORDERS - 1, .shared = true, .init = kmm_peer_init, .fini = kmm_peer_fini,
 	.alloc = kmm_peer_alloc, .free = kmm_peer_free, .frame = kmm_peer_frame, .nr_free = kmm_peer_nr_free
 };
 
@@ -401,6 +406,101 @@ static void do_order9(struct run *run)
 	bench_fill(run, "order9", 9, false);
 }
 
+/* ---- two threads side by side ---- */
+
+/* Work, and what two figures of it are called; NULL: there is one. */
+struct shared_work {
+	const char *name[2];
+	void (*once)(struct run *run, double ns[2]);
+};
+
+static void bulk_once(struct run *run, double ns[2]) { fill_and_empty(run, 0, false, &ns[0], &ns[1]); }
+static void random_once(struct run *run, double ns[2]) { fill_and_empty(run, 0, true, &ns[0], &ns[1]); }
+static void order9_once(struct run *run, double ns[2]) { fill_and_empty(run, 9, false, &ns[0], &ns[1]); }
+static void repeat_pair(struct run *run, double ns[2]) { ns[0] = repeat_once(run); }
+static void mixed_pair(struct run *run, double ns[2])
+{
+	uint64_t failed = 0;
+
+	ns[0] = mixed_once(run, &failed);
+}
+
+static const struct shared_work shared_works[] = {
+	{ { "frames.bulk-alloc-2t", "frames.bulk-free-2t" }, bulk_once },
+	{ { "frames.random-alloc-2t", "frames.random-free-2t" }, random_once },
+	{ { "frames.repeat-2t", NULL }, repeat_pair },
+	{ { "frames.mixed-2t", NULL }, mixed_pair },
+	{ { "frames.order9-alloc-2t", "frames.order9-free-2t" }, order9_once },
+};
+
+struct side {
+	struct run run;
+	const struct shared_work *work;
+	atomic_int *ready;
+	double ns[2];
+};
+
+static void work_together(struct side *side)
+{
+	atomic_fetch_add(side->ready, 1);
+	while (atomic_load(side->ready) < 2)
+		sched_yield();
+	side->work->once(&side->run, side->ns);
+}
+
+static void *second_thread(void *side)
+{
+	hosted_set_cpu(1);
+	work_together(side);
+	return NULL;
+}
+
+static void side_by_side(const struct run *run, const struct shared_work *work, double ns[2])
+{
+	atomic_int ready = 0;
+	struct side first = { *run, work, &ready, { 0, 0 } }, second;
+	pthread_t thread;
+
+	first.run.nr_frames /= 2;
+	second = first;
+	second.run.block += first.run.nr_frames;
+	second.run.seed *= 3;
+	if (pthread_create(&thread, NULL, second_thread, &second) != 0)
+		bench_die("cannot make a thread");
+	work_together(&first);
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		ns[i] = (first.ns[i] + second.ns[i]) / 2;
+}
+
+static void measure_2t(struct run *run, const struct shared_work *work)
+{
+	struct bench_samples samples[2] = { { .nr = 0 }, { .nr = 0 } };
+	double ns[2];
+
+	nr_cpus = 2;
+	if (!run->allocator->init(run->nr_frames))
+		bench_die("%s: not enough host memory", run->allocator->name);
+	run->seed = 88172645463325252ull;
+	side_by_side(run, work, ns);
+	for (unsigned i = 0; i < run->options->repeats; i++) {
+		side_by_side(run, work, ns);
+		bench_add(&samples[0], ns[0]);
+		bench_add(&samples[1], ns[1]);
+	}
+	for (unsigned i = 0; i < 2 && work->name[i]; i++)
+		bench_print(work->name[i], "ns", run->allocator->name, &samples[i]);
+	run->allocator->fini();
+	nr_cpus = 1;
+}
+
+static void run_shared(struct run *run)
+{
+	for (size_t i = 0; run->allocator->shared && i < sizeof(shared_works) / sizeof(shared_works[0]); i++)
+		if (bench_wants(run->options, shared_works[i].name[0]))
+			measure_2t(run, &shared_works[i]);
+}
+
 static void run_fragmentation(struct run *run)
 {
 	const struct peer *a = run->allocator;
@@ -428,13 +528,37 @@ static void run_allocator(struct run *run)
 	if (bench_wants(o, "frames.order9") && run->allocator->max_order >= 9)
 		with_allocator(run, do_order9);
 	run_fragmentation(run);
+	run_shared(run);
 }
 
 /* ---- start-up ---- */
 
+/* The first tier once more, in a state block of its own, where the host has given all memory that it touches: what is left
+ * is the library's work alone. The machine is good for nothing else afterwards. */
+static double init_again(struct hosted_machine *m)
+{
+	struct kmm_machine again = *kmm_machine_of(hosted_kmm(m));
+	size_t size = (kmm_state_size() + 4095) & ~(size_t)4095;
+	void *state = aligned_alloc(4096, size);
+	const char *why = NULL;
+	struct kmm *other;
+	uint64_t t;
+
+	if (state == NULL)
+		bench_die("not enough host memory");
+	memset(state, 1, size);
+	again.nr_map = kmm_memory_map(hosted_kmm(m), &again.map);
+	t = bench_now_ns();
+	if (kmm_init_frames(state, &again, kmm_port_of(hosted_kmm(m)), &other, &why) != KMM_OK)
+		bench_die("a machine does not start again: %s", why);
+	t = bench_now_ns() - t;
+	free(state);
+	return (double)t / 1e6;
+}
+
 static void bench_init(const struct bench_options *options, const char *size, uint64_t ram_bytes)
 {
-	struct bench_samples times = { .nr = 0 };
+	struct bench_samples times = { .nr = 0 }, again = { .nr = 0 };
 	struct hosted_usage usage = { .ram_bytes = 0 };
 	char name[64];
 
@@ -446,12 +570,16 @@ static void bench_init(const struct bench_options *options, const char *size, ui
 		struct hosted_machine *m = bench_machine(ram_bytes);
 
 		t = bench_now_ns() - t;
-		if (i > 0)
-			bench_add(&times, (double)t / 1e6);
 		hosted_usage(m, &usage);
+		if (i > 0) {
+			bench_add(&times, (double)t / 1e6);
+			bench_add(&again, init_again(m));
+		}
 		hosted_shutdown(m);
 	}
 	bench_print(name, "ms", "kmm", &times);
+	snprintf(name, sizeof(name), "frames.init-%s-again", size);
+	bench_print(name, "ms", "kmm", &again);
 	snprintf(name, sizeof(name), "frames.init-%s-resident", size);
 	bench_print_count(name, "MiB", "kmm", (double)(usage.ram_bytes + usage.state_bytes) / 1048576);
 }

@@ -125,5 +125,5 @@ static void give_back(uintptr_t block, unsigned order)
 }
 
 const struct peer peer_buddy = {
-	.name = "own-buddy", .max_order = MAX_ORDER, .init = init, .fini = fini, .alloc = alloc, .free = give_back
+	.name = "own-buddy", .max_order = MAX_ORDER, .shared = true, .init = init, .fini = fini, .alloc = alloc, .free = give_back
 };

@@ -17,6 +17,7 @@ struct peer {
 	unsigned max_order;   /* serves order 0 .. max_order, */
 	bool only_0_and_9;    /* or of those only these two */
 	bool only_times;      /* joins nothing: what it says of fragmentation would be about nothing */
+	bool shared;          /* by several threads, each a CPU of its own */
 	/* Makes all frames free. false: out of host memory. */
 	bool (*init)(uint64_t nr_frames);
 	void (*fini)(void);

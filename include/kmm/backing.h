@@ -59,15 +59,27 @@ struct kmm_file {
 	const char *name;           /* for maps; must outlive the file */
 	void *pages;                /* core: index -> page */
 	uint64_t nr_pages;          /* cached */
+	uint32_t seals;             /* KMM_SEAL_: what nobody may do with it any more; begins as SEAL, so no others are added */
+	bool is_shared_memory;      /* no file system's: its resident pages count as shared memory */
 	uint64_t fill_end;          /* core: from this byte on the content is zeros, fill is not asked: the file once ended here */
 };
+/* Numbers of fcntl(F_ADD_SEALS). WRITE: no writing and no shared mapping of who opened it for writing; FUTURE_WRITE: the
+ * same but for mappings there are. */
+enum {
+	KMM_SEAL_SEAL = 1, KMM_SEAL_SHRINK = 2, KMM_SEAL_GROW = 4, KMM_SEAL_WRITE = 8, KMM_SEAL_FUTURE_WRITE = 16,
+	KMM_SEAL_ALL = 31
+};
+/* errors: KMM_EINVAL (unknown ones), KMM_EPERM (sealed against that), KMM_EBUSY (WRITE: there is a mapping by which it
+ * could be written), KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_file_add_seals(struct kmm_file *file, uint32_t seals);
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name);
 /* Reads or writes through the cache; short at the end of file for reads, grows it for writes.
- * done gets the number of bytes. errors: KMM_ENOMEM, KMM_EIO (bytes before it are done). May sleep. */
+ * done gets the number of bytes. errors: KMM_ENOMEM, KMM_EIO, KMM_EPERM sealed (bytes before it are done). May sleep. */
 KMM_MUST_CHECK enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done);
 KMM_MUST_CHECK enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *from, size_t len,
 					      size_t *done);
-/* New size; pages beyond it leave the cache and every mapping (later access: SIGBUS). */
+/* New size; pages beyond it leave the cache and every mapping (later access: SIGBUS). errors: KMM_EINVAL, KMM_ENOMEM,
+ * KMM_EPERM sealed. */
 KMM_MUST_CHECK enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size);
 /* Pages [first, first + nr) become zeros and, where fill has nothing to say, leave the cache and every mapping; the size
  * stays. errors: KMM_ENOMEM, KMM_EIO (some pages before that are zeros). May sleep. */

@@ -21,7 +21,8 @@ extern "C" {
 /* What a policy keeps for a zone, and the facts that it may use. */
 struct kmm_reclaim_zone {
 	kmm_word pages;      /* that could go, met in the last full turn of the hand, or so far in the first */
-	uint32_t evictions;  /* pages evicted here; wraps */
+	kmm_word all_pages;  /* the same, of all zones */
+	uint32_t clock;      /* private pages that the machine evicted until now; wraps */
 	uint32_t turns;      /* full turns of the hand */
 	kmm_word own[KMM_RECLAIM_OWN]; /* the policy's; zero at first */
 };
@@ -34,7 +35,7 @@ struct kmm_reclaim_policy {
 	/* Need the page not be looked at this time? Asked first of every page, as looking costs more than all else; the page may be
 	 * one that cannot go. NULL: no. */
 	bool (*skip)(struct kmm_reclaim_zone *zone, uint8_t age);
-	/* The byte of a page that comes back after `distance` evictions of its area. NULL: 0. */
+	/* The byte of a page that comes back after `distance` more on the clock. NULL: 0. */
 	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance);
 	/* One more turn is complete. NULL: nothing. */
 	void (*turned)(struct kmm_reclaim_zone *zone);
@@ -53,6 +54,19 @@ const struct kmm_reclaim_policy *kmm_reclaim_policy_of(const struct kmm *k);
 KMM_MUST_CHECK bool kmm_reclaim_step(struct kmm *k, kmm_word budget);
 /* Evicts up to nr pages of user spaces and file caches although there is memory; returns how many. context: no locks. */
 kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr);
+
+/* ---- when nothing can be reclaimed ---- */
+
+struct kmm_oom_candidate {
+	struct kmm_mm *mm;   /* with a reference, which the caller puts */
+	kmm_word pages;      /* that come back if the space ends: the sum of those below */
+	kmm_word resident, swapped, tables;
+};
+/* The spaces that hold most, the largest first; returns how many. For who gets KMM_FAULT_OOM: whom to end is his decision.
+ * context: no locks. */
+unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned most);
+/* Why there is no memory, which zones were tried, and the ranking, in lines. */
+void kmm_report_oom(struct kmm *k, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out);
 
 struct kmm_reclaim_stats {                   /* all of these wrap */
 	kmm_word scanned_direct, scanned_step;   /* user pages met */

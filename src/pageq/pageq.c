@@ -47,7 +47,7 @@ static struct stretch stretch_at(const struct kmm *k, kmm_word pfn, kmm_word mos
  * frames are passed by, so what that takes is all here. */
 static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const struct stretch *s, kmm_word *passed)
 {
-	bool (*const skip)(struct kmm_reclaim_zone *, uint8_t) = k->pageq->policy->skip;
+	bool (*const skip)(struct kmm_reclaim_zone *, uint8_t) = k->pageq->insists ? NULL : k->pageq->policy->skip;
 	struct kmm_hand *hand = kmm_hand_of(k, z);
 	struct kmm_page *page = kmm_page_at(k->phys, s->first);
 	const unsigned stride = kmm_stride(k->phys);

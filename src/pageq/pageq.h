@@ -21,14 +21,17 @@ struct kmm_hand {
 	struct kmm_reclaim_zone facts; /* q */
 	kmm_word at;                   /* q: next frame, from the zone's start */
 	kmm_word met;                  /* q: pages in this turn that could go */
+	kmm_word evicted;              /* q: so far; wraps */
 };
 
 /* One more of those. q held. */
 static inline void kmm_hand_count(struct kmm_hand *hand)
 {
 	hand->met++;
-	if (hand->facts.turns == 0)
+	if (hand->facts.turns == 0) {
 		hand->facts.pages = hand->met;
+		hand->facts.all_pages = hand->met; /* nothing better is known */
+	}
 }
 
 enum { KMM_HAND_BATCH = 32 };
@@ -38,6 +41,7 @@ struct kmm_pageq {
 	struct kmm_page *seen[KMM_HAND_BATCH]; /* q: under the hand; room that a stack has not */
 	kmm_word pfns[KMM_HAND_BATCH]; /* q: to evict */
 	const struct kmm_reclaim_policy *policy; /* written under q */
+	bool insists;                  /* q: the policy had its turns and gave nothing: any page that is not used may go */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
 	unsigned calls;                /* direct reclaims; near enough */
 	struct kmm_reclaim_stats stats; /* atomic */

@@ -577,10 +577,6 @@ ALWAYS_INLINE bool free_like(struct kmm *k, struct kmm_page *page, kmm_word pfn)
 	return true;
 }
 
-/* From a kind's count of single frames freed to that of frames made by other ways: its address shall not depend on the
- * descriptor either. */
-#define KINDS_FROM_FREED ((offsetof(struct kmm_pcp, kinds) - offsetof(struct kmm_pcp, freed)) / sizeof(kmm_word))
-
 /* The next ones are alike. Interrupts are off. */
 NOINLINE void remember(struct kmm_phys *p, struct kmm_recent *recent, uint32_t flags, unsigned cpu)
 {
@@ -588,6 +584,7 @@ NOINLINE void remember(struct kmm_phys *p, struct kmm_recent *recent, uint32_t f
 
 	recent->pcp = pcp;
 	recent->freed = &pcp->freed[(flags & 15) - KMM_KIND_KERNEL];
+	recent->kinds = &pcp->kinds[(flags & 15) - KMM_KIND_KERNEL];
 	recent->like = (uint16_t)(flags & ~0xf0u);
 }
 
@@ -614,7 +611,7 @@ ALWAYS_INLINE bool free_cacheable(struct kmm *k, struct kmm_page *page, unsigned
 	}
 	kmm_word_add(list ? &recent->pcp->blocks_freed : recent->freed, 1);
 	if (list)
-		kmm_word_add(recent->freed + KINDS_FROM_FREED, -((kmm_word)1 << order));
+		kmm_word_add(recent->kinds, -((kmm_word)1 << order));
 	free_recent(k, recent, page, flags, pfn, list, irq);
 	return true;
 }

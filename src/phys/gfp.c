@@ -86,7 +86,7 @@ static void set_pcp_of(struct kmm_phys *p, unsigned cpu)
 
 		p->pcp_of[kmm_cache_number(z->node, z->id, sort)][cpu] = &z->pcp[cpu][sort];
 	}
-	p->recent[cpu] = (struct kmm_recent){ &p->no_pcp, p->no_pcp.freed, KMM_LIKE_NOTHING };
+	p->recent[cpu] = (struct kmm_recent){ &p->no_pcp, p->no_pcp.freed, p->no_pcp.kinds, KMM_LIKE_NOTHING };
 }
 
 void kmm_gfp_refresh(struct kmm *k)

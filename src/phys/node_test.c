@@ -350,3 +350,36 @@ KMM_TEST(node_interleaved_by_whole_sections)
 	CHECK_EQ(fixture_audit(&f), 0);
 	fixture_end(&f);
 }
+
+/* ---- a large machine ---- */
+
+/* 64 TiB, a million frames spread over all of it: only the sections that they are in come to life, and the audit looks at
+ * no others. */
+KMM_TEST(node_64_tib_serve_a_million_frames_all_over)
+{
+	enum { FRAMES = 1000000, SECTIONS = FRAMES / KMM_SECTION_PAGES + 4 * KMM_MAX_NODES };
+	struct kmm_page **page = malloc(FRAMES * sizeof(struct kmm_page *));
+	struct fixture f = { 0 };
+	struct kmm_memory_stats s;
+	enum kmm_status status = even_nodes(&f, KMM_X86_64, 64 * TIB - GIB, KMM_MAX_NODES);
+
+	if (f.arena == MAP_FAILED)
+		SKIP("this host does not map 64 TiB");
+	CHECK_OK(status);
+	CHECK(page != NULL);
+	for (unsigned i = 0; i < FRAMES; i++) {
+		page[i] = kmm_alloc_pages_node(f.k, i % KMM_MAX_NODES, KMM_GFP_KERNEL, 0);
+		CHECK(page[i] != NULL);
+		CHECK_EQ(kmm_node_of_page(page[i]), i % KMM_MAX_NODES);
+	}
+	kmm_memory_stats(f.k, &s);
+	CHECK(s.sections > 500000 && s.sections_live <= SECTIONS);
+	CHECK_EQ(fixture_audit(&f), 0);
+	for (unsigned i = 0; i < FRAMES; i++)
+		kmm_free_pages(f.k, page[i], 0);
+	kmm_memory_stats(f.k, &s);
+	CHECK(s.sections_live <= SECTIONS);
+	CHECK_EQ(fixture_audit(&f), 0);
+	fixture_end(&f);
+	free(page);
+}

@@ -160,7 +160,7 @@ struct kmm_fast {
 #define KMM_LIKE_NOTHING 0xffu        /* no frame's low flags: there is no such order */
 struct kmm_recent {
 	_Alignas(64) struct kmm_pcp *pcp; /* c: where blocks with these flags go */
-	kmm_word *freed;              /* c: and single frames are counted, of this kind */
+	kmm_word *freed, *kinds;      /* c: and are counted, single frames and larger blocks */
 	uint16_t like;                /* c: low flags: kind, zone, node, sort; order 0 */
 };
 

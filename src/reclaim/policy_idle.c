@@ -2,19 +2,19 @@
 /*
  * Reuse distance against idle time. The idea is LIRS's (Jiang and Zhang, 2002): of two pages the one with the shorter time
  * between its last two uses stays, whatever was used last; so a scan or a loop larger than memory does not wash out what is
- * used again and again. Time is counted in evictions of the zone.
+ * used again and again. Time is the clock of evictions.
  *
- *	guest   a page that has not yet shown that it is worth its frame. Met unused, it goes. About 1/8 of the pages.
+ *	guest   a page that has not yet shown that it is worth its frame. Met unused, it goes. About 1/16 of the pages.
  *	host    stays as long as it is used more often than guests come back.
  *
- *	fresh (0) --first turn ever, or--> guest --used, and worth it--> host --idle for longest--> guest --unused--> out
+ *	fresh (0) -----------------------> guest --used, and worth it--> host --idle for longest--> guest --unused--> out
  *	                                     ^                             ^
  *	   comes back: not worth it ---------+     comes back: worth it ---+
  *
  * Worth it: the time since the page's last use, known from its slot when it comes back, is shorter than some host has been
- * idle. That host's place is taken: hosts are counted by idle time once in two turns, when their marks are looked at, and
+ * idle. That host's place is taken: hosts are counted by idle time once in four turns, when their marks are looked at, and
  * each guest that becomes a host uses one of the most idle up; those are made guests as the hand meets them. A first touch
- * always leaves a mark, so the first meeting of a fresh page says nothing.
+ * always leaves a mark, so the first meeting of a fresh page says nothing. While there are places for hosts it becomes one.
  *
  * A host's byte holds when it was last seen used, so its idle time is a lower bound, and the time of a guest that comes back
  * an upper one: in a loop all are equal, and nobody changes places. One that is seen used twice within a short time counts half
@@ -25,7 +25,7 @@
 #include "kmm/reclaim.h"
 
 enum { GUEST = 1, HOST = 0x80, OFTEN = 0x40, STAMP = 0x3f, LONGEST = 47 };
-enum { UNITS = 16, GUEST_PART = 8, SHORT = 4, LOOK_EVERY = 2 };
+enum { UNITS = 16, GUEST_PART = 16, SHORT = 4, LOOK_EVERY = 4 };
 enum { HOSTS, HOSTS_MET, TOP, CALLED, IDLE, IDLE_MET = IDLE + LONGEST + 1, END = IDLE_MET + LONGEST + 1 };
 /* HOSTS: now; HOSTS_MET: in this turn. TOP: no host was idle for longer. CALLED: hosts so idle shall become guests.
  * IDLE: hosts by idle time; IDLE_MET: those met in this turn. */
@@ -34,12 +34,12 @@ _Static_assert(END <= KMM_RECLAIM_OWN, "fits what a policy has");
 
 static kmm_word unit(const struct kmm_reclaim_zone *z)
 {
-	return z->pages / UNITS + 1;
+	return z->all_pages / UNITS + 1;
 }
 
 static uint8_t now(const struct kmm_reclaim_zone *z)
 {
-	return (uint8_t)(z->evictions / (uint32_t)unit(z) & STAMP);
+	return (uint8_t)(z->clock / (uint32_t)unit(z) & STAMP);
 }
 
 static kmm_word host_places(const struct kmm_reclaim_zone *z)
@@ -84,11 +84,11 @@ static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 {
 	if (*age == 0) {
 		*age = GUEST;
-		if (z->turns == 0 && z->own[HOSTS] < host_places(z))
+		if (z->turns == 0 || z->own[HOSTS] < host_places(z)) /* those that are not used again become guests in time */
 			become_host(z, age);
 		return false;
 	}
-	if (referenced && is_worth(z, z->pages / GUEST_PART))
+	if (referenced && is_worth(z, z->all_pages / GUEST_PART))
 		become_host(z, age);
 	return !referenced;
 }
@@ -138,7 +138,7 @@ static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance)
 {
 	uint8_t age = 0;
 
-	if (is_worth(z, distance + z->pages / GUEST_PART))
+	if (is_worth(z, distance + z->all_pages / GUEST_PART))
 		become_host(z, &age);
 	return age;
 }

@@ -19,7 +19,7 @@
 
 _Static_assert((int)KMM_HAND_BATCH == (int)KMM_MOVE_BATCH, "what is found at once goes at once");
 
-enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32 };
+enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32, LEAST_PART = 16 };
 
 struct scan {
 	struct kmm *k;
@@ -54,7 +54,8 @@ static void evict(struct scan *s)
 
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
-	hand->facts.evictions += (uint32_t)mover.moved;
+	kmm_word_add(&hand->evicted, mover.moved);
+	hand->facts.clock = s->k->swap->clock;
 	out = s->k->swap->stats.out + s->k->swap->stats.same_out - out;
 	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
 	s->nr = 0;
@@ -86,10 +87,19 @@ static void meet(struct scan *s, struct kmm_page *page)
 	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
 		return;
 	kmm_hand_count(hand);
-	if (policy->met(facts, &age, look == KMM_LOOK_USED))
+	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
 		kmm_page_set_age(page, age);
+}
+
+static kmm_word count_pages(struct kmm *k)
+{
+	kmm_word nr = 0;
+
+	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
+		nr += k->pageq->hand[i].facts.pages;
+	return nr;
 }
 
 /* The zone's hand goes on until enough is freed, or for a few turns. q held. */
@@ -101,6 +111,8 @@ static void scan_zone(struct scan *s)
 	uint32_t turns = hand->facts.turns;
 	struct kmm_page **pages = s->k->pageq->seen;
 
+	hand->facts.clock = s->k->swap->clock;
+	hand->facts.all_pages = count_pages(s->k);
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want) {
 		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
@@ -112,7 +124,9 @@ static void scan_zone(struct scan *s)
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */
 		turns = hand->facts.turns;
+		s->k->pageq->insists = s->freed == 0 && left < s->zone->spanned * (TURNS / 2);
 	}
+	s->k->pageq->insists = false;
 	evict(s);
 	kmm_guest_end(s->k);
 }
@@ -131,8 +145,8 @@ static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
 
 		if (!z->managed || z->id > start || (hand->facts.turns && !hand->facts.pages && best))
 			continue;
-		part = (uint64_t)hand->facts.evictions << 16;
-		part = kmm_div_u64(part, (uint32_t)(z->managed | 1), NULL);
+		part = (uint64_t)hand->evicted << 16;
+		part = kmm_div_u64(part, (uint32_t)((hand->facts.turns ? hand->facts.pages : z->managed) | 1), NULL);
 		if (best && part >= least)
 			continue;
 		best = z;
@@ -177,6 +191,17 @@ static kmm_word reclaim(struct kmm *k, struct scan *s, enum kmm_zone_id start)
 	return s->freed < s->want ? scan_rest(s, start, first) : s->freed;
 }
 
+/* Are there so few pages left that can go at all, that taking them would only make programs read their own code again and
+ * again? Then it is better to say that memory has ended. */
+static bool is_hopeless(struct kmm *k)
+{
+	uint32_t turns = 0;
+
+	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
+		turns += k->pageq->hand[i].facts.turns;
+	return turns > TURNS && !kmm_swap_has_room(k) && count_pages(k) < kmm_phys_managed_pages(k) / LEAST_PART;
+}
+
 /* ---- at once ---- */
 
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
@@ -190,6 +215,8 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 	lock_hands(k, gfp);
 	freed = reclaim(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	k->pageq->calls++;
+	if (is_hopeless(k))
+		freed = 0;
 	kmm_mutex_unlock(k, &k->pageq->lock);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)

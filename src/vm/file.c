@@ -14,6 +14,7 @@
 #include "base/math.h"
 #include "kmm/kmap.h"
 #include "phys/alloc.h"
+#include "vm/mm.h"
 
 static uint64_t nr_file_pages(uint64_t size)
 {
@@ -83,7 +84,7 @@ static const struct kmm_backing_ops file_ops = {
 
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name)
 {
-	*file = (struct kmm_file){ .size = size, .name = name, .fill_end = UINT64_MAX };
+	*file = (struct kmm_file){ .size = size, .name = name, .fill_end = UINT64_MAX, .seals = KMM_SEAL_SEAL };
 	kmm_backing_init(&file->backing, k, &file_ops);
 }
 
@@ -252,13 +253,18 @@ static void set_size(struct kmm_file *file, uint64_t size)
 	file->size = size;
 }
 
+enum { NO_WRITE = KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE };
+
 static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_page *page;
-	enum kmm_status status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
+	enum kmm_status status;
 	char *to;
 
+	if ((file->seals & NO_WRITE) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
+		return KMM_EPERM;
+	status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
 	if (status)
 		return status;
 	to = kmm_kmap_local(k, page);
@@ -324,6 +330,10 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 		return KMM_ENOMEM;
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	shrinks = size < file->size;
+	if (file->seals & (shrinks ? KMM_SEAL_SHRINK : size > file->size ? KMM_SEAL_GROW : 0)) {
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		return KMM_EPERM;
+	}
 	set_size(file, size);
 	if (shrinks) {
 		clear_tail(file);
@@ -366,13 +376,45 @@ enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t n
 	if (!mapping)
 		return KMM_ENOMEM;
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	status = clear_filled(file, first, end);
+	status = file->seals & NO_WRITE ? KMM_EPERM : clear_filled(file, first, end);
 	if (file->fill)
 		zeros = kmm_max_u64(first, kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end))));
 	if (status == KMM_OK && zeros < end) {
 		cut_off(file, zeros, end);
 		kmm_mapping_unmap_shown(k, mapping, zeros, end);
 	}
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	return status;
+}
+
+/* ---- seals ---- */
+
+/* Is there a mapping by which the file could be written? b held. */
+static bool is_mapped_for_writing(const struct kmm_mapping *mapping)
+{
+	for (const struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next)
+		if (kmm_container(l, struct kmm_vma, by_backing)->flags & KMM_VM_SHARED)
+			return true;
+	return false;
+}
+
+enum kmm_status kmm_file_add_seals(struct kmm_file *file, uint32_t seals)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	enum kmm_status status = KMM_OK;
+
+	if (seals & ~(uint32_t)KMM_SEAL_ALL)
+		return KMM_EINVAL;
+	if (!mapping)
+		return KMM_ENOMEM;
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	if (file->seals & KMM_SEAL_SEAL)
+		status = KMM_EPERM;
+	else if ((seals & ~file->seals & KMM_SEAL_WRITE) && is_mapped_for_writing(mapping))
+		status = KMM_EBUSY;
+	else
+		file->seals |= seals;
 	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return status;
 }

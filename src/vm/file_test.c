@@ -255,3 +255,47 @@ KMM_TEST(file_index_random)
 	CHECK(root == NULL);
 	CALL(space_stop(&s));
 }
+
+/* ---- seals ---- */
+
+static int map_file(struct space *s, uint64_t at, unsigned prot, unsigned flags, struct kmm_file *file)
+{
+	return space_map_file(s, at, 1, prot, flags, file, 0);
+}
+
+KMM_TEST(file_seals)
+{
+	struct kmm_file file;
+	struct space s;
+	size_t done;
+
+	CALL(space_start(&s, KMM_X86_64));
+	kmm_file_init(&file, s.k, 0, "file");
+	CHECK_EQ(kmm_file_add_seals(&file, KMM_SEAL_GROW), KMM_EPERM);
+	file.seals = 0;
+	CHECK_OK(kmm_file_write(&file, 0, "0123456789", 10, &done));
+	CHECK_EQ(kmm_file_add_seals(&file, 32), KMM_EINVAL);
+	CHECK_OK(kmm_file_add_seals(&file, KMM_SEAL_GROW));
+	CHECK_EQ(kmm_file_write(&file, 9, "xy", 2, &done), KMM_EPERM);
+	CHECK_EQ(done, 0);
+	CHECK_EQ(kmm_file_truncate(&file, 11), KMM_EPERM);
+	CHECK_OK(kmm_file_truncate(&file, 9));
+	CHECK_OK(kmm_file_add_seals(&file, KMM_SEAL_SHRINK));
+	CHECK_EQ(kmm_file_truncate(&file, 8), KMM_EPERM);
+	CHECK_EQ(map_file(&s, 0x20000000, SPACE_RW, KMM_MAP_SHARED, &file), 0);
+	CHECK_EQ(kmm_file_add_seals(&file, KMM_SEAL_WRITE), KMM_EBUSY);
+	CHECK_OK(kmm_file_add_seals(&file, KMM_SEAL_FUTURE_WRITE));
+	CHECK_EQ(map_file(&s, 0x20002000, SPACE_RW, KMM_MAP_SHARED, &file), 1);
+	CHECK_EQ(map_file(&s, 0x20002000, SPACE_R, KMM_MAP_SHARED, &file), 0);
+	CHECK_EQ(space_protect(&s, 0x20002000, 1, SPACE_RW), 13);
+	CHECK_EQ(space_poke(&s, s.mm, 0x20000000, 'a'), 0);
+	CHECK_EQ(kmm_file_punch(&file, 0, 1), KMM_EPERM);
+	CHECK_EQ(space_unmap(&s, 0x20000000, 3), 0);
+	CHECK_OK(kmm_file_add_seals(&file, KMM_SEAL_WRITE | KMM_SEAL_SEAL));
+	CHECK_EQ(map_file(&s, 0x20002000, SPACE_R, KMM_MAP_SHARED, &file), 1);
+	CHECK_EQ(map_file(&s, 0x20002000, SPACE_RW, KMM_MAP_PRIVATE, &file), 0);
+	CHECK_EQ(space_peek(&s, s.mm, 0x20002000), 'a');
+	CHECK_EQ(space_unmap(&s, 0x20002000, 1), 0);
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}

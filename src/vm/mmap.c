@@ -32,9 +32,17 @@ static uint32_t area_flags(const struct kmm_mm *mm, unsigned prot, unsigned flag
 		vm_flags |= KMM_VM_GROWSDOWN;
 	if (flags & KMM_MAP_LOCKED)
 		vm_flags |= KMM_VM_LOCKED;
-	if (flags & KMM_MAP_NORESERVE)
+	if ((flags & KMM_MAP_NORESERVE) && mm->k->vm->overcommit_mode != KMM_OVERCOMMIT_NEVER)
 		vm_flags |= KMM_VM_NORESERVE;
 	return vm_flags;
+}
+
+/* A file that will not be written by new mappings can still be read by them. */
+static void apply_future_seal(const struct kmm_backing *backing, uint32_t *vm_flags)
+{
+	if (kmm_backing_is_file(backing) && (((const struct kmm_file *)backing)->seals & KMM_SEAL_FUTURE_WRITE) &&
+	    (*vm_flags & (KMM_VM_SHARED | KMM_VM_WRITE)) == KMM_VM_SHARED)
+		*vm_flags &= ~(uint32_t)KMM_VM_MAYWRITE;
 }
 
 static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm_flags)
@@ -64,6 +72,7 @@ static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm
 		return KMM_EACCES;
 	if (rq->flags & KMM_MAP_NODEV)
 		return KMM_ENODEV;
+	apply_future_seal(rq->backing, vm_flags);
 	return *vm_flags & KMM_VM_GROWSDOWN ? KMM_EINVAL : KMM_OK;
 }
 
@@ -229,20 +238,33 @@ static bool is_within_limits(struct kmm_mm *mm, const struct kmm_piece *piece)
 	       kmm_mm_may_expand(mm, piece->flags, pages - mapped_pages(mm, piece->start, piece->end));
 }
 
-/* There is not memory enough for the piece. Linux finds out after it has unmapped what was at a fixed place. */
-static enum kmm_status refuse_area(struct kmm_mm *mm, const struct kmm_piece *piece)
+/* Not enough memory for the piece, or a seal. Linux finds out after it has unmapped what was at a fixed place. */
+static enum kmm_status refuse_area(struct kmm_mm *mm, const struct kmm_piece *piece, enum kmm_status why)
 {
 	enum kmm_status status = kmm_munmap_locked(mm, piece->start, piece->end - piece->start);
 
-	return status == KMM_OK ? KMM_ENOMEM : status;
+	return status == KMM_OK ? why : status;
+}
+
+/* Seals of the file stand against writing by this mapping, now or later. b is not needed: who seals looks at mappings. */
+static bool is_sealed(const struct kmm_piece *piece)
+{
+	uint32_t seals;
+
+	if (!piece->backing || !kmm_backing_is_file(piece->backing) || !(piece->flags & KMM_VM_SHARED))
+		return false;
+	seals = __atomic_load_n(&((const struct kmm_file *)piece->backing)->seals, __ATOMIC_RELAXED);
+	return (seals & KMM_SEAL_WRITE) || ((seals & KMM_SEAL_FUTURE_WRITE) && (piece->flags & KMM_VM_MAYWRITE));
 }
 
 static enum kmm_status map_area(struct kmm_mm *mm, const struct kmm_piece *piece)
 {
 	if (!is_within_limits(mm, piece))
 		return KMM_ENOMEM;
-	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, piece_pages(piece)))
-		return refuse_area(mm, piece);
+	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, piece_pages(piece)))
+		return refuse_area(mm, piece, KMM_ENOMEM);
+	if (is_sealed(piece))
+		return refuse_area(mm, piece, KMM_EPERM);
 	return put_area(mm, piece);
 }
 
@@ -253,9 +275,9 @@ static enum kmm_status map_shared_anonymous(struct kmm_mm *mm, struct kmm_piece 
 
 	if (!is_within_limits(mm, piece))
 		return KMM_ENOMEM;
-	if (!(piece->flags & KMM_VM_NORESERVE) && !kmm_vm_enough(mm->k, piece_pages(piece)))
-		return refuse_area(mm, piece);
-	piece->backing = kmm_shm_create(mm->k, piece->end - piece->start);
+	if (!(piece->flags & KMM_VM_NORESERVE) && !kmm_vm_enough(mm, piece_pages(piece)))
+		return refuse_area(mm, piece, KMM_ENOMEM);
+	piece->backing = kmm_shm_create(mm->k, piece->end - piece->start, !(piece->flags & KMM_VM_NORESERVE));
 	if (!piece->backing)
 		return KMM_ENOMEM;
 	status = map_area(mm, piece);

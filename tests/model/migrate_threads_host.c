@@ -5,10 +5,12 @@
  *
  *	worker 0, 1   a space each: writes, reads, discards, changes of rights, mremap, a file both of them map
  *	worker 2      forks one of its own again and again, checks the child, lets it go
- *	mover         frames at random, ranges, compaction steps
+ *	mover         frames at random, ranges, compaction steps; or
+ *	evictor       pages to swap, and all of them back by swapoff
  */
 #include "harness/space.h"
 #include "kmm/compact.h"
+#include "kmm/reclaim.h"
 
 #include <pthread.h>
 
@@ -30,6 +32,7 @@ struct arena {
 	struct hosted_machine *m;
 	struct kmm *k;
 	struct kmm_file file;
+	struct hosted_swap *disk; /* NULL: pages are moved, not evicted */
 	struct worker worker[WORKERS];
 	atomic_bool over;
 };
@@ -107,11 +110,13 @@ static void have_child(struct worker *w)
 static bool goes_on(struct worker *w, unsigned step)
 {
 	struct kmm_migrate_stats stats;
+	struct kmm_swap_stats swap;
 
 	if (step < STEPS || step % 64)
 		return true;
 	kmm_migrate_stats(w->arena->k, &stats);
-	return stats.success < MOVES;
+	kmm_swap_stats(w->arena->k, &swap);
+	return stats.success + swap.out < MOVES;
 }
 
 static void *work(void *arg)
@@ -151,6 +156,30 @@ static void move_something(struct arena *a, kmm_word *next, uint64_t *seed)
 	*next += nr;
 }
 
+/* Workers' pages hold one byte each, which is told apart from a page of one byte repeated. */
+static void evict_something(struct arena *a, uint64_t *seed)
+{
+	unsigned dice = (unsigned)(kmm_test_rand(seed) % 40);
+
+	if (dice == 0) {
+		if (kmm_swap_off(a->k, hosted_swap_device(a->disk)) == KMM_OK)
+			(void)!kmm_swap_on(a->k, hosted_swap_device(a->disk), -1);
+	} else {
+		kmm_reclaim_pages(a->k, dice * 4);
+	}
+}
+
+static void *evict_all(void *arg)
+{
+	struct arena *a = arg;
+	uint64_t seed = kmm_test_seed();
+
+	hosted_set_cpu(0);
+	while (!atomic_load(&a->over))
+		evict_something(a, &seed);
+	return NULL;
+}
+
 static void *move_all(void *arg)
 {
 	struct arena *a = arg;
@@ -163,7 +192,7 @@ static void *move_all(void *arg)
 	return NULL;
 }
 
-static void start(struct arena *a, enum kmm_format_id format)
+static void start(struct arena *a, enum kmm_format_id format, bool swaps)
 {
 	struct hosted_config config = { .machine = { .format = format, .nr_cpus = WORKERS + 1 }, .ram_bytes = 24ull << 20, .threads = true };
 	const char *why = "";
@@ -173,6 +202,10 @@ static void start(struct arena *a, enum kmm_format_id format)
 	memset(a, 0, sizeof(*a));
 	CHECK_OK(hosted_boot(&config, &a->m, &why));
 	a->k = hosted_kmm(a->m);
+	if (swaps) {
+		a->disk = hosted_swap_open(a->m, 4096 * SPACE_PAGE);
+		CHECK_OK(kmm_swap_on(a->k, hosted_swap_device(a->disk), -1));
+	}
 	kmm_file_init(&a->file, a->k, FILE_PAGES * SPACE_PAGE, "/shared");
 	for (unsigned i = 0; i < WORKERS; i++) {
 		struct worker *w = &a->worker[i];
@@ -203,16 +236,19 @@ static void stop(struct arena *a)
 		hosted_put_space(a->m, a->worker[i].mm);
 	kmm_backing_put(&a->file.backing);
 	CALL(audit(a));
+	if (a->disk)
+		CHECK_OK(kmm_swap_off(a->k, hosted_swap_device(a->disk)));
 	hosted_shutdown(a->m);
+	hosted_swap_close(a->disk);
 }
 
-static void run(enum kmm_format_id format)
+static void run(enum kmm_format_id format, bool swaps)
 {
 	static struct arena a;
 	pthread_t thread[WORKERS], mover;
 
-	CALL(start(&a, format));
-	CHECK_EQ(pthread_create(&mover, NULL, move_all, &a), 0);
+	CALL(start(&a, format, swaps));
+	CHECK_EQ(pthread_create(&mover, NULL, swaps ? evict_all : move_all, &a), 0);
 	for (unsigned i = 0; i < WORKERS; i++)
 		CHECK_EQ(pthread_create(&thread[i], NULL, work, &a.worker[i]), 0);
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -227,6 +263,9 @@ static void run(enum kmm_format_id format)
 	CALL(stop(&a));
 }
 
-KMM_TEST(migrate_threads_i386) { CALL(run(KMM_I386)); }
-KMM_TEST(migrate_threads_i386_pae) { CALL(run(KMM_I386_PAE)); }
-KMM_TEST(migrate_threads_x86_64) { CALL(run(KMM_X86_64)); }
+KMM_TEST(migrate_threads_i386) { CALL(run(KMM_I386, false)); }
+KMM_TEST(migrate_threads_i386_pae) { CALL(run(KMM_I386_PAE, false)); }
+KMM_TEST(migrate_threads_x86_64) { CALL(run(KMM_X86_64, false)); }
+KMM_TEST(swap_threads_i386) { CALL(run(KMM_I386, true)); }
+KMM_TEST(swap_threads_i386_pae) { CALL(run(KMM_I386_PAE, true)); }
+KMM_TEST(swap_threads_x86_64) { CALL(run(KMM_X86_64, true)); }

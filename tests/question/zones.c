@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions about zones, high memory and page descriptors: S01-S08, S11, S69-S71, S82, S86, S87.
+ * Questions about zones, high memory and page descriptors: S01-S08, S11, S69-S71, S82, S86-S88, S90.
  * Boundaries come from the layout of the machine at hand; where a real kernel's number is known, it is
  * compared to the page.
  */
@@ -302,6 +302,32 @@ KMM_TEST(question_S08)
 	why = NULL;
 	CHECK_EQ(kmm_machine_defaults(&machine, &why), KMM_EINVAL);
 	CHECK(why && strlen(why) > 10);
+}
+
+/* S88, S90: why not map all 4 GiB? Each address of the kernel's is one less for programs, whatever the split; what is
+ * reserved for windows is taken off the linear map, and without windows nothing above it could be reached at all. */
+KMM_TEST(question_S88_S90)
+{
+	static const uint64_t split[] = { 0xC0000000, 0x80000000, 0x40000000 };
+	struct kmm_machine none = { .format = KMM_I386, .user_end = PAGE };
+	const char *why = NULL;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct kmm_machine more = { .format = KMM_I386_PAE, .user_end = split[i], .windows = kmm_windows_linux_6_1() };
+		struct kmm_machine less = more;
+		struct kmm_layout small, large;
+
+		more.windows.vmalloc_reserve = 256 * MIB;
+		less.windows.vmalloc_reserve = 64 * MIB;
+		CHECK(kmm_machine_defaults(&more, &why) == KMM_OK && kmm_machine_defaults(&less, &why) == KMM_OK);
+		CHECK_OK(kmm_layout_derive(&more, 4 * GIB, &small, &why));
+		CHECK_OK(kmm_layout_derive(&less, 4 * GIB, &large, &why));
+		CHECK_EQ(large.lowmem_end - small.lowmem_end, 192 * MIB);
+		CHECK(large.lowmem_end + split[i] < 4 * GIB); /* so 4 GiB never fit */
+		CHECK(4 * GIB - large.lowmem_end > split[i]); /* more is high than programs have addresses */
+	}
+	CHECK_EQ(kmm_machine_defaults(&none, &why), KMM_EINVAL); /* nothing would be left to run */
+	CHECK(strstr(why, "split") != NULL);
 }
 
 /* S11: all descriptors fit in Normal; E08: at 64 GiB they take most of it, with Linux's 40 bytes even more. */

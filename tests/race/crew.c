@@ -21,6 +21,13 @@ struct thing *hand_slot(struct hand *h)
 	return &h->slot[hand_dice(h, HAND_SLOTS)];
 }
 
+void hand_toggle(struct hand *h)
+{
+	struct thing *t = hand_slot(h);
+
+	(t->what ? h->crew->drop : h->crew->take)(h, t);
+}
+
 void hand_swap(struct hand *h, struct thing *t)
 {
 	struct thing *mine = t->what ? malloc(sizeof(*mine)) : NULL, *theirs;

@@ -58,6 +58,7 @@ struct crew {
 	struct hand hand[CREW_HANDS];
 	_Atomic(struct thing *) box[CREW_BOXES];
 	void (*step)(struct hand *h);
+	void (*take)(struct hand *h, struct thing *t); /* fills a slot, if it can */
 	void (*drop)(struct hand *h, struct thing *t); /* gives a thing back */
 	void *shared;
 };
@@ -75,6 +76,8 @@ void hand_fail(struct hand *h, const char *text, int line);
 unsigned hand_dice(struct hand *h, unsigned n); /* 0 .. n-1 */
 /* A random slot. */
 struct thing *hand_slot(struct hand *h);
+/* Takes something into an empty slot, or drops what is in a full one. */
+void hand_toggle(struct hand *h);
 /* Puts the thing into a box and takes out what was there. Calls t's owner's rule: any hand may drop it. */
 void hand_swap(struct hand *h, struct thing *t);
 void hand_stamp(struct thing *t, void *bytes, size_t size);

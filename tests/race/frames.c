@@ -60,16 +60,6 @@ static void take(struct hand *h, struct thing *t)
 		mark(h, t);
 }
 
-static void toggle(struct hand *h)
-{
-	struct thing *t = hand_slot(h);
-
-	if (t->what)
-		drop(h, t);
-	else
-		take(h, t);
-}
-
 static void bulk(struct hand *h)
 {
 	struct kmm_page *page[80];
@@ -145,7 +135,7 @@ static void step(struct hand *h)
 			look(h);
 		break;
 	default:
-		toggle(h);
+		hand_toggle(h);
 	}
 }
 
@@ -155,6 +145,7 @@ static void hammer(enum kmm_format_id format, uint64_t ram)
 
 	CALL(crew_boot(&c, format, ram, HOSTED_FRAMES));
 	c.step = step;
+	c.take = take;
 	c.drop = drop;
 	CALL(crew_work(&c));
 	CALL(crew_clear(&c));

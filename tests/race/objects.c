@@ -68,16 +68,6 @@ static void take(struct hand *h, struct thing *t)
 	hand_stamp(t, t->what, stamped(t));
 }
 
-static void toggle(struct hand *h)
-{
-	struct thing *t = hand_slot(h);
-
-	if (t->what)
-		drop(h, t);
-	else
-		take(h, t);
-}
-
 static void bulk(struct hand *h)
 {
 	struct kmm_cache *cache = store_of(h)->cache[CACHE_FIRST + hand_dice(h, NR_CACHES)];
@@ -216,7 +206,7 @@ static void step(struct hand *h)
 	else if (n < 8)
 		hand_swap(h, hand_slot(h));
 	else
-		toggle(h);
+		hand_toggle(h);
 }
 
 static void stock(struct crew *c, struct store *s)
@@ -242,6 +232,7 @@ static void hammer(uint64_t ram)
 	CALL(crew_boot(&c, KMM_X86_64, ram, HOSTED_KERNEL));
 	CALL(stock(&c, &s));
 	c.step = step;
+	c.take = take;
 	c.drop = drop;
 	CALL(crew_work(&c));
 	CALL(crew_clear(&c));

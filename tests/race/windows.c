@@ -59,14 +59,8 @@ static void take_percpu(struct hand *h, struct thing *t)
 	}
 }
 
-static void toggle(struct hand *h)
+static void take(struct hand *h, struct thing *t)
 {
-	struct thing *t = hand_slot(h);
-
-	if (t->what) {
-		drop(h, t);
-		return;
-	}
 	t->sort = hand_dice(h, NR_SORTS);
 	t->stamp = (uint32_t)kmm_test_rand(&h->rng);
 	if (t->sort == VMALLOC)
@@ -162,7 +156,7 @@ static void step(struct hand *h)
 	else if (n < 24)
 		hand_swap(h, hand_slot(h));
 	else
-		toggle(h);
+		hand_toggle(h);
 }
 
 static void hammer(enum kmm_format_id format)
@@ -171,6 +165,7 @@ static void hammer(enum kmm_format_id format)
 
 	CALL(crew_boot(&c, format, CREW_MIB(1200), HOSTED_KERNEL));
 	c.step = step;
+	c.take = take;
 	c.drop = drop;
 	CALL(crew_work(&c));
 	CALL(crew_clear(&c));

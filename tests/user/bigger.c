@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 	uint32_t nr = (uint32_t)atoi(argc > 1 ? argv[1] : "16") * 256;
 	unsigned processes = argc > 2 ? (unsigned)atoi(argv[2]) : 1, rounds = argc > 3 ? (unsigned)atoi(argv[3]) : 2;
 	struct rusage usage;
-	char name[128];
+	char name[128], other[128];
 
 	all_at_once(nr, processes, rounds);
 	getrusage(RUSAGE_SELF, &usage);
@@ -157,9 +157,9 @@ int main(int argc, char **argv)
 	CHECK("it was used", value("/proc/vmstat", "pswpin") > 0 && value("/proc/vmstat", "pswpout") >= value("/proc/vmstat", "pswpin"));
 	CHECK("major faults", value("/proc/vmstat", "pgmajfault") > 0);
 	CHECK("swapoff", swapoff(name) == 0);
-	CHECK("no swap", !swap_name(name + 1 - 1) && value("/proc/meminfo", "SwapTotal:") == 0);
+	CHECK("no swap", !swap_name(other) && value("/proc/meminfo", "SwapTotal:") == 0);
 	CHECK("swapon of no file", swapon("/none", 0) == -1 && errno == ENOENT);
 	CHECK("swapon of a program", swapon("/proc/self/exe", 0) == -1 && errno == EINVAL);
-	CHECK("swapoff twice", swapoff("/dev/vda") == -1);
+	CHECK("swapoff twice", swapoff(name) == -1 && errno == EINVAL);
 	return sum();
 }

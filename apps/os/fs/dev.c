@@ -81,6 +81,16 @@ static int make_directory(const char *name)
 	return add(fs_root, name, S_IFDIR | 0755, 0, NULL);
 }
 
+static int add_block(struct inode *dir, const char *name, uint32_t rdev, uint64_t size)
+{
+	int err = add(dir, name, S_IFBLK | 0600, rdev, NULL);
+	struct inode *inode = err ? NULL : tree_find(dir, name, str_len(name));
+
+	if (inode)
+		inode->file.size = size; /* where lseek finds the end */
+	return err;
+}
+
 /* Disks that are there. */
 static int add_blocks(struct inode *dir)
 {
@@ -91,7 +101,7 @@ static int add_blocks(struct inode *dir)
 
 	for (unsigned i = 0; err == 0 && block_device(i, &name, &rdev, &size); i++)
 		if (size)
-			err = add(dir, name, S_IFBLK | 0600, rdev, NULL);
+			err = add_block(dir, name, rdev, size);
 	return err;
 }
 

@@ -112,6 +112,7 @@ struct proc {
 	struct sig_action action[NSIG];
 	struct pending pending;
 	bool exiting;            /* all threads are on their way out */
+	bool oom_killed;         /* because memory had ended: once is enough */
 	int exit_status;         /* as wait4 reports it */
 	int exit_signal;         /* sent to the parent at the end, 0: none */
 	bool stopped, stop_reported, continued;

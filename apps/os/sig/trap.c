@@ -4,21 +4,76 @@
  * with the number, code and address that Linux gives, the clock ends a turn; system calls are sys/table.c's.
  * An exception inside the kernel is a bug and stops the machine.
  */
+#include "kmm/reclaim.h"
 #include "sig/sig.h"
 #include "sys/sys.h"
 
+/* ---- memory has ended ---- */
+
+enum { OOM_CANDIDATES = 3, OOM_LINE = 400 };
+
+/* The core's report, line by line. */
+static void oom_line(struct kmm_sink *sink, const char *bytes, size_t len)
+{
+	static char line[OOM_LINE]; /* kernel lock */
+	static size_t used;
+
+	(void)sink;
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] != '\n' && used < sizeof(line) - 1) {
+			line[used++] = bytes[i];
+			continue;
+		}
+		line[used] = 0;
+		klog("out of memory: %s", line);
+		used = 0;
+	}
+}
+
+static struct proc *proc_of(const struct kmm_mm *mm)
+{
+	struct proc *p;
+
+	list_for_each(p, &all_procs, all_link)
+		if (p->mm == mm)
+			return p;
+	return NULL;
+}
+
+/* Who holds most is ended; who already ends gets the time to do so. Kernel lock held. */
+static void end_largest(uword addr)
+{
+	struct kmm_oom_candidate ranked[OOM_CANDIDATES];
+	unsigned nr = kmm_oom_rank(os.k, ranked, OOM_CANDIDATES);
+	struct kmm_sink sink = { oom_line };
+	struct proc *p = NULL;
+
+	for (unsigned i = 0; i < nr && !p; i++)
+		p = proc_of(ranked[i].mm);
+	if (!p)
+		p = current->proc;
+	if (!p->oom_killed) {
+		kmm_report_oom(os.k, ranked, nr, &sink);
+		klog("out of memory: killed process %u (%s), which held most, when process %u (%s) needed a page at %08lx", p->pid,
+		     p->comm, current->proc->pid, current->proc->comm, (unsigned long)addr);
+		p->oom_killed = true;
+		sig_send_proc(p, SIGKILL, SI_KERNEL);
+	}
+	for (unsigned i = 0; i < nr; i++)
+		kmm_mm_put(ranked[i].mm);
+}
+
+/* The access is tried again, unless it is us who end. */
 static void out_of_memory(uword addr)
 {
-	struct proc *p = current->proc;
-	struct kmm_mm_stats s;
-
 	kernel_lock();
-	kmm_mm_stats(p->mm, &s);
-	klog("out of memory: killed process %u (%s) at %08lx, %u KiB resident", p->pid, p->comm, (unsigned long)addr,
-	     (uint32_t)(s.rss_anon + s.rss_file + s.rss_shmem) * (KMM_PAGE_SIZE / 1024));
-	sig_send_proc(p, SIGKILL, SI_KERNEL);
+	end_largest(addr);
 	kernel_unlock();
+	if (!current->proc->oom_killed)
+		sched_yield();
 }
+
+/* ---- traps ---- */
 
 static void page_fault(struct x86_frame *f)
 {

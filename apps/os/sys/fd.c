@@ -328,7 +328,8 @@ sword sys_pipe2(const uword *a)
 
 sword sys_fcntl(const uword *a)
 {
-	enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 1030 };
+	enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033,
+	       F_GET_SEALS };
 	const uint32_t settable = O_APPEND | O_NONBLOCK;
 	struct open_file *file = file_arg(a[0]);
 
@@ -341,6 +342,8 @@ sword sys_fcntl(const uword *a)
 	case F_SETFD: return fd_set_cloexec(table(), (uint32_t)a[0], a[2] & 1);
 	case F_GETFL: return (int32_t)(file->flags | O_LARGEFILE);
 	case F_SETFL: file_change_flags(file, settable, (uint32_t)a[2] & settable); return 0;
+	case F_ADD_SEALS: return file_add_seals(file, (uint32_t)a[2]);
+	case F_GET_SEALS: return file_get_seals(file);
 	default: return record_lock(file, (uint32_t)a[1], a[2]);
 	}
 }

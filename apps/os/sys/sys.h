@@ -30,6 +30,9 @@ void syscall_enter(struct x86_frame *frame);
 #undef SYS_FREE
 
 /* ---- shared by handlers ---- */
+/* memfd.c: F_GET_SEALS and F_ADD_SEALS. */
+sword file_get_seals(const struct open_file *file);
+sword file_add_seals(const struct open_file *file, uint32_t seals);
 /* The file of a descriptor, which stays until the call ends whatever other threads do; NULL: none. Not in calls marked SYS_FREE. */
 struct open_file *file_arg(uint32_t fd);
 /* The directory a relative path starts from. -EBADF, -ENOTDIR. No reference. */

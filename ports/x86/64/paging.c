@@ -135,6 +135,8 @@ static x86_word cr4_wanted(void)
 
 	if (x86_cpu_info.pge)
 		cr4 |= X86_CR4_PGE;
+	if (x86_pcid_on)
+		cr4 |= X86_CR4_PCIDE;
 	if (x86_cpu_info.smep)
 		cr4 |= X86_CR4_SMEP;
 	if (x86_cpu_info.smap)
@@ -174,6 +176,7 @@ void x86_paging_enable(uint64_t root_pa)
 	if (!(root[511] & P))
 		x86_panic("page table root %llx does not map the kernel", (unsigned long long)root_pa);
 	x86_kernel_root = root_pa;
+	x86_pcid_on = x86_cpu_info.pcid && x86_cpu_info.pge; /* the kernel's own pages are global, so in nobody's identifier */
 	x86_paging_load();
 	x86_paging_on = true;
 }

@@ -50,6 +50,9 @@ struct kmm_flush;
 extern uint32_t x86_online; /* bit per processor that takes part */
 void x86_tlb_online(unsigned cpu);
 void x86_tlb_do(const struct kmm_flush *flush);
+/* Before the processors that have the space loaded are told: the others will drop what they kept of it. */
+void x86_tlb_mark(const struct kmm_flush *flush);
+extern bool x86_pcid_on; /* identifiers are in use: 64-bit, where the processor has them and global pages */
 void x86_tlb_others(uint64_t cpus, const struct kmm_flush *flush);
 void x86_tlb_serve(void);
 void x86_tlb_leave(void); /* an idle processor is about to touch kernel addresses again */
@@ -144,6 +147,7 @@ static inline void x86_write_msr(uint32_t msr, uint64_t v)
 #define X86_CR4_OSFXSR 0x200u
 #define X86_CR4_OSXMMEXCPT 0x400u
 #define X86_CR4_UMIP 0x800u
+#define X86_CR4_PCIDE 0x20000u
 #define X86_CR4_OSXSAVE 0x40000u
 #define X86_CR4_SMEP 0x100000u
 #define X86_CR4_SMAP 0x200000u

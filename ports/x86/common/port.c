@@ -77,6 +77,7 @@ void x86_tlb_do(const struct kmm_flush *flush)
 static void hook_tlb_flush_local(struct kmm_port *port, const struct kmm_flush *flush)
 {
 	(void)port;
+	x86_tlb_mark(flush); /* the core asks for this one first, and always */
 	x86_tlb_do(flush);
 }
 

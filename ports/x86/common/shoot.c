@@ -13,12 +13,14 @@
  *   a user space   processors that have its root loaded, or are about to load or leave it. Roots are published before they
  *                  are loaded, and read after the entries were changed: one that loads the root later, loads no old
  *                  translations.
+ *                  With identifiers (pcid.h) the others drop what they kept when they load it.
  *   the kernel     all but idle ones. An idle processor holds a state; who finds it IDLE makes it STALE, and the idle one
  *                  drops everything before it touches the kernel's addresses again.
  */
 #include <stdatomic.h>
 
 #include "common/cpu.h"
+#include "common/pcid.h"
 #include "kmm/port.h"
 
 enum { RUNNING, IDLE, STALE };
@@ -32,6 +34,9 @@ struct shoot_cpu {
 
 static struct shoot_cpu cpus[X86_MAX_CPUS];
 uint32_t x86_online = 1;
+bool x86_pcid_on;
+
+_Static_assert(X86_PCID_CPUS >= X86_MAX_CPUS, "identifiers for every processor");
 
 void x86_tlb_online(unsigned cpu)
 {
@@ -42,10 +47,11 @@ void x86_tlb_online(unsigned cpu)
 /* The load in between is a barrier. */
 void x86_tlb_load_root(uint64_t root_pa)
 {
-	struct shoot_cpu *cpu = &cpus[x86_cpu_id()];
+	unsigned self = x86_cpu_id();
+	struct shoot_cpu *cpu = &cpus[self];
 
 	atomic_store_explicit(&cpu->next, (x86_word)root_pa, memory_order_relaxed);
-	x86_write_cr3((x86_word)root_pa);
+	x86_write_cr3((x86_word)(x86_pcid_on ? x86_pcid_cr3(self, root_pa) : root_pa));
 	atomic_store_explicit(&cpu->root, (x86_word)root_pa, memory_order_relaxed);
 }
 
@@ -74,6 +80,19 @@ void x86_relax(void)
 {
 	x86_pause();
 	x86_tlb_serve();
+}
+
+/* With identifiers, who has the space not loaded may have translations of it all the same. */
+void x86_tlb_mark(const struct kmm_flush *flush)
+{
+	unsigned self = x86_cpu_id();
+
+	if (!x86_pcid_on || !flush->root.v)
+		return;
+	for (unsigned cpu = 0; cpu < X86_MAX_CPUS; cpu++)
+		if (cpu != self || flush->root.v != x86_current_root())
+			x86_pcid_mark(cpu, flush->root.v);
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 /* An idle processor that is marked STALE is none that must be told. */

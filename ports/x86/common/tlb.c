@@ -2,8 +2,8 @@
 /* tlb.c - page table roots and the TLB, once paging is on. */
 #include "common/cpu.h"
 
-/* PAE roots are 32 bytes; all others are pages. The bits below hold cache attributes. */
-#define ROOT_ALIGN 32
+/* PAE roots are 32 bytes; all others are pages. The bits below hold cache attributes, or an identifier (pcid.h). */
+#define ROOT_ALIGN (sizeof(x86_word) == 8 ? X86_PAGE_SIZE : 32)
 
 uint64_t x86_kernel_root;
 
