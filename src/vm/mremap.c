@@ -61,7 +61,7 @@ static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 				   vma->tag };
 	kmm_word pages = (end - vma->end) >> KMM_PAGE_SHIFT;
 
-	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, pages))
+	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, pages))
 		return KMM_ENOMEM;
 	vma = kmm_vma_merge(mm, vma, &piece);
 	if (!vma)
@@ -269,7 +269,7 @@ static enum kmm_status move_area(struct move *m)
 
 	if (mm->map_count + 3 >= mm->limits.max_map_count)
 		return KMM_ENOMEM;
-	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, more >> KMM_PAGE_SHIFT))
+	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, more >> KMM_PAGE_SHIFT))
 		return KMM_ENOMEM;
 	kmm_vma_write(old);
 	make_area(m, old);
