@@ -118,22 +118,32 @@ struct entries {
 	kmm_word from, to;
 };
 
-/* nr entries of one table to places in one that are zero, present or not; how many there were. */
+/* An entry that is not present. false: there was none. */
+static bool move_absent(struct kmm *k, void *entry, void *target)
+{
+	uint64_t raw;
+
+	if (kmm_leaf_is_zero(entry))
+		return false;
+	raw = kmm_entry_take(k, entry);
+	kmm_entry_set(k, target, kmm_raw_is_moving(raw) ? raw | KMM_X86_SOFT_DIRTY : raw);
+	return true;
+}
+
+/* nr entries of one table to places in one that are zero; how many there were. What holds a frame is new at its address. */
 static unsigned move_entries_of(struct kmm *k, void *entry, void *target, unsigned nr)
 {
-	unsigned moved = 0;
+	const uintptr_t across = (uintptr_t)target - (uintptr_t)entry;
+	unsigned moved = nr;
 
-	for (; nr; nr--, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
-		uint64_t raw;
+	for (; nr; nr--, entry = kmm_leaf_next(k, entry)) {
+		void *place = (void *)((uintptr_t)entry + across);
 
-		if (kmm_entry_load(k, entry) == 0)
-			continue;
-		raw = kmm_entry_take(k, entry);
-		if (raw & (KMM_X86_P | KMM_X86_MOVING)) /* new at that address */
-			raw |= KMM_X86_SOFT_DIRTY;
-		KMM_CHECK(k, kmm_entry_load(k, target) == 0);
-		kmm_entry_set(k, target, raw);
-		moved++;
+		KMM_CHECK(k, kmm_entry_load(k, place) == 0);
+		if (kmm_leaf_is_present(entry))
+			kmm_entry_set(k, place, kmm_entry_take(k, entry) | KMM_X86_SOFT_DIRTY);
+		else if (!move_absent(k, entry, place))
+			moved--;
 	}
 	return moved;
 }
