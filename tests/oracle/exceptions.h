@@ -27,5 +27,7 @@ extern const unsigned oracle_nr_exceptions;
 
 /* The first that covers it, counted; NULL: none. A program ends there: what follows may differ too. */
 const struct exception *oracle_excuse(const struct difference *d);
+/* The same for a step whose answers and looks are equal, but which may have done different things unseen. */
+const struct exception *oracle_hidden(const struct difference *d);
 
 #endif

@@ -66,8 +66,10 @@ static enum verdict compare(struct runner *r, struct trial *t, unsigned i)
 	t->d.native_len = sh->answers[i].text_len;
 	t->d.machine_text = text.at;
 	t->d.machine_len = text.len;
-	if (text.len == t->d.native_len && memcmp(text.at, t->d.native_text, text.len) == 0)
-		return SAME;
+	if (text.len == t->d.native_len && memcmp(text.at, t->d.native_text, text.len) == 0) {
+		t->excuse = oracle_hidden(&t->d);
+		return t->excuse ? EXCUSED : SAME;
+	}
 	t->excuse = oracle_excuse(&t->d);
 	return t->excuse ? EXCUSED : DIFFERENT;
 }
