@@ -46,6 +46,11 @@ void kernel_unlock(void)
 {
 }
 
+void klog(const char *fmt, ...)
+{
+	(void)fmt;
+}
+
 void sleep_lock(struct sleep_lock *lock)
 {
 	(void)lock;

@@ -69,6 +69,16 @@ struct kmm_mm_limits *kmm_mm_limits(struct kmm_mm *mm);
  * kmm_mempolicy_make(). */
 KMM_MUST_CHECK enum kmm_status kmm_mm_set_policy(struct kmm_mm *mm, enum kmm_policy mode, uint32_t nodes);
 
+/* How much spaces may promise themselves beyond what there is (/proc/sys/vm/overcommit_memory and _ratio; GUESS and 50 at
+ * first). ratio: per cent of memory, to which swap is added. errors: KMM_EINVAL. */
+enum { KMM_OVERCOMMIT_GUESS, KMM_OVERCOMMIT_ALWAYS, KMM_OVERCOMMIT_NEVER };
+KMM_MUST_CHECK enum kmm_status kmm_set_overcommit(struct kmm *k, unsigned mode, unsigned ratio);
+struct kmm_overcommit {
+	unsigned mode, ratio;
+	kmm_word limit_pages, committed_pages;
+};
+void kmm_overcommit(struct kmm *k, struct kmm_overcommit *out);
+
 /* mmap(2). addr: hint, or the place with FIXED. backing: NULL for anonymous; otherwise a reference is taken.
  * pgoff in pages. errors as Linux 6.1 by kmm_status_errno(): KMM_EINVAL (length 0, unaligned FIXED, bad
  * type), KMM_ENOMEM (no room, limits), KMM_EEXIST, KMM_EPERM (below mmap_min_addr), KMM_EOVERFLOW. */
@@ -84,7 +94,7 @@ KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_
  * COLLAPSE: KMM_EINVAL). PAGEOUT does what COLD does as long as there is nowhere to page out to. MERGEABLE marks areas,
  * and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice, alignment, an area that cannot be
  * advised so), KMM_ENOMEM (a hole; the rest is done), KMM_EAGAIN (no memory to cut areas), KMM_EACCES and KMM_ENOTSUP
- * (REMOVE of what is not a shared writable mapping, of a backing without holes), KMM_EFAULT (POPULATE_ beyond the end),
+ * (REMOVE of what is not shared or could never be writable, of a backing without holes), KMM_EFAULT (POPULATE_ beyond the end),
  * KMM_EPERM (HWPOISON and SOFT_OFFLINE, not privileged; else KMM_EINVAL: no frame can be given up here). */
 KMM_MUST_CHECK enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, int advice);
 /* mlock(2), mlock2(2) (flags: KMM_MLOCK_ONFAULT), munlock(2), mlockall(2) (flags: KMM_MCL_), munlockall(2). Locked memory is

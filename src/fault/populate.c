@@ -71,23 +71,25 @@ static enum kmm_status advice_status(enum kmm_fault_kind kind)
 	return kind == KMM_FAULT_OOM ? KMM_ENOMEM : KMM_EFAULT;
 }
 
-/* POPULATE_READ and POPULATE_WRITE do not go beyond the areas' rights, nor, unlike other advice, beyond a hole. */
+/* POPULATE_READ and POPULATE_WRITE do not go beyond the areas' rights. Behind a hole 6.1 goes on, later Linux does not. */
 static enum kmm_status populate_by_advice(struct kmm_mm *mm, kmm_word at, kmm_word end, enum kmm_access access)
 {
 	uint32_t need = access == KMM_WRITE ? KMM_VM_WRITE : KMM_VM_READ;
-	enum kmm_status status;
+	enum kmm_status answer = KMM_OK, status;
 	struct area area;
 
 	for (; at < end; at = area.end) {
-		if (!next_area(mm, at, end, &area) || area.start > at)
+		if (!next_area(mm, at, end, &area))
 			return KMM_ENOMEM;
+		if (area.start > at)
+			answer = KMM_ENOMEM;
 		if (!(area.flags & need))
 			return KMM_EINVAL;
 		status = advice_status(populate_area(mm, &area, access));
 		if (status)
 			return status;
 	}
-	return KMM_OK;
+	return answer;
 }
 
 static bool is_known(int advice)

@@ -131,7 +131,7 @@ static void limit_lines(const struct kmm *k, const struct kmm_totals *t, struct 
 {
 	uint64_t vmalloc = k->layout.vmalloc_end - k->layout.vmalloc_start;
 
-	line(out, "CommitLimit:", t->managed / 2 + t->swap.total);
+	line(out, "CommitLimit:", k->vm ? kmm_vm_commit_limit((struct kmm *)k) : t->managed / 2);
 	line(out, "Committed_AS:", t->committed);
 	line(out, "VmallocTotal:", (kmm_word)(vmalloc >> KMM_PAGE_SHIFT));
 	line(out, "VmallocUsed:", t->vmalloc_used);

@@ -145,7 +145,7 @@ static enum kmm_status punch(struct kmm_vma *vma, kmm_word start, kmm_word end)
 
 	if ((vma->flags & KMM_VM_LOCKED) || !backing || kmm_backing_is_special(backing))
 		return KMM_EINVAL;
-	if ((vma->flags & (KMM_VM_SHARED | KMM_VM_WRITE)) != (KMM_VM_SHARED | KMM_VM_WRITE))
+	if ((vma->flags & (KMM_VM_SHARED | KMM_VM_MAYWRITE)) != (KMM_VM_SHARED | KMM_VM_MAYWRITE))
 		return KMM_EACCES;
 	if (!backing->ops->punch_hole)
 		return KMM_ENOTSUP;

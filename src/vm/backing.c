@@ -178,6 +178,7 @@ static void free_shm(struct kmm_file *file)
 {
 	struct kmm *k = file->backing.k;
 
+	__atomic_fetch_sub(&k->vm->shared_committed, ((struct kmm_shm *)file)->committed, __ATOMIC_RELAXED);
 	kmm_cache_free(k, k->vm->shm_cache, file);
 }
 
@@ -186,7 +187,7 @@ bool kmm_backing_is_shm(const struct kmm_backing *backing)
 	return kmm_backing_is_file(backing) && ((const struct kmm_file *)backing)->is_shared_memory;
 }
 
-struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size)
+struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size, bool commits)
 {
 	struct kmm_shm *shm = kmm_cache_alloc(k, k->vm->shm_cache, KMM_GFP_KERNEL);
 	unsigned long flags;
@@ -196,6 +197,8 @@ struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size)
 	kmm_file_init(&shm->file, k, size, "/dev/zero (deleted)");
 	shm->file.destroy = free_shm;
 	shm->file.is_shared_memory = true;
+	shm->committed = commits ? (kmm_word)(size >> KMM_PAGE_SHIFT) : 0;
+	__atomic_fetch_add(&k->vm->shared_committed, shm->committed, __ATOMIC_RELAXED);
 	shm->file.backing.dev_minor = 1;
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	shm->file.backing.ino = ++k->vm->next_ino;

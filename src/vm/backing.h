@@ -29,8 +29,8 @@ void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t firs
 /* The same, but private copies stay. */
 void kmm_mapping_unmap_shown(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end);
 
-/* A zero-filled object for shared anonymous memory, one reference. NULL: no memory. */
-struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size);
+/* A zero-filled object for shared anonymous memory, one reference. commits: its pages count as promised. NULL: no memory. */
+struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size, bool commits);
 /* A backing over frames of the embedder; takes references. NULL: no memory. */
 struct kmm_backing *kmm_special_create(struct kmm *k, struct kmm_page *const *pages, kmm_word nr, const char *name);
 bool kmm_backing_is_shm(const struct kmm_backing *backing);

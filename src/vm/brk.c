@@ -49,7 +49,7 @@ static bool grow(struct kmm_mm *mm, kmm_word from, kmm_word to)
 	struct kmm_vma *below;
 
 	if (!has_room(mm, from, to) || !kmm_mm_lock_fits(mm, flags, pages) || !kmm_mm_may_expand(mm, flags, pages) ||
-	    mm->map_count > mm->limits.max_map_count || !kmm_vm_enough(mm->k, pages))
+	    mm->map_count > mm->limits.max_map_count || !kmm_vm_enough(mm, pages))
 		return false;
 	below = heap_below(mm, from);
 	if (below && kmm_vma_can_follow(below, &piece)) {

@@ -182,7 +182,7 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	struct kmm_reserve r;
 	struct kmm_vma *copy;
 
-	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(k, kmm_vma_pages(vma)))
+	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(child, kmm_vma_pages(vma)))
 		return KMM_ENOMEM;
 	if (kmm_reserve(child, &r, 1, 1, vma->start, vma->start) != KMM_OK)
 		return KMM_ENOMEM;

@@ -218,22 +218,6 @@ void kmm_mm_stats(struct kmm_mm *mm, struct kmm_mm_stats *out)
 	kmm_mm_unlock(mm);
 }
 
-/* Who is in the list is not freed before it has left it, so the counts can be looked at without their lock. */
-kmm_word kmm_vm_committed(struct kmm *k)
-{
-	struct kmm_vm *vm = k->vm;
-	unsigned long flags = kmm_spin_lock(k, &vm->lock, KMM_LOCK_RMAP);
-	kmm_word pages = 0;
-
-	for (struct kmm_list *l = vm->mms.next; l != &vm->mms; l = l->next) {
-		const struct kmm_mm *mm = kmm_container(l, struct kmm_mm, link);
-
-		pages += kmm_word_look(&mm->data_pages) + kmm_word_look(&mm->stack_pages);
-	}
-	kmm_spin_unlock(k, &vm->lock, KMM_LOCK_RMAP, flags);
-	return pages;
-}
-
 void kmm_mm_set_data(struct kmm_mm *mm, kmm_word bytes)
 {
 	kmm_mm_lock(mm);

@@ -106,6 +106,7 @@ struct kmm_mm {
 	uint32_t def_flags;      /* m: flags of each new area: KMM_VM_LOCKS after mlockall(MCL_FUTURE) */
 
 	kmm_word total_pages, data_pages, stack_pages, exec_pages, locked_pages, peak_total; /* m */
+	kmm_word committed_pages; /* m; looked at without: pages of areas with ACCOUNT */
 	_Atomic(kmm_word) rss[KMM_NR_RSS];  /* pages in entries, counted under t of any table */
 	_Atomic(kmm_word) peak_rss;         /* up to the last time that rss sank: see kmm_mm_peak_rss() */
 	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps, major_faults; /* kmm_mm_count() */
@@ -262,8 +263,8 @@ void kmm_guest_walk(struct kmm *k, const struct kmm_guest *guest,
 
 /* Would `pages` more of an area with these flags pass RLIMIT_AS and RLIMIT_DATA? */
 bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);
-/* Overcommit mode 0: a single request larger than RAM and swap is refused. */
-bool kmm_vm_enough(struct kmm *k, kmm_word pages);
+/* May the space promise itself so many pages more (commit.c)? */
+bool kmm_vm_enough(const struct kmm_mm *mm, kmm_word pages);
 /* RLIMIT_MEMLOCK: may the program lock at all, and that many more pages of an area with these flags? */
 bool kmm_mm_may_lock(const struct kmm_mm *mm);
 bool kmm_mm_lock_fits(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages);

@@ -32,7 +32,7 @@ static uint32_t area_flags(const struct kmm_mm *mm, unsigned prot, unsigned flag
 		vm_flags |= KMM_VM_GROWSDOWN;
 	if (flags & KMM_MAP_LOCKED)
 		vm_flags |= KMM_VM_LOCKED;
-	if (flags & KMM_MAP_NORESERVE)
+	if ((flags & KMM_MAP_NORESERVE) && mm->k->vm->overcommit_mode != KMM_OVERCOMMIT_NEVER)
 		vm_flags |= KMM_VM_NORESERVE;
 	return vm_flags;
 }
@@ -261,7 +261,7 @@ static enum kmm_status map_area(struct kmm_mm *mm, const struct kmm_piece *piece
 {
 	if (!is_within_limits(mm, piece))
 		return KMM_ENOMEM;
-	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, piece_pages(piece)))
+	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, piece_pages(piece)))
 		return refuse_area(mm, piece, KMM_ENOMEM);
 	if (is_sealed(piece))
 		return refuse_area(mm, piece, KMM_EPERM);
@@ -275,9 +275,9 @@ static enum kmm_status map_shared_anonymous(struct kmm_mm *mm, struct kmm_piece 
 
 	if (!is_within_limits(mm, piece))
 		return KMM_ENOMEM;
-	if (!(piece->flags & KMM_VM_NORESERVE) && !kmm_vm_enough(mm->k, piece_pages(piece)))
+	if (!(piece->flags & KMM_VM_NORESERVE) && !kmm_vm_enough(mm, piece_pages(piece)))
 		return refuse_area(mm, piece, KMM_ENOMEM);
-	piece->backing = kmm_shm_create(mm->k, piece->end - piece->start);
+	piece->backing = kmm_shm_create(mm->k, piece->end - piece->start, !(piece->flags & KMM_VM_NORESERVE));
 	if (!piece->backing)
 		return KMM_ENOMEM;
 	status = map_area(mm, piece);

@@ -107,7 +107,7 @@ static enum kmm_status charge(struct kmm_mm *mm, uint32_t old_flags, kmm_word pa
 		return KMM_ENOMEM;
 	if (old_flags & (KMM_VM_ACCOUNT | KMM_VM_WRITE | KMM_VM_SHARED | KMM_VM_NORESERVE))
 		return KMM_OK;
-	if (!kmm_vm_enough(mm->k, pages))
+	if (!kmm_vm_enough(mm, pages))
 		return KMM_ENOMEM;
 	*new_flags |= KMM_VM_ACCOUNT;
 	return KMM_OK;

@@ -61,7 +61,7 @@ static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 				   vma->tag };
 	kmm_word pages = (end - vma->end) >> KMM_PAGE_SHIFT;
 
-	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, pages))
+	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, pages))
 		return KMM_ENOMEM;
 	vma = kmm_vma_merge(mm, vma, &piece);
 	if (!vma)
@@ -118,22 +118,32 @@ struct entries {
 	kmm_word from, to;
 };
 
-/* nr entries of one table to places in one that are zero, present or not; how many there were. */
+/* An entry that is not present. false: there was none. */
+static bool move_absent(struct kmm *k, void *entry, void *target)
+{
+	uint64_t raw;
+
+	if (kmm_leaf_is_zero(entry))
+		return false;
+	raw = kmm_entry_take(k, entry);
+	kmm_entry_set(k, target, kmm_raw_is_moving(raw) ? raw | KMM_X86_SOFT_DIRTY : raw);
+	return true;
+}
+
+/* nr entries of one table to places in one that are zero; how many there were. What holds a frame is new at its address. */
 static unsigned move_entries_of(struct kmm *k, void *entry, void *target, unsigned nr)
 {
-	unsigned moved = 0;
+	const uintptr_t across = (uintptr_t)target - (uintptr_t)entry;
+	unsigned moved = nr;
 
-	for (; nr; nr--, entry = kmm_leaf_next(k, entry), target = kmm_leaf_next(k, target)) {
-		uint64_t raw;
+	for (; nr; nr--, entry = kmm_leaf_next(k, entry)) {
+		void *place = (void *)((uintptr_t)entry + across);
 
-		if (kmm_entry_load(k, entry) == 0)
-			continue;
-		raw = kmm_entry_take(k, entry);
-		if (raw & (KMM_X86_P | KMM_X86_MOVING)) /* new at that address */
-			raw |= KMM_X86_SOFT_DIRTY;
-		KMM_CHECK(k, kmm_entry_load(k, target) == 0);
-		kmm_entry_set(k, target, raw);
-		moved++;
+		KMM_CHECK(k, kmm_entry_load(k, place) == 0);
+		if (kmm_leaf_is_present(entry))
+			kmm_entry_set(k, place, kmm_entry_take(k, entry) | KMM_X86_SOFT_DIRTY);
+		else if (!move_absent(k, entry, place))
+			moved--;
 	}
 	return moved;
 }
@@ -259,7 +269,7 @@ static enum kmm_status move_area(struct move *m)
 
 	if (mm->map_count + 3 >= mm->limits.max_map_count)
 		return KMM_ENOMEM;
-	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm->k, more >> KMM_PAGE_SHIFT))
+	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, more >> KMM_PAGE_SHIFT))
 		return KMM_ENOMEM;
 	kmm_vma_write(old);
 	make_area(m, old);

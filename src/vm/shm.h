@@ -9,6 +9,7 @@
 
 struct kmm_shm {
 	struct kmm_file file; /* first */
+	kmm_word committed;   /* pages that it promised */
 };
 
 #endif

@@ -23,7 +23,7 @@ static bool is_within_limits(const struct kmm_vma *vma, kmm_word addr)
 
 	return pages <= vma->pgoff && kmm_mm_may_expand(mm, vma->flags, pages) &&
 	       vma->end - addr <= mm->limits.stack_bytes && kmm_mm_lock_fits(mm, vma->flags, pages) &&
-	       kmm_vm_enough(mm->k, pages);
+	       kmm_vm_enough(mm, pages);
 }
 
 enum kmm_status kmm_vma_grow_down(struct kmm_vma *vma, kmm_word addr)

@@ -28,6 +28,8 @@ struct kmm_vm {
 	atomic_uint moves;           /* batches that were completed: what waiters sleep on */
 	atomic_uint move_waiters;
 	kmm_word nr_moved, nr_not_moved; /* pages, for vmstat; atomic */
+	kmm_word shared_committed;   /* atomic: pages that shared anonymous objects promised */
+	unsigned overcommit_mode, overcommit_ratio; /* looked at without a lock */
 	struct kmm_page *zero_page;  /* kind ZERO, never written, one reference for ever. The rest: constant */
 	struct kmm_cache *mm_cache, *vma_cache, *node_cache, *anon_cache;
 	struct kmm_cache *mapping_cache, *radix_cache, *shm_cache;
@@ -36,8 +38,10 @@ struct kmm_vm {
 /* Starts the layer; kmm_init_spaces() is its public name. errors: KMM_ENOMEM. context: boot. */
 KMM_MUST_CHECK enum kmm_status kmm_vm_init(struct kmm *k);
 
-/* Pages that all spaces together may come to need of their own: data and stacks. */
+/* Pages that all spaces together may come to need of their own: what they promised themselves. */
 kmm_word kmm_vm_committed(struct kmm *k);
+/* And may, by the rule NEVER. */
+kmm_word kmm_vm_commit_limit(struct kmm *k);
 
 /* Checker: every space against its page tables, every user frame against its reverse map, counters against
  * the truth. Nothing else may run on k. Returns violations and writes a line for each. */

@@ -81,16 +81,6 @@ bool kmm_mm_may_expand(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word page
 	return !is_data(vm_flags) || (uint64_t)mm->data_pages + pages <= data >> KMM_PAGE_SHIFT;
 }
 
-bool kmm_vm_enough(struct kmm *k, kmm_word pages)
-{
-	struct kmm_swap_stats swap;
-
-	if (pages <= kmm_phys_managed_pages(k))
-		return true;
-	kmm_swap_stats(k, &swap);
-	return pages <= kmm_phys_managed_pages(k) + swap.total;
-}
-
 static inline void account_sort(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 {
 	if (is_exec(vm_flags))
@@ -107,6 +97,8 @@ void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 	if (mm->total_pages > mm->peak_total)
 		mm->peak_total = mm->total_pages;
 	account_sort(mm, vm_flags, pages);
+	if (vm_flags & KMM_VM_ACCOUNT)
+		kmm_word_add(&mm->committed_pages, pages);
 	if (vm_flags & KMM_VM_LOCKED)
 		mm->locked_pages += pages;
 }
@@ -116,6 +108,8 @@ void kmm_mm_account_change(struct kmm_mm *mm, uint32_t old_flags, uint32_t new_f
 	KMM_CHECK(mm->k, ((old_flags ^ new_flags) & KMM_VM_LOCKED) == 0);
 	account_sort(mm, old_flags, -pages);
 	account_sort(mm, new_flags, pages);
+	if (~old_flags & new_flags & KMM_VM_ACCOUNT)
+		kmm_word_add(&mm->committed_pages, pages);
 }
 
 /* ---- reserving ---- */

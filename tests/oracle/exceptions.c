@@ -141,15 +141,9 @@ static bool breaks_hardware(const struct difference *d)
 	return is_advice(d, 100, 101) && d->native.err == EINVAL;
 }
 
-/* HUGEPAGE, NOHUGEPAGE, COLLAPSE. */
-static bool wants_huge_pages(const struct difference *d)
+static bool populates_beyond_holes(const struct difference *d)
 {
-	return (is_advice(d, 14, 15) || is_advice(d, 25, 25)) && d->machine.err == EINVAL;
-}
-
-static bool removes_unwritable(const struct difference *d)
-{
-	return is_advice(d, 9, 9) && d->machine.err == EACCES;
+	return is_advice(d, 22, 23) && d->native.err == ENOMEM && d->machine.err;
 }
 
 static bool pages_out(const struct difference *d)
@@ -173,8 +167,7 @@ struct exception oracle_exceptions[] = {
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, 0 },
 	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, 0 },
-	{ "huge-pages", "the host's Linux has transparent huge pages; kmm is as one built without", wants_huge_pages, 0 },
-	{ "remove-maywrite", "Linux from 6.11 on punches holes through a shared mapping that could be made writable", removes_unwritable, 0 },
+	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, 0 },
 	{ "pageout", "Linux unmaps what PAGEOUT names though there is nowhere to put it; kmm leaves it mapped", pages_out, 0 },
 	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, 0 },
 };

@@ -36,6 +36,8 @@ static void check_create(void)
 	CHECK("made", fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 2 * PAGE);
 	REFUSED(syscall(SYS_memfd_create, "name", 0x100), EINVAL);
 	REFUSED(syscall(SYS_memfd_create, (char *)1, 0), EFAULT);
+	if (on_kmm()) /* the host may have huge pages */
+		REFUSED(syscall(SYS_memfd_create, "name", MFD_HUGETLB), ENOSYS);
 	memset(name, 'x', 250);
 	name[250] = 0;
 	REFUSED(syscall(SYS_memfd_create, name, 0), EINVAL);

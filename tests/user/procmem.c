@@ -215,6 +215,37 @@ static void check_limits(void)
 	CHECK("limits", found >= 2);
 }
 
+static int set_overcommit(const char *mode)
+{
+	int fd = open("/proc/sys/vm/overcommit_memory", O_WRONLY), done = (int)write(fd, mode, strlen(mode));
+
+	close(fd);
+	return done == (int)strlen(mode);
+}
+
+/* By the rule that promises no more than there is. Not on a machine that has other things to do. */
+static void check_overcommit(void)
+{
+	long limit = line_of("/proc/meminfo", NULL, "CommitLimit:"), now = line_of("/proc/meminfo", NULL, "Committed_AS:");
+	size_t pages = (size_t)limit / 4;
+	char *p;
+
+	CHECK("a limit", limit > 0 && now >= 0);
+	if (!on_kmm())
+		return;
+	p = map(pages, ANONYMOUS);
+	CHECK("promised", p != MAP_FAILED && line_of("/proc/meminfo", NULL, "Committed_AS:") >= now + (long)pages * 4);
+	munmap(p, pages * PAGE);
+	CHECK("no such rule", !set_overcommit("3") && !set_overcommit("x"));
+	CHECK("strictly", set_overcommit("2\n"));
+	CHECK("too much", map(pages, ANONYMOUS) == MAP_FAILED && errno == ENOMEM);
+	CHECK("without reserve", map(pages, ANONYMOUS | MAP_NORESERVE) == MAP_FAILED && errno == ENOMEM);
+	p = map(pages / 8, ANONYMOUS);
+	CHECK("not too much", p != MAP_FAILED);
+	munmap(p, pages / 8 * PAGE);
+	CHECK("as before", set_overcommit("0"));
+}
+
 int main(void)
 {
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
@@ -223,6 +254,7 @@ int main(void)
 	check_soft_dirty();
 	check_clear_refs();
 	check_rollup();
-	check_limits();
+	check_overcommit();
+	check_limits(); /* last: memory is little then */
 	return sum();
 }

@@ -127,8 +127,50 @@ static void text_cmdline(struct proc *proc, struct kmm_sink *out)
 
 static void text_overcommit(struct proc *proc, struct kmm_sink *out)
 {
+	struct kmm_overcommit now;
+
 	(void)proc;
-	sink_printf(out, "0\n"); /* the core's rule: only what could never fit is refused */
+	kmm_overcommit(os.k, &now);
+	sink_printf(out, "%u\n", now.mode);
+}
+
+static void text_overcommit_ratio(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_overcommit now;
+
+	(void)proc;
+	kmm_overcommit(os.k, &now);
+	sink_printf(out, "%u\n", now.ratio);
+}
+
+/* A number and nothing but the end of its line. */
+static bool is_number(const char *text, uint32_t *out)
+{
+	const char *end;
+
+	return str_to_u32(text, 10, out, &end) && (*end == 0 || (*end == '\n' && end[1] == 0));
+}
+
+static int write_overcommit(const char *text)
+{
+	struct kmm_overcommit now;
+	uint32_t mode;
+
+	if (!is_number(text, &mode))
+		return -EINVAL;
+	kmm_overcommit(os.k, &now);
+	return os_errno(kmm_set_overcommit(os.k, mode, now.ratio));
+}
+
+static int write_overcommit_ratio(const char *text)
+{
+	struct kmm_overcommit now;
+	uint32_t ratio;
+
+	if (!is_number(text, &ratio))
+		return -EINVAL;
+	kmm_overcommit(os.k, &now);
+	return os_errno(kmm_set_overcommit(os.k, now.mode, ratio));
 }
 
 static void text_max_map_count(struct proc *proc, struct kmm_sink *out)
@@ -168,7 +210,8 @@ static void text_hostname(struct proc *proc, struct kmm_sink *out)
 #define TEXT(name_) { .name = #name_, .mode = S_IFREG | 0444, .text = text_##name_ }
 
 static const struct proc_entry vm_entries[] = {
-	{ .name = "overcommit_memory", .mode = S_IFREG | 0444, .text = text_overcommit },
+	{ .name = "overcommit_memory", .mode = S_IFREG | 0644, .text = text_overcommit, .write = write_overcommit },
+	{ .name = "overcommit_ratio", .mode = S_IFREG | 0644, .text = text_overcommit_ratio, .write = write_overcommit_ratio },
 	TEXT(max_map_count),
 	TEXT(mmap_min_addr),
 	{ .name = NULL },

@@ -39,6 +39,14 @@ static uint32_t chunk_of(const struct open_file *file, uint32_t len)
 	return min_u32(len, file->ops->message ? MAX_MESSAGE : CHUNK);
 }
 
+/* As Linux asks before anything else, so that even nothing is not copied to where no program has memory. */
+static bool is_user_range(uword at, uword len)
+{
+	uint64_t end = kmm_layout_of(os.k)->user_end_max;
+
+	return len <= end && at <= end - len;
+}
+
 static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64_t *pos, bool nonblock)
 {
 	uint32_t chunk = chunk_of(file, len), done = 0;
@@ -47,6 +55,10 @@ static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64
 
 	if (!buf)
 		return -ENOMEM;
+	if (file_can_read(file) && !is_user_range(to, len)) {
+		os_free(buf);
+		return -EFAULT;
+	}
 	do {
 		uint32_t want = min_u32(chunk, len - done), arrived;
 
