@@ -167,8 +167,8 @@ path_flags = -Iinclude $(strip \
 rwildcard = $(foreach f,$(wildcard $(1)/*),$(if $(wildcard $(f)/.),$(call rwildcard,$(f),$(2)),$(filter $(2),$(f))))
 
 PORT_HOSTED := $(filter-out %_test.c,$(wildcard ports/hosted/*.c))
-PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/32/*.c ports/x86/32/*.S)
-PORT_X86_64 := $(wildcard ports/x86/common/*.c ports/x86/64/*.c ports/x86/64/*.S)
+PORT_X86_32 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/32/*.c ports/x86/32/*.S)
+PORT_X86_64 := $(wildcard ports/x86/common/*.c ports/x86/common/*.S ports/x86/64/*.c ports/x86/64/*.S)
 port_x86 = $(PORT_X86_$(WIDTH_$(1)))
 APP_KMM := $(filter-out %_test.c,$(wildcard apps/kmm/*.c))
 # Parts of the reference kernel that only 64-bit builds have.

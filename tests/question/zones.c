@@ -304,9 +304,9 @@ KMM_TEST(question_S08)
 	CHECK(why && strlen(why) > 10);
 }
 
-/* S88, S90: why not map all 4 GiB? Each address of the kernel's is one less for programs, whatever the split; what is
- * reserved for windows is taken off the linear map, and without windows nothing above it could be reached at all. */
-KMM_TEST(question_S88_S90)
+/* S88: why not map all 4 GiB? S90: programs need addresses too, and each of the kernel's is one less for them, whatever the
+ * split; what is reserved for windows is taken off the linear map. */
+KMM_TEST(question_S88)
 {
 	static const uint64_t split[] = { 0xC0000000, 0x80000000, 0x40000000 };
 	struct kmm_machine none = { .format = KMM_I386, .user_end = PAGE };
