@@ -37,7 +37,6 @@ static struct kmm_memrange ramdisk_range(const struct kmm_machine *m)
 	best &= ~(uint64_t)(KMM_PAGE_SIZE - 1);
 	if (!size || !best || (sizeof(uword) == 4 && best > RAMDISK_REACH))
 		return (struct kmm_memrange){ .size = 0 };
-	swap_reserve(best - size, size);
 	return (struct kmm_memrange){ best - size, size, KMM_MEM_RAM, "ram disk" };
 }
 
@@ -52,7 +51,7 @@ static void describe_reserved(struct kmm_machine *m)
 		reserve[i] = (struct kmm_memrange){ ranges[i].base, ranges[i].size, KMM_MEM_RAM,
 						    i == 0 ? "bios data" : i == 1 ? "kernel image" : "initrd" };
 	n = n < MAX_RESERVED ? n : MAX_RESERVED;
-	reserve[n] = ramdisk_range(m);
+	reserve[n] = os.ramdisk = ramdisk_range(m);
 	m->reserve = reserve;
 	m->nr_reserve = n + (reserve[n].size != 0);
 }

@@ -40,6 +40,7 @@ struct os {
 	struct kmm_paddr kernel_root;
 	const char *initrd; /* linear address of the archive, NULL: none */
 	uint32_t initrd_size;
+	struct kmm_memrange ramdisk; /* RAM kept from the core for the disk ram0; size 0: none */
 	bool log_to_debugcon;
 };
 extern struct os os;

@@ -11,8 +11,7 @@ void memory_start(void);
 /* guard.c: the debug kernels' checks of themselves; others do nothing. */
 void guard_boot(void);
 
-/* swap.c: the RAM kept for ram0, before the core knows of it; then disks, and swap if the command line says so. */
-void swap_reserve(uint64_t pa, uint64_t size);
+/* swap.c: disks, and swap if the command line says so. */
 void swap_start(void);
 
 /* log.c: the core's log hook. */

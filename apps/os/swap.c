@@ -31,13 +31,12 @@ static struct block block[NR_DEVICES] = {
 	{ .name = "vdb", .rdev = 254 << 8 | 16, .path = "/dev/vdb" },
 	{ .name = "ram0", .rdev = 1 << 8 | 0, .path = "/dev/ram0" },
 };
-static uint64_t ram_disk_pa;
 
 /* ---- transfers ---- */
 
 static void move_ram(uint64_t page, struct kmm_page *frame, bool write)
 {
-	char *disk = x86_phys_ptr(ram_disk_pa + (page << KMM_PAGE_SHIFT));
+	char *disk = x86_phys_ptr(os.ramdisk.start + (page << KMM_PAGE_SHIFT));
 	char *view = kmm_kmap_local(os.k, frame);
 
 	memcpy(write ? disk : view, write ? view : disk, KMM_PAGE_SIZE);
@@ -224,12 +223,6 @@ sword sys_swapoff(const uword *a)
 
 /* ---- the start ---- */
 
-void swap_reserve(uint64_t pa, uint64_t size)
-{
-	ram_disk_pa = pa;
-	block[RAM].nr_pages = size >> KMM_PAGE_SHIFT;
-}
-
 static void start_with(const char *name)
 {
 	for (unsigned i = 0; i < NR_DEVICES; i++) {
@@ -248,6 +241,7 @@ void swap_start(void)
 {
 	unsigned nr = x86_disks_start();
 
+	block[RAM].nr_pages = os.ramdisk.size >> KMM_PAGE_SHIFT;
 	for (unsigned i = 0; i < nr; i++)
 		block[i].nr_pages = x86_disk_sectors(i) / SECTORS;
 	if (os.options.swap)

@@ -43,6 +43,7 @@ struct kmm_pageq {
 	const struct kmm_reclaim_policy *policy; /* written under q */
 	bool insists;                  /* q: the policy had its turns and gave nothing: any page that is not used may go */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
+	bool spent;                    /* q: a whole search gave next to nothing, and there is nowhere else to go */
 	unsigned calls;                /* direct reclaims; near enough */
 	struct kmm_reclaim_stats stats; /* atomic */
 };

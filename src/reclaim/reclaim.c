@@ -19,7 +19,7 @@
 
 _Static_assert((int)KMM_HAND_BATCH == (int)KMM_MOVE_BATCH, "what is found at once goes at once");
 
-enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32, LEAST_PART = 16 };
+enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32, LEAST_PART = 16, SPENT_EVERY = 8 };
 
 struct scan {
 	struct kmm *k;
@@ -27,6 +27,7 @@ struct scan {
 	kmm_word want;               /* pages */
 	bool no_files, no_swap;      /* the request forbids it */
 	bool is_step;
+	bool is_brief;               /* one turn, for whatever is not used */
 	struct kmm_flushes flushes;
 	unsigned nr;                 /* pages in pageq->pfns, to evict */
 	kmm_word freed;
@@ -107,12 +108,13 @@ static void scan_zone(struct scan *s)
 {
 	struct kmm_reclaim_stats *stats = &s->k->pageq->stats;
 	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
-	kmm_word left = s->zone->spanned * TURNS;
+	kmm_word left = s->zone->spanned * (s->is_brief ? 1 : TURNS);
 	uint32_t turns = hand->facts.turns;
 	struct kmm_page **pages = s->k->pageq->seen;
 
 	hand->facts.clock = s->k->swap->clock;
 	hand->facts.all_pages = count_pages(s->k);
+	s->k->pageq->insists = s->is_brief;
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want) {
 		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
@@ -124,7 +126,7 @@ static void scan_zone(struct scan *s)
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */
 		turns = hand->facts.turns;
-		s->k->pageq->insists = s->freed == 0 && left < s->zone->spanned * (TURNS / 2);
+		s->k->pageq->insists = s->is_brief || (s->freed == 0 && left < s->zone->spanned * (TURNS / 2));
 	}
 	s->k->pageq->insists = false;
 	evict(s);
@@ -204,6 +206,24 @@ static bool is_hopeless(struct kmm *k)
 
 /* ---- at once ---- */
 
+/* When memory has ended, each page that is taken between the watermarks asks, until none is left and someone is ended. All
+ * turns of the hands would find nothing for every one of them; so after one vain search most
+ * are told so at once, and some after a short look whether it has changed. */
+static kmm_word reclaim_unless_spent(struct kmm *k, struct scan *s, enum kmm_zone_id start)
+{
+	struct kmm_pageq *q = k->pageq;
+	kmm_word freed = 0;
+
+	KMM_ASSERT_HELD(k, &q->lock);
+	q->calls++;
+	s->is_brief = q->spent && is_hopeless(k);
+	if (!s->is_brief || q->calls % SPENT_EVERY == 0) {
+		freed = reclaim(k, s, start);
+		q->spent = is_hopeless(k) && freed < BATCH;
+	}
+	return is_hopeless(k) ? 0 : freed;
+}
+
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
 	struct scan s = { .k = k, .want = (kmm_word)1 << order, .no_files = !(gfp & KMM_GFP_FS),
@@ -213,10 +233,7 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 	if (s.want < BATCH)
 		s.want = BATCH;
 	lock_hands(k, gfp);
-	freed = reclaim(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
-	k->pageq->calls++;
-	if (is_hopeless(k))
-		freed = 0;
+	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	kmm_mutex_unlock(k, &k->pageq->lock);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)

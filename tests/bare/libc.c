@@ -104,6 +104,11 @@ long strtol(const char *s, char **end, int base)
 	return value;
 }
 
+unsigned long strtoul(const char *s, char **end, int base)
+{
+	return (unsigned long)strtoull(s, end, base);
+}
+
 unsigned long long strtoull(const char *s, char **end, int base)
 {
 	unsigned long long value = 0;

@@ -60,7 +60,7 @@ MUTANTS = [
      ("		was = atomic_fetch_sub_explicit(&page->refcount, 1, memory_order_acq_rel);\n",
       "		atomic_store_explicit(&page->refcount, was - 1, memory_order_release);\n")),
     ("unlocked-list-of-areas", "rmap_exit", "an area leaves the list that another CPU walks", "src/vm/anon.c",
-     ("	flags = kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP);\n	kmm_list_del(&vma->by_anon);\n"
+     ("	flags = kmm_spin_lock(k, &anon->lock, KMM_LOCK_RMAP);\n	KMM_ASSERT(k, anon->refs > 0);\n	kmm_list_del(&vma->by_anon);\n"
       "	last = --anon->refs == 0;\n	kmm_spin_unlock(k, &anon->lock, KMM_LOCK_RMAP, flags);\n",
       "	(void)flags;\n	kmm_list_del(&vma->by_anon);\n	last = --anon->refs == 0;\n")),
     ("mutex-forgets-sleepers", "mutex_three", "of two sleepers the second is never woken", "src/base/lock.c",
