@@ -32,7 +32,7 @@ type_hello() {
 		sleep 0.2
 		tries=$((tries + 1))
 	done
-	sleep 0.2
+	sleep 1 # it must be idle by then
 	echo hello
 }
 

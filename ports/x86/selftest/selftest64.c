@@ -606,9 +606,8 @@ static void echo(void)
 
 	x86_printf("type a line\n");
 	do {
-		do
-			x86_idle(); /* first, so that what came before is an interrupt too */
-		while ((c = x86_console_getc()) < 0);
+		while ((c = x86_console_getc()) < 0)
+			x86_idle();
 		x86_printf("%c", c);
 	} while (c != '\n');
 	check("console interrupts", console_irqs > 0);
