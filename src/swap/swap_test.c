@@ -281,6 +281,27 @@ KMM_TEST(swap_larger_than_memory)
 	}
 }
 
+/* Without a place to go to, private pages are looked at a few times until the request fails, not at every page of the
+ * last watermark anew. */
+KMM_TEST(reclaim_end_is_found_quickly)
+{
+	struct kmm_reclaim_stats stats;
+	struct swapping w;
+	uint64_t value = 1;
+	unsigned n = 0;
+
+	CALL(start_sized(&w, KMM_X86_64, 64, 8));
+	for (unsigned i = 0; i < 20000; i += 4000) /* each alone is no more than there is */
+		CHECK_EQ(space_map(&w.s, at(i), 4000, SPACE_RW, SPACE_ANON), 0);
+	while (n < 20000 && hosted_write_user(w.s.m, w.s.mm, at(n), &value, sizeof(value)).ok)
+		n++;
+	CHECK(n > 10000 && n < 20000);
+	kmm_reclaim_stats(w.s.k, &stats);
+	CHECK(stats.scanned_direct > 0);
+	CHECK(stats.scanned_direct < 100 * (kmm_word)n);
+	CALL(stop(&w));
+}
+
 /* Swap is full, then nothing is left: the fault says so and nothing is lost. */
 KMM_TEST(swap_is_full)
 {
