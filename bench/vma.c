@@ -4,9 +4,10 @@
  * filled and emptied in random order, and asked for random addresses in between.
  *
  * An insertion here is what mmap does: the number of spare nodes it can need, those nodes, the insertion. Areas are
- * made beforehand; before each few are inserted or erased they are looked at, outside of the measured time, since a
- * call has its area at hand: it has just filled it in, or found it. The peer keeps the same areas in a sorted array, the least that a lookup by bisection can cost; its
- * insertions and erasures move half of the array, so the largest size is left out.
+ * made beforehand, so the first look at each is part of the cost; the rows "at-hand" leave that out, by looking at each few
+ * before they are measured: a call has just filled its area in, or found it. The peer keeps the same areas in a sorted
+ * array, the least that a lookup by bisection can cost; its insertions and erasures move half of the array, so the
+ * largest size is left out.
  */
 #include "common/bench.h"
 #include "common/machine.h"
@@ -170,7 +171,7 @@ static struct kmm_vma *item(struct field *f, uint32_t i, struct kmm_vma *(*which
 
 /* All areas of all fields in the order of `which`; returns what change() took. */
 static uint64_t change_all(struct field *f, uint32_t fields, struct kmm_vma *(*which)(struct field *f, uint32_t i),
-			   void (*change)(struct field *f, struct kmm_vma *vma))
+			   void (*change)(struct field *f, struct kmm_vma *vma), bool at_hand)
 {
 	const uint32_t nr = f->nr * fields;
 	uint64_t spent = 0;
@@ -179,7 +180,7 @@ static uint64_t change_all(struct field *f, uint32_t fields, struct kmm_vma *(*w
 		uint32_t to = from + FEW < nr ? from + FEW : nr;
 		uint64_t t;
 
-		for (uint32_t i = from; i < to; i++)
+		for (uint32_t i = from; at_hand && i < to; i++)
 			if (*(volatile kmm_word *)&item(f, i, which)->start >= item(f, i, which)->end)
 				bench_die("an empty area");
 		t = bench_now_ns();
@@ -191,46 +192,47 @@ static uint64_t change_all(struct field *f, uint32_t fields, struct kmm_vma *(*w
 }
 
 /* Small sizes are several fields that are filled and emptied many times, for the clock's sake. */
-static struct cost once(struct field *f, uint32_t fields, const struct subject *s, uint32_t rounds)
+static struct cost once(struct field *f, uint32_t fields, const struct subject *s, uint32_t rounds, bool at_hand)
 {
 	uint64_t inserting = 0, erasing = 0;
 	struct cost cost = { 0 };
 
 	for (uint32_t r = 0; r < rounds; r++) {
-		inserting += change_all(f, fields, to_insert, s->insert);
+		inserting += change_all(f, fields, to_insert, s->insert, at_hand);
 		if (r == 0)
 			cost.lookup = lookups(f, s);
-		erasing += change_all(f, fields, to_erase, s->erase);
+		erasing += change_all(f, fields, to_erase, s->erase, at_hand);
 	}
 	cost.insert = (double)inserting / rounds / fields / f->nr;
 	cost.erase = (double)erasing / rounds / fields / f->nr;
 	return cost;
 }
 
-static void print(const char *what, uint32_t nr, const char *subject, struct bench_samples *samples)
+static void print(const char *what, uint32_t nr, bool at_hand, const char *subject, struct bench_samples *samples)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "vma.%s-%u", what, (unsigned)nr);
+	snprintf(name, sizeof(name), "vma.%s-%u%s", what, (unsigned)nr, at_hand ? "-at-hand" : "");
 	bench_print(name, "ns", subject, samples);
 }
 
-static void measure(struct field *f, uint32_t fields, const struct subject *s, const struct bench_options *options)
+static void measure(struct field *f, uint32_t fields, const struct subject *s, const struct bench_options *options, bool at_hand)
 {
 	struct bench_samples insert = { .nr = 0 }, lookup = insert, erase = insert;
 	uint32_t rounds = 1 + (uint32_t)bench_scale(options, 200000, 100) / (f->nr * fields);
 
-	once(f, fields, s, rounds);
+	once(f, fields, s, rounds, at_hand);
 	for (unsigned i = 0; i < options->repeats; i++) {
-		struct cost cost = once(f, fields, s, rounds);
+		struct cost cost = once(f, fields, s, rounds, at_hand);
 
 		bench_add(&insert, cost.insert);
 		bench_add(&lookup, cost.lookup);
 		bench_add(&erase, cost.erase);
 	}
-	print("lookup", f->nr, s->name, &lookup);
-	print("insert", f->nr, s->name, &insert);
-	print("erase", f->nr, s->name, &erase);
+	if (!at_hand)
+		print("lookup", f->nr, false, s->name, &lookup);
+	print("insert", f->nr, at_hand, s->name, &insert);
+	print("erase", f->nr, at_hand, s->name, &erase);
 }
 
 static void measure_size(struct kmm *k, uint32_t nr, const struct bench_options *options)
@@ -242,9 +244,10 @@ static void measure_size(struct kmm *k, uint32_t nr, const struct bench_options 
 
 	for (uint32_t i = 0; i < fields; i++)
 		make_field(&field[i], k, nr, i ? 1 : (uint32_t)bench_scale(options, LOOKUPS, 1000));
-	measure(field, fields, &tree, options);
+	measure(field, fields, &tree, options, false);
+	measure(field, fields, &tree, options, true);
 	if (nr <= ARRAY_MOST)
-		measure(field, fields, &array, options);
+		measure(field, fields, &array, options, false);
 	for (uint32_t i = 0; i < fields; i++) {
 		kmm_tree_trim(k, &field[i].tree, 0);
 		drop_field(&field[i]);

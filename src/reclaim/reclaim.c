@@ -207,8 +207,8 @@ static bool is_hopeless(struct kmm *k)
 /* ---- at once ---- */
 
 /* When memory has ended, each page that is taken between the watermarks asks, until none is left and someone is ended. All
- * turns of the hands would find nothing for every one of them; so after one vain search most
- * are told so at once, and some after a short look whether it has changed. */
+ * turns of the hands would find nothing for every one of them; so after one vain search most are told so at once, and
+ * some after a short look whether it has changed. */
 static kmm_word reclaim_unless_spent(struct kmm *k, struct scan *s, enum kmm_zone_id start)
 {
 	struct kmm_pageq *q = k->pageq;
