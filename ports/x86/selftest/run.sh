@@ -32,7 +32,6 @@ type_hello() {
 		sleep 0.2
 		tries=$((tries + 1))
 	done
-	sleep 1 # it must be idle by then
 	echo hello
 }
 
