@@ -92,6 +92,7 @@ struct open_file {
 	struct inode *inode;
 	char *path;      /* as opened, absolute; for /proc/PID/fd. May be NULL */
 	uint32_t refs;   /* atomic */
+	uint32_t opening; /* constant: its number, by which mappings know it from other openings of the inode */
 	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY...; those that change, change atomically */
 	struct sleep_lock pos_lock;
 	uint64_t pos;    /* pos_lock */
