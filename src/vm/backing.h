@@ -66,7 +66,7 @@ void kmm_file_mark_dirty(struct kmm_file *file, struct kmm_page *page);
 void kmm_file_mark_clean(struct kmm_file *file, struct kmm_page *page);
 KMM_MUST_CHECK enum kmm_status kmm_file_read_page(struct kmm_file *file, uint64_t index, struct kmm_page *page);
 /* Writes pages in a row (at most KMM_WRITE_RUN) that nobody can change now. They are clean then, but those that failed. */
-void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages);
+void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages, bool awake);
 /* Dirty pages at or after *at and before end: the next of them in a row. *at moves behind them. false: there was none. */
 bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end);
 /* ---- and without it (writeback.c) ---- */

@@ -252,6 +252,32 @@ void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index)
 	kmm_page_cut_off(k, page);
 }
 
+/* Nobody has it but the cache, and nobody can get it while b is held. */
+static bool is_idle(const struct kmm_page *page)
+{
+	return atomic_load_explicit(&page->refcount, memory_order_acquire) == 1 &&
+	       atomic_load_explicit(&page->count, memory_order_acquire) == 0 && !(kmm_page_flags(page) & KMM_PG_DIRTY);
+}
+
+void kmm_file_forget(struct kmm_file *file, uint64_t first, uint64_t nr)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_of(&file->backing);
+	uint64_t end = first + nr < first ? UINT64_MAX : first + nr;
+	struct kmm_page *page;
+
+	if (!mapping)
+		return;
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL && index < end; index++) {
+		if (!is_idle(page))
+			continue;
+		kmm_file_drop_page(mapping, index);
+		kmm_put_page(k, page);
+	}
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+}
+
 /* ---- reading and writing ---- */
 
 static size_t part_of_page(uint64_t pos, size_t len)

@@ -82,9 +82,9 @@ enum kmm_status kmm_file_read_page(struct kmm_file *file, uint64_t index, struct
 	return file->store->read(file, index, 1, &page);
 }
 
-static bool write_one(struct kmm_file *file, uint64_t index, struct kmm_page *page)
+static bool write_one(struct kmm_file *file, uint64_t index, struct kmm_page *page, bool awake)
 {
-	return file->store->write(file, index, 1, &page) == KMM_OK;
+	return file->store->write(file, index, 1, &page, awake) == KMM_OK;
 }
 
 static void note_error(struct kmm_file *file, uint64_t index)
@@ -96,7 +96,7 @@ static void note_error(struct kmm_file *file, uint64_t index)
 	kmm_warn(k, "file %s: page %u cannot be written and stays in memory", file->name ? file->name : "", (unsigned)index);
 }
 
-void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages)
+void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages, bool awake)
 {
 	struct kmm *k = file->backing.k;
 	bool all;
@@ -105,9 +105,9 @@ void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, st
 	for (unsigned i = 0; i < nr; i++)
 		kmm_file_mark_clean(file, pages[i]);
 	count(&k->vm->nr_writing, nr);
-	all = file->store->write(file, first, nr, pages) == KMM_OK;
+	all = file->store->write(file, first, nr, pages, awake) == KMM_OK;
 	for (unsigned i = 0; i < nr && !all; i++) { /* what is wrong with one is no reason to keep the others */
-		if (nr > 1 && write_one(file, first + i, pages[i]))
+		if (nr > 1 && write_one(file, first + i, pages[i], awake))
 			continue;
 		note_error(file, first + i);
 		kmm_file_mark_dirty(file, pages[i]);
@@ -218,6 +218,6 @@ bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end)
 	kmm_flushes_run(file->backing.k, &r.flushes);
 	*at = r.first + nr;
 	if (nr)
-		kmm_file_write_pages(file, r.first, nr, r.page);
+		kmm_file_write_pages(file, r.first, nr, r.page, false);
 	return true;
 }
