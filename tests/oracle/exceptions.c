@@ -161,15 +161,15 @@ static bool maps_droppable(const struct difference *d)
 /* ---- the list ---- */
 
 struct exception oracle_exceptions[] = {
-	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", differs_by_heap_name, 0 },
+	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", differs_by_heap_name, true, 0 },
 	{ "mremap-order", "6.1's mremap unmaps the target before all is checked, and shrinks by 0 whatever the length; later the checks "
-			  "come first, in another order", mremap_arguments_first, 0 },
-	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, 0 },
-	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, 0 },
-	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, 0 },
-	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, 0 },
-	{ "pageout", "Linux unmaps what PAGEOUT names though there is nowhere to put it; kmm leaves it mapped", pages_out, 0 },
-	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, 0 },
+			  "come first, in another order", mremap_arguments_first, false, 0 },
+	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
+	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
+	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, false, 0 },
+	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, false, 0 },
+	{ "pageout", "Linux unmaps what PAGEOUT names though there is nowhere to put it; kmm leaves it mapped", pages_out, false, 0 },
+	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, false, 0 },
 };
 const unsigned oracle_nr_exceptions = sizeof(oracle_exceptions) / sizeof(oracle_exceptions[0]);
 
