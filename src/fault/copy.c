@@ -11,6 +11,7 @@
 #include "fault/fault.h"
 
 #include "pt/walking.h"
+#include "vm/backing.h"
 
 struct range {
 	struct kmm_mm *mm;
@@ -95,6 +96,8 @@ static char *begin_piece(struct range *r, struct kmm_page **page, size_t *len)
 static void end_piece(struct range *r, struct kmm_page *page, char *view, size_t len)
 {
 	kmm_kunmap_local(r->mm->k, view - (r->at & (KMM_PAGE_SIZE - 1)));
+	if (r->access == KMM_WRITE && kmm_page_is_stored_clean(page)) /* written back after its entry was seen */
+		kmm_page_note_written(r->mm->k, page);
 	kmm_put_page(r->mm->k, page);
 	r->at += (kmm_word)len;
 	r->left -= len;
