@@ -143,6 +143,52 @@ enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *f
 	return r.left ? KMM_EFAULT : KMM_OK;
 }
 
+/* ---- another process's memory ---- */
+
+static bool area_allows(struct kmm_mm *mm, kmm_word at, enum kmm_access access)
+{
+	struct kmm_vma_info area;
+
+	return kmm_vma_find(mm, (struct kmm_uva){ at }, &area) && area.start.v <= at &&
+	       (area.prot & (access == KMM_WRITE ? KMM_PROT_WRITE : KMM_PROT_READ));
+}
+
+/* How many of the next bytes lie in one page whose area allows the access; 0: none. */
+static size_t allowed_part(struct kmm_mm *mm, kmm_word at, size_t left, enum kmm_access access)
+{
+	size_t rest = KMM_PAGE_SIZE - (size_t)(at & (KMM_PAGE_SIZE - 1));
+
+	if (!left || !area_allows(mm, at, access))
+		return 0;
+	return left < rest ? left : rest;
+}
+
+enum kmm_status kmm_peek(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done)
+{
+	enum kmm_status status = KMM_OK;
+	size_t part, moved;
+
+	*done = 0;
+	while (status == KMM_OK && (part = allowed_part(mm, from.v + (kmm_word)*done, len - *done, KMM_READ)) > 0) {
+		status = kmm_copy_in(mm, (char *)to + *done, (struct kmm_uva){ from.v + (kmm_word)*done }, part, &moved);
+		*done += moved;
+	}
+	return *done < len ? KMM_EFAULT : KMM_OK;
+}
+
+enum kmm_status kmm_poke(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done)
+{
+	enum kmm_status status = KMM_OK;
+	size_t part, moved;
+
+	*done = 0;
+	while (status == KMM_OK && (part = allowed_part(mm, to.v + (kmm_word)*done, len - *done, KMM_WRITE)) > 0) {
+		status = kmm_copy_out(mm, (struct kmm_uva){ to.v + (kmm_word)*done }, (const char *)from + *done, part, &moved);
+		*done += moved;
+	}
+	return *done < len ? KMM_EFAULT : KMM_OK;
+}
+
 enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len)
 {
 	struct range r = { mm, to.v, len, KMM_WRITE };
