@@ -8,6 +8,7 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,7 +22,7 @@
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_SWAP, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_DISK, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -29,6 +30,8 @@ static const struct argp_option run_options[] = {
 	{ "machine", OPT_MACHINE, "NAME", 0, "i386, i386-pae, x86_64 or x86_64-la57; default i386-pae, x86_64 for a 64-bit program", 0 },
 	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
 	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
+	{ "disk", OPT_DISK, "FILE", 0, "a disk over FILE, which keeps what is written to it: /dev/vda, or /dev/vdb where --swap has the "
+	  "first; not with --icount", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "processors, 1 to 8; default 1", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
@@ -87,6 +90,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!parse_size(arg, &r->swap))
 			STOP(EXIT_USAGE, "--swap %s: not a size; sizes look like 512M or 4G", arg);
 		return 0;
+	case OPT_DISK: r->disk = arg; return 0;
 	case OPT_CPUS:
 		r->cpus = number("cpus", arg, MAX_CPUS);
 		if (!r->cpus)
@@ -187,6 +191,23 @@ static int open_swap(const struct run *r)
 	if (!f || ftruncate(fileno(f), (off_t)r->swap) != 0)
 		STOP(EXIT_UNSUPPORTED, "--swap: no file for it: %s", strerror(errno));
 	return fileno(f);
+}
+
+/* -1: none was asked for. */
+static int open_disk(const struct run *r)
+{
+	int fd = r->disk ? open(r->disk, O_RDWR) : -1;
+	struct stat st;
+
+	if (!r->disk)
+		return -1;
+	if (r->icount)
+		STOP(EXIT_USAGE, "--disk with --icount: waiting for a disk does not repeat");
+	if (fd < 0 || fstat(fd, &st) != 0)
+		STOP(EXIT_INPUT, "--disk %s: %s", r->disk, strerror(errno));
+	if (S_ISREG(st.st_mode) && st.st_size < 2 * 4096)
+		STOP(EXIT_INPUT, "--disk %s: a disk needs 8 KiB or more", r->disk);
+	return fd;
 }
 
 /* What the kernel is told of it. */
@@ -304,7 +325,8 @@ int cmd_run(int argc, char **argv)
 	g.cpu = r.m->cpu;
 	g.append = append;
 	g.ram_bytes = r.ram + (r.icount ? r.swap : 0);
-	g.disk_fd = open_swap(&r);
+	g.disk_fd[0] = open_swap(&r);
+	g.disk_fd[1] = open_disk(&r);
 	g.cpus = (unsigned)r.cpus;
 	g.initrd_fd = rd.fd;
 	g.icount = r.icount;

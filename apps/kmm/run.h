@@ -21,7 +21,7 @@ struct machine {
 };
 
 struct run {
-	const char *machine, *kernel, *report;
+	const char *machine, *kernel, *report, *disk;
 	const struct machine *m;
 	FILE *report_file;
 	uint64_t ram, swap, seed, kaslr, timeout_s, cpus;
