@@ -427,7 +427,7 @@ unsigned x86_disks_start(void);           /* looks for them; returns how many th
 uint64_t x86_disk_sectors(unsigned disk); /* 0: there is none of that number */
 bool x86_disk_transfer(unsigned disk, bool write, uint64_t sector, const uint64_t *pa, unsigned nr_pages);
 
-/* %d %i %u %x %X %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
+/* %d %i %u %x %X %o %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
 __attribute__((format(printf, 1, 2))) void x86_printf(const char *fmt, ...);
 void x86_vprintf(const char *fmt, va_list ap);
 /* Same, into a buffer; always terminated, returns the length it would have had. */
