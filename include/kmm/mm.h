@@ -173,6 +173,10 @@ KMM_MUST_CHECK enum kmm_status kmm_copy_in_string(struct kmm_mm *mm, char *to, s
  * KMM_EFAULT also when it is not aligned. */
 KMM_MUST_CHECK enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct kmm_uva at, uint32_t *expected,
 						     uint32_t desired, bool *swapped);
+/* The same for another process's memory, as process_vm_readv(2) and ptrace reach it: by the rights of its areas. What may
+ * only be written cannot be read, though the processor would read it, and stacks do not grow. done gets the bytes moved. */
+KMM_MUST_CHECK enum kmm_status kmm_peek(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
+KMM_MUST_CHECK enum kmm_status kmm_poke(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done);
 /* Sets len bytes to zero. */
 KMM_MUST_CHECK enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len);
 
