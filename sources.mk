@@ -85,6 +85,7 @@ KMM_TIER_C += src/swap/area.c
 KMM_TIER_C += src/swap/slots.c
 KMM_TIER_C += src/swap/io.c
 KMM_TIER_C += src/vm/tree.c
+KMM_TIER_C += src/vm/tree_check.c
 KMM_TIER_C += src/vm/hole.c
 KMM_TIER_C += src/vm/vma.c
 KMM_TIER_C += src/vm/lock.c
