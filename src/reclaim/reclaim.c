@@ -50,7 +50,7 @@ static void note_evicted(struct scan *s, const struct kmm_mover *mover, kmm_word
 static void evict(struct scan *s)
 {
 	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
-	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
+	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .no_io = s->no_swap, .evict = true };
 	kmm_word out = s->k->swap->stats.out + s->k->swap->stats.same_out;
 
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
@@ -71,7 +71,9 @@ static bool is_open(const struct scan *s, const struct kmm_page *page)
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
 		return !s->no_swap && kmm_swap_has_room(s->k);
-	return !s->no_files && !(kmm_page_flags(page) & KMM_PG_DIRTY);
+	if (s->no_files || !(kmm_page_flags(page) & KMM_PG_DIRTY))
+		return !s->no_files;
+	return !s->no_swap && ((kmm_page_flags(page) & KMM_PG_STORED) || kmm_swap_has_room(s->k));
 }
 
 static void meet(struct scan *s, struct kmm_page *page)

@@ -33,15 +33,21 @@ static const char *file_name(struct kmm_backing *backing)
 	return name ? name : "";
 }
 
-/* Takes pages [first, end) out of the cache. */
+/* Takes pages [first, end) out of the cache, and out of swap. */
 static void cut_off(struct kmm_file *file, uint64_t first, uint64_t end)
 {
 	struct kmm *k = file->backing.k;
-	struct kmm_page *page;
 
-	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL && index < end; index++) {
-		KMM_ASSERT(k, file->nr_pages > 0 && kmm_page_kind(page) == KMM_KIND_FILE);
+	for (uint64_t index = first; kmm_radix_next_used(file->pages, &index) && index < end; index++) {
+		struct kmm_page *page = kmm_radix_get(k, file->pages, index);
+		uint32_t raw = kmm_radix_swapped(file->pages, index);
+
 		kmm_radix_remove(k, &file->pages, index);
+		if (raw) {
+			kmm_file_drop_slot(file, index, raw);
+			continue;
+		}
+		KMM_ASSERT(k, file->nr_pages > 0 && kmm_page_kind(page) == KMM_KIND_FILE);
 		file->nr_pages--;
 		kmm_file_mark_clean(file, page);
 		kmm_page_cut_off(k, page);
@@ -49,11 +55,13 @@ static void cut_off(struct kmm_file *file, uint64_t first, uint64_t end)
 	}
 }
 
+void kmm_file_empty(struct kmm_file *file) { cut_off(file, 0, UINT64_MAX); }
+
 static void file_release(struct kmm_backing *backing)
 {
 	struct kmm_file *file = (struct kmm_file *)backing;
 
-	cut_off(file, 0, UINT64_MAX);
+	KMM_ASSERT(backing->k, !file->pages);
 	__atomic_fetch_sub(&backing->k->vm->shared_committed, (kmm_word)file->committed, __ATOMIC_RELAXED);
 	if (file->destroy)
 		file->destroy(file);
@@ -185,29 +193,48 @@ static enum kmm_status fill_page(struct kmm_file *file, uint64_t index, struct k
 	return status;
 }
 
-static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+/* The page has its content; it takes its place in the index. */
+static enum kmm_status enter_page(struct kmm_file *file, uint64_t index, uint32_t raw, struct kmm_page *page)
 {
 	struct kmm *k = file->backing.k;
-	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "file page");
-	enum kmm_status status;
+	enum kmm_status status = KMM_OK;
 
-	KMM_CHECK_HELD(k, &kmm_mapping_of(&file->backing)->lock);
-	if (!page)
-		return KMM_ENOMEM;
-	status = fill_page(file, index, page);
-	if (status == KMM_OK)
+	if (raw)
+		kmm_radix_replace(k, file->pages, index, page);
+	else
 		status = kmm_radix_insert(k, &file->pages, index, page);
-	if (status) {
-		kmm_put_page(k, page);
+	if (status)
 		return status;
-	}
 	kmm_page_set_owner(k, page, kmm_mapping_of(&file->backing));
 	kmm_page_set_index(k, page, index);
 	if (file->store || kmm_backing_is_shm(&file->backing))
 		__atomic_fetch_or(&page->flags, (uint32_t)(file->store ? KMM_PG_STORED : KMM_PG_SHMEM), __ATOMIC_RELAXED);
 	file->nr_pages++;
-	*out = page;
+	if (raw) {
+		kmm_page_set_dirty(page); /* what swap had is only here now */
+		kmm_file_drop_slot(file, index, raw);
+	}
 	return KMM_OK;
+}
+
+static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "file page");
+	uint32_t raw = kmm_radix_swapped(file->pages, index);
+	enum kmm_status status;
+
+	KMM_CHECK_HELD(k, &kmm_mapping_of(&file->backing)->lock);
+	if (!page)
+		return KMM_ENOMEM;
+	status = raw ? kmm_file_swap_in(file, index, page) : fill_page(file, index, page);
+	if (status == KMM_OK)
+		status = enter_page(file, index, raw, page);
+	if (status)
+		kmm_put_page(k, page);
+	else
+		*out = page;
+	return status;
 }
 
 /* The page, without a reference for the caller; also beyond the end. b held. */
@@ -215,6 +242,13 @@ static enum kmm_status find_page(struct kmm_file *file, uint64_t index, struct k
 {
 	*out = kmm_radix_get(file->backing.k, file->pages, index);
 	return *out ? KMM_OK : add_page(file, index, out);
+}
+
+enum kmm_status kmm_file_bring_back(struct kmm_file *file, uint64_t index)
+{
+	struct kmm_page *page;
+
+	return find_page(file, index, &page);
 }
 
 enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
@@ -307,7 +341,7 @@ static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, 
 	struct kmm_page *page = kmm_radix_get(k, file->pages, index);
 	const char *from;
 
-	if (!page && !kmm_file_has_source(file)) { /* a hole needs no page to be read */
+	if (!page && !kmm_file_has_source(file) && !kmm_radix_swapped(file->pages, index)) { /* a hole needs no page to be read */
 		memset(to, 0, len);
 		return KMM_OK;
 	}
@@ -424,6 +458,16 @@ static void clear_tail(struct kmm_file *file)
 	kmm_file_mark_dirty(file, page);
 }
 
+/* The page in which the file is to end cannot be cleared in swap. */
+static enum kmm_status fetch_tail(struct kmm_file *file, uint64_t size)
+{
+	uint64_t index = size >> KMM_PAGE_SHIFT;
+
+	if (!(size & (KMM_PAGE_SIZE - 1)) || !kmm_radix_swapped(file->pages, index))
+		return KMM_OK;
+	return kmm_file_bring_back(file, index);
+}
+
 enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 {
 	struct kmm *k = file->backing.k;
@@ -440,6 +484,8 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 	if (file->seals & (shrinks ? KMM_SEAL_SHRINK : size > file->size ? KMM_SEAL_GROW : 0))
 		status = KMM_EPERM;
 	else
+		status = shrinks ? fetch_tail(file, size) : KMM_OK;
+	if (status == KMM_OK)
 		status = set_size(file, size);
 	if (status == KMM_OK && shrinks) {
 		clear_tail(file);
