@@ -87,9 +87,11 @@ static void meet(struct scan *s, struct kmm_page *page)
 	if (!is_open(s, page))
 		return;
 	look = kmm_page_look(s->k, page, &s->flushes);
-	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
+	if (look == KMM_LOOK_KEPT)
 		return;
 	kmm_hand_count(hand);
+	if (look == KMM_LOOK_NOT) /* its file is locked, for now */
+		return;
 	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)

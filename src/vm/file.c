@@ -217,16 +217,47 @@ static enum kmm_status enter_page(struct kmm_file *file, uint64_t index, uint32_
 	return KMM_OK;
 }
 
-static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+/* A frame. With b held, reclaim cannot get at the other pages of this file, which may be all there are. So who can give b back
+ * has room for a spare: then nothing is reclaimed here, and KMM_EAGAIN asks him to get one without b. */
+static enum kmm_status get_frame(struct kmm *k, struct kmm_page **spare, struct kmm_page **out)
+{
+	const kmm_gfp gfp = KMM_GFP_HIGHUSER_MOVABLE, at_once = (gfp & ~(kmm_gfp)KMM_GFP_RECLAIM) | KMM_GFP_NOWARN;
+
+	*out = spare ? *spare : NULL;
+	if (*out)
+		*spare = NULL;
+	else
+		*out = kmm_phys_alloc(k, spare ? at_once : gfp, 0, KMM_KIND_FILE, "file page");
+	if (*out)
+		return KMM_OK;
+	return spare && kmm_phys_is_short(k, gfp) ? KMM_EAGAIN : KMM_ENOMEM;
+}
+
+/* After KMM_EAGAIN, without b. */
+static bool get_spare(struct kmm *k, struct kmm_page **spare)
+{
+	*spare = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "spare file page");
+	return *spare != NULL;
+}
+
+static enum kmm_status give_back(struct kmm *k, struct kmm_page *spare, enum kmm_status status)
+{
+	if (spare)
+		kmm_put_page(k, spare);
+	return status == KMM_EAGAIN ? KMM_ENOMEM : status;
+}
+
+static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **spare, struct kmm_page **out)
 {
 	struct kmm *k = file->backing.k;
-	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "file page");
+	struct kmm_page *page;
 	uint32_t raw = kmm_radix_swapped(file->pages, index);
 	enum kmm_status status;
 
 	KMM_CHECK_HELD(k, &kmm_mapping_of(&file->backing)->lock);
-	if (!page)
-		return KMM_ENOMEM;
+	status = get_frame(k, spare, &page);
+	if (status)
+		return status;
 	status = raw ? kmm_file_swap_in(file, index, page) : fill_page(file, index, page);
 	if (status == KMM_OK)
 		status = enter_page(file, index, raw, page);
@@ -238,34 +269,36 @@ static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct km
 }
 
 /* The page, without a reference for the caller; also beyond the end. b held. */
-static enum kmm_status find_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+static enum kmm_status find_page(struct kmm_file *file, uint64_t index, struct kmm_page **spare, struct kmm_page **out)
 {
 	*out = kmm_radix_get(file->backing.k, file->pages, index);
-	return *out ? KMM_OK : add_page(file, index, out);
+	return *out ? KMM_OK : add_page(file, index, spare, out);
 }
 
 enum kmm_status kmm_file_bring_back(struct kmm_file *file, uint64_t index)
 {
 	struct kmm_page *page;
 
-	return find_page(file, index, &page);
+	return find_page(file, index, NULL, &page);
 }
 
 enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
-	enum kmm_status status = KMM_ERANGE;
+	struct kmm_page *spare = NULL;
+	enum kmm_status status;
 
 	if (!mapping)
 		return KMM_ENOMEM;
-	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	if (index < nr_file_pages(file->size))
-		status = find_page(file, index, out);
-	if (status == KMM_OK)
-		kmm_get_page(k, *out);
-	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	return status;
+	do {
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		status = index < nr_file_pages(file->size) ? find_page(file, index, &spare, out) : KMM_ERANGE;
+		if (status == KMM_OK)
+			kmm_get_page(k, *out);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	} while (status == KMM_EAGAIN && get_spare(k, &spare));
+	return give_back(k, spare, status);
 }
 
 bool kmm_backing_is_file(const struct kmm_backing *backing)
@@ -334,7 +367,7 @@ static size_t part_of_page(uint64_t pos, size_t len)
 	return len < rest ? len : rest;
 }
 
-static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, size_t len)
+static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, size_t len, struct kmm_page **spare)
 {
 	struct kmm *k = file->backing.k;
 	uint64_t index = pos >> KMM_PAGE_SHIFT;
@@ -346,7 +379,7 @@ static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, 
 		return KMM_OK;
 	}
 	if (!page) {
-		enum kmm_status status = add_page(file, index, &page);
+		enum kmm_status status = add_page(file, index, spare, &page);
 
 		if (status)
 			return status;
@@ -357,26 +390,38 @@ static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, 
 	return KMM_OK;
 }
 
-enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done)
+/* b held. */
+static enum kmm_status read_parts(struct kmm_file *file, uint64_t pos, char *to, size_t len, size_t *done, struct kmm_page **spare)
 {
-	struct kmm *k = file->backing.k;
-	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
 	enum kmm_status status = KMM_OK;
 
-	*done = 0;
-	if (!mapping)
-		return KMM_ENOMEM;
-	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	len = pos < file->size ? (size_t)kmm_min_u64(len, file->size - pos) : 0;
 	while (*done < len && status == KMM_OK) {
 		size_t part = part_of_page(pos + *done, len - *done);
 
-		status = read_part(file, pos + *done, (char *)to + *done, part);
+		status = read_part(file, pos + *done, to + *done, part, spare);
 		if (status == KMM_OK)
 			*done += part;
 	}
-	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return status;
+}
+
+enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	struct kmm_page *spare = NULL;
+	enum kmm_status status;
+
+	*done = 0;
+	if (!mapping)
+		return KMM_ENOMEM;
+	do {
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		status = read_parts(file, pos, to, len, done, &spare);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	} while (status == KMM_EAGAIN && get_spare(k, &spare));
+	return give_back(k, spare, status);
 }
 
 /* A store is told at once, and then knows best what lies where. */
@@ -396,7 +441,7 @@ static enum kmm_status set_size(struct kmm_file *file, uint64_t size)
 
 enum { NO_WRITE = KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE };
 
-static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len)
+static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len, struct kmm_page **spare)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_page *page;
@@ -405,7 +450,7 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 
 	if ((file->seals & NO_WRITE) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
 		return KMM_EPERM;
-	status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
+	status = find_page(file, pos >> KMM_PAGE_SHIFT, spare, &page);
 	if (status == KMM_OK && pos + len > file->size)
 		status = set_size(file, pos + len);
 	if (status)
@@ -417,11 +462,28 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 	return KMM_OK;
 }
 
+/* b held. */
+static enum kmm_status write_parts(struct kmm_file *file, uint64_t pos, const char *from, size_t len, size_t *done,
+				   struct kmm_page **spare)
+{
+	enum kmm_status status = KMM_OK;
+
+	while (*done < len && status == KMM_OK) {
+		size_t part = part_of_page(pos + *done, len - *done);
+
+		status = write_part(file, pos + *done, from + *done, part, spare);
+		if (status == KMM_OK)
+			*done += part;
+	}
+	return status;
+}
+
 enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *from, size_t len, size_t *done)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
-	enum kmm_status status = KMM_OK;
+	struct kmm_page *spare = NULL;
+	enum kmm_status status;
 	uint64_t end;
 
 	*done = 0;
@@ -431,16 +493,12 @@ enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *
 		return KMM_ENOMEM;
 	if (file->store)
 		kmm_throttle_writer(k);
-	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	while (*done < len && status == KMM_OK) {
-		size_t part = part_of_page(pos + *done, len - *done);
-
-		status = write_part(file, pos + *done, (const char *)from + *done, part);
-		if (status == KMM_OK)
-			*done += part;
-	}
-	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	return status;
+	do {
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		status = write_parts(file, pos, from, len, done, &spare);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	} while (status == KMM_EAGAIN && get_spare(k, &spare));
+	return give_back(k, spare, status);
 }
 
 /* ---- truncating ---- */
@@ -508,7 +566,7 @@ static enum kmm_status clear_filled(struct kmm_file *file, uint64_t first, uint6
 	end = kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end)));
 	for (uint64_t index = first; index < end; index++) {
 		struct kmm_page *page;
-		enum kmm_status status = find_page(file, index, &page);
+		enum kmm_status status = find_page(file, index, NULL, &page);
 
 		if (status)
 			return status;
