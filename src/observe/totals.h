@@ -15,6 +15,7 @@ struct kmm_totals {
 	kmm_word file_mapped, shmem, committed; /* shmem: of kinds[FILE] */
 	kmm_word vmalloc_used;
 	struct kmm_swap_stats swap;
+	struct kmm_zswap_stats zswap;
 	struct kmm_reclaim_stats reclaim;
 };
 void kmm_totals(struct kmm *k, struct kmm_totals *out);
