@@ -66,6 +66,7 @@ void kmm_totals(struct kmm *k, struct kmm_totals *t)
 	kmm_swap_stats(k, &t->swap);
 	kmm_zswap_stats(k, &t->zswap);
 	kmm_reclaim_stats(k, &t->reclaim);
+	kmm_writeback_stats(k, &t->files);
 	t->vmalloc_used = t->kinds[KMM_KIND_VMALLOC];
 }
 
@@ -114,8 +115,8 @@ static void use_lines(const struct kmm_totals *t, struct kmm_sink *out)
 	line(out, "SwapFree:", t->swap.free);
 	line(out, "Zswap:", t->zswap.frames);
 	line(out, "Zswapped:", t->zswap.pages);
-	line(out, "Dirty:", 0);
-	line(out, "Writeback:", 0);
+	line(out, "Dirty:", t->files.dirty);
+	line(out, "Writeback:", t->files.writing);
 	line(out, "AnonPages:", t->kinds[KMM_KIND_ANON]);
 	line(out, "Mapped:", t->file_mapped);
 	line(out, "Shmem:", t->shmem);

@@ -38,6 +38,8 @@ void kmm_backing_put(struct kmm_backing *backing)
 		return;
 	if (mapping) {
 		KMM_ASSERT(k, kmm_list_empty(&mapping->vmas));
+		if (kmm_backing_is_file(backing))
+			kmm_file_settle((struct kmm_file *)backing);
 		backing->mappings = NULL;
 		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING); /* who moves pages of the file has it till he is done */
 		free = kmm_guests_over(k, &mapping->guests);

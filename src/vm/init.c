@@ -60,7 +60,10 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 		return KMM_ENOMEM;
 	kmm_list_init(&vm->mms);
 	vm->random = k->machine.seed;
+	kmm_list_init(&vm->dirty_files);
 	vm->overcommit_ratio = 50;
+	vm->dirty_ratio = 20;
+	vm->dirty_background_ratio = 10;
 	vm->next_ino = 1024; /* as Linux's own mount of shmem counts */
 	vm->zero_page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, 0, KMM_KIND_ZERO, "zero page");
 	vm->move_room = kmm_kmalloc(k, kmm_move_room_size(), KMM_GFP_KERNEL);

@@ -3,7 +3,7 @@
  * When adjacent areas become one. Linux 6.1's rules, also where they look odd, because a program sees them in
  * /proc/PID/maps and in which calls fail at max_map_count:
  *
- *   - flags (all but SOFTDIRTY), backing and page offsets must go on;
+ *   - flags (all but SOFTDIRTY), backing, its opening and page offsets must go on;
  *   - private pages: both areas have the same anon object and tag, or one has none yet. In the second case the area
  *     merged into must not be one that came from a parent with private pages (`cloned`);
  *   - areas with DONTEXPAND never merge.
@@ -18,7 +18,8 @@
 
 static bool is_alike(const struct kmm_vma *vma, const struct kmm_piece *piece)
 {
-	return !((vma->flags ^ piece->flags) & ~(uint32_t)KMM_VM_SOFTDIRTY) && vma->backing == piece->backing;
+	return !((vma->flags ^ piece->flags) & ~(uint32_t)KMM_VM_SOFTDIRTY) && vma->backing == piece->backing &&
+	       vma->opening == piece->opening;
 }
 
 static bool same_anon(const struct kmm_anon *x, uint32_t x_tag, const struct kmm_anon *y, uint32_t y_tag)

@@ -58,7 +58,7 @@ static bool is_expandable(struct kmm_mm *mm, const struct kmm_vma *vma, kmm_word
 static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word end)
 {
 	struct kmm_piece piece = { vma->end, end, vma->flags, vma->backing, kmm_vma_index(vma, vma->end), vma->anon,
-				   vma->tag };
+				   vma->tag, vma->opening };
 	kmm_word pages = (end - vma->end) >> KMM_PAGE_SHIFT;
 
 	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, pages))
@@ -226,7 +226,7 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 {
 	struct kmm_mm *mm = m->mm;
 	struct kmm_piece piece = { m->to, m->to + m->new_len, old->flags, old->backing, kmm_vma_index(old, m->from),
-				   old->anon, old->tag };
+				   old->anon, old->tag, old->opening };
 	struct kmm_vma *prev, *vma;
 
 	/* An area without private pages takes on the page numbers of its new addresses, to merge better there. */

@@ -301,6 +301,7 @@ void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm 
 	to->flags = from->flags;
 	to->tag = from->tag;
 	to->cloned = from->cloned;
+	to->opening = from->opening;
 	to->pgoff = from->pgoff;
 	to->mm = mm;
 	to->backing = from->backing;
@@ -360,7 +361,8 @@ enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct km
 			      uint32_t flags, struct kmm_reserve *r, struct kmm_vma **out)
 {
 	if (start == vma->start || end == vma->end) { /* else there is only vma around */
-		struct kmm_piece piece = { start, end, flags, vma->backing, kmm_vma_index(vma, start), vma->anon, vma->tag };
+		struct kmm_piece piece = { start, end, flags, vma->backing, kmm_vma_index(vma, start), vma->anon, vma->tag,
+					   vma->opening };
 
 		*out = kmm_vma_merge(mm, prev, &piece);
 		if (*out)
