@@ -145,7 +145,7 @@ static int swap_name(char *name)
 }
 
 /* Two lines of vmstat. */
-static long brought(const char *disk, const char *compressed)
+static unsigned long long brought(const char *disk, const char *compressed)
 {
 	return value("/proc/vmstat", disk) + value("/proc/vmstat", compressed);
 }
