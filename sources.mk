@@ -88,6 +88,7 @@ KMM_TIER_C += src/swap/zpool.c
 KMM_TIER_C += src/swap/zswap.c
 KMM_TIER_C += src/swap/lz4.c
 KMM_TIER_C += src/vm/tree.c
+KMM_TIER_C += src/vm/tree_check.c
 KMM_TIER_C += src/vm/hole.c
 KMM_TIER_C += src/vm/vma.c
 KMM_TIER_C += src/vm/lock.c
