@@ -140,6 +140,7 @@ KMM_TIER_C += src/reclaim/compact.c
 KMM_TIER_C += src/reclaim/compact_when.c
 KMM_TIER_C += src/reclaim/policy_clock.c
 KMM_TIER_C += src/reclaim/policy_idle.c
+KMM_TIER_C += src/reclaim/policy_gen.c
 KMM_TIER_C += src/reclaim/policies.c
 KMM_TIER_C += src/reclaim/reclaim.c
 KMM_TIER_C += src/reclaim/swapoff.c

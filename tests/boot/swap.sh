@@ -46,7 +46,7 @@ output "a disk without the signature" '^refused 1$'
 output "free" '^Swap: *65532 *0 *65532$'
 # the same in memory, compressed: nothing needs the disk; and of a small pool the oldest go on to it
 for cpus in 1 4; do
-	guest --icount --machine x86_64 --cpus $cpus --ram 32M --swap 96M --zswap=40 --policy clock --report "$dir/report.json" \
+	guest --icount --machine x86_64 --cpus $cpus --ram 32M --swap 96M --zswap=40 --policy gen --report "$dir/report.json" \
 		build/user64/bigger 64 $cpus 1 </dev/null
 	ends 0 "compressed, $cpus processors"
 	true_of 'd["memory"]["swapped_out"] == 0' "compressed, $cpus processors: nothing went to the disk"
