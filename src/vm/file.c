@@ -54,6 +54,7 @@ static void file_release(struct kmm_backing *backing)
 	struct kmm_file *file = (struct kmm_file *)backing;
 
 	cut_off(file, 0, UINT64_MAX);
+	__atomic_fetch_sub(&backing->k->vm->shared_committed, (kmm_word)file->committed, __ATOMIC_RELAXED);
 	if (file->destroy)
 		file->destroy(file);
 }
@@ -121,6 +122,18 @@ void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const ch
 {
 	*file = (struct kmm_file){ .size = size, .name = name, .fill_end = UINT64_MAX, .seals = KMM_SEAL_SEAL };
 	kmm_backing_init(&file->backing, k, &file_ops);
+}
+
+enum kmm_status kmm_file_commit(struct kmm_mm *mm, struct kmm_file *file)
+{
+	kmm_word pages = (kmm_word)nr_file_pages(file->size);
+
+	KMM_ASSERT(mm->k, !file->committed);
+	if (!kmm_vm_enough(mm, pages))
+		return KMM_ENOMEM;
+	file->committed = pages;
+	__atomic_fetch_add(&mm->k->vm->shared_committed, pages, __ATOMIC_RELAXED);
+	return KMM_OK;
 }
 
 /* ---- pages ---- */
