@@ -10,6 +10,7 @@
  *
  * The audit needs more stack than a process has, and quiet: everything here runs on the boot stack.
  */
+#include "block.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
 #include "kmm/reclaim.h"
@@ -79,6 +80,7 @@ static void write_machine(int status)
 		    LL(swap.total), LL(swap.free), LL(swap.in), LL(swap.out));
 	sink_printf(&out, "\"scanned\": %llu, \"stolen\": %llu, ", LL(reclaim.scanned_direct + reclaim.scanned_step),
 		    LL(reclaim.stolen_direct + reclaim.stolen_step));
+	sink_printf(&out, "\"disk_slept\": %u, \"disk_awake\": %u, ", blocks_stats().slept, blocks_stats().awake);
 	sink_printf(&out, "\"managed_pages\": %llu, \"free_pages\": %llu, \"total_high\": %llu, \"free_high\": %llu},\n",
 		    LL(m.managed_pages), LL(m.free_pages), LL(m.total_high), LL(m.free_high));
 }

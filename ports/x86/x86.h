@@ -427,16 +427,27 @@ void x86_report_write(const char *data, size_t size);
 
 /*
  * Disks: virtio block devices on the PCI bus, numbered as they are found. A transfer is of whole pages, by physical
- * addresses, from a sector of 512 bytes on; it returns when it is over, false after an error. Several processors wait for one
- * another. Any context from the time the core's page tables are in use.
+ * addresses, from a sector of 512 bytes on. Any number may be under way; they end in any order. Any context from the time the
+ * core's page tables are in use, interrupts off.
  */
 #define X86_MAX_DISKS 2u
 #define X86_DISK_PAGES 32u /* in one transfer */
+struct x86_disk_request {
+	bool write;
+	bool good;                /* the result */
+	unsigned nr_pages;
+	uint64_t sector;
+	const uint64_t *pa;       /* of each page; stays until the end, as the request does */
+	void (*done)(struct x86_disk_request *request); /* it is over, on any processor; from x86_disk_poll() only */
+	struct x86_disk_request *next; /* the port's */
+};
 unsigned x86_disks_start(void);           /* looks for them; returns how many there are */
 uint64_t x86_disk_sectors(unsigned disk); /* 0: there is none of that number */
-bool x86_disk_transfer(unsigned disk, bool write, uint64_t sector, const uint64_t *pa, unsigned nr_pages);
+int x86_disk_irq(unsigned disk);          /* the line that says that something is over; 0: none, so it must be polled */
+bool x86_disk_start(unsigned disk, struct x86_disk_request *request); /* false: not within the disk, and done is not called */
+bool x86_disk_poll(unsigned disk);        /* tells of those that are over. Were there any? */
 
-/* %d %i %u %x %X %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
+/* %d %i %u %x %X %o %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
 __attribute__((format(printf, 1, 2))) void x86_printf(const char *fmt, ...);
 void x86_vprintf(const char *fmt, va_list ap);
 /* Same, into a buffer; always terminated, returns the length it would have had. */

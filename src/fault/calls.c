@@ -5,10 +5,10 @@
  */
 #include "fault/populate.h"
 
-enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot, unsigned flags,
-			 struct kmm_backing *backing, uint64_t pgoff, struct kmm_uva *out)
+enum kmm_status kmm_mmap_opened(struct kmm_mm *mm, const struct kmm_mmap_args *args, struct kmm_uva *out)
 {
-	struct kmm_map_request rq = { addr.v, len, prot, flags, backing, pgoff };
+	struct kmm_map_request rq = { args->addr.v, args->len, args->prot, args->flags, args->backing, args->pgoff,
+				      args->opening };
 	struct kmm_populate populate = { 0, 0 };
 	enum kmm_status status;
 
@@ -21,6 +21,14 @@ enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, u
 		kmm_populate(mm, &populate, KMM_POPULATE_ALL);
 	*out = kmm_uva(populate.at);
 	return KMM_OK;
+}
+
+enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot, unsigned flags,
+			 struct kmm_backing *backing, uint64_t pgoff, struct kmm_uva *out)
+{
+	const struct kmm_mmap_args args = { addr, len, prot, flags, backing, pgoff, 0 };
+
+	return kmm_mmap_opened(mm, &args, out);
 }
 
 enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot)
@@ -139,7 +147,8 @@ static bool is_alike(const struct kmm_vma *vma, kmm_word end)
 
 	for (; prev->end < end; prev = next) {
 		next = kmm_vma_next(prev);
-		if (!next || next->start != prev->end || next->backing != vma->backing || next->flags != vma->flags)
+		if (!next || next->start != prev->end || next->backing != vma->backing ||
+		    next->opening != vma->opening || next->flags != vma->flags)
 			return false;
 	}
 	return true;
@@ -158,6 +167,7 @@ static enum kmm_status remap_file(struct kmm_mm *mm, struct kmm_map_request *rq,
 	if (vma->flags & KMM_VM_LOCKED)
 		rq->flags |= KMM_MAP_LOCKED;
 	rq->backing = vma->backing;
+	rq->opening = vma->opening;
 	kmm_backing_get(rq->backing);
 	status = kmm_map(mm, rq, &populate->at, &populate->len);
 	kmm_backing_put(rq->backing);
@@ -168,7 +178,7 @@ enum kmm_status kmm_remap_file_pages(struct kmm_mm *mm, struct kmm_uva addr, uin
 				     unsigned flags)
 {
 	const kmm_word page_mask = ~(kmm_word)(KMM_PAGE_SIZE - 1);
-	struct kmm_map_request rq = { addr.v & page_mask, len & page_mask, 0, flags, NULL, pgoff };
+	struct kmm_map_request rq = { addr.v & page_mask, len & page_mask, 0, flags, NULL, pgoff, 0 };
 	struct kmm_populate populate = { 0, 0 };
 	enum kmm_status status;
 

@@ -71,6 +71,7 @@ struct kmm_vma {
 	struct kmm_backing *backing; /* constant, a reference; NULL: anonymous */
 	struct kmm_anon *anon;   /* m: NULL until the first private page; that is written without l, and read with acquire */
 	uint32_t write_seq;      /* m: vm/lock.h */
+	uint32_t opening;        /* constant: which opening of the backing it shows, by the embedder's count */
 	union {
 		struct kmm_list link;      /* m: mm->vmas, by address */
 		struct kmm_vma *next_gone; /* m: mm->gone */
@@ -306,6 +307,9 @@ void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone);
 void kmm_vma_free(struct kmm_mm *mm, struct kmm_vma *vma);
 /* Outside: drops the backing's reference. The VMA was unlinked; it goes when m is given back. */
 void kmm_vma_retire(struct kmm_vma *vma);
+/* An area's reference to its backing, with the backing's count of areas. No spin locks. */
+void kmm_vma_hold_backing(struct kmm_vma *vma);
+void kmm_vma_drop_backing(struct kmm_vma *vma);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm);
 
@@ -319,7 +323,7 @@ struct kmm_piece {
 	struct kmm_backing *backing;
 	uint64_t pgoff;
 	struct kmm_anon *anon;
-	uint32_t tag;
+	uint32_t tag, opening;
 };
 /* Linux's merge rules (merge.c). prev: the area before start, or the one that contains it. Returns the area that now
  * covers the piece, or NULL: nothing changed. Flags of areas merged into are the piece's already. */
@@ -379,6 +383,7 @@ struct kmm_map_request {
 	unsigned prot, flags;
 	struct kmm_backing *backing;
 	uint64_t pgoff;
+	uint32_t opening;
 };
 /* mmap(2) without populating; m held. *populate: bytes to fault in. */
 KMM_MUST_CHECK enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word *out, kmm_word *populate);

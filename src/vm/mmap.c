@@ -177,9 +177,8 @@ static kmm_word piece_pages(const struct kmm_piece *piece)
 static void fill_area(struct kmm_mm *mm, struct kmm_vma *vma, const struct kmm_piece *piece)
 {
 	*vma = (struct kmm_vma){ .start = piece->start, .end = piece->end, .flags = piece->flags | KMM_VM_SOFTDIRTY, .pgoff = piece->pgoff,
-				 .mm = mm, .backing = piece->backing };
-	if (vma->backing)
-		kmm_backing_get(vma->backing);
+				 .mm = mm, .backing = piece->backing, .opening = piece->opening };
+	kmm_vma_hold_backing(vma);
 }
 
 static void link_new(struct kmm_mm *mm, struct kmm_reserve *r, const struct kmm_piece *piece)
@@ -302,6 +301,7 @@ enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word 
 	piece.start = at;
 	piece.end = at + (kmm_word)rq->len;
 	piece.backing = rq->backing;
+	piece.opening = rq->backing ? rq->opening : 0;
 	piece.pgoff = rq->backing ? rq->pgoff : at >> KMM_PAGE_SHIFT;
 	if (kmm_vm_accountable(piece.flags))
 		piece.flags |= KMM_VM_ACCOUNT;

@@ -55,15 +55,27 @@ static bool is_expandable(struct kmm_mm *mm, const struct kmm_vma *vma, kmm_word
 
 /* ---- growing in place ---- */
 
+/* What never merges still grows into the hole behind it. */
+static void extend(struct kmm_vma *vma, kmm_word end)
+{
+	kmm_vma_write(vma);
+	kmm_edit_begin(vma->mm->k, vma->backing);
+	kmm_vma_set_range(vma, vma->start, end);
+	kmm_edit_end(vma->mm->k, vma->backing);
+}
+
 static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word end)
 {
 	struct kmm_piece piece = { vma->end, end, vma->flags, vma->backing, kmm_vma_index(vma, vma->end), vma->anon,
-				   vma->tag };
+				   vma->tag, vma->opening };
 	kmm_word pages = (end - vma->end) >> KMM_PAGE_SHIFT;
 
 	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, pages))
 		return KMM_ENOMEM;
-	vma = kmm_vma_merge(mm, vma, &piece);
+	if (vma->backing && vma->backing->areas)
+		extend(vma, end);
+	else
+		vma = kmm_vma_merge(mm, vma, &piece);
 	if (!vma)
 		return KMM_ENOMEM;
 	kmm_mm_account(mm, vma->flags, pages);
@@ -226,7 +238,7 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 {
 	struct kmm_mm *mm = m->mm;
 	struct kmm_piece piece = { m->to, m->to + m->new_len, old->flags, old->backing, kmm_vma_index(old, m->from),
-				   old->anon, old->tag };
+				   old->anon, old->tag, old->opening };
 	struct kmm_vma *prev, *vma;
 
 	/* An area without private pages takes on the page numbers of its new addresses, to merge better there. */

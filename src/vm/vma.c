@@ -286,10 +286,31 @@ void kmm_vma_retire(struct kmm_vma *vma)
 	struct kmm_mm *mm = vma->mm;
 
 	KMM_ASSERT(mm->k, __atomic_load_n(&vma->users, __ATOMIC_RELAXED) & KMM_AREA_GONE);
-	if (vma->backing)
-		kmm_backing_put(vma->backing);
+	kmm_vma_drop_backing(vma);
 	vma->next_gone = mm->gone;
 	mm->gone = vma;
+}
+
+void kmm_vma_hold_backing(struct kmm_vma *vma)
+{
+	struct kmm_backing *backing = vma->backing;
+
+	if (!backing)
+		return;
+	kmm_backing_get(backing);
+	if (backing->areas)
+		backing->areas->opened(backing);
+}
+
+void kmm_vma_drop_backing(struct kmm_vma *vma)
+{
+	struct kmm_backing *backing = vma->backing;
+
+	if (!backing)
+		return;
+	if (backing->areas)
+		backing->areas->closed(backing);
+	kmm_backing_put(backing);
 }
 
 /* ---- cutting ---- */
@@ -301,12 +322,12 @@ void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm 
 	to->flags = from->flags;
 	to->tag = from->tag;
 	to->cloned = from->cloned;
+	to->opening = from->opening;
 	to->pgoff = from->pgoff;
 	to->mm = mm;
 	to->backing = from->backing;
 	to->anon = NULL;
-	if (to->backing)
-		kmm_backing_get(to->backing);
+	kmm_vma_hold_backing(to);
 }
 
 struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, struct kmm_vma *tail)
@@ -360,7 +381,8 @@ enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct km
 			      uint32_t flags, struct kmm_reserve *r, struct kmm_vma **out)
 {
 	if (start == vma->start || end == vma->end) { /* else there is only vma around */
-		struct kmm_piece piece = { start, end, flags, vma->backing, kmm_vma_index(vma, start), vma->anon, vma->tag };
+		struct kmm_piece piece = { start, end, flags, vma->backing, kmm_vma_index(vma, start), vma->anon, vma->tag,
+					   vma->opening };
 
 		*out = kmm_vma_merge(mm, prev, &piece);
 		if (*out)

@@ -321,6 +321,37 @@ static void check_file_rights(void)
 	close(ro), close(wo), close(dir), close(ends[0]), close(ends[1]);
 }
 
+/* The lines of maps that name the file. */
+static int nr_areas(const char *name)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[256];
+	int nr = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		nr += strstr(line, name) != NULL;
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+static void check_openings(void)
+{
+	int one = open("/tmp/openings", O_RDWR | O_CREAT, 0644), two = open("/tmp/openings", O_RDWR), same = dup(one);
+	char *p = map(6, PROT_NONE, ANONYMOUS);
+
+	CHECK("files", one >= 0 && two >= 0 && same >= 0 && ftruncate(one, 6 * PAGE) == 0);
+	CHECK("the first", mmap(p, 2 * PAGE, RW, MAP_SHARED | MAP_FIXED, one, 0) == p);
+	CHECK("its copy", mmap(p + 2 * PAGE, 2 * PAGE, RW, MAP_SHARED | MAP_FIXED, same, 2 * PAGE) == p + 2 * PAGE);
+	CHECK("one area", nr_areas("/tmp/openings") == 1);
+	CHECK("the second", mmap(p + 4 * PAGE, PAGE, RW, MAP_SHARED | MAP_FIXED, two, 4 * PAGE) == p + 4 * PAGE);
+	CHECK("two areas", nr_areas("/tmp/openings") == 2);
+	CHECK("one content", (*p = 5) && pwrite(two, "x", 1, 0) == 1 && *p == 'x');
+	close(one), close(two), close(same);
+	munmap(p, 6 * PAGE);
+	unlink("/tmp/openings");
+}
+
 static void check_huge(void)
 {
 	CHECK("anonymous", mmap(NULL, PAGE, RW, ANONYMOUS | MAP_HUGETLB, -1, 0) == MAP_FAILED && errno == ENOMEM);
@@ -428,6 +459,7 @@ int main(void)
 	check_advice();
 	check_fork_advice();
 	check_file_rights();
+	check_openings();
 	check_huge();
 	check_old_mmap();
 	check_remap_file_pages();

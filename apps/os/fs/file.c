@@ -61,6 +61,8 @@ const struct file_ops regular_ops = {
 };
 const struct file_ops directory_ops = { .read = directory_read, .seekable = true, .own_locks = true };
 
+static uint32_t nr_openings; /* so far; atomic. 0 is the program loader's */
+
 struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint32_t flags)
 {
 	struct open_file *file = os_zalloc(sizeof(*file));
@@ -71,6 +73,7 @@ struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint
 	file->inode = inode;
 	file->flags = flags;
 	file->refs = 1;
+	file->opening = __atomic_add_fetch(&nr_openings, 1, __ATOMIC_RELAXED);
 	inode_get(inode);
 	return file;
 }

@@ -92,6 +92,7 @@ struct open_file {
 	struct inode *inode;
 	char *path;      /* as opened, absolute; for /proc/PID/fd. May be NULL */
 	uint32_t refs;   /* atomic */
+	uint32_t opening; /* constant: its number, by which mappings know it from other openings of the inode */
 	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY...; those that change, change atomically */
 	struct sleep_lock pos_lock;
 	uint64_t pos;    /* pos_lock */
@@ -219,7 +220,7 @@ int pipe_create(struct open_file *ends[2], uint32_t flags);
 int pipe_open_fifo(struct inode *inode, struct open_file *file);
 extern const struct file_ops tty_ops, regular_ops, directory_ops;
 
-/* swap.c: block devices. size: bytes, 0: the machine has none of that name. false: no more of them. */
+/* block.c: block devices. size: bytes, 0: the machine has none of that name. false: no more of them. */
 extern const struct file_ops block_ops;
 bool block_device(unsigned n, const char **name, uint32_t *rdev, uint64_t *size);
 

@@ -4,6 +4,7 @@
  * with the number, code and address that Linux gives, the clock ends a turn; system calls are sys/table.c's.
  * An exception inside the kernel is a bug and stops the machine.
  */
+#include "block.h"
 #include "kmm/reclaim.h"
 #include "sig/sig.h"
 #include "sys/sys.h"
@@ -149,6 +150,7 @@ static void on_irq(struct x86_frame *f, int irq)
 {
 	if (irq == 0)
 		sched_tick();
+	blocks_interrupt(irq);
 	if (irq == X86_IRQ_KICK)
 		sched_kicked();
 	else if (x86_cpu_id() == 0)

@@ -30,7 +30,7 @@ static int zero_device_flags(const struct open_file *file, uint32_t prot, uint32
 }
 
 /* The content of a file mapping, with a reference, and how it was opened; the core judges that in its turn. */
-static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *flags, struct kmm_backing **out)
+static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *flags, struct kmm_mmap_args *out)
 {
 	if (!file || (file->flags & O_PATH))
 		return -EBADF;
@@ -44,14 +44,15 @@ static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *fla
 		*flags |= KMM_MAP_WRONLY;
 	if (file->ops != &regular_ops)
 		*flags |= KMM_MAP_NODEV;
-	*out = &file->inode->file.backing;
-	kmm_backing_get(*out);
+	out->opening = file->opening;
+	out->backing = &file->inode->file.backing;
+	kmm_backing_get(out->backing);
 	return 0;
 }
 
 static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t fd, uword page)
 {
-	struct kmm_backing *backing = NULL;
+	struct kmm_mmap_args args = { .addr = kmm_uva(addr), .len = len, .prot = prot & 7, .pgoff = page };
 	enum kmm_status status;
 	struct kmm_uva at;
 
@@ -59,15 +60,16 @@ static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t 
 		flags = (flags & ~CORE_FLAGS) | UNKNOWN_FLAG;
 	if (!(flags & KMM_MAP_ANONYMOUS)) {
 		struct open_file *file = fd_get(&current->proc->fds, fd);
-		int err = backing_of(file, prot, &flags, &backing);
+		int err = backing_of(file, prot, &flags, &args);
 
 		file_put(file);
 		if (err)
 			return err;
 	}
-	status = kmm_mmap(mm(), kmm_uva(addr), len, prot & 7, flags, backing, page, &at);
-	if (backing)
-		kmm_backing_put(backing);
+	args.flags = flags;
+	status = kmm_mmap_opened(mm(), &args, &at);
+	if (args.backing)
+		kmm_backing_put(args.backing);
 	return status == KMM_OK ? (sword)at.v : os_errno(status);
 }
 

@@ -72,6 +72,7 @@ void x86_context_start(void);
 void x86_cpu_detect(void);
 void x86_serial_init(void);
 void x86_serial_poll(void);
+void x86_disks_interrupt(int irq); /* lets the device's line go */
 void x86_serial_drain(void);
 void x86_clock_init(void);
 void x86_clock_tick(void);

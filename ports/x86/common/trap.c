@@ -48,6 +48,7 @@ void x86_irq_entry(struct x86_frame *frame)
 		x86_clock_tick();
 	if (irq == 4)
 		x86_serial_poll();
+	x86_disks_interrupt(irq);
 	x86_active_ops.irq(frame, irq);
 }
 

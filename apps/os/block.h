@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* block.h - block devices. */
+#ifndef OS_BLOCK_H
+#define OS_BLOCK_H
+
+#include "kmm/swap.h"
+#include "proc/task.h"
+
+struct block {
+	struct kmm_swap_device dev; /* first; its slots are the pages from 1 on */
+	const char *name;
+	uint32_t rdev;
+	uint64_t nr_pages;          /* below 2: the machine has none of that name */
+	char path[16];
+};
+
+void blocks_start(void);
+struct block *block_named(const char *name); /* NULL: there is no such name */
+struct block *block_of(const struct inode *inode);
+/* WRITE_AWAKE: for who must not sleep; others do, but before there is anything to sleep in. */
+enum transfer { READ, WRITE, WRITE_AWAKE };
+/* Moves nr pages (at most X86_DISK_PAGES) and returns when that is over; false: an error. */
+bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigned nr, struct kmm_page *const *pages);
+/* Transfers of the disks that somebody slept for, and waited for awake. */
+struct block_stats { uint32_t slept, awake; };
+struct block_stats blocks_stats(void);
+/* An interrupt of that line came. */
+void blocks_interrupt(int irq);
+
+#endif
