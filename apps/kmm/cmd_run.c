@@ -42,7 +42,7 @@ static const struct argp_option run_options[] = {
 	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
 	{ "icount", OPT_ICOUNT, NULL, 0, "count instructions instead of time: every run is the same", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of everything random in the machine", 0 },
-	{ "kaslr-seed", OPT_KASLR, "N", 0, "move vmalloc, vmemmap and what programs map to random places", 0 },
+	{ "kaslr-seed", OPT_KASLR, "N", 0, "move the direct map, vmalloc, vmemmap and what programs map", 0 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0, "end the machine after this time (status 124)", 0 },
 	{ "kernel", OPT_KERNEL, "FILE", 0, "another kernel image", 0 },
 	{ "verbose", OPT_VERBOSE, NULL, 0, "show the kernel's log on stderr", 0 },
