@@ -114,9 +114,12 @@ enum kmm_status kmm_file_swap_in(struct kmm_file *file, uint64_t index, struct k
 {
 	uint32_t raw = kmm_radix_swapped(file->pages, index);
 	struct kmm *k = file->backing.k;
+	uint32_t distance;
+	uint8_t was;
 
 	KMM_ASSERT(k, raw != 0);
-	kmm_pageq_refault(k, page, kmm_slot_distance(k, raw));
+	distance = kmm_slot_distance(k, raw, &was);
+	kmm_pageq_refault(k, page, distance, was);
 	return kmm_swap_in(k, raw, page);
 }
 

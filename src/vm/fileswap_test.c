@@ -24,9 +24,9 @@ struct memory {
 	struct kmm_file file; /* a file in memory, of PAGES pages; the tests that use it map it */
 };
 
-static void start(struct memory *w, enum kmm_format_id format)
+static void start_sized(struct memory *w, enum kmm_format_id format, unsigned ram_mib)
 {
-	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = 1200ull << 20,
+	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = (uint64_t)ram_mib << 20,
 					.log = HOSTED_LOG_KEEP };
 	const char *why = "";
 
@@ -40,6 +40,8 @@ static void start(struct memory *w, enum kmm_format_id format)
 	CHECK_OK(kmm_swap_on(w->s.k, hosted_swap_device(w->disk), -1));
 	kmm_file_init(&w->file, w->s.k, PAGES * SPACE_PAGE, "/memory");
 }
+
+static void start(struct memory *w, enum kmm_format_id format) { start_sized(w, format, 1200); }
 
 static kmm_word slots_used(struct memory *w)
 {
@@ -275,6 +277,34 @@ KMM_TEST(fileswap_stored_files)
 	CALL(verify(&w, w.s.mm, 0, PAGES - 8, 6));
 	CHECK_EQ(space_unmap(&w.s, at(0), PAGES), 0);
 	hosted_file_put(f);
+	CALL(stop(&w));
+	close(fd);
+}
+
+/* A mapping of a file larger than memory, without swap: its own pages make room for its own. */
+KMM_TEST(fileswap_file_larger_than_memory)
+{
+	enum { MANY = 6000 };
+	int fd = memfd_create("stored", MFD_CLOEXEC);
+	struct hosted_file *f;
+	struct memory w;
+	uint64_t value;
+
+	CALL(start_sized(&w, KMM_X86_64, 16));
+	CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(w.disk)));
+	CHECK(fd >= 0 && ftruncate(fd, MANY * (off_t)SPACE_PAGE) == 0);
+	f = hosted_file_open(w.s.m, fd, "/stored");
+	CHECK_EQ(space_map_file(&w.s, at(0), MANY, SPACE_RW, KMM_MAP_SHARED, hosted_file_of(f), 0), 0);
+	CALL(fill(&w, w.s.mm, 0, MANY, 2));
+	CALL(verify(&w, w.s.mm, 0, MANY, 2));
+	CALL(space_audit(&w.s));
+	CHECK_EQ(space_unmap(&w.s, at(0), MANY), 0);
+	hosted_file_put(f);
+	for (unsigned i = 0; i < MANY; i++) {
+		CHECK_EQ(pread(fd, &value, sizeof(value), i * (off_t)SPACE_PAGE + 16), sizeof(value));
+		CHECK_EQ(value, 2ull << 32 | (i + 1));
+	}
+	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
 	CALL(stop(&w));
 	close(fd);
 }
