@@ -157,6 +157,12 @@ int block_sync(struct open_file *file, uint64_t first, uint64_t nr)
 	return os_errno(kmm_file_sync(cache_of(file), first, nr, &file->seen_errors));
 }
 
+void blocks_forget(void)
+{
+	for (unsigned i = 0; i < NR_DEVICES; i++)
+		kmm_file_forget(&block[i].cache, 0, UINT64_MAX);
+}
+
 static int block_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
 {
 	size_t done = 0;

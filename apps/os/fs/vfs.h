@@ -225,6 +225,7 @@ extern const struct file_ops tty_ops, regular_ops, directory_ops;
 extern const struct file_ops block_ops;
 int block_open(struct open_file *file);
 struct kmm_backing *block_backing(const struct open_file *file); /* NULL: its device is gone */
+void blocks_forget(void); /* clean pages of all of them, in which nobody is interested now */
 int block_sync(struct open_file *file, uint64_t first, uint64_t nr); /* pages */
 bool block_device(unsigned n, const char **name, uint32_t *rdev, uint64_t *size);
 
