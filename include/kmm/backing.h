@@ -36,8 +36,17 @@ struct kmm_backing_ops {
 	enum kmm_status (*punch_hole)(struct kmm_backing *backing, uint64_t first, uint64_t nr);
 };
 
+/* For a backing that wants to know how many areas show it. Such areas never become one, as on Linux those of files that are
+ * told of closings. Both are called with the space locked, and from several processors at once; they must not sleep, and of
+ * the core call kmm_backing_put() alone. */
+struct kmm_area_ops {
+	void (*opened)(struct kmm_backing *backing); /* one more, also by fork or because one was cut in two */
+	void (*closed)(struct kmm_backing *backing); /* one less; its reference goes after that */
+};
+
 struct kmm_backing {
 	const struct kmm_backing_ops *ops;
+	const struct kmm_area_ops *areas; /* NULL: nobody counts; set before it is mapped */
 	struct kmm *k;
 	uint32_t refs;
 	uint32_t dev_major, dev_minor; /* for /proc/PID/maps */
@@ -77,6 +86,8 @@ struct kmm_file {
 	uint64_t nr_pages;          /* cached */
 	uint32_t seals;             /* KMM_SEAL_: what nobody may do with it any more; begins as SEAL, so no others are added */
 	bool is_shared_memory;      /* no file system's: its resident pages count as shared memory */
+	bool keeps_pages;           /* may change at any time: what is cached stays in memory, mapped or not */
+	uint64_t committed;         /* core: pages promised by kmm_file_commit() */
 	uint64_t fill_end;          /* core: from this byte on the content is zeros, fill is not asked: the file once ended here */
 	const struct kmm_file_store *store; /* kmm_file_set_store() */
 	uint64_t nr_dirty;          /* core: cached pages that the store has not got yet */
@@ -93,6 +104,10 @@ enum {
  * could be written), KMM_ENOMEM. */
 KMM_MUST_CHECK enum kmm_status kmm_file_add_seals(struct kmm_file *file, uint32_t seals);
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name);
+/* Its pages, by its size now, are promised to mm's program (kmm_set_overcommit()) until the file goes. Once.
+ * errors: KMM_ENOMEM more than may be promised. */
+struct kmm_mm;
+KMM_MUST_CHECK enum kmm_status kmm_file_commit(struct kmm_mm *mm, struct kmm_file *file);
 /* Content comes from the store, and what is written reaches it: when it is asked for (kmm_file_sync(), msync), when the
  * writer or kmm_writeback_step() (kmm/writeback.h) finds too much of it, before a page is taken back, and at the end of the file.
  * Before the first page is cached, and instead of fill. */

@@ -97,6 +97,9 @@ struct kmm_mmap_args {
 };
 KMM_MUST_CHECK enum kmm_status kmm_mmap_opened(struct kmm_mm *mm, const struct kmm_mmap_args *args, struct kmm_uva *out);
 KMM_MUST_CHECK enum kmm_status kmm_munmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len);
+/* shmdt(2): unmaps what is left of one mapping from its first page at addr, of a backing that counts its areas by ops; of several
+ * that would fit, the lowest area's. errors: KMM_EINVAL (none; not aligned). */
+KMM_MUST_CHECK enum kmm_status kmm_munmap_attached(struct kmm_mm *mm, struct kmm_uva addr, const struct kmm_area_ops *ops);
 KMM_MUST_CHECK enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot);
 KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len,
 					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,

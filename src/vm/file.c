@@ -54,6 +54,7 @@ static void file_release(struct kmm_backing *backing)
 	struct kmm_file *file = (struct kmm_file *)backing;
 
 	cut_off(file, 0, UINT64_MAX);
+	__atomic_fetch_sub(&backing->k->vm->shared_committed, (kmm_word)file->committed, __ATOMIC_RELAXED);
 	if (file->destroy)
 		file->destroy(file);
 }
@@ -121,6 +122,18 @@ void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const ch
 {
 	*file = (struct kmm_file){ .size = size, .name = name, .fill_end = UINT64_MAX, .seals = KMM_SEAL_SEAL };
 	kmm_backing_init(&file->backing, k, &file_ops);
+}
+
+enum kmm_status kmm_file_commit(struct kmm_mm *mm, struct kmm_file *file)
+{
+	kmm_word pages = (kmm_word)nr_file_pages(file->size);
+
+	KMM_ASSERT(mm->k, !file->committed);
+	if (!kmm_vm_enough(mm, pages))
+		return KMM_ENOMEM;
+	file->committed = pages;
+	__atomic_fetch_add(&mm->k->vm->shared_committed, pages, __ATOMIC_RELAXED);
+	return KMM_OK;
 }
 
 /* ---- pages ---- */
@@ -321,8 +334,6 @@ static enum kmm_status set_size(struct kmm_file *file, uint64_t size)
 	return status;
 }
 
-enum { NO_WRITE = KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE };
-
 static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len)
 {
 	struct kmm *k = file->backing.k;
@@ -330,7 +341,7 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 	enum kmm_status status;
 	char *to;
 
-	if ((file->seals & NO_WRITE) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
+	if ((file->seals & KMM_SEALS_WRITING) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
 		return KMM_EPERM;
 	status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
 	if (status == KMM_OK && pos + len > file->size)
@@ -443,7 +454,7 @@ enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t n
 	if (!mapping)
 		return KMM_ENOMEM;
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	status = file->seals & NO_WRITE ? KMM_EPERM : clear_filled(file, first, end);
+	status = file->seals & KMM_SEALS_WRITING ? KMM_EPERM : clear_filled(file, first, end);
 	if (kmm_file_has_source(file))
 		zeros = kmm_max_u64(first, kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end))));
 	if (status == KMM_OK && zeros < end) {
@@ -459,8 +470,10 @@ enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t n
 /* Is there a mapping by which the file could be written? b held. */
 static bool is_mapped_for_writing(const struct kmm_mapping *mapping)
 {
+	const uint32_t both = KMM_VM_SHARED | KMM_VM_MAYWRITE;
+
 	for (const struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next)
-		if (kmm_container(l, struct kmm_vma, by_backing)->flags & KMM_VM_SHARED)
+		if ((kmm_container(l, struct kmm_vma, by_backing)->flags & both) == both)
 			return true;
 	return false;
 }
