@@ -163,12 +163,15 @@ NOINLINE unsigned put_word(struct kmm *k, struct kmm_zone *z, unsigned order, un
 	return i;
 }
 
-/* Has a frame that was put into this word, alone, made a free block larger than 2^top there? */
+/* Has a frame that was put into this word, alone, made a free block larger than 2^top? top below 9. */
 static inline bool has_grown(kmm_bits w, kmm_word at, unsigned top)
 {
 	unsigned pages = 2u << top;
-	kmm_bits around = (((kmm_bits)1 << pages) - 1) << (at % KMM_BITS & ~(pages - 1));
+	kmm_bits around;
 
+	if (top + 1 >= KMM_BITS_ORDER)
+		return w == KMM_BITS_ALL;
+	around = (((kmm_bits)1 << pages) - 1) << (at % KMM_BITS & ~(pages - 1));
 	return (w & around) == around;
 }
 
@@ -194,7 +197,7 @@ static inline void put_one(struct kmm *k, struct kmm_zone *z, kmm_word at)
 	KMM_ASSERT(k, was != now);
 	*w = now;
 	a->free = (uint16_t)free;
-	if (free % CLASS_PAGES == 0 || a->sort >= KMM_SORT_CMA || a->top + 1u >= KMM_BITS_ORDER || has_grown(now, at, a->top))
+	if (free % CLASS_PAGES == 0 || a->sort >= KMM_SORT_CMA || a->top >= KMM_TRACT_ORDER || has_grown(now, at, a->top))
 		put_further(k, z, at);
 }
 
