@@ -56,11 +56,12 @@ static kmm_word check_tract(struct audit *a, const struct kmm_zone *z, uint32_t 
 	int top = -1;
 	unsigned nr = 0;
 
-	for (unsigned j = 0; j < KMM_TRACT_PAGES; j++) {
-		int order = kmm_tract_largest_at(z, first + j);
+	for (unsigned j = 0; j < KMM_TRACT_PAGES;) {
+		int order = kmm_tract_largest_at(z, first + j); /* j is where the block begins: those before it were stepped over */
 
-		nr += kmm_tract_bit(z, first + j);
 		top = order > top ? order : top;
+		nr += order < 0 ? 0 : 1u << order;
+		j += order < 0 ? 1 : 1u << order;
 	}
 	expect(a, nr == tract->free, "a tract's count is not that of its bits", z, first, tract->free);
 	if (tract->top == KMM_TOP_TAKEN)
