@@ -2,10 +2,13 @@
 /*
  * swap.c - the calls that use block devices (block.c) for swap.
  *
+ * zswap=N on the command line keeps pages in memory compressed, in front of all areas; policy=NAME chooses who goes.
+ *
  * An area is written as Linux's mkswap does: page 0 holds the signature at its end, slots follow. With swap=NAME on the command
  * line the kernel itself prepares that device and takes it into use before the first program starts.
  */
 #include "block.h"
+#include "kmm/reclaim.h"
 #include "start.h"
 #include "sys/sys.h"
 
@@ -113,9 +116,40 @@ static void start_with(const char *name)
 		os_leave(OS_EXIT_INPUT, "the disk cannot be used for swap");
 }
 
+static void start_zswap(const char *percent)
+{
+	uint32_t n;
+
+	if (!str_to_u32(percent, 10, &n, NULL))
+		os_leave(OS_EXIT_INPUT, "zswap=N: a number of percents");
+	switch (kmm_zswap_on(os.k, &kmm_compressor_lz4, n)) {
+	case KMM_OK:
+		return;
+	case KMM_ENOMEM:
+		os_leave(OS_EXIT_INPUT, "there is not enough memory to compress pages");
+	default:
+		os_leave(OS_EXIT_INPUT, "zswap=N: 1 to 90 percent are possible");
+	}
+}
+
+static void choose_policy(const char *name)
+{
+	const struct kmm_reclaim_policy *const *policy = kmm_reclaim_policies;
+
+	while (*policy && !str_eq((*policy)->name, name))
+		policy++;
+	if (!*policy)
+		os_leave(OS_EXIT_INPUT, "policy=NAME: the core has no such policy");
+	kmm_reclaim_set_policy(os.k, *policy);
+}
+
 void swap_start(void)
 {
 	blocks_start();
+	if (os.options.policy)
+		choose_policy(os.options.policy);
+	if (os.options.zswap)
+		start_zswap(os.options.zswap);
 	if (os.options.swap)
 		start_with(os.options.swap);
 }

@@ -35,8 +35,8 @@ struct kmm_reclaim_policy {
 	/* Need the page not be looked at this time? Asked first of every page, as looking costs more than all else; the page may be
 	 * one that cannot go. NULL: no. */
 	bool (*skip)(struct kmm_reclaim_zone *zone, uint8_t age);
-	/* The byte of a page that comes back after `distance` more on the clock. NULL: 0. */
-	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance);
+	/* The byte of a page that comes back after `distance` more on the clock; was: the byte that it left with. NULL: 0. */
+	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance, uint8_t was);
 	/* One more turn is complete. NULL: nothing. */
 	void (*turned)(struct kmm_reclaim_zone *zone);
 };
@@ -44,6 +44,9 @@ struct kmm_reclaim_policy {
 /* Those that the core has; a machine starts with the first. They are data: an embedder may have its own. */
 extern const struct kmm_reclaim_policy kmm_policy_idle;  /* reuse distance against idle time */
 extern const struct kmm_reclaim_policy kmm_policy_clock; /* one hand, second chance */
+extern const struct kmm_reclaim_policy kmm_policy_gen;   /* generations, and tiers of pages that came back */
+
+extern const struct kmm_reclaim_policy *const kmm_reclaim_policies[]; /* all of them; NULL at the end */
 
 /* From now on; ages of pages begin anew in meaning. context: no locks. */
 void kmm_reclaim_set_policy(struct kmm *k, const struct kmm_reclaim_policy *policy);

@@ -16,6 +16,7 @@ struct kmm_totals {
 	kmm_word file_mapped, shmem, committed; /* shmem: of kinds[FILE] */
 	kmm_word vmalloc_used;
 	struct kmm_swap_stats swap;
+	struct kmm_zswap_stats zswap;
 	struct kmm_writeback_stats files;
 	struct kmm_reclaim_stats reclaim;
 };

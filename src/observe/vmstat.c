@@ -130,7 +130,7 @@ static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct
 	stat(out, "pgfree", kmm_phys_frees(k));
 	zeros(out, "pgactivate pgdeactivate pglazyfree");
 	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
-	stat(out, "pgmajfault", t->swap.in);
+	stat(out, "pgmajfault", (uint64_t)t->swap.in + t->zswap.in);
 	zeros(out, "pglazyfreed pgrefill pgreuse");
 	stat(out, "pgsteal_kswapd", t->reclaim.stolen_step);
 	stat(out, "pgsteal_direct", t->reclaim.stolen_direct);
@@ -144,7 +144,7 @@ static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct
 		   "pageoutrun pgrotated drop_pagecache drop_slab oom_kill");
 }
 
-static void move_events(struct kmm *k, struct kmm_sink *out)
+static void move_events(struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
 	struct kmm_migrate_stats moved;
 	struct kmm_compact_stats c;
@@ -164,7 +164,10 @@ static void move_events(struct kmm *k, struct kmm_sink *out)
 	stat(out, "compact_daemon_migrate_scanned", c.daemon_migrate_scanned);
 	stat(out, "compact_daemon_free_scanned", c.daemon_free_scanned);
 	zeros(out, "unevictable_pgs_culled unevictable_pgs_scanned unevictable_pgs_rescued unevictable_pgs_mlocked "
-		   "unevictable_pgs_munlocked unevictable_pgs_cleared unevictable_pgs_stranded swap_ra swap_ra_hit nr_unstable");
+		   "unevictable_pgs_munlocked unevictable_pgs_cleared unevictable_pgs_stranded swap_ra swap_ra_hit");
+	stat(out, "zswpin", t->zswap.in);
+	stat(out, "zswpout", t->zswap.out);
+	zeros(out, "nr_unstable");
 }
 
 void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
@@ -175,5 +178,5 @@ void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 	zone_items(k, &t, out);
 	node_items(&t, out);
 	alloc_events(k, &t, out);
-	move_events(k, out);
+	move_events(k, &t, out);
 }

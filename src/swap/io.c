@@ -3,9 +3,10 @@
  * Contents to slots and back, and what an error means: a slot that cannot be written is retired and its page stays; one
  * that cannot be read is its owners' loss alone.
  */
-#include "swap/swap.h"
+#include "swap/zswap.h"
 
 #include "kva/kva.h"
+#include "pageq/pageq.h"
 
 static void count(kmm_word *counter, unsigned nr)
 {
@@ -64,7 +65,7 @@ static void write_singly(struct kmm *k, const struct kmm_slot_run *run, struct k
 	}
 }
 
-static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+static void write_stretch(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
 {
 	struct kmm_swap_device *dev = k->swap->area[run->place].dev;
 
@@ -76,6 +77,27 @@ static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_
 	count(&k->swap->stats.out, run->nr);
 }
 
+/* What is not kept in memory compressed, stretch by stretch. */
+static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+{
+	unsigned nr = 0; /* pages before i that go to the device */
+
+	for (unsigned i = 0; i <= run->nr; i++) {
+		struct kmm_slot_run stretch = { run->place, run->first + i - nr, nr };
+		bool kept = i < run->nr && kmm_zswap_store(k, run->place, run->first + i, pages[i]);
+
+		if (i < run->nr && !kept) {
+			nr++;
+			continue;
+		}
+		if (nr)
+			write_stretch(k, &stretch, pages + i - nr, raw + i - nr);
+		nr = 0;
+		if (kept)
+			raw[i] = kmm_swap_raw(run->place, run->first + i);
+	}
+}
+
 /* pages that need slots, in order; of the rest raw stays. */
 static void write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
@@ -85,6 +107,8 @@ static void write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr,
 		if (!kmm_slots_take(k, nr - done, &run))
 			return;
 		KMM_ASSERT(k, run.nr > 0 && run.nr <= nr - done);
+		for (unsigned i = 0; i < run.nr; i++)
+			kmm_slot_note_age(k, run.place, run.first + i, kmm_page_age(pages[done + i]));
 		write_run(k, &run, pages + done, raw + done);
 	}
 }
@@ -107,6 +131,13 @@ void kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uin
 	}
 }
 
+kmm_word kmm_swap_gone(struct kmm *k)
+{
+	const struct kmm_zswap *z = kmm_zswap_of(k);
+
+	return k->swap->stats.out + k->swap->stats.same_out + (z ? z->stats.out - z->stats.written_on : 0);
+}
+
 /* ---- in ---- */
 
 enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
@@ -119,6 +150,9 @@ enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 		count(&k->swap->stats.same_in, 1);
 		return KMM_OK;
 	}
+	status = kmm_zswap_load(k, raw, page);
+	if (status != KMM_EAGAIN)
+		return status;
 	dev = k->swap->area[kmm_swap_place(raw)].dev;
 	status = dev->ops->read(dev, kmm_swap_slot(raw), 1, &page);
 	count(&k->swap->stats.in, 1);

@@ -4,7 +4,7 @@
  * that what is evicted together lies together and comes back by one transfer; torn clusters are used when no whole
  * one is left.
  */
-#include "swap/swap.h"
+#include "swap/zswap.h"
 
 /* ---- taking ---- */
 
@@ -43,7 +43,7 @@ static void take_in(struct kmm *k, struct kmm_swap_area *a, unsigned want, struc
 		KMM_ASSERT(k, slot->count == 0);
 		a->map[a->hand] &= ~((kmm_bits)1 << (bit + i));
 		slot->count = 1;
-		slot->stamp = k->swap->clock++;
+		slot->stamp = k->swap->clock++ & KMM_SLOT_STAMP;
 	}
 	__atomic_store_n(&a->nr_free, a->nr_free - nr, __ATOMIC_RELAXED);
 }
@@ -101,11 +101,16 @@ bool kmm_slot_get(struct kmm *k, uint32_t raw)
 	return fits;
 }
 
-/* w held. */
-static void free_slot(struct kmm_swap_area *a, uint32_t slot)
+/* w held; nobody has a count of it. */
+static void free_slot(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
 {
 	uint32_t word = slot / KMM_BITS;
 
+	if (kmm_zswap_forget(k, a, slot)) {
+		a->slot[slot].count = KMM_SLOT_BAD;
+		a->nr_bad++;
+		return;
+	}
 	a->map[word] |= (kmm_bits)1 << (slot % KMM_BITS);
 	if (a->map[word] == KMM_BITS_ALL) {
 		a->nr_whole++;
@@ -126,21 +131,32 @@ void kmm_slot_put(struct kmm *k, uint32_t raw)
 	slot = slot_of(k, raw);
 	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
 	if (--slot->count == 0)
-		free_slot(&k->swap->area[kmm_swap_place(raw)], kmm_swap_slot(raw));
+		free_slot(k, &k->swap->area[kmm_swap_place(raw)], kmm_swap_slot(raw));
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
 }
 
-uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw)
+uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was)
 {
 	unsigned long flags;
-	uint32_t distance;
+	uint32_t stamp, clock;
 
+	*was = 0;
 	if (kmm_swap_is_same(raw))
 		return 0;
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
-	distance = k->swap->clock - slot_of(k, raw)->stamp;
+	stamp = slot_of(k, raw)->stamp;
+	clock = k->swap->clock;
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
-	return distance;
+	*was = (uint8_t)(stamp >> KMM_SLOT_AGE_SHIFT);
+	return (clock - stamp) & KMM_SLOT_STAMP;
+}
+
+void kmm_slot_note_age(struct kmm *k, unsigned place, uint32_t slot, uint8_t age)
+{
+	struct kmm_slot *s = &k->swap->area[place].slot[slot];
+
+	KMM_ASSERT(k, s->count == 1);
+	s->stamp = (s->stamp & KMM_SLOT_STAMP) | (uint32_t)age << KMM_SLOT_AGE_SHIFT;
 }
 
 void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot)

@@ -23,10 +23,10 @@
 #include "phys/bits.h"
 #include "pt/leaf.h"
 
-enum { KMM_SLOT_BAD = 0xffff, KMM_SLOT_MOST = 0xfffe };
+enum { KMM_SLOT_BAD = 0xffff, KMM_SLOT_MOST = 0xfffe, KMM_SLOT_AGE_SHIFT = 24, KMM_SLOT_STAMP = 0xffffff };
 
 struct kmm_slot {
-	uint32_t stamp;           /* w: k->swap->clock when it was taken */
+	uint32_t stamp;           /* w: k->swap->clock when it was taken, its lowest 24 bits; above them the page's age then */
 	uint16_t count;           /* w: 0: free; BAD: retired */
 	uint16_t seen;            /* the checker's */
 };
@@ -42,6 +42,8 @@ struct kmm_swap_area {
 	kmm_bits *map;            /* w: bit set: free */
 	kmm_bits *dead;           /* w: bit per word of map: free since the device was told last */
 	struct kmm_slot *slot;    /* w */
+	uint32_t *packed;         /* w: where the compressed content of each slot is (zswap.h); 0: it is on the device. NULL: nothing
+	                           * is compressed */
 };
 
 struct kmm_swap {
@@ -51,6 +53,7 @@ struct kmm_swap {
 	uint32_t clock;           /* w: slots taken so far; wraps */
 	unsigned turn;            /* w: for areas of one priority */
 	int next_priority;        /* change: the next default */
+	struct kmm_zswap *zswap;  /* written once, under change; NULL: nothing is compressed */
 	struct kmm_swap_stats stats; /* its counters; atomic */
 };
 
@@ -79,8 +82,10 @@ bool kmm_slots_take(struct kmm *k, unsigned want, struct kmm_slot_run *out);
 KMM_MUST_CHECK bool kmm_slot_get(struct kmm *k, uint32_t raw);
 /* One less, the last one frees the slot. */
 void kmm_slot_put(struct kmm *k, uint32_t raw);
-/* How many slots were taken since this one was; 0 for SAME. */
-uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw);
+/* How many slots were taken since this one was, up to 2^24, and the age that its page had; both 0 for SAME. */
+uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was);
+/* The age of the page that goes to a slot of which the caller alone has a count. */
+void kmm_slot_note_age(struct kmm *k, unsigned place, uint32_t slot, uint8_t age);
 /* A slot that cannot be written is given up for good; the count was the caller's. */
 void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot);
 /* Tells devices of wholly free stretches; at most `most` of them. */
@@ -98,6 +103,8 @@ static inline bool kmm_swap_has_room(struct kmm *k)
 /* Writes out nr pages that nobody can change now; at most KMM_SWAP_RUN. raw[i]: the entry for each, with a count that is the
  * caller's; 0: it could not be written, or there was no room. */
 void kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw);
+/* Pages that went out so far, wherever to. */
+kmm_word kmm_swap_gone(struct kmm *k);
 /* The content of raw's slot, of which the caller has a count. errors: KMM_EIO. */
 KMM_MUST_CHECK enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page);
 
@@ -114,6 +121,10 @@ void kmm_swap_set_leaving(struct kmm *k, unsigned place, bool leaving);
 uint32_t kmm_swap_used(struct kmm *k, unsigned place);
 /* Its slots are all free: forgets it. change held. */
 void kmm_swap_drop(struct kmm *k, unsigned place);
+
+/* The area's words for compressed contents; an area that is none has none. false: no memory. change held. */
+KMM_MUST_CHECK bool kmm_swap_make_packed(struct kmm *k, struct kmm_swap_area *a);
+void kmm_swap_drop_packed(struct kmm *k, struct kmm_swap_area *a);
 
 /* Checker: begin; each entry; end says whether the counts are those of the entries. Nothing else runs. */
 void kmm_swap_check_begin(struct kmm *k);

@@ -37,10 +37,10 @@ static uint32_t area_flags(const struct kmm_mm *mm, unsigned prot, unsigned flag
 	return vm_flags;
 }
 
-/* A file that will not be written by new mappings can still be read by them. */
-static void apply_future_seal(const struct kmm_backing *backing, uint32_t *vm_flags)
+/* A file that must not be written can still be read, by mappings that stay so (as Linux 6.1 since its 6.1.149). */
+static void apply_write_seal(const struct kmm_backing *backing, uint32_t *vm_flags)
 {
-	if (kmm_backing_is_file(backing) && (((const struct kmm_file *)backing)->seals & KMM_SEAL_FUTURE_WRITE) &&
+	if (kmm_backing_is_file(backing) && (((const struct kmm_file *)backing)->seals & KMM_SEALS_WRITING) &&
 	    (*vm_flags & (KMM_VM_SHARED | KMM_VM_WRITE)) == KMM_VM_SHARED)
 		*vm_flags &= ~(uint32_t)KMM_VM_MAYWRITE;
 }
@@ -72,7 +72,7 @@ static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm
 		return KMM_EACCES;
 	if (rq->flags & KMM_MAP_NODEV)
 		return KMM_ENODEV;
-	apply_future_seal(rq->backing, vm_flags);
+	apply_write_seal(rq->backing, vm_flags);
 	return *vm_flags & KMM_VM_GROWSDOWN ? KMM_EINVAL : KMM_OK;
 }
 
@@ -253,7 +253,7 @@ static bool is_sealed(const struct kmm_piece *piece)
 	if (!piece->backing || !kmm_backing_is_file(piece->backing) || !(piece->flags & KMM_VM_SHARED))
 		return false;
 	seals = __atomic_load_n(&((const struct kmm_file *)piece->backing)->seals, __ATOMIC_RELAXED);
-	return (seals & KMM_SEAL_WRITE) || ((seals & KMM_SEAL_FUTURE_WRITE) && (piece->flags & KMM_VM_MAYWRITE));
+	return (seals & KMM_SEALS_WRITING) && (piece->flags & KMM_VM_MAYWRITE);
 }
 
 static enum kmm_status map_area(struct kmm_mm *mm, const struct kmm_piece *piece)

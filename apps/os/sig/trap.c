@@ -86,8 +86,10 @@ static void page_fault(struct x86_frame *f)
 	};
 
 	current->fault_address = addr;
-	if (f->err & X86_PF_RESERVED)
-		x86_panic_frame(f, "a page table entry has a bit set that this processor reserves");
+	if (f->err & X86_PF_RESERVED) {
+		corrupt_table(f, addr);
+		return;
+	}
 	switch (kmm_handle_fault(current->proc->mm, &info)) {
 	case KMM_FAULT_OK: break;
 	case KMM_FAULT_SEGV_MAPERR: sig_fault(SIGSEGV, SEGV_MAPERR, addr); break;

@@ -7,52 +7,25 @@
 #include "kmm/kmap.h"
 #include "sys/sys.h"
 
-enum { MAX_IOV = 1024 };
-
-struct vec {
-	uword at, len;
-};
 
 /* One side: where its next byte is. */
 struct side {
-	struct vec *vec;
-	uint32_t nr, i;
+	struct vec_list list;
+	uint32_t i;
 	uword done; /* of vec[i] */
 };
-
-static int import(uword from, uword nr, struct side *side)
-{
-	*side = (struct side){ .nr = (uint32_t)nr };
-	if (nr > MAX_IOV)
-		return -EINVAL;
-	if (!nr)
-		return 0;
-	side->vec = os_alloc((uint32_t)nr * sizeof(*side->vec));
-	if (!side->vec)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < nr; i++) {
-		uword word[2];
-
-		if (get_words(word, from + i * (abi_64() ? 16 : 8), 2) != 0)
-			return -EFAULT;
-		if (signed_word(word[1]) < 0)
-			return -EINVAL;
-		side->vec[i] = (struct vec){ word[0], word[1] };
-	}
-	return 0;
-}
 
 /* Bytes at the next place, as far as its page goes; 0: the end. */
 static uword next_piece(struct side *side, uword *at)
 {
-	while (side->i < side->nr && side->done == side->vec[side->i].len) {
+	while (side->i < side->list.nr && side->done == side->list.vec[side->i].len) {
 		side->i++;
 		side->done = 0;
 	}
-	if (side->i == side->nr)
+	if (side->i == side->list.nr)
 		return 0;
-	*at = side->vec[side->i].at + side->done;
-	return min_word(side->vec[side->i].len - side->done, KMM_PAGE_SIZE - (*at & (KMM_PAGE_SIZE - 1)));
+	*at = side->list.vec[side->i].at + side->done;
+	return min_word(side->list.vec[side->i].len - side->done, KMM_PAGE_SIZE - (*at & (KMM_PAGE_SIZE - 1)));
 }
 
 struct transfer {
@@ -122,20 +95,24 @@ static sword with_process(struct transfer *t, uint32_t pid)
 static sword process_vm(const uword *a, bool write)
 {
 	struct transfer t = { .write = write };
+	sword result = 0;
 	uword at;
-	sword err;
+	int err;
 
 	if (a[5])
 		return -EINVAL;
-	err = import(a[1], a[2], &t.local);
-	if (err == 0 && next_piece(&t.local, &at)) {
-		err = import(a[3], a[4], &t.remote);
+	err = vec_import(a[1], a[2], &t.local.list);
+	if (err)
+		return err;
+	if (next_piece(&t.local, &at)) {
+		err = vec_import(a[3], a[4], &t.remote.list);
 		if (err == 0 && next_piece(&t.remote, &at))
-			err = with_process(&t, (uint32_t)a[0]);
+			result = with_process(&t, (uint32_t)a[0]);
+		if (err == 0)
+			vec_drop(&t.remote.list);
 	}
-	os_free(t.local.vec);
-	os_free(t.remote.vec);
-	return err;
+	vec_drop(&t.local.list);
+	return err ? err : result;
 }
 
 sword sys_process_vm_readv(const uword *a)
