@@ -24,6 +24,7 @@ KMM_TIER_A += src/phys/section.c
 KMM_TIER_A += src/phys/tract.c
 KMM_TIER_A += src/phys/tract_choose.c
 KMM_TIER_A += src/phys/tract_hold.c
+KMM_TIER_A += src/phys/tract_put.c
 KMM_TIER_A += src/phys/isolate.c
 KMM_TIER_A += src/phys/hotplug.c
 KMM_TIER_A += src/phys/cma.c
