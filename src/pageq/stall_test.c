@@ -3,7 +3,7 @@
  * Stalls by a clock that the test moves: totals to the microsecond, averages to the figures that Linux's arithmetic gives, and
  * that reclaim and swap report theirs.
  */
-#include "pageq/stall.h"
+#include "pageq/pageq.h"
 
 #include <string.h>
 
@@ -72,9 +72,9 @@ KMM_TEST(stall_totals_and_averages)
 	CHECK_EQ(ticks, 10);
 	kmm_pressure_tick(s.k);
 	CHECK_EQ(ticks, 10); /* nobody waits */
-	/* five steps of 2 s with 50 and 25 %: 50 * (1 - (1677 / 2048)^5) and so on, each step rounded up */
-	CALL(check_text(&s, "some avg10=31.59 avg60=7.67 avg300=1.69 total=5000000\n"
-			    "full avg10=15.80 avg60=3.84 avg300=0.85 total=2500000\n"));
+	/* five steps of 2 s with 50 and 25 %: 50 * (1 - (1677 / 2048)^5) and so on */
+	CALL(check_text(&s, "some avg10=31.59 avg60=7.66 avg300=1.68 total=5000000\n"
+			    "full avg10=15.79 avg60=3.83 avg300=0.84 total=2500000\n"));
 	clock_ns += 600 * SECOND;
 	CALL(check_text(&s, "some avg10=0.00 avg60=0.00 avg300=0.21 total=5000000\n"
 			    "full avg10=0.00 avg60=0.00 avg300=0.10 total=2500000\n"));
