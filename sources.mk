@@ -82,6 +82,7 @@ KMM_TIER_B += src/kva/audit.c
 
 KMM_TIER_C :=
 KMM_TIER_C += src/pageq/pageq.c
+KMM_TIER_C += src/pageq/stall.c
 KMM_TIER_C += src/swap/area.c
 KMM_TIER_C += src/swap/slots.c
 KMM_TIER_C += src/swap/io.c
@@ -130,6 +131,7 @@ KMM_TIER_C += src/vm/audit.c
 KMM_TIER_C += src/vm/init.c
 KMM_TIER_C += src/fault/fault.c
 KMM_TIER_C += src/fault/anon.c
+KMM_TIER_C += src/fault/pin.c
 KMM_TIER_C += src/fault/file.c
 KMM_TIER_C += src/fault/around.c
 KMM_TIER_C += src/fault/cow.c
