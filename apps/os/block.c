@@ -52,11 +52,11 @@ static bool is_over(void *arg)
 
 static struct block_stats stats; /* atomic */
 
-static void await(unsigned disk, struct waited *w, bool awake)
+static void await(unsigned disk, struct waited *w)
 {
 	const struct sleep s = { .key = w, .done = is_over, .arg = w };
 
-	if (!awake && current->stack && x86_disk_irq(disk)) {
+	if (current->stack && x86_disk_irq(disk)) {
 		__atomic_fetch_add(&stats.slept, 1, __ATOMIC_RELAXED);
 		while (sched_sleep_on(&s) != SLEEP_DONE)
 			;
@@ -69,16 +69,16 @@ static void await(unsigned disk, struct waited *w, bool awake)
 	}
 }
 
-bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigned nr, struct kmm_page *const *pages)
+bool block_transfer(struct block *b, bool write, uint64_t first, unsigned nr, struct kmm_page *const *pages)
 {
-	struct waited w = { .request = { .write = what != READ, .nr_pages = nr, .sector = first * SECTORS, .done = note_over } };
+	struct waited w = { .request = { .write = write, .nr_pages = nr, .sector = first * SECTORS, .done = note_over } };
 	uint64_t pa[X86_DISK_PAGES];
 
 	if (nr > X86_DISK_PAGES || first + nr > b->nr_pages)
 		return false;
 	if (b == &block[RAM]) {
 		for (unsigned i = 0; i < nr; i++)
-			move_ram(first + i, pages[i], what != READ);
+			move_ram(first + i, pages[i], write);
 		return true;
 	}
 	for (unsigned i = 0; i < nr; i++)
@@ -86,16 +86,59 @@ bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigne
 	w.request.pa = pa;
 	if (!x86_disk_start((unsigned)(b - block), &w.request))
 		return false;
-	await((unsigned)(b - block), &w, what == WRITE_AWAKE);
+	await((unsigned)(b - block), &w);
 	return w.request.good;
 }
 
+/* ---- the core's transfers ---- */
+
+/* In the room that the core has for us. */
+struct begun {
+	struct x86_disk_request request; /* first */
+	struct kmm_swap_device *dev;
+	struct kmm_swap_io *io;
+	uint64_t pa[KMM_SWAP_RUN];
+};
+_Static_assert(sizeof(struct begun) <= sizeof(((struct kmm_swap_io *)0)->room) && KMM_SWAP_RUN <= X86_DISK_PAGES, "fits");
+static uint32_t under_way; /* atomic */
+
+static void tell_core(struct x86_disk_request *request)
+{
+	struct begun *b = (struct begun *)request;
+
+	__atomic_fetch_sub(&under_way, 1, __ATOMIC_RELAXED);
+	kmm_swap_end(b->dev, b->io, request->good ? KMM_OK : KMM_EIO);
+}
+
+void blocks_swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io)
+{
+	struct begun *b = (struct begun *)(void *)io->room;
+	uint32_t now = __atomic_add_fetch(&under_way, 1, __ATOMIC_RELAXED);
+
+	*b = (struct begun){ .dev = dev, .io = io };
+	b->request = (struct x86_disk_request){ .write = io->write, .nr_pages = io->nr, .sector = ((uint64_t)io->first + 1) * SECTORS,
+						.pa = b->pa, .done = tell_core };
+	for (unsigned i = 0; i < io->nr; i++)
+		b->pa[i] = kmm_pfn_to_paddr(kmm_page_to_pfn(os.k, io->pages[i])).v;
+	__atomic_fetch_add(&stats.begun, 1, __ATOMIC_RELAXED);
+	if (now > stats.most)
+		stats.most = now;
+	if (!x86_disk_start((unsigned)((struct block *)dev - block), &b->request))
+		tell_core(&b->request);
+}
+
+void blocks_swap_poll(struct kmm_swap_device *dev)
+{
+	x86_disk_poll((unsigned)((struct block *)dev - block));
+}
+
+bool block_is_disk(const struct block *b) { return b != &block[RAM]; }
 struct block_stats blocks_stats(void) { return stats; }
 
 void blocks_interrupt(int irq)
 {
 	for (unsigned n = 0; n < X86_MAX_DISKS; n++)
-		if (irq && x86_disk_irq(n) == irq && x86_disk_poll(n))
+		if (x86_disk_irq(n) == irq && x86_disk_poll(n)) /* without a line: by the clock, which is 0 */
 			current->resched = true; /* who waited has been away for long */
 }
 
@@ -125,10 +168,10 @@ static int move_bytes(struct open_file *file, void *bytes, size_t len, uint64_t 
 	if (!page)
 		return -ENOMEM;
 	view = kmm_page_address(os.k, page);
-	good = block_transfer(b, READ, *pos >> KMM_PAGE_SHIFT, 1, &page);
+	good = block_transfer(b, false, *pos >> KMM_PAGE_SHIFT, 1, &page);
 	if (good && write) {
 		memcpy(view + offset, bytes, len);
-		good = block_transfer(b, WRITE, *pos >> KMM_PAGE_SHIFT, 1, &page);
+		good = block_transfer(b, true, *pos >> KMM_PAGE_SHIFT, 1, &page);
 	} else if (good) {
 		memcpy(bytes, view + offset, len);
 	}

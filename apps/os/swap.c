@@ -13,15 +13,16 @@ enum { SWAP_PRIORITY = 0x8000, SWAP_PRIORITY_MASK = 0x7fff, SWAP_KNOWN_FLAGS = 0
 
 static enum kmm_status write_slots(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages)
 {
-	return block_transfer((struct block *)dev, WRITE_AWAKE, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
+	return block_transfer((struct block *)dev, true, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
 }
 
 static enum kmm_status read_slots(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages)
 {
-	return block_transfer((struct block *)dev, READ, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
+	return block_transfer((struct block *)dev, false, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
 }
 
-static const struct kmm_swap_ops swap_ops = { .write = write_slots, .read = read_slots };
+static const struct kmm_swap_ops ram_ops = { .write = write_slots, .read = read_slots };
+static const struct kmm_swap_ops disk_ops = { .start = blocks_swap_start, .poll = blocks_swap_poll };
 
 /* ---- the signature ---- */
 
@@ -49,7 +50,7 @@ static int header(struct block *b, bool write)
 		h->last_page = (uint32_t)(b->nr_pages - 1);
 		memcpy(h->magic, magic, sizeof(magic));
 	}
-	err = block_transfer(b, write ? WRITE : READ, 0, 1, &page) ? 0 : -EIO;
+	err = block_transfer(b, write, 0, 1, &page) ? 0 : -EIO;
 	if (err == 0 && (memcmp(h->magic, magic, sizeof(magic)) != 0 || h->version != 1))
 		err = -EINVAL;
 	kmm_put_page(os.k, page);
@@ -62,7 +63,7 @@ static int turn_on(struct block *b, int priority)
 
 	if (err)
 		return err;
-	b->dev = (struct kmm_swap_device){ .ops = &swap_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
+	b->dev = (struct kmm_swap_device){ .ops = block_is_disk(b) ? &disk_ops : &ram_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
 	return os_errno(kmm_swap_on(os.k, &b->dev, priority));
 }
 
