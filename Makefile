@@ -343,22 +343,22 @@ build/libkmm.a: build/embed/libkmm.a
 
 build/kmm: $(call objs,hosted,$(APP_KMM) $(PORT_HOSTED)) build/hosted/libkmm.a
 	$(call say,LINK,$@)
-	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -ljansson -pthread
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -ljansson -llz4 -pthread
 
 # The tests of the command use its files, all but its main().
 test_objs = $(call objs,$(1),$(TESTS) $(PORT_HOSTED) $(filter-out %/main.c,$(APP_KMM))) $(OBJ_$(1))/libkmm.a
 
 build/tests/hosted: $(call test_objs,hosted)
 	$(call say,LINK,$@)mkdir -p $(@D)
-	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -ljansson -pthread
+	$(Q)$(CC_hosted) $(LINK_hosted) -o $@ $^ -ljansson -llz4 -pthread
 
 build/asan/tests/hosted: $(call test_objs,asan)
 	$(call say,LINK,$@)mkdir -p $(@D)
-	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -pthread
+	$(Q)$(CC_asan) $(LINK_asan) -o $@ $^ -ljansson -llz4 -pthread
 
 build/release/tests/hosted: $(call test_objs,release)
 	$(call say,LINK,$@)mkdir -p $(@D)
-	$(Q)$(CC_release) $(LINK_release) -o $@ $^ -ljansson -pthread
+	$(Q)$(CC_release) $(LINK_release) -o $@ $^ -ljansson -llz4 -pthread
 
 build/tsan/race: $(call objs,tsan,$(RACE) $(PORT_HOSTED)) build/tsan/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)

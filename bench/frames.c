@@ -134,12 +134,15 @@ static void fill_and_empty(struct run *run, unsigned order, bool random, double 
 static void bench_fill(struct run *run, const char *workload, unsigned order, bool random)
 {
 	struct bench_samples allocs = { .nr = 0 }, frees = { .nr = 0 };
+	struct bench_rounds rounds = { .patient = true };
 	char name[64];
 	double a, f;
 
 	fill_and_empty(run, order, random, &a, &f);
-	for (unsigned i = 0; i < run->options->repeats; i++) {
+	while (bench_next(run->options, &rounds)) {
 		fill_and_empty(run, order, random, &a, &f);
+		if (!bench_counts(&rounds))
+			continue;
 		bench_add(&allocs, a);
 		bench_add(&frees, f);
 	}
@@ -163,10 +166,15 @@ static double repeat_once(struct run *run)
 static void bench_repeat(struct run *run)
 {
 	struct bench_samples samples = { .nr = 0 };
+	struct bench_rounds rounds = { .patient = true };
 
 	repeat_once(run);
-	for (unsigned i = 0; i < run->options->repeats; i++)
-		bench_add(&samples, repeat_once(run));
+	while (bench_next(run->options, &rounds)) {
+		double ns = repeat_once(run);
+
+		if (bench_counts(&rounds))
+			bench_add(&samples, ns);
+	}
 	bench_print("frames.repeat", "ns", run->allocator->name, &samples);
 }
 
@@ -236,12 +244,17 @@ static double mixed_once(struct run *run, uint64_t *failed)
 static void bench_mixed(struct run *run)
 {
 	struct bench_samples samples = { .nr = 0 };
+	struct bench_rounds rounds = { .patient = true };
 	uint64_t failed = 0;
 
 	mixed_once(run, &failed);
 	failed = 0;
-	for (unsigned i = 0; i < run->options->repeats; i++)
-		bench_add(&samples, mixed_once(run, &failed));
+	while (bench_next(run->options, &rounds)) {
+		double ns = mixed_once(run, &failed);
+
+		if (bench_counts(&rounds))
+			bench_add(&samples, ns);
+	}
 	bench_print("frames.mixed", "ns", run->allocator->name, &samples);
 	bench_print_count("frames.mixed-failed", "calls", run->allocator->name, (double)failed);
 }

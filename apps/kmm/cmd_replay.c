@@ -21,7 +21,7 @@ enum { NR_ROWS = NR_BOOKS + NR_CORE_POLICIES };
 struct replay_args {
 	struct options o;
 	const char *what;
-	uint64_t pages, frames;
+	uint64_t pages, frames, zswap;
 	bool chosen[NR_ROWS], any_chosen;
 };
 
@@ -61,6 +61,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'f': a->frames = take_number(a, "--frames", arg, 1); return 0;
 	case 'p': a->pages = take_number(a, "--pages", arg, 8); return 0;
+	case 'z':
+		a->zswap = arg ? take_number(a, "--zswap", arg, 1) : 20;
+		if (a->zswap > 90)
+			fail(a->o.command, EXIT_USAGE, "--zswap %s: at most 90 percent", arg);
+		return 0;
 	case 'P': take_policies(a, arg); return 0;
 	case ARGP_KEY_ARG:
 		if (a->what)
@@ -75,6 +80,8 @@ static const struct argp_option own_options[] = {
 	{ "frames", 'f', "N", 0, "page frames there are (default 16300)", 0 },
 	{ "pages", 'p', "N", 0, "what a named sequence takes for the size of memory (default 16384, a power of two)", 0 },
 	{ "policy", 'P', "LIST", 0, "of fifo, lru, clock, opt, kmm-idle, kmm-clock (default all)", 0 },
+	{ "zswap", 'z', "PERCENT", OPTION_ARG_OPTIONAL, "the core keeps pages compressed in up to so much of the frames (1 to 90, "
+	  "default 20) before they go to swap; half of each page is chance", 0 },
 	{ 0 }
 };
 static const struct own_args args = {
@@ -133,6 +140,14 @@ static void print_row(const struct sequence *s, const char *name, uint32_t frame
 	printf("   %u\n", frames);
 }
 
+static void print_unpacked(const struct sequence *s, const struct replay_counts *counts)
+{
+	printf("%-10s", " unpacked");
+	for (unsigned i = 0; i < s->nr_phases; i++)
+		printf(" %12llu", (unsigned long long)counts[i].unpacked);
+	putchar('\n');
+}
+
 static json_t *row_json(const struct sequence *s, const char *name, uint32_t frames, const struct replay_counts *counts)
 {
 	json_t *row = json_object(), *phases = json_array();
@@ -144,6 +159,7 @@ static json_t *row_json(const struct sequence *s, const char *name, uint32_t fra
 		json_object_set_new(phase, "accesses", json_count(counts[i].accesses));
 		json_object_set_new(phase, "first_touches", json_count(counts[i].first));
 		json_object_set_new(phase, "major_faults", json_count(counts[i].major));
+		json_object_set_new(phase, "unpacked", json_count(counts[i].unpacked));
 		json_array_append_new(phases, phase);
 	}
 	json_object_set_new(row, "policy", json_string(name));
@@ -167,11 +183,13 @@ static void replay(const struct replay_args *a, const struct sequence *s)
 		if (i < NR_BOOKS)
 			textbook_run((enum textbook)i, s, frames, counts);
 		else
-			core_run(a->o.command, i - NR_BOOKS, s, &frames, counts);
+			core_run(a->o.command, i - NR_BOOKS, s, (unsigned)a->zswap, &frames, counts);
 		if (a->o.json)
 			json_array_append_new(rows, row_json(s, row_name(i), frames, counts));
 		else
 			print_row(s, row_name(i), frames, counts);
+		if (!a->o.json && a->zswap && i >= NR_BOOKS)
+			print_unpacked(s, counts);
 	}
 	if (!a->o.json)
 		return;

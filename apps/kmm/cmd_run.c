@@ -16,12 +16,13 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "kmm/reclaim.h"
 #include "run.h"
 #include "units.h"
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_SWAP, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -29,6 +30,9 @@ static const struct argp_option run_options[] = {
 	{ "machine", OPT_MACHINE, "NAME", 0, "i386, i386-pae, x86_64 or x86_64-la57; default i386-pae, x86_64 for a 64-bit program", 0 },
 	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
 	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
+	{ "zswap", OPT_ZSWAP, "PERCENT", OPTION_ARG_OPTIONAL, "keep pages compressed in up to so much of memory (1 to 90, default 20) before "
+	  "they go to the swap disk", 0 },
+	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default) or clock", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "processors, 1 to 8; default 1", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
@@ -61,6 +65,17 @@ static uint64_t number(const char *option, const char *text, uint64_t max)
 	return n;
 }
 
+static void take_policy(struct run *r, const char *name)
+{
+	const struct kmm_reclaim_policy *const *policy = kmm_reclaim_policies;
+
+	while (*policy && strcmp((*policy)->name, name) != 0)
+		policy++;
+	if (!*policy)
+		STOP(EXIT_USAGE, "--policy %s: there are idle and clock", name);
+	r->policy = name;
+}
+
 static void take_program(struct run *r, struct argp_state *state)
 {
 	bool after_dashes = state->next >= 2 && strcmp(state->argv[state->next - 2], "--") == 0;
@@ -87,6 +102,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!parse_size(arg, &r->swap))
 			STOP(EXIT_USAGE, "--swap %s: not a size; sizes look like 512M or 4G", arg);
 		return 0;
+	case OPT_ZSWAP:
+		r->zswap = arg ? number("zswap", arg, 90) : 20;
+		if (!r->zswap)
+			STOP(EXIT_USAGE, "--zswap %s: from 1 to 90 percent are possible", arg);
+		return 0;
+	case OPT_POLICY: take_policy(r, arg); return 0;
 	case OPT_CPUS:
 		r->cpus = number("cpus", arg, MAX_CPUS);
 		if (!r->cpus)
@@ -172,6 +193,8 @@ static void check_swap(const struct run *r)
 	uint64_t most = (r->icount ? 512 : 32 << 10) * MIB;
 	char text[SIZE_TEXT], limit[SIZE_TEXT];
 
+	if (r->zswap && !r->swap)
+		STOP(EXIT_USAGE, "--zswap: pages are compressed on their way to swap; --swap SIZE makes some");
 	if (r->swap && (r->swap < MIB || r->swap > most))
 		STOP(EXIT_INPUT, "--swap %s: from 1M to %s are possible%s", size_text(text, r->swap), size_text(limit, most),
 		     r->icount ? " with --icount" : "");
@@ -192,11 +215,17 @@ static int open_swap(const struct run *r)
 /* What the kernel is told of it. */
 static void swap_words(const struct run *r, char *text, size_t size)
 {
+	int n = 0;
+
 	text[0] = 0;
 	if (r->swap && r->icount)
-		snprintf(text, size, " swap=ram0 ramdisk=%llu", (unsigned long long)(r->swap / MIB));
+		n = snprintf(text, size, " swap=ram0 ramdisk=%llu", (unsigned long long)(r->swap / MIB));
 	else if (r->swap)
-		snprintf(text, size, " swap=vda");
+		n = snprintf(text, size, " swap=vda");
+	if (r->zswap)
+		n += snprintf(text + n, size - (size_t)n, " zswap=%llu", (unsigned long long)r->zswap);
+	if (r->policy)
+		snprintf(text + n, size - (size_t)n, " policy=%s", r->policy);
 }
 
 /* ---- the end ---- */
@@ -287,7 +316,7 @@ int cmd_run(int argc, char **argv)
 	struct guest g = { .timeout_s = 0 };
 	struct guest_result result;
 	struct initrd rd;
-	char append[256], seed[64], swap[64];
+	char append[256], seed[64], swap[96];
 	const char *input_word;
 	int status;
 

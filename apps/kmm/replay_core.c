@@ -9,6 +9,7 @@
 #include "replay_core.h"
 
 #include "command.h"
+#include "compress.h"
 #include "hosted.h"
 #include "kmm/reclaim.h"
 
@@ -16,6 +17,7 @@
 
 #define PAGE_SHIFT 12
 #define BASE UINT64_C(0x100000000) /* where the program has its pages */
+#define LOOK_EVERY 16
 #define SPARE_FRAMES 8192u         /* of the kernel: image of the machine, tables, watermarks */
 
 static const struct kmm_reclaim_policy *const policies[NR_CORE_POLICIES] = { &kmm_policy_idle, &kmm_policy_clock };
@@ -27,6 +29,8 @@ struct run {
 	struct hosted_machine *m;
 	struct hosted_swap *swap;
 	struct kmm_mm *mm;
+	unsigned zswap_percent; /* of the frames; 0: no compressed swap */
+	uint32_t peak;     /* frames had at most, as far as was seen */
 	uint32_t *written; /* by page: its last access, counted from 1 */
 };
 
@@ -47,6 +51,18 @@ static void hold(const struct run *r, uint32_t nr)
 			fail(r->command, EXIT_UNSUPPORTED, "the simulated machine has no memory left for itself");
 }
 
+/* The core's part is one of all memory. */
+static void start_zswap(const struct run *r, uint32_t frames)
+{
+	unsigned percent = (unsigned)(((uint64_t)frames * r->zswap_percent + (frames + SPARE_FRAMES) / 2) / (frames + SPARE_FRAMES));
+	enum kmm_status status = KMM_OK;
+
+	if (r->zswap_percent)
+		status = kmm_zswap_on(hosted_kmm(r->m), host_compressor(), percent ? percent : 1);
+	if (status != KMM_OK)
+		fail(r->command, EXIT_UNSUPPORTED, "no room for compressed swap");
+}
+
 static void build(struct run *r, unsigned policy, uint32_t frames, uint32_t held)
 {
 	struct hosted_config config = { .ram_bytes = ((uint64_t)frames + SPARE_FRAMES) << PAGE_SHIFT };
@@ -61,6 +77,7 @@ static void build(struct run *r, unsigned policy, uint32_t frames, uint32_t held
 	r->swap = hosted_swap_open(r->m, bytes + (UINT64_C(1) << 20));
 	if (!r->swap || kmm_swap_on(hosted_kmm(r->m), hosted_swap_device(r->swap), -1) != KMM_OK)
 		fail(r->command, EXIT_UNSUPPORTED, "no room for %llu MiB of swap", (unsigned long long)(bytes >> 20));
+	start_zswap(r, frames);
 	hold(r, held);
 	if (kmm_mm_create(hosted_kmm(r->m), &r->mm) != KMM_OK ||
 	    kmm_mmap(r->mm, kmm_uva(BASE), bytes, KMM_PROT_READ | KMM_PROT_WRITE,
@@ -71,12 +88,41 @@ static void build(struct run *r, unsigned policy, uint32_t frames, uint32_t held
 
 static void tear_down(struct run *r)
 {
+	r->peak = 0;
 	hosted_put_space(r->m, r->mm);
 	hosted_shutdown(r->m);
 	hosted_swap_close(r->swap);
 }
 
+/* The program's frames, and those with its compressed pages; the largest sum of both that was seen. */
+static uint32_t peak(struct run *r)
+{
+	struct kmm_zswap_stats zswap;
+	struct kmm_mm_stats stats;
+	uint64_t now;
+
+	kmm_mm_stats(r->mm, &stats);
+	kmm_zswap_stats(hosted_kmm(r->m), &zswap);
+	now = r->zswap_percent ? (uint64_t)stats.rss_anon + zswap.frames : stats.peak_rss;
+	r->peak = now > r->peak ? (uint32_t)now : r->peak;
+	return r->peak;
+}
+
 /* ---- accesses ---- */
+
+/* All but the first bytes of a page; the second half of it is chance. */
+static struct hosted_result fill_half(struct run *r, uint32_t page)
+{
+	uint32_t words[(1u << PAGE_SHIFT) / sizeof(uint32_t)], state = page + 1;
+	const size_t skip = 4;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		state = state * 1664525u + 1013904223u;
+		words[i] = i < sizeof(words) / sizeof(words[0]) / 2 ? page : state;
+	}
+	return hosted_write_user(r->m, r->mm, BASE + ((uint64_t)page << PAGE_SHIFT) + skip * sizeof(words[0]), words + skip,
+				 sizeof(words) - skip * sizeof(words[0]));
+}
 
 static void access_page(struct run *r, size_t i)
 {
@@ -84,9 +130,13 @@ static void access_page(struct run *r, size_t i)
 	uint64_t value = (uint64_t)page << 32 | (i + 1);
 	struct hosted_result done = hosted_write_user(r->m, r->mm, BASE + ((uint64_t)page << PAGE_SHIFT), &value, sizeof(value));
 
+	if (done.ok && r->zswap_percent && !r->written[page])
+		done = fill_half(r, page);
 	if (!done.ok)
 		fail(r->command, EXIT_NO, "access %zu: signal %d; the machine is out of memory", i, done.signal);
 	r->written[page] = (uint32_t)(i + 1);
+	if (r->zswap_percent && i % LOOK_EVERY == 0)
+		peak(r);
 }
 
 static void verify(struct run *r)
@@ -109,12 +159,12 @@ static uint64_t pages_read(const struct run *r)
 	return (uint64_t)stats.in + stats.same_in;
 }
 
-static uint32_t peak(const struct run *r)
+static uint64_t pages_unpacked(const struct run *r)
 {
-	struct kmm_mm_stats stats;
+	struct kmm_zswap_stats zswap;
 
-	kmm_mm_stats(r->mm, &stats);
-	return (uint32_t)stats.peak_rss;
+	kmm_zswap_stats(hosted_kmm(r->m), &zswap);
+	return zswap.in;
 }
 
 /* How many frames to hold, so that the program gets as many as it may have. */
@@ -130,11 +180,11 @@ static uint32_t calibrate(struct run *r, unsigned policy, uint32_t frames)
 	return had > frames ? had - frames : 0;
 }
 
-void core_run(const char *command, unsigned policy, const struct sequence *s, uint32_t *frames,
+void core_run(const char *command, unsigned policy, const struct sequence *s, unsigned zswap_percent, uint32_t *frames,
 	      struct replay_counts out[SEQUENCE_PHASES])
 {
-	struct run r = { .command = command, .s = s, .written = must_alloc(calloc(s->nr_pages, sizeof(r.written[0]))) };
-	uint64_t before, first;
+	struct run r = { .command = command, .s = s, .zswap_percent = zswap_percent, .written = must_alloc(calloc(s->nr_pages, sizeof(r.written[0]))) };
+	uint64_t before, unpacked, first;
 	size_t i = 0;
 
 	build(&r, policy, *frames, calibrate(&r, policy, *frames));
@@ -142,6 +192,7 @@ void core_run(const char *command, unsigned policy, const struct sequence *s, ui
 		r.written[page] = 0;
 	for (unsigned phase = 0; phase < s->nr_phases; phase++) {
 		before = pages_read(&r);
+		unpacked = pages_unpacked(&r);
 		first = 0;
 		for (out[phase].accesses = 0; i < s->phase[phase].end; i++, out[phase].accesses++) {
 			first += !r.written[s->page[i]];
@@ -149,6 +200,7 @@ void core_run(const char *command, unsigned policy, const struct sequence *s, ui
 		}
 		out[phase].first = first;
 		out[phase].major = pages_read(&r) - before;
+		out[phase].unpacked = pages_unpacked(&r) - unpacked;
 	}
 	*frames = peak(&r);
 	verify(&r);

@@ -14,7 +14,9 @@ const char *core_policy_name(unsigned i);
 
 /* Runs s; *frames: how many page frames the program may have, becomes how many it had at most. Contents are checked at
  * the end. Ends the process with a sentence if the machine cannot be built or loses a page. */
-void core_run(const char *command, unsigned policy, const struct sequence *s, uint32_t *frames,
+/* zswap_percent: of the frames, for compressed pages in front of swap; then pages have contents of which half is chance, and
+ * major faults are those that the disk had to serve. 0: none. */
+void core_run(const char *command, unsigned policy, const struct sequence *s, unsigned zswap_percent, uint32_t *frames,
 	      struct replay_counts out[SEQUENCE_PHASES]);
 
 #endif

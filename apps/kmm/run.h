@@ -24,7 +24,8 @@ struct run {
 	const char *machine, *kernel, *report;
 	const struct machine *m;
 	FILE *report_file;
-	uint64_t ram, swap, seed, kaslr, timeout_s, cpus;
+	const char *policy;
+	uint64_t ram, swap, zswap, seed, kaslr, timeout_s, cpus;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS], *add[MAX_STRINGS];
 	unsigned nr_files, nr_env, nr_add;
 	bool icount, verbose, has_seed, has_kaslr;

@@ -19,6 +19,7 @@ extern const char *const textbook_names[NR_BOOKS];
 
 struct replay_counts {
 	uint64_t accesses, first, major; /* first: touches of pages never touched before; major: of pages evicted since */
+	uint64_t unpacked; /* of pages that were kept in memory compressed; not among major. 0 in books */
 };
 
 /* Counts for each phase of s with that many frames (1 or more). */

@@ -52,11 +52,11 @@ static bool is_over(void *arg)
 
 static struct block_stats stats; /* atomic */
 
-static void await(unsigned disk, struct waited *w)
+static void await(unsigned disk, struct waited *w, bool awake)
 {
 	const struct sleep s = { .key = w, .done = is_over, .arg = w };
 
-	if (current->stack && x86_disk_irq(disk)) {
+	if (!awake && current->stack && x86_disk_irq(disk)) {
 		__atomic_fetch_add(&stats.slept, 1, __ATOMIC_RELAXED);
 		while (sched_sleep_on(&s) != SLEEP_DONE)
 			;
@@ -69,16 +69,16 @@ static void await(unsigned disk, struct waited *w)
 	}
 }
 
-bool block_transfer(struct block *b, bool write, uint64_t first, unsigned nr, struct kmm_page *const *pages)
+bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigned nr, struct kmm_page *const *pages)
 {
-	struct waited w = { .request = { .write = write, .nr_pages = nr, .sector = first * SECTORS, .done = note_over } };
+	struct waited w = { .request = { .write = what != READ, .nr_pages = nr, .sector = first * SECTORS, .done = note_over } };
 	uint64_t pa[X86_DISK_PAGES];
 
 	if (nr > X86_DISK_PAGES || first + nr > b->nr_pages)
 		return false;
 	if (b == &block[RAM]) {
 		for (unsigned i = 0; i < nr; i++)
-			move_ram(first + i, pages[i], write);
+			move_ram(first + i, pages[i], what != READ);
 		return true;
 	}
 	for (unsigned i = 0; i < nr; i++)
@@ -86,7 +86,7 @@ bool block_transfer(struct block *b, bool write, uint64_t first, unsigned nr, st
 	w.request.pa = pa;
 	if (!x86_disk_start((unsigned)(b - block), &w.request))
 		return false;
-	await((unsigned)(b - block), &w);
+	await((unsigned)(b - block), &w, what == WRITE_AWAKE);
 	return w.request.good;
 }
 
@@ -127,9 +127,9 @@ void blocks_swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io)
 		tell_core(&b->request);
 }
 
-void blocks_swap_poll(struct kmm_swap_device *dev)
+bool blocks_swap_poll(struct kmm_swap_device *dev)
 {
-	x86_disk_poll((unsigned)((struct block *)dev - block));
+	return x86_disk_poll((unsigned)((struct block *)dev - block));
 }
 
 bool block_is_disk(const struct block *b) { return b != &block[RAM]; }
@@ -168,10 +168,10 @@ static int move_bytes(struct open_file *file, void *bytes, size_t len, uint64_t 
 	if (!page)
 		return -ENOMEM;
 	view = kmm_page_address(os.k, page);
-	good = block_transfer(b, false, *pos >> KMM_PAGE_SHIFT, 1, &page);
+	good = block_transfer(b, READ, *pos >> KMM_PAGE_SHIFT, 1, &page);
 	if (good && write) {
 		memcpy(view + offset, bytes, len);
-		good = block_transfer(b, true, *pos >> KMM_PAGE_SHIFT, 1, &page);
+		good = block_transfer(b, WRITE, *pos >> KMM_PAGE_SHIFT, 1, &page);
 	} else if (good) {
 		memcpy(bytes, view + offset, len);
 	}

@@ -18,12 +18,13 @@ void blocks_start(void);
 struct block *block_named(const char *name); /* NULL: there is no such name */
 struct block *block_of(const struct inode *inode);
 bool block_is_disk(const struct block *b);
-/* Moves nr pages (at most X86_DISK_PAGES) and returns when that is over; false: an error. Sleeps, or where there is nothing yet
- * to sleep in waits awake. */
-bool block_transfer(struct block *b, bool write, uint64_t first, unsigned nr, struct kmm_page *const *pages);
+/* WRITE_AWAKE: for who must not sleep; others do, where there is something to sleep in. */
+enum transfer { READ, WRITE, WRITE_AWAKE };
+/* Moves nr pages (at most X86_DISK_PAGES) and returns when that is over; false: an error. */
+bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigned nr, struct kmm_page *const *pages);
 /* For the core's swap: the disk's ends. */
 void blocks_swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io);
-void blocks_swap_poll(struct kmm_swap_device *dev);
+bool blocks_swap_poll(struct kmm_swap_device *dev);
 /* Transfers of the disks: that the core began, that somebody slept for here, and waited for awake; most at a time. */
 struct block_stats { uint32_t begun, slept, awake, most; };
 struct block_stats blocks_stats(void);

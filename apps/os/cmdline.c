@@ -9,6 +9,8 @@
  *   report=1     write the memory report to the second serial port at the end
  *   bench=1      run the in-kernel benchmarks (bench.c) before the first program; results on the log
  *   swap=NAME    prepare this disk (vda, vdb, ram0) for swap and use it (swap.c)
+ *   zswap=N      keep pages in memory compressed before they go to a swap area, in up to N percent of it (swap.c)
+ *   policy=NAME  which pages go when memory is short: the name of one of the core's policies
  *   ramdisk=N    keep N MiB of RAM for the disk ram0
  *   seed=N       of everything random (default: from the clock)
  *
@@ -91,6 +93,10 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->broken = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "swap"))
 			out->swap = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "zswap"))
+			out->zswap = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "policy"))
+			out->policy = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "ramdisk"))
 			out->ramdisk_mib = number(&w);
 		else if (str_eq_n(w.key, w.key_len, "seed"))

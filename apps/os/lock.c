@@ -11,7 +11,7 @@ static uint32_t held[X86_MAX_CPUS];
 
 static const char *const names[SPIN_NR_CLASSES] = {
 	[SPIN_KERNEL] = "kernel", [SPIN_FDS] = "descriptors", [SPIN_INODE] = "inode", [SPIN_PIPE] = "pipe",
-	[SPIN_FUTEX] = "futex", [SPIN_SLEEP] = "sleepers", [SPIN_QUEUE] = "run queue", [SPIN_RANDOM] = "random",
+	[SPIN_FUTEX] = "futex", [SPIN_SHM] = "segments", [SPIN_SLEEP] = "sleepers", [SPIN_QUEUE] = "run queue", [SPIN_RANDOM] = "random",
 	[SPIN_LOG] = "log",
 };
 

@@ -26,6 +26,7 @@ enum spin_class {
 	SPIN_INODE,  /* times, and who writes to it or runs it */
 	SPIN_PIPE,
 	SPIN_FUTEX,
+	SPIN_SHM,    /* segments of shared memory; comes after a space's mutex */
 	SPIN_SLEEP,  /* the core wakes with its own locks held, so this and what follows come after them */
 	SPIN_QUEUE,  /* of runnable tasks */
 	SPIN_RANDOM,

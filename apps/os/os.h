@@ -28,6 +28,8 @@ struct os_options {
 	const char *broken; /* debug kernels: what to break, to see that it is found (guard.c) */
 	bool has_seed, has_kaslr;
 	const char *swap;  /* name of the disk to swap to; NULL: none */
+	const char *policy; /* of page replacement; NULL: the core's default */
+	const char *zswap; /* percent of memory for compressed pages; NULL: nothing is compressed */
 	uint32_t ramdisk_mib; /* RAM kept for ram0 */
 	uint32_t seed;
 	uint32_t kaslr;     /* seed of the kernel's and the programs' places; without it they are where Linux's begin */

@@ -2,10 +2,13 @@
 /*
  * swap.c - the calls that use block devices (block.c) for swap.
  *
+ * zswap=N on the command line keeps pages in memory compressed, in front of all areas; policy=NAME chooses who goes.
+ *
  * An area is written as Linux's mkswap does: page 0 holds the signature at its end, slots follow. With swap=NAME on the command
  * line the kernel itself prepares that device and takes it into use before the first program starts.
  */
 #include "block.h"
+#include "kmm/reclaim.h"
 #include "start.h"
 #include "sys/sys.h"
 
@@ -13,16 +16,16 @@ enum { SWAP_PRIORITY = 0x8000, SWAP_PRIORITY_MASK = 0x7fff, SWAP_KNOWN_FLAGS = 0
 
 static enum kmm_status write_slots(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages)
 {
-	return block_transfer((struct block *)dev, true, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
+	return block_transfer((struct block *)dev, WRITE_AWAKE, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
 }
 
 static enum kmm_status read_slots(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages)
 {
-	return block_transfer((struct block *)dev, false, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
+	return block_transfer((struct block *)dev, READ, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
 }
 
 static const struct kmm_swap_ops ram_ops = { .write = write_slots, .read = read_slots };
-static const struct kmm_swap_ops disk_ops = { .start = blocks_swap_start, .poll = blocks_swap_poll };
+static const struct kmm_swap_ops disk_ops = { .write = write_slots, .read = read_slots, .start = blocks_swap_start, .poll = blocks_swap_poll };
 
 /* ---- the signature ---- */
 
@@ -50,7 +53,7 @@ static int header(struct block *b, bool write)
 		h->last_page = (uint32_t)(b->nr_pages - 1);
 		memcpy(h->magic, magic, sizeof(magic));
 	}
-	err = block_transfer(b, write, 0, 1, &page) ? 0 : -EIO;
+	err = block_transfer(b, write ? WRITE : READ, 0, 1, &page) ? 0 : -EIO;
 	if (err == 0 && (memcmp(h->magic, magic, sizeof(magic)) != 0 || h->version != 1))
 		err = -EINVAL;
 	kmm_put_page(os.k, page);
@@ -114,9 +117,40 @@ static void start_with(const char *name)
 		os_leave(OS_EXIT_INPUT, "the disk cannot be used for swap");
 }
 
+static void start_zswap(const char *percent)
+{
+	uint32_t n;
+
+	if (!str_to_u32(percent, 10, &n, NULL))
+		os_leave(OS_EXIT_INPUT, "zswap=N: a number of percents");
+	switch (kmm_zswap_on(os.k, &kmm_compressor_lz4, n)) {
+	case KMM_OK:
+		return;
+	case KMM_ENOMEM:
+		os_leave(OS_EXIT_INPUT, "there is not enough memory to compress pages");
+	default:
+		os_leave(OS_EXIT_INPUT, "zswap=N: 1 to 90 percent are possible");
+	}
+}
+
+static void choose_policy(const char *name)
+{
+	const struct kmm_reclaim_policy *const *policy = kmm_reclaim_policies;
+
+	while (*policy && !str_eq((*policy)->name, name))
+		policy++;
+	if (!*policy)
+		os_leave(OS_EXIT_INPUT, "policy=NAME: the core has no such policy");
+	kmm_reclaim_set_policy(os.k, *policy);
+}
+
 void swap_start(void)
 {
 	blocks_start();
+	if (os.options.policy)
+		choose_policy(os.options.policy);
+	if (os.options.zswap)
+		start_zswap(os.options.zswap);
 	if (os.options.swap)
 		start_with(os.options.swap);
 }

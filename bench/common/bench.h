@@ -9,6 +9,10 @@
  * SUBJECT is "kmm" or the name of a peer that did the same work in the same run. The clock is processor time
  * of the calling thread, so other load of the machine costs less; it does not hide cache and memory effects.
  * Every workload runs once unmeasured before its repeats.
+ *
+ * Processors of a rented machine are often hardware threads: when the host gives the other thread of a core to somebody,
+ * what is limited by the core takes half as much again and more, for seconds at a time, and no clock shows it. A small
+ * loop does (bench_core_is_shared()), and a repeat during which that happened is made again: bench_next().
  */
 #ifndef KMM_BENCH_BENCH_H
 #define KMM_BENCH_BENCH_H
@@ -34,6 +38,27 @@ bool bench_wants(const struct bench_options *options, const char *name);
 uint64_t bench_scale(const struct bench_options *options, uint64_t n, uint64_t smoke_n);
 
 uint64_t bench_now_ns(void);
+
+/* The repeats of one workload of one thread:
+ *
+ *   struct bench_rounds rounds = { .patient = true };
+ *   while (bench_next(options, &rounds)) {
+ *           ... measure ...
+ *           if (bench_counts(&rounds))
+ *                   bench_add(&samples, figure);
+ *   }
+ *
+ * A round begins when the core is ours and counts if it is so at its end. After some seconds of waiting any does, and
+ * the standard error says so. */
+struct bench_rounds {
+	unsigned done, looks;
+	bool patient;       /* this one need not count */
+};
+bool bench_next(const struct bench_options *options, struct bench_rounds *rounds);
+bool bench_counts(struct bench_rounds *rounds);
+
+/* Does somebody else use this core at the moment? Takes a quarter of a millisecond, the first time 100. */
+bool bench_core_is_shared(void);
 
 /* The samples of one workload, one per repeat. */
 struct bench_samples {

@@ -97,6 +97,9 @@ struct kmm_mmap_args {
 };
 KMM_MUST_CHECK enum kmm_status kmm_mmap_opened(struct kmm_mm *mm, const struct kmm_mmap_args *args, struct kmm_uva *out);
 KMM_MUST_CHECK enum kmm_status kmm_munmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len);
+/* shmdt(2): unmaps what is left of one mapping from its first page at addr, of a backing that counts its areas by ops; of several
+ * that would fit, the lowest area's. errors: KMM_EINVAL (none; not aligned). */
+KMM_MUST_CHECK enum kmm_status kmm_munmap_attached(struct kmm_mm *mm, struct kmm_uva addr, const struct kmm_area_ops *ops);
 KMM_MUST_CHECK enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot);
 KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len,
 					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,
@@ -170,6 +173,10 @@ KMM_MUST_CHECK enum kmm_status kmm_copy_in_string(struct kmm_mm *mm, char *to, s
  * KMM_EFAULT also when it is not aligned. */
 KMM_MUST_CHECK enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct kmm_uva at, uint32_t *expected,
 						     uint32_t desired, bool *swapped);
+/* The same for another process's memory, as process_vm_readv(2) and ptrace reach it: by the rights of its areas. What may
+ * only be written cannot be read, though the processor would read it, and stacks do not grow. done gets the bytes moved. */
+KMM_MUST_CHECK enum kmm_status kmm_peek(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
+KMM_MUST_CHECK enum kmm_status kmm_poke(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done);
 /* Sets len bytes to zero. */
 KMM_MUST_CHECK enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len);
 

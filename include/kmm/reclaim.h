@@ -45,6 +45,8 @@ struct kmm_reclaim_policy {
 extern const struct kmm_reclaim_policy kmm_policy_idle;  /* reuse distance against idle time */
 extern const struct kmm_reclaim_policy kmm_policy_clock; /* one hand, second chance */
 
+extern const struct kmm_reclaim_policy *const kmm_reclaim_policies[]; /* all of them; NULL at the end */
+
 /* From now on; ages of pages begin anew in meaning. context: no locks. */
 void kmm_reclaim_set_policy(struct kmm *k, const struct kmm_reclaim_policy *policy);
 const struct kmm_reclaim_policy *kmm_reclaim_policy_of(const struct kmm *k);

@@ -40,11 +40,12 @@ struct kmm_swap_ops {
 	/* The contents of these slots are no longer needed. NULL: the device does not want to know. */
 	void (*discard)(struct kmm_swap_device *dev, uint32_t first, unsigned nr);
 	/* Begins a transfer and returns; several may be under way, and end in any order. Its end is told by kmm_swap_end(), perhaps
-	 * from inside this call. Spin locks of the core are not held; must not sleep. With it, read and write are not
-	 * called; NULL: they are, and are waited for. */
+	 * from inside this call. Spin locks of the core are not held; must not sleep. With it read and write are called only for
+	 * what was compressed in memory; NULL: for all, and they are waited for. */
 	void (*start)(struct kmm_swap_device *dev, struct kmm_swap_io *io);
-	/* Tells now of transfers that are over, for who cannot wait for an interrupt. NULL: they end by themselves. */
-	void (*poll)(struct kmm_swap_device *dev);
+	/* Tells now of transfers that are over, for who cannot wait for an interrupt. Were there any? NULL: they end by
+	 * themselves. */
+	bool (*poll)(struct kmm_swap_device *dev);
 };
 
 struct kmm_swap_device {
@@ -87,6 +88,36 @@ struct kmm_swap_stats {
 	kmm_word writing;          /* pages on their way to devices now */
 };
 void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out);
+
+/* ---- compressed pages in memory, in front of the areas ---- */
+
+/* Contents are pages. All run without spin locks but perhaps with interrupts off, and may neither sleep nor call the core. */
+struct kmm_compressor {
+	const char *name;
+	size_t compress_bytes, decompress_bytes; /* of memory that each call gets to work in; contents are undefined before */
+	/* The page to `out`; returns how many bytes that takes: more than 8, at most `room`. 0: it does not fit. */
+	size_t (*compress)(const void *page, void *out, size_t room, void *work);
+	/* And back, all of the page. false: these bytes are none of compress's. */
+	bool (*decompress)(const void *bytes, size_t size, void *page, void *work);
+};
+/* One that every embedder can have: LZ4's format, without floating point or vector registers. */
+extern const struct kmm_compressor kmm_compressor_lz4;
+
+/* From now on pages that leave for an area are first kept in memory, compressed, in up to `percent` of all of it; the
+ * oldest are written on to their areas when that is full. A slot is taken all the same. errors: KMM_EINVAL percent is not 1
+ * to 90; KMM_EBUSY it was started with something else before; KMM_ENOMEM. context: no locks, may sleep. */
+KMM_MUST_CHECK enum kmm_status kmm_zswap_on(struct kmm *k, const struct kmm_compressor *c, unsigned percent);
+/* Nothing more is kept; what is stays until somebody needs it. */
+void kmm_zswap_off(struct kmm *k);
+
+struct kmm_zswap_stats {
+	kmm_word pages, bytes;     /* kept now, and what they were compressed to */
+	kmm_word frames, most_frames; /* of the pool, some of them in reserve */
+	kmm_word in, out;          /* pages loaded and stored; these and the next wrap */
+	kmm_word refused;          /* pages that did not compress, or found no frame */
+	kmm_word written_on;       /* pages written to their areas later */
+};
+void kmm_zswap_stats(struct kmm *k, struct kmm_zswap_stats *out);
 
 /* Text of /proc/swaps. */
 void kmm_report_swaps(struct kmm *k, struct kmm_sink *out);

@@ -129,6 +129,20 @@ struct hosted_swap_counts {
 };
 void hosted_swap_counts(const struct hosted_swap *s, struct hosted_swap_counts *out);
 
+/* ---- files (storefile.c) ---- */
+
+/* A file of the host behind the core's page cache. fd: of a regular file, open for reading and writing; it stays the caller's,
+ * who closes it after hosted_file_put(). name: for maps, must outlive the file. NULL: no memory. */
+struct hosted_file;
+struct hosted_file *hosted_file_open(struct hosted_machine *m, int fd, const char *name);
+struct kmm_file *hosted_file_of(struct hosted_file *f);
+/* Gives up the caller's reference. What mappings still show stays with them; with the last of them all of it has reached the
+ * host's file. */
+void hosted_file_put(struct hosted_file *f);
+/* As hosted_swap_fail() and hosted_swap_transfers(), of reads, writes and changes of the size. */
+void hosted_file_fail(struct hosted_file *f, const struct hosted_swap_faults *faults);
+uint64_t hosted_file_transfers(const struct hosted_file *f);
+
 /* ---- looking at the simulation ---- */
 
 struct hosted_usage {

@@ -109,13 +109,13 @@ unsigned hosted_swap_finish(struct hosted_swap *s, unsigned most)
 	return nr;
 }
 
-static void swap_poll(struct kmm_swap_device *dev)
+static bool swap_poll(struct kmm_swap_device *dev)
 {
-	(void)hosted_swap_finish((struct hosted_swap *)dev, 1);
+	return hosted_swap_finish((struct hosted_swap *)dev, 1) != 0;
 }
 
 static const struct kmm_swap_ops swap_ops = { .write = swap_write, .read = swap_read, .discard = swap_discard };
-static const struct kmm_swap_ops later_ops = { .discard = swap_discard, .start = swap_start, .poll = swap_poll };
+static const struct kmm_swap_ops later_ops = { .write = swap_write, .read = swap_read, .discard = swap_discard, .start = swap_start, .poll = swap_poll };
 
 static struct hosted_swap *open_with(struct hosted_machine *m, uint64_t bytes, const struct kmm_swap_ops *ops)
 {

@@ -438,7 +438,7 @@ int x86_disk_irq(unsigned disk);          /* the line that says that something i
 bool x86_disk_start(unsigned disk, struct x86_disk_request *request); /* false: not within the disk, and done is not called */
 bool x86_disk_poll(unsigned disk);        /* tells of those that are over. Were there any? */
 
-/* %d %i %u %x %X %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
+/* %d %i %u %x %X %o %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */
 __attribute__((format(printf, 1, 2))) void x86_printf(const char *fmt, ...);
 void x86_vprintf(const char *fmt, va_list ap);
 /* Same, into a buffer; always terminated, returns the length it would have had. */

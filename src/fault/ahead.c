@@ -10,7 +10,7 @@
 
 #include "phys/alloc.h"
 #include "phys/phys.h"
-#include "swap/swap.h"
+#include "swap/zswap.h"
 
 enum { MOST = 16 };
 
@@ -80,6 +80,8 @@ static uint32_t hold_slot(struct kmm_fault *f, const struct cluster *c, kmm_word
 		return 0;
 	raw = kmm_pt_read(c->k, &ref);
 	if (!kmm_raw_is_swap(raw) || kmm_swap_is_same((uint32_t)raw) || kmm_swap_place((uint32_t)raw) != c->place)
+		return 0;
+	if (kmm_zswap_has(&c->k->swap->area[c->place], kmm_swap_slot((uint32_t)raw)))
 		return 0;
 	if (!kmm_table_lock(c->k, ref.table, &flags))
 		return 0;
@@ -179,6 +181,9 @@ enum kmm_status kmm_fault_read_swap(struct kmm_fault *f, struct kmm_page *page)
 
 	if (kmm_swap_is_same(raw) || !kmm_device_starts(c.k->swap->area[kmm_swap_place(raw)].dev))
 		return kmm_swap_in(c.k, raw, page);
+	status = kmm_zswap_load(c.k, raw, page);
+	if (status != KMM_EAGAIN)
+		return status;
 	c.place = kmm_swap_place(raw);
 	switch (kmm_cached_add_read(c.k, raw, NULL)) {
 	case KMM_CACHED_IS_THERE:

@@ -11,6 +11,7 @@
 #include "fault/fault.h"
 
 #include "pt/walking.h"
+#include "vm/backing.h"
 
 struct range {
 	struct kmm_mm *mm;
@@ -95,6 +96,8 @@ static char *begin_piece(struct range *r, struct kmm_page **page, size_t *len)
 static void end_piece(struct range *r, struct kmm_page *page, char *view, size_t len)
 {
 	kmm_kunmap_local(r->mm->k, view - (r->at & (KMM_PAGE_SIZE - 1)));
+	if (r->access == KMM_WRITE && kmm_page_is_stored_clean(page)) /* written back after its entry was seen */
+		kmm_page_note_written(r->mm->k, page);
 	kmm_put_page(r->mm->k, page);
 	r->at += (kmm_word)len;
 	r->left -= len;
@@ -138,6 +141,52 @@ enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *f
 	if (done)
 		*done = len - r.left;
 	return r.left ? KMM_EFAULT : KMM_OK;
+}
+
+/* ---- another process's memory ---- */
+
+static bool area_allows(struct kmm_mm *mm, kmm_word at, enum kmm_access access)
+{
+	struct kmm_vma_info area;
+
+	return kmm_vma_find(mm, (struct kmm_uva){ at }, &area) && area.start.v <= at &&
+	       (area.prot & (access == KMM_WRITE ? KMM_PROT_WRITE : KMM_PROT_READ));
+}
+
+/* How many of the next bytes lie in one page whose area allows the access; 0: none. */
+static size_t allowed_part(struct kmm_mm *mm, kmm_word at, size_t left, enum kmm_access access)
+{
+	size_t rest = KMM_PAGE_SIZE - (size_t)(at & (KMM_PAGE_SIZE - 1));
+
+	if (!left || !area_allows(mm, at, access))
+		return 0;
+	return left < rest ? left : rest;
+}
+
+enum kmm_status kmm_peek(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done)
+{
+	enum kmm_status status = KMM_OK;
+	size_t part, moved;
+
+	*done = 0;
+	while (status == KMM_OK && (part = allowed_part(mm, from.v + (kmm_word)*done, len - *done, KMM_READ)) > 0) {
+		status = kmm_copy_in(mm, (char *)to + *done, (struct kmm_uva){ from.v + (kmm_word)*done }, part, &moved);
+		*done += moved;
+	}
+	return *done < len ? KMM_EFAULT : KMM_OK;
+}
+
+enum kmm_status kmm_poke(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done)
+{
+	enum kmm_status status = KMM_OK;
+	size_t part, moved;
+
+	*done = 0;
+	while (status == KMM_OK && (part = allowed_part(mm, to.v + (kmm_word)*done, len - *done, KMM_WRITE)) > 0) {
+		status = kmm_copy_out(mm, (struct kmm_uva){ to.v + (kmm_word)*done }, (const char *)from + *done, part, &moved);
+		*done += moved;
+	}
+	return *done < len ? KMM_EFAULT : KMM_OK;
 }
 
 enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len)

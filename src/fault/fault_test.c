@@ -329,6 +329,32 @@ KMM_TEST(copy_stops_where_it_must)
 	CALL(space_stop(&s));
 }
 
+/* process_vm_readv and its like go by the rights of areas, and let no stack grow. */
+KMM_TEST(copy_for_another)
+{
+	struct space s;
+	char buf[20000] = { 0 };
+	size_t done;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 2, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, page(2), 1, KMM_PROT_WRITE, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, page(3), 1, SPACE_R, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, page(2000), 1, SPACE_RW, SPACE_ANON | KMM_MAP_GROWSDOWN), 0);
+	CHECK_OK(kmm_poke(s.mm, kmm_uva(page(1) + 100), "abc", 3, &done));
+	CHECK_OK(kmm_peek(s.mm, buf, kmm_uva(page(1) + 101), 2, &done));
+	CHECK_EQ(memcmp(buf, "bc", 2), 0);
+	CHECK_EQ(kmm_poke(s.mm, kmm_uva(page(1) + 100), buf, 12000, &done), KMM_EFAULT);
+	CHECK_EQ(done, 2 * 4096 - 100); /* up to what may only be read */
+	CHECK_EQ(kmm_peek(s.mm, buf, kmm_uva(page(0)), 12000, &done), KMM_EFAULT);
+	CHECK_EQ(done, 2 * 4096); /* up to what may only be written, though its page is there now */
+	CHECK_EQ(kmm_peek(s.mm, buf, kmm_uva(page(1999)), 8, &done), KMM_EFAULT);
+	CHECK_EQ(kmm_poke(s.mm, kmm_uva(UINT64_C(0x7ffffffff000)), buf, 8, &done), KMM_EFAULT);
+	CHECK_EQ(kmm_peek(s.mm, buf, kmm_uva(UINT64_MAX - 2), 8, &done), KMM_EFAULT);
+	CHECK_OK(kmm_peek(s.mm, buf, kmm_uva(0), 0, &done));
+	CALL(space_stop(&s));
+}
+
 KMM_TEST(copy_strings)
 {
 	struct space s;

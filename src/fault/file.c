@@ -39,12 +39,12 @@ static enum kmm_status announce_write(struct kmm_fault *f, struct kmm_page *page
 /* Shared pages are writable from the start unless the backing wants to hear of the first write. */
 uint64_t kmm_fault_write_rights(const struct kmm_fault *f)
 {
-	if (kmm_vma_is_private(f->vma) || !(f->vma->flags & KMM_VM_WRITE))
+	if (kmm_vma_is_private(f->vma) || !(f->vma->flags & KMM_VM_WRITE) || f->vma->backing->ops->make_writable)
 		return 0;
 	if (f->access == KMM_WRITE)
 		return KMM_FAULT_WRITABLE;
 	/* Where writes are watched the first one is to be a fault. */
-	return f->vma->backing->ops->make_writable || !(f->vma->flags & KMM_VM_SOFTDIRTY) ? 0 : KMM_X86_RW;
+	return f->vma->flags & KMM_VM_SOFTDIRTY ? KMM_X86_RW : 0;
 }
 
 enum kmm_status kmm_fault_file(struct kmm_fault *f)
@@ -58,15 +58,14 @@ enum kmm_status kmm_fault_file(struct kmm_fault *f)
 	status = get_page(f, &page);
 	if (status)
 		return status;
-	if (f->access == KMM_WRITE)
-		status = announce_write(f, page);
-	if (status == KMM_OK)
-		status = kmm_fault_install(f, page, kmm_fault_rights(f) | kmm_fault_write_rights(f), page);
-	if (status)
+	status = kmm_fault_install(f, page, kmm_fault_rights(f) | kmm_fault_write_rights(f), page);
+	if (status) {
 		kmm_put_page(mm->k, page);
-	else
-		kmm_mm_count(mm, &mm->file_maps);
-	return status;
+		return status;
+	}
+	kmm_mm_count(mm, &mm->file_maps);
+	/* What the backing wants to hear of is a second step, from an entry that is there. */
+	return f->access == KMM_WRITE && f->vma->backing->ops->make_writable ? KMM_EAGAIN : KMM_OK;
 }
 
 enum kmm_status kmm_fault_file_copy(struct kmm_fault *f)
@@ -92,6 +91,12 @@ enum kmm_status kmm_fault_file_copy(struct kmm_fault *f)
 	return status;
 }
 
+/* May the entry be writable? Not if the page was written back since its file heard of this write. Under the table's lock. */
+static bool is_still_dirty(const struct kmm_page *page)
+{
+	return !kmm_page_is_stored_clean(page);
+}
+
 enum kmm_status kmm_fault_make_writable(struct kmm_fault *f)
 {
 	struct kmm *k = f->vma->mm->k;
@@ -105,7 +110,11 @@ enum kmm_status kmm_fault_make_writable(struct kmm_fault *f)
 	if (status == KMM_OK)
 		status = announce_write(f, page);
 	if (status == KMM_OK)
-		status = kmm_fault_upgrade(f, NULL, &held);
+		status = kmm_fault_upgrade(f, is_still_dirty, &held);
+	if (status == KMM_OK && held) {
+		kmm_put_page(k, held);
+		status = KMM_EAGAIN;
+	}
 	if (page)
 		kmm_put_page(k, page);
 	return status;

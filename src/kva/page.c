@@ -13,7 +13,7 @@ void kmm_clear_page(struct kmm *k, struct kmm_page *page)
 	if (k->port->zero_frame)
 		k->port->zero_frame(k->port, view);
 	else
-		__builtin_memset(view, 0, KMM_PAGE_SIZE);
+		__builtin_memset(__builtin_assume_aligned(view, KMM_PAGE_SIZE), 0, KMM_PAGE_SIZE);
 	kmm_unview(k, page, view);
 }
 

@@ -5,7 +5,7 @@
  * Every line is a count that the core keeps or a true zero: a page is in memory or in swap, so SwapCached is none. There are
  * no lists of pages, so Active and Inactive cannot be told apart: all anonymous pages and shared memory stand as inactive, and
  * file pages, of which those that were written have no other store than the cache, as unevictable, as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
- * embedder, Percpu, Zswap, huge pages) are left out.
+ * embedder, Percpu, huge pages) are left out.
  */
 #include "observe/totals.h"
 
@@ -64,7 +64,9 @@ void kmm_totals(struct kmm *k, struct kmm_totals *t)
 	if (k->vm)
 		t->committed = kmm_vm_committed(k);
 	kmm_swap_stats(k, &t->swap);
+	kmm_zswap_stats(k, &t->zswap);
 	kmm_reclaim_stats(k, &t->reclaim);
+	kmm_writeback_stats(k, &t->files);
 	t->vmalloc_used = t->kinds[KMM_KIND_VMALLOC];
 }
 
@@ -111,8 +113,10 @@ static void use_lines(const struct kmm_totals *t, struct kmm_sink *out)
 {
 	line(out, "SwapTotal:", t->swap.total);
 	line(out, "SwapFree:", t->swap.free);
-	line(out, "Dirty:", 0);
-	line(out, "Writeback:", 0);
+	line(out, "Zswap:", t->zswap.frames);
+	line(out, "Zswapped:", t->zswap.pages);
+	line(out, "Dirty:", t->files.dirty);
+	line(out, "Writeback:", t->files.writing);
 	line(out, "AnonPages:", t->kinds[KMM_KIND_ANON]);
 	line(out, "Mapped:", t->file_mapped);
 	line(out, "Shmem:", t->shmem);

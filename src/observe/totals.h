@@ -6,6 +6,7 @@
 #define KMM_OBSERVE_TOTALS_H
 
 #include "kmm/reclaim.h"
+#include "kmm/writeback.h"
 #include "observe/observe.h"
 
 /* Pages. */
@@ -15,6 +16,8 @@ struct kmm_totals {
 	kmm_word file_mapped, shmem, committed; /* shmem: of kinds[FILE] */
 	kmm_word vmalloc_used;
 	struct kmm_swap_stats swap;
+	struct kmm_zswap_stats zswap;
+	struct kmm_writeback_stats files;
 	struct kmm_reclaim_stats reclaim;
 };
 void kmm_totals(struct kmm *k, struct kmm_totals *out);

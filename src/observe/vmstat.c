@@ -3,8 +3,8 @@
  * /proc/vmstat in the order and with the names of Linux 6.1 (mm/vmstat.c there): the lines of a kernel with swap and
  * compaction, and of what kernels may be built without (huge pages, memory groups, balloons) none.
  *
- * A line is a count that the core keeps, or a true zero: there are no lists of pages, no swap cache, no readahead and no writing
- * back here, so nothing of them ever happened. kswapd's lines are those of kmm_reclaim_step(). Two differ in what is counted: pgalloc_ counts requests served, pgfree
+ * A line is a count that the core keeps, or a true zero: there are no lists of pages
+ * here, so nothing of them ever happened. kswapd's lines are those of kmm_reclaim_step(). Two differ in what is counted: pgalloc_ counts requests served, pgfree
  * requests to free, where Linux counts their pages.
  */
 #include "observe/totals.h"
@@ -69,13 +69,19 @@ static void node_items(const struct kmm_totals *t, struct kmm_sink *out)
 	stat(out, "nr_anon_pages", t->kinds[KMM_KIND_ANON]);
 	stat(out, "nr_mapped", t->file_mapped);
 	stat(out, "nr_file_pages", t->kinds[KMM_KIND_FILE]);
-	zeros(out, "nr_dirty nr_writeback nr_writeback_temp");
+	stat(out, "nr_dirty", t->files.dirty);
+	stat(out, "nr_writeback", t->files.writing);
+	zeros(out, "nr_writeback_temp");
 	stat(out, "nr_shmem", t->shmem);
 	zeros(out, "nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped nr_anon_transparent_hugepages "
-		   "nr_vmscan_write nr_vmscan_immediate_reclaim nr_dirtied nr_written nr_throttled_written "
-		   "nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released");
+		   "nr_vmscan_write nr_vmscan_immediate_reclaim");
+	stat(out, "nr_dirtied", t->files.dirtied);
+	stat(out, "nr_written", t->files.written);
+	zeros(out, "nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released");
 	stat(out, "nr_page_table_pages", t->kinds[KMM_KIND_PGTABLE]);
-	zeros(out, "nr_sec_page_table_pages nr_swapcached nr_dirty_threshold nr_dirty_background_threshold");
+	zeros(out, "nr_sec_page_table_pages nr_swapcached");
+	stat(out, "nr_dirty_threshold", t->files.limit);
+	stat(out, "nr_dirty_background_threshold", t->files.background_limit);
 }
 
 /* ---- events ---- */
@@ -114,8 +120,8 @@ static void by_zone(const struct kmm *k, const char *name, uint64_t (*count)(con
 
 static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
-	stat(out, "pgpgin", (uint64_t)t->swap.in << (KMM_PAGE_SHIFT - 10));
-	stat(out, "pgpgout", (uint64_t)t->swap.out << (KMM_PAGE_SHIFT - 10));
+	stat(out, "pgpgin", (uint64_t)(t->swap.in + t->files.read) << (KMM_PAGE_SHIFT - 10));
+	stat(out, "pgpgout", (uint64_t)(t->swap.out + t->files.written) << (KMM_PAGE_SHIFT - 10));
 	stat(out, "pswpin", t->swap.in);
 	stat(out, "pswpout", t->swap.out);
 	by_zone(k, "pgalloc", served_by, out);
@@ -124,7 +130,7 @@ static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct
 	stat(out, "pgfree", kmm_phys_frees(k));
 	zeros(out, "pgactivate pgdeactivate pglazyfree");
 	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
-	stat(out, "pgmajfault", t->swap.in);
+	stat(out, "pgmajfault", (uint64_t)t->swap.in + t->zswap.in);
 	zeros(out, "pglazyfreed pgrefill pgreuse");
 	stat(out, "pgsteal_kswapd", t->reclaim.stolen_step);
 	stat(out, "pgsteal_direct", t->reclaim.stolen_direct);
@@ -138,7 +144,7 @@ static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct
 		   "pageoutrun pgrotated drop_pagecache drop_slab oom_kill");
 }
 
-static void move_events(struct kmm *k, struct kmm_sink *out)
+static void move_events(struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)
 {
 	struct kmm_migrate_stats moved;
 	struct kmm_compact_stats c;
@@ -158,7 +164,12 @@ static void move_events(struct kmm *k, struct kmm_sink *out)
 	stat(out, "compact_daemon_migrate_scanned", c.daemon_migrate_scanned);
 	stat(out, "compact_daemon_free_scanned", c.daemon_free_scanned);
 	zeros(out, "unevictable_pgs_culled unevictable_pgs_scanned unevictable_pgs_rescued unevictable_pgs_mlocked "
-		   "unevictable_pgs_munlocked unevictable_pgs_cleared unevictable_pgs_stranded swap_ra swap_ra_hit nr_unstable");
+		   "unevictable_pgs_munlocked unevictable_pgs_cleared unevictable_pgs_stranded");
+	stat(out, "swap_ra", t->swap.ahead);
+	stat(out, "swap_ra_hit", t->swap.ahead_used);
+	stat(out, "zswpin", t->zswap.in);
+	stat(out, "zswpout", t->zswap.out);
+	zeros(out, "nr_unstable");
 }
 
 void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
@@ -169,5 +180,5 @@ void kmm_report_vmstat(struct kmm *k, struct kmm_sink *out)
 	zone_items(k, &t, out);
 	node_items(&t, out);
 	alloc_events(k, &t, out);
-	move_events(k, out);
+	move_events(k, &t, out);
 }

@@ -52,8 +52,9 @@ enum {
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
 	KMM_PG_HIGH = 1u << 20,     /* no linear address; as constant as zone and node */
-	KMM_PG_BOOT = 1u << 19,     /* reserved at boot, may be given back */
-	KMM_PG_LAZYFREE = 1u << 24, /* ANON: given up by MADV_FREE; still so as long as nothing says it was written again */
+	KMM_PG_BOOT = 1u << 19,     /* RESERVED: at boot, may be given back */
+	KMM_PG_STORED = 1u << 19,   /* FILE: its file has a store, so dirty pages are counted and written back */
+	KMM_PG_LAZYFREE = 1u << 23, /* ANON: given up by MADV_FREE; still so as long as nothing says it was written again */
 	KMM_PG_SHMEM = 1u << 23,    /* FILE: of shared anonymous memory */
 	KMM_PG_FIRMWARE = 1u << 21, /* RESERVED because the memory map says so: not RAM to us */
 	KMM_PG_CMA = 1u << 22       /* handed out by kmm_cma_alloc() */

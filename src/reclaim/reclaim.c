@@ -53,13 +53,13 @@ static void evict(struct scan *s)
 {
 	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
 	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
-	kmm_word out = s->k->swap->stats.out + s->k->swap->stats.same_out;
+	kmm_word out = kmm_swap_gone(s->k);
 
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
 	kmm_word_add(&hand->evicted, mover.moved);
 	hand->facts.clock = s->k->swap->clock;
-	out = s->k->swap->stats.out + s->k->swap->stats.same_out - out;
+	out = kmm_swap_gone(s->k) - out;
 	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
 	s->nr = 0;
 }

@@ -3,7 +3,7 @@
  * Areas that come and go, what reports say of them, and the checker. (What is in an area is brought back by
  * reclaim/swapoff.c, which knows spaces.)
  */
-#include "swap/swap.h"
+#include "swap/zswap.h"
 
 #include "base/mem.h"
 #include "kmm/slab.h"
@@ -28,6 +28,13 @@ void kmm_swap_fini(struct kmm *k)
 
 /* ---- coming ---- */
 
+void kmm_swap_drop_packed(struct kmm *k, struct kmm_swap_area *a)
+{
+	if (a->packed)
+		kmm_vfree(k, a->packed);
+	a->packed = NULL;
+}
+
 static void free_maps(struct kmm *k, struct kmm_swap_area *a)
 {
 	if (a->map)
@@ -36,6 +43,7 @@ static void free_maps(struct kmm *k, struct kmm_swap_area *a)
 		kmm_vfree(k, a->dead);
 	if (a->slot)
 		kmm_vfree(k, a->slot);
+	kmm_swap_drop_packed(k, a);
 	a->map = a->dead = NULL;
 	a->slot = NULL;
 }
@@ -49,6 +57,14 @@ static void *alloc_zeroed(struct kmm *k, size_t size)
 	return at;
 }
 
+bool kmm_swap_make_packed(struct kmm *k, struct kmm_swap_area *a)
+{
+	uint32_t *packed = a->nr_slots ? alloc_zeroed(k, a->nr_slots * sizeof(*packed)) : NULL;
+
+	__atomic_store_n(&a->packed, packed, __ATOMIC_RELAXED);
+	return packed || !a->nr_slots;
+}
+
 static enum kmm_status make_maps(struct kmm *k, struct kmm_swap_area *a, const struct kmm_swap_device *dev)
 {
 	a->nr_slots = dev->nr_slots < KMM_SWAP_MOST ? (uint32_t)dev->nr_slots : KMM_SWAP_MOST;
@@ -57,7 +73,7 @@ static enum kmm_status make_maps(struct kmm *k, struct kmm_swap_area *a, const s
 	a->slot = alloc_zeroed(k, a->nr_slots * sizeof(*a->slot));
 	if (dev->ops->discard)
 		a->dead = alloc_zeroed(k, (a->nr_words / KMM_BITS + 1) * sizeof(*a->dead));
-	if (!a->map || !a->slot || (dev->ops->discard && !a->dead)) {
+	if (!a->map || !a->slot || (dev->ops->discard && !a->dead) || (k->swap->zswap && !kmm_swap_make_packed(k, a))) {
 		free_maps(k, a);
 		return KMM_ENOMEM;
 	}
@@ -259,5 +275,5 @@ unsigned kmm_swap_check_end(struct kmm *k, struct kmm_sink *out)
 	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++)
 		if (k->swap->area[i].dev)
 			bad += check_area(&k->swap->area[i], out);
-	return bad;
+	return bad + kmm_zswap_check(k, out);
 }

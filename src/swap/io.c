@@ -3,7 +3,7 @@
  * Contents to slots and back, and what an error means: a slot that cannot be written is retired and its page stays; one
  * that cannot be read is its owners' loss alone.
  */
-#include "swap/swap.h"
+#include "swap/zswap.h"
 
 #include "kva/kva.h"
 
@@ -64,7 +64,7 @@ static void write_singly(struct kmm *k, const struct kmm_slot_run *run, struct k
 	}
 }
 
-static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+static void write_stretch(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
 {
 	struct kmm_swap_device *dev = k->swap->area[run->place].dev;
 
@@ -77,7 +77,7 @@ static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_
 }
 
 /* On devices that tell of the end: entries name the slots from now on, whatever becomes of the transfer. */
-static unsigned start_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+static unsigned start_stretch(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
 {
 	bool begun = kmm_swap_start_write(k, run->place, run->first, run->nr, pages);
 
@@ -93,6 +93,31 @@ static unsigned start_run(struct kmm *k, const struct kmm_slot_run *run, struct 
 	return begun ? run->nr : 0;
 }
 
+/* What is not kept in memory compressed, stretch by stretch. */
+static unsigned write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+{
+	bool starts = kmm_device_starts(k->swap->area[run->place].dev);
+	unsigned nr = 0, later = 0; /* nr: pages before i that go to the device */
+
+	for (unsigned i = 0; i <= run->nr; i++) {
+		struct kmm_slot_run stretch = { run->place, run->first + i - nr, nr };
+		bool kept = i < run->nr && kmm_zswap_store(k, run->place, run->first + i, pages[i]);
+
+		if (i < run->nr && !kept) {
+			nr++;
+			continue;
+		}
+		if (nr && starts)
+			later += start_stretch(k, &stretch, pages + i - nr, raw + i - nr);
+		else if (nr)
+			write_stretch(k, &stretch, pages + i - nr, raw + i - nr);
+		nr = 0;
+		if (kept)
+			raw[i] = kmm_swap_raw(run->place, run->first + i);
+	}
+	return later;
+}
+
 /* pages that need slots, in order; of the rest raw stays. Returns how many are still on their way. */
 static unsigned write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
@@ -103,10 +128,7 @@ static unsigned write_all(struct kmm *k, struct kmm_page *const *pages, unsigned
 		if (!kmm_slots_take(k, nr - done, &run))
 			break;
 		KMM_ASSERT(k, run.nr > 0 && run.nr <= nr - done);
-		if (kmm_device_starts(k->swap->area[run.place].dev))
-			later += start_run(k, &run, pages + done, raw + done);
-		else
-			write_run(k, &run, pages + done, raw + done);
+		later += write_run(k, &run, pages + done, raw + done);
 	}
 	return later;
 }
@@ -128,6 +150,13 @@ unsigned kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr,
 			later += write_all(k, pages + i, end - i, raw + i);
 	}
 	return later;
+}
+
+kmm_word kmm_swap_gone(struct kmm *k)
+{
+	const struct kmm_zswap *z = kmm_zswap_of(k);
+
+	return k->swap->stats.out + k->swap->stats.same_out + (z ? z->stats.out - z->stats.written_on : 0);
 }
 
 /* ---- in ---- */
@@ -178,12 +207,16 @@ static enum kmm_status read_or_copy(struct kmm *k, uint32_t raw, struct kmm_page
 enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 {
 	struct kmm_swap_device *dev;
+	enum kmm_status status;
 
 	if (kmm_swap_is_same(raw)) {
 		fill_same(k, page, (uint8_t)kmm_swap_slot(raw));
 		count(&k->swap->stats.same_in, 1);
 		return KMM_OK;
 	}
+	status = kmm_zswap_load(k, raw, page);
+	if (status != KMM_EAGAIN)
+		return status;
 	dev = k->swap->area[kmm_swap_place(raw)].dev;
 	if (kmm_device_starts(dev))
 		return read_or_copy(k, raw, page);

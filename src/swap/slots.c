@@ -4,7 +4,7 @@
  * that what is evicted together lies together and comes back by one transfer; torn clusters are used when no whole
  * one is left.
  */
-#include "swap/swap.h"
+#include "swap/zswap.h"
 
 /* ---- taking ---- */
 
@@ -101,11 +101,16 @@ bool kmm_slot_get(struct kmm *k, uint32_t raw)
 	return fits;
 }
 
-/* w held. */
-static void free_slot(struct kmm_swap_area *a, uint32_t slot)
+/* w held; nobody has a count of it. */
+static void free_slot(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
 {
 	uint32_t word = slot / KMM_BITS;
 
+	if (kmm_zswap_forget(k, a, slot)) {
+		a->slot[slot].count = KMM_SLOT_BAD;
+		a->nr_bad++;
+		return;
+	}
 	a->map[word] |= (kmm_bits)1 << (slot % KMM_BITS);
 	if (a->map[word] == KMM_BITS_ALL) {
 		a->nr_whole++;
@@ -133,7 +138,7 @@ void kmm_slot_put(struct kmm *k, uint32_t raw)
 		slot->count = failed ? KMM_SLOT_BAD : 0;
 	a->nr_bad += failed;
 	if (slot->count == 0)
-		free_slot(a, kmm_swap_slot(raw));
+		free_slot(k, a, kmm_swap_slot(raw));
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
 	if (page)
 		kmm_put_page(k, page);

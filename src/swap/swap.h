@@ -44,6 +44,8 @@ struct kmm_swap_area {
 	kmm_bits *map;            /* w: bit set: free */
 	kmm_bits *dead;           /* w: bit per word of map: free since the device was told last */
 	struct kmm_slot *slot;    /* w */
+	uint32_t *packed;         /* w: where the compressed content of each slot is (zswap.h); 0: it is on the device. NULL: nothing
+	                           * is compressed */
 };
 
 struct kmm_swap {
@@ -53,6 +55,7 @@ struct kmm_swap {
 	uint32_t clock;           /* w: slots taken so far; wraps */
 	unsigned turn;            /* w: for areas of one priority */
 	int next_priority;        /* change: the next default */
+	struct kmm_zswap *zswap;  /* written once, under change; NULL: nothing is compressed */
 	struct kmm_swap_stats stats; /* its counters; atomic */
 	struct kmm_swap_cache *cache; /* NULL: no device was ever used that begins transfers */
 };
@@ -201,6 +204,8 @@ static inline bool kmm_swap_has_room(struct kmm *k)
 /* Writes out nr pages that nobody can change now; at most KMM_SWAP_RUN. raw[i]: the entry for each, with a count that is the
  * caller's; 0: it could not be written, or there was no room. Returns how many are still on their way to a device. */
 unsigned kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw);
+/* Pages that went out so far, wherever to. */
+kmm_word kmm_swap_gone(struct kmm *k);
 /* The content of raw's slot, of which the caller has a count. errors: KMM_EIO. */
 KMM_MUST_CHECK enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page);
 /* The same of a slot that is not on its way, on a device that tells of the end. */
@@ -219,6 +224,10 @@ void kmm_swap_set_leaving(struct kmm *k, unsigned place, bool leaving);
 uint32_t kmm_swap_used(struct kmm *k, unsigned place);
 /* Its slots are all free: forgets it. change held. */
 void kmm_swap_drop(struct kmm *k, unsigned place);
+
+/* The area's words for compressed contents; an area that is none has none. false: no memory. change held. */
+KMM_MUST_CHECK bool kmm_swap_make_packed(struct kmm *k, struct kmm_swap_area *a);
+void kmm_swap_drop_packed(struct kmm *k, struct kmm_swap_area *a);
 
 /* Checker: begin; each entry; end says whether the counts are those of the entries. Nothing else runs. */
 void kmm_swap_check_begin(struct kmm *k);

@@ -206,15 +206,23 @@ static bool is_over(void *arg)
 	return __atomic_load_n(&((struct kmm_io *)arg)->phase, __ATOMIC_ACQUIRE) == OVER;
 }
 
-static void poll(struct kmm *k)
+static bool poll(struct kmm *k)
 {
+	bool some = false;
+
 	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++) {
 		struct kmm_swap_device *dev = __atomic_load_n(&k->swap->area[i].dev, __ATOMIC_ACQUIRE);
 
 		if (dev && dev->ops->poll)
-			dev->ops->poll(dev);
+			some |= dev->ops->poll(dev);
 	}
-	if (k->port->relax)
+	return some;
+}
+
+/* A moment of waiting awake. */
+static void look_again(struct kmm *k)
+{
+	if (!poll(k) && k->port->relax)
 		k->port->relax(k->port);
 }
 
@@ -226,7 +234,7 @@ enum kmm_status kmm_swap_await(struct kmm *k, struct kmm_io *io)
 		if (k->port->wait)
 			k->port->wait(k->port, &k->swap->cache->ended, is_over, io);
 		else
-			poll(k);
+			look_again(k);
 	status = io->status;
 	give_io(k, io);
 	kmm_swap_tell(k); /* there may be nothing more to wait for */
@@ -259,7 +267,7 @@ void kmm_swap_wait(struct kmm *k, unsigned seen, bool sleep)
 		if (sleep && k->port->wait)
 			k->port->wait(k->port, &c->ended, has_ended, &one);
 		else
-			poll(k);
+			look_again(k);
 }
 
 void kmm_swap_quiesce(struct kmm *k)
@@ -267,5 +275,5 @@ void kmm_swap_quiesce(struct kmm *k)
 	struct kmm_swap_cache *c = k->swap ? k->swap->cache : NULL;
 
 	while (c && __atomic_load_n(&c->nr_free_io, __ATOMIC_ACQUIRE) != KMM_SWAP_IOS)
-		poll(k);
+		look_again(k);
 }

@@ -127,7 +127,7 @@ static void read_ahead(struct kmm_vma *vma, kmm_word start, kmm_word end)
 	uint64_t last = kmm_vma_index(vma, end - KMM_PAGE_SIZE);
 	struct kmm_page *page;
 
-	if (!vma->backing || (kmm_backing_is_file(vma->backing) && !((struct kmm_file *)vma->backing)->fill))
+	if (!vma->backing || (kmm_backing_is_file(vma->backing) && !kmm_file_has_source((struct kmm_file *)vma->backing)))
 		return;
 	for (uint64_t index = kmm_vma_index(vma, start); index <= last; index++) {
 		if (vma->backing->ops->get_page(vma->backing, index, &page) != KMM_OK)

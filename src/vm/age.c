@@ -47,6 +47,17 @@ static void unlock_owner(struct kmm *k, const struct kmm_guest *guest)
 		kmm_mutex_unlock(k, &mapping->lock);
 }
 
+/* Locked memory of a file (shmctl(SHM_LOCK)), whoever maps it. */
+static bool is_kept_by_file(const struct kmm_guest *guest)
+{
+	const struct kmm_backing *backing;
+
+	if (guest->sort != KMM_OWNER_MAPPING)
+		return false;
+	backing = ((const struct kmm_mapping *)guest->owner)->backing;
+	return kmm_backing_is_file(backing) && __atomic_load_n(&((const struct kmm_file *)backing)->keeps_pages, __ATOMIC_RELAXED);
+}
+
 enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_flushes *flushes)
 {
 	struct look l = { .k = k, .page = page, .flushes = flushes };
@@ -57,6 +68,7 @@ enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_flu
 		return KMM_LOOK_NOT;
 	if (lock_owner(&guest)) {
 		done = guest.sort == KMM_OWNER_ANON || kmm_guests_is_alive(guest.owner);
+		l.kept = done && is_kept_by_file(&guest);
 		if (done)
 			kmm_guest_walk(k, &guest, look_at, &l);
 		unlock_owner(k, &guest);

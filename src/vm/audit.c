@@ -19,6 +19,7 @@ struct audit {
 	unsigned bad;
 	kmm_word nr_entries;      /* of ANON and FILE frames, over all spaces */
 	kmm_word nr_mapcounts;
+	kmm_word nr_dirty;        /* of files with stores */
 	unsigned nr_anon;         /* distinct anon objects met */
 	/* the space being looked at */
 	struct kmm_mm *mm;
@@ -48,6 +49,8 @@ static void check_rights(struct audit *a, const struct kmm_vma *vma, kmm_word va
 
 	if (flags & ~allowed & (KMM_PTE_USER | (kmm_fmt(a->k)->has_nx ? KMM_PTE_EXEC : 0)))
 		complain(a, "an entry has rights that its area has not", va, flags);
+	if ((flags & (KMM_PTE_WRITE | KMM_PTE_DIRTY)) && kmm_page_is_stored_clean(page))
+		complain(a, "a page can be written or was, and its file takes it for clean", va, flags);
 	if (!(flags & KMM_PTE_WRITE))
 		return;
 	if (!(vma->flags & KMM_VM_WRITE))
@@ -200,6 +203,8 @@ static void check_frame(void *arg, struct kmm_page *page, struct kmm_pfn pfn, km
 	mapcount = atomic_load(&page->count);
 	refcount = atomic_load(&page->refcount);
 	cached = kind == KMM_KIND_FILE && kmm_page_owner(a->k, page) != NULL;
+	if (cached && (kmm_page_flags(page) & KMM_PG_STORED) && (kmm_page_flags(page) & KMM_PG_DIRTY))
+		a->nr_dirty++;
 	found = kmm_rmap_walk(a->k, page, NULL, NULL);
 	a->nr_mapcounts += mapcount;
 	if (found != mapcount)
@@ -223,6 +228,8 @@ unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 	kmm_phys_for_each(k, check_frame, &a);
 	if (nr != vm->nr_mms)
 		complain(&a, "the number of spaces is wrong", nr, vm->nr_mms);
+	if (a.nr_dirty != vm->nr_dirty || vm->nr_writing)
+		complain(&a, "the number of dirty pages is wrong", a.nr_dirty, vm->nr_dirty);
 	if (a.nr_entries != a.nr_mapcounts)
 		complain(&a, "entries of all spaces are not the sum of the map counts", a.nr_entries, a.nr_mapcounts);
 	if (atomic_load(&vm->moving) || atomic_load(&vm->visitors))

@@ -7,7 +7,6 @@
 
 #include "pt/leaf.h"
 #include "vm/mm.h"
-#include "vm/shm.h"
 
 void kmm_backing_init(struct kmm_backing *backing, struct kmm *k, const struct kmm_backing_ops *ops)
 {
@@ -38,6 +37,8 @@ void kmm_backing_put(struct kmm_backing *backing)
 		return;
 	if (mapping) {
 		KMM_ASSERT(k, kmm_list_empty(&mapping->vmas));
+		if (kmm_backing_is_file(backing))
+			kmm_file_settle((struct kmm_file *)backing);
 		backing->mappings = NULL;
 		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING); /* who moves pages of the file has it till he is done */
 		free = kmm_guests_over(k, &mapping->guests);
@@ -176,10 +177,7 @@ void kmm_page_cut_off(struct kmm *k, struct kmm_page *page)
 
 static void free_shm(struct kmm_file *file)
 {
-	struct kmm *k = file->backing.k;
-
-	__atomic_fetch_sub(&k->vm->shared_committed, ((struct kmm_shm *)file)->committed, __ATOMIC_RELAXED);
-	kmm_cache_free(k, k->vm->shm_cache, file);
+	kmm_cache_free(file->backing.k, file->backing.k->vm->shm_cache, file);
 }
 
 bool kmm_backing_is_shm(const struct kmm_backing *backing)
@@ -189,21 +187,21 @@ bool kmm_backing_is_shm(const struct kmm_backing *backing)
 
 struct kmm_backing *kmm_shm_create(struct kmm *k, uint64_t size, bool commits)
 {
-	struct kmm_shm *shm = kmm_cache_alloc(k, k->vm->shm_cache, KMM_GFP_KERNEL);
+	struct kmm_file *file = kmm_cache_alloc(k, k->vm->shm_cache, KMM_GFP_KERNEL);
 	unsigned long flags;
 
-	if (!shm)
+	if (!file)
 		return NULL;
-	kmm_file_init(&shm->file, k, size, "/dev/zero (deleted)");
-	shm->file.destroy = free_shm;
-	shm->file.is_shared_memory = true;
-	shm->committed = commits ? (kmm_word)(size >> KMM_PAGE_SHIFT) : 0;
-	__atomic_fetch_add(&k->vm->shared_committed, shm->committed, __ATOMIC_RELAXED);
-	shm->file.backing.dev_minor = 1;
+	kmm_file_init(file, k, size, "/dev/zero (deleted)");
+	file->destroy = free_shm;
+	file->is_shared_memory = true;
+	file->committed = commits ? size >> KMM_PAGE_SHIFT : 0;
+	__atomic_fetch_add(&k->vm->shared_committed, (kmm_word)file->committed, __ATOMIC_RELAXED);
+	file->backing.dev_minor = 1;
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
-	shm->file.backing.ino = ++k->vm->next_ino;
+	file->backing.ino = ++k->vm->next_ino;
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
-	return &shm->file.backing;
+	return &file->backing;
 }
 
 /* ---- frames of the embedder ---- */

@@ -17,6 +17,7 @@ struct kmm_mapping {
 	struct kmm_mutex lock;       /* KMM_LOCK_BACKING; b */
 	struct kmm_list vmas;        /* b: by kmm_vma.by_backing */
 	struct kmm_backing *backing; /* constant */
+	struct kmm_list by_dirty;    /* v: vm->dirty_files while the file has dirty pages */
 };
 
 /* The mapping of a backing, made if need be. NULL: no memory. */
@@ -54,6 +55,31 @@ bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct
 void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_page *to);
 /* A clean page leaves the cache, whose reference the caller gets; it will be filled again. */
 void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index);
+
+/* Does anything but zeros come from behind the cache? */
+static inline bool kmm_file_has_source(const struct kmm_file *file) { return file->fill || file->store; }
+
+/* ---- files with a store (store.c). b held by all callers ---- */
+enum { KMM_WRITE_RUN = 32 };
+/* The page's content has changed, or is the store's again. */
+void kmm_file_mark_dirty(struct kmm_file *file, struct kmm_page *page);
+void kmm_file_mark_clean(struct kmm_file *file, struct kmm_page *page);
+KMM_MUST_CHECK enum kmm_status kmm_file_read_page(struct kmm_file *file, uint64_t index, struct kmm_page *page);
+/* Writes pages in a row (at most KMM_WRITE_RUN) that nobody can change now. They are clean then, but those that failed. */
+void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages);
+/* Dirty pages at or after *at and before end: the next of them in a row. *at moves behind them. false: there was none. */
+bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end);
+/* ---- and without it (writeback.c) ---- */
+/* The last reference is gone: all of it to the store; what cannot be written is lost, and said so. */
+void kmm_file_settle(struct kmm_file *file);
+/* Before a page becomes dirty: waits while there are too many. context: no b, may sleep. */
+void kmm_throttle_writer(struct kmm *k);
+/* Somebody with a reference wrote to the page by another way than an entry. context: no b. */
+void kmm_page_note_written(struct kmm *k, struct kmm_page *page);
+static inline bool kmm_page_is_stored_clean(const struct kmm_page *page)
+{
+	return (kmm_page_flags(page) & (15 | KMM_PG_STORED | KMM_PG_DIRTY)) == ((uint32_t)KMM_KIND_FILE | KMM_PG_STORED);
+}
 
 /* ---- page index: page number to descriptor (radix.c). b held by all callers ---- */
 struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index);

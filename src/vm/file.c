@@ -43,6 +43,7 @@ static void cut_off(struct kmm_file *file, uint64_t first, uint64_t end)
 		KMM_ASSERT(k, file->nr_pages > 0 && kmm_page_kind(page) == KMM_KIND_FILE);
 		kmm_radix_remove(k, &file->pages, index);
 		file->nr_pages--;
+		kmm_file_mark_clean(file, page);
 		kmm_page_cut_off(k, page);
 		kmm_put_page(k, page);
 	}
@@ -53,6 +54,7 @@ static void file_release(struct kmm_backing *backing)
 	struct kmm_file *file = (struct kmm_file *)backing;
 
 	cut_off(file, 0, UINT64_MAX);
+	__atomic_fetch_sub(&backing->k->vm->shared_committed, (kmm_word)file->committed, __ATOMIC_RELAXED);
 	if (file->destroy)
 		file->destroy(file);
 }
@@ -82,33 +84,104 @@ static const struct kmm_backing_ops file_ops = {
 	.punch_hole = file_punch_hole
 };
 
+/* A program is about to write to a page by its own mapping. */
+static enum kmm_status stored_make_writable(struct kmm_backing *backing, uint64_t index, struct kmm_page *page)
+{
+	struct kmm_file *file = (struct kmm_file *)backing;
+	struct kmm_mapping *mapping = kmm_mapping_of(backing);
+	struct kmm *k = backing->k;
+
+	kmm_throttle_writer(k);
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	if (kmm_radix_get(k, file->pages, index) == page) /* else it was cut off, and the entry is no longer as it was seen */
+		kmm_file_mark_dirty(file, page);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	return KMM_OK;
+}
+
+static enum kmm_status stored_write_back(struct kmm_backing *backing, uint64_t first, uint64_t nr)
+{
+	struct kmm_file *file = (struct kmm_file *)backing;
+
+	return kmm_file_sync(file, first, nr, &file->seen_errors);
+}
+
+static const struct kmm_backing_ops stored_ops = {
+	.get_page = file_get_page, .release = file_release, .name = file_name, .cached_pages = file_cached_pages,
+	.punch_hole = file_punch_hole, .make_writable = stored_make_writable, .write_back = stored_write_back
+};
+
+void kmm_file_set_store(struct kmm_file *file, const struct kmm_file_store *store)
+{
+	KMM_ASSERT(file->backing.k, !file->pages && store->read && store->write);
+	file->store = store;
+	file->backing.ops = &stored_ops;
+}
+
 void kmm_file_init(struct kmm_file *file, struct kmm *k, uint64_t size, const char *name)
 {
 	*file = (struct kmm_file){ .size = size, .name = name, .fill_end = UINT64_MAX, .seals = KMM_SEAL_SEAL };
 	kmm_backing_init(&file->backing, k, &file_ops);
 }
 
+enum kmm_status kmm_file_commit(struct kmm_mm *mm, struct kmm_file *file)
+{
+	kmm_word pages = (kmm_word)nr_file_pages(file->size);
+
+	KMM_ASSERT(mm->k, !file->committed);
+	if (!kmm_vm_enough(mm, pages))
+		return KMM_ENOMEM;
+	file->committed = pages;
+	__atomic_fetch_add(&mm->k->vm->shared_committed, pages, __ATOMIC_RELAXED);
+	return KMM_OK;
+}
+
 /* ---- pages ---- */
 
-/* fill may sleep, so its view is a lasting one. What it knows of bytes that were cut off, or that lay behind the end when
- * the file grew, is out of date. */
+/* What the source knows of bytes that were cut off, or that lay behind the end when the file grew, is out of date. */
+static void clear_behind(struct kmm *k, struct kmm_page *page, size_t from)
+{
+	char *to = kmm_kmap_local(k, page);
+
+	memset(to + from, 0, KMM_PAGE_SIZE - from);
+	kmm_kunmap_local(k, to);
+}
+
+/* fill may sleep, so its view is a lasting one. */
+static enum kmm_status ask_source(struct kmm_file *file, uint64_t index, struct kmm_page *page)
+{
+	struct kmm *k = file->backing.k;
+	enum kmm_status status;
+	void *to;
+
+	if (file->store)
+		return kmm_file_read_page(file, index, page);
+	to = kmm_kmap(k, page);
+	if (!to)
+		return KMM_ENOMEM;
+	status = file->fill(file, index, to);
+	kmm_kunmap(k, page);
+	return status;
+}
+
 static enum kmm_status fill_page(struct kmm_file *file, uint64_t index, struct kmm_page *page)
 {
 	struct kmm *k = file->backing.k;
 	uint64_t end = kmm_min_u64(file->size, file->fill_end);
 	enum kmm_status status;
-	char *to;
 
-	kmm_clear_page(k, page);
-	if (!file->fill || index >= nr_file_pages(end))
+	if (!file->store)
+		kmm_clear_page(k, page);
+	if (!kmm_file_has_source(file))
 		return KMM_OK;
-	to = kmm_kmap(k, page);
-	if (!to)
-		return KMM_ENOMEM;
-	status = file->fill(file, index, to);
-	if (index == end >> KMM_PAGE_SHIFT)
-		memset(to + (end & (KMM_PAGE_SIZE - 1)), 0, KMM_PAGE_SIZE - (size_t)(end & (KMM_PAGE_SIZE - 1)));
-	kmm_kunmap(k, page);
+	if (index >= nr_file_pages(end)) {
+		if (file->store)
+			kmm_clear_page(k, page);
+		return KMM_OK;
+	}
+	status = ask_source(file, index, page);
+	if (status == KMM_OK && index == end >> KMM_PAGE_SHIFT)
+		clear_behind(k, page, (size_t)(end & (KMM_PAGE_SIZE - 1)));
 	return status;
 }
 
@@ -130,8 +203,8 @@ static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct km
 	}
 	kmm_page_set_owner(k, page, kmm_mapping_of(&file->backing));
 	kmm_page_set_index(k, page, index);
-	if (kmm_backing_is_shm(&file->backing))
-		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_SHMEM, __ATOMIC_RELAXED);
+	if (file->store || kmm_backing_is_shm(&file->backing))
+		__atomic_fetch_or(&page->flags, (uint32_t)(file->store ? KMM_PG_STORED : KMM_PG_SHMEM), __ATOMIC_RELAXED);
 	file->nr_pages++;
 	*out = page;
 	return KMM_OK;
@@ -163,7 +236,7 @@ enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_
 
 bool kmm_backing_is_file(const struct kmm_backing *backing)
 {
-	return backing->ops == &file_ops;
+	return backing->ops == &file_ops || backing->ops == &stored_ops;
 }
 
 bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct kmm_page *page)
@@ -208,7 +281,7 @@ static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, 
 	struct kmm_page *page = kmm_radix_get(k, file->pages, index);
 	const char *from;
 
-	if (!page && !file->fill) { /* a hole needs no page to be read */
+	if (!page && !kmm_file_has_source(file)) { /* a hole needs no page to be read */
 		memset(to, 0, len);
 		return KMM_OK;
 	}
@@ -246,11 +319,19 @@ enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, siz
 	return status;
 }
 
-static void set_size(struct kmm_file *file, uint64_t size)
+/* A store is told at once, and then knows best what lies where. */
+static enum kmm_status set_size(struct kmm_file *file, uint64_t size)
 {
+	enum kmm_status status = KMM_OK;
+
 	KMM_CHECK_HELD(file->backing.k, &kmm_mapping_of(&file->backing)->lock);
-	file->fill_end = kmm_min_u64(file->fill_end, kmm_min_u64(file->size, size));
-	file->size = size;
+	if (file->store)
+		status = file->store->resize ? file->store->resize(file, size) : KMM_ERANGE;
+	else
+		file->fill_end = kmm_min_u64(file->fill_end, kmm_min_u64(file->size, size));
+	if (status == KMM_OK)
+		file->size = size;
+	return status;
 }
 
 enum { NO_WRITE = KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE };
@@ -265,14 +346,14 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 	if ((file->seals & NO_WRITE) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
 		return KMM_EPERM;
 	status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
+	if (status == KMM_OK && pos + len > file->size)
+		status = set_size(file, pos + len);
 	if (status)
 		return status;
 	to = kmm_kmap_local(k, page);
 	memcpy(to + (pos & (KMM_PAGE_SIZE - 1)), from, len);
 	kmm_kunmap_local(k, to);
-	kmm_page_set_dirty(page);
-	if (pos + len > file->size)
-		set_size(file, pos + len);
+	kmm_file_mark_dirty(file, page);
 	return KMM_OK;
 }
 
@@ -288,6 +369,8 @@ enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *
 		return KMM_EINVAL;
 	if (!mapping)
 		return KMM_ENOMEM;
+	if (file->store)
+		kmm_throttle_writer(k);
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	while (*done < len && status == KMM_OK) {
 		size_t part = part_of_page(pos + *done, len - *done);
@@ -308,20 +391,18 @@ static void clear_tail(struct kmm_file *file)
 	struct kmm *k = file->backing.k;
 	size_t tail = (size_t)(file->size & (KMM_PAGE_SIZE - 1));
 	struct kmm_page *page = tail ? kmm_radix_get(k, file->pages, file->size >> KMM_PAGE_SHIFT) : NULL;
-	char *at;
 
 	if (!page)
 		return;
-	at = kmm_kmap_local(k, page);
-	memset(at + tail, 0, KMM_PAGE_SIZE - tail);
-	kmm_kunmap_local(k, at);
-	kmm_page_set_dirty(page);
+	clear_behind(k, page, tail);
+	kmm_file_mark_dirty(file, page);
 }
 
 enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	enum kmm_status status;
 	bool shrinks;
 
 	if (size > (uint64_t)INT64_MAX)
@@ -330,18 +411,17 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 		return KMM_ENOMEM;
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	shrinks = size < file->size;
-	if (file->seals & (shrinks ? KMM_SEAL_SHRINK : size > file->size ? KMM_SEAL_GROW : 0)) {
-		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-		return KMM_EPERM;
-	}
-	set_size(file, size);
-	if (shrinks) {
+	if (file->seals & (shrinks ? KMM_SEAL_SHRINK : size > file->size ? KMM_SEAL_GROW : 0))
+		status = KMM_EPERM;
+	else
+		status = set_size(file, size);
+	if (status == KMM_OK && shrinks) {
 		clear_tail(file);
 		cut_off(file, nr_file_pages(size), UINT64_MAX);
 		kmm_mapping_unmap(k, mapping, nr_file_pages(size), UINT64_MAX);
 	}
 	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	return KMM_OK;
+	return status == KMM_ERANGE ? KMM_EINVAL : status;
 }
 
 /* ---- holes ---- */
@@ -351,7 +431,7 @@ static enum kmm_status clear_filled(struct kmm_file *file, uint64_t first, uint6
 {
 	struct kmm *k = file->backing.k;
 
-	if (!file->fill)
+	if (!kmm_file_has_source(file))
 		return KMM_OK;
 	end = kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end)));
 	for (uint64_t index = first; index < end; index++) {
@@ -361,7 +441,7 @@ static enum kmm_status clear_filled(struct kmm_file *file, uint64_t first, uint6
 		if (status)
 			return status;
 		kmm_clear_page(k, page);
-		kmm_page_set_dirty(page);
+		kmm_file_mark_dirty(file, page);
 	}
 	return KMM_OK;
 }
@@ -377,7 +457,7 @@ enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t n
 		return KMM_ENOMEM;
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	status = file->seals & NO_WRITE ? KMM_EPERM : clear_filled(file, first, end);
-	if (file->fill)
+	if (kmm_file_has_source(file))
 		zeros = kmm_max_u64(first, kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end))));
 	if (status == KMM_OK && zeros < end) {
 		cut_off(file, zeros, end);

@@ -8,7 +8,6 @@
 #include "vm/migrate.h"
 #include "vm/mm.h"
 #include "vm/radix.h"
-#include "vm/shm.h"
 
 static enum kmm_status make_caches(struct kmm *k, struct kmm_vm *vm)
 {
@@ -23,7 +22,7 @@ static enum kmm_status make_caches(struct kmm *k, struct kmm_vm *vm)
 		{ "anon_family", sizeof(struct kmm_anon), 0, &vm->anon_cache },
 		{ "file_mapping", sizeof(struct kmm_mapping), 0, &vm->mapping_cache },
 		{ "page_index_node", sizeof(struct kmm_radix_node), 0, &vm->radix_cache },
-		{ "shared_anon", sizeof(struct kmm_shm), 0, &vm->shm_cache },
+		{ "shared_anon", sizeof(struct kmm_file), 0, &vm->shm_cache },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -60,7 +59,10 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 		return KMM_ENOMEM;
 	kmm_list_init(&vm->mms);
 	vm->random = k->machine.seed;
+	kmm_list_init(&vm->dirty_files);
 	vm->overcommit_ratio = 50;
+	vm->dirty_ratio = 20;
+	vm->dirty_background_ratio = 10;
 	vm->next_ino = 1024; /* as Linux's own mount of shmem counts */
 	vm->zero_page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, 0, KMM_KIND_ZERO, "zero page");
 	vm->move_room = kmm_kmalloc(k, kmm_move_room_size(), KMM_GFP_KERNEL);

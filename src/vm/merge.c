@@ -6,7 +6,7 @@
  *   - flags (all but SOFTDIRTY), backing, its opening and page offsets must go on;
  *   - private pages: both areas have the same anon object and tag, or one has none yet. In the second case the area
  *     merged into must not be one that came from a parent with private pages (`cloned`);
- *   - areas with DONTEXPAND never merge.
+ *   - areas with DONTEXPAND never merge, nor do those of a backing that counts its areas.
  *
  * A piece is what is to become of a range: a hole, a whole area, or an end of one. Cases by what gives way:
  *
@@ -20,6 +20,11 @@ static bool is_alike(const struct kmm_vma *vma, const struct kmm_piece *piece)
 {
 	return !((vma->flags ^ piece->flags) & ~(uint32_t)KMM_VM_SOFTDIRTY) && vma->backing == piece->backing &&
 	       vma->opening == piece->opening;
+}
+
+static bool never_merges(const struct kmm_piece *piece)
+{
+	return (piece->flags & KMM_VM_SPECIAL) || (piece->backing && piece->backing->areas);
 }
 
 static bool same_anon(const struct kmm_anon *x, uint32_t x_tag, const struct kmm_anon *y, uint32_t y_tag)
@@ -127,7 +132,7 @@ struct kmm_vma *kmm_vma_merge(struct kmm_mm *mm, struct kmm_vma *prev, const str
 
 	KMM_ASSERT(mm->k, piece->start < piece->end);
 	KMM_CHECK(mm->k, !prev || prev->start <= piece->start);
-	if (piece->flags & KMM_VM_SPECIAL)
+	if (never_merges(piece))
 		return NULL;
 	next = prev ? kmm_vma_next(prev) : kmm_mm_first(mm);
 	if (next && next->start < piece->end) {
@@ -158,7 +163,7 @@ struct kmm_vma *kmm_vma_merge_new(struct kmm_mm *mm, const struct kmm_piece *pie
 	bool with_next, with_prev;
 
 	KMM_ASSERT(mm->k, piece->start < piece->end && (!next || next->start >= piece->end));
-	if (piece->flags & KMM_VM_SPECIAL)
+	if (never_merges(piece))
 		return NULL;
 	with_next = next && can_precede(next, piece);
 	if (with_next) {

@@ -89,8 +89,9 @@ static kmm_word locked_within(struct kmm_mm *mm, kmm_word start, kmm_word end)
 static bool range_fits(struct kmm_mm *mm, kmm_word start, kmm_word len)
 {
 	uint64_t pages = (uint64_t)mm->locked_pages + (len >> KMM_PAGE_SHIFT);
+	kmm_word end = start + len < start ? ~(kmm_word)0 : start + len; /* which is refused only after this */
 
-	return is_within_limit(mm, pages) || is_within_limit(mm, pages - locked_within(mm, start, start + len));
+	return is_within_limit(mm, pages) || is_within_limit(mm, pages - locked_within(mm, start, end));
 }
 
 static enum kmm_status lock_range(struct kmm_mm *mm, kmm_word start, kmm_word len, uint32_t locks)

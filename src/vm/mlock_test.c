@@ -90,6 +90,19 @@ KMM_TEST(mlock_limit)
 }
 
 /* A heap, a stack and a right to write, each locked and grown. */
+/* A length that leads beyond all addresses is too much before it is wrong, also where part of it is locked. */
+KMM_TEST(mlock_beyond_all_addresses)
+{
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 4, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(lock(&s, page(0), 3, 0), 0);
+	CHECK_EQ(kmm_status_errno(kmm_mlock(s.mm, kmm_uva((kmm_word)page(2)), UINT64_MAX - 4096, 0)), ENOMEM);
+	CHECK_EQ(locked(&s), 3);
+	CALL(space_stop(&s));
+}
+
 KMM_TEST(mlock_grows)
 {
 	struct space s;

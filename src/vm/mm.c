@@ -97,8 +97,7 @@ static void drop_areas(struct kmm_mm *mm)
 	mm->map_count = 0;
 	while ((vma = kmm_mm_first(mm)) != NULL) {
 		kmm_list_del(&vma->link);
-		if (vma->backing)
-			kmm_backing_put(vma->backing);
+		kmm_vma_drop_backing(vma);
 		kmm_cache_free(k, k->vm->vma_cache, vma);
 	}
 	while (mm->nr_spare)

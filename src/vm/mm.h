@@ -309,6 +309,9 @@ void kmm_vma_join(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm_vma *gone);
 void kmm_vma_free(struct kmm_mm *mm, struct kmm_vma *vma);
 /* Outside: drops the backing's reference. The VMA was unlinked; it goes when m is given back. */
 void kmm_vma_retire(struct kmm_vma *vma);
+/* An area's reference to its backing, with the backing's count of areas. No spin locks. */
+void kmm_vma_hold_backing(struct kmm_vma *vma);
+void kmm_vma_drop_backing(struct kmm_vma *vma);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm);
 

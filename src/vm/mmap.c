@@ -178,8 +178,7 @@ static void fill_area(struct kmm_mm *mm, struct kmm_vma *vma, const struct kmm_p
 {
 	*vma = (struct kmm_vma){ .start = piece->start, .end = piece->end, .flags = piece->flags | KMM_VM_SOFTDIRTY, .pgoff = piece->pgoff,
 				 .mm = mm, .backing = piece->backing, .opening = piece->opening };
-	if (vma->backing)
-		kmm_backing_get(vma->backing);
+	kmm_vma_hold_backing(vma);
 }
 
 static void link_new(struct kmm_mm *mm, struct kmm_reserve *r, const struct kmm_piece *piece)

@@ -55,6 +55,15 @@ static bool is_expandable(struct kmm_mm *mm, const struct kmm_vma *vma, kmm_word
 
 /* ---- growing in place ---- */
 
+/* What never merges still grows into the hole behind it. */
+static void extend(struct kmm_vma *vma, kmm_word end)
+{
+	kmm_vma_write(vma);
+	kmm_edit_begin(vma->mm->k, vma->backing);
+	kmm_vma_set_range(vma, vma->start, end);
+	kmm_edit_end(vma->mm->k, vma->backing);
+}
+
 static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word end)
 {
 	struct kmm_piece piece = { vma->end, end, vma->flags, vma->backing, kmm_vma_index(vma, vma->end), vma->anon,
@@ -63,7 +72,10 @@ static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 
 	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, pages))
 		return KMM_ENOMEM;
-	vma = kmm_vma_merge(mm, vma, &piece);
+	if (vma->backing && vma->backing->areas)
+		extend(vma, end);
+	else
+		vma = kmm_vma_merge(mm, vma, &piece);
 	if (!vma)
 		return KMM_ENOMEM;
 	kmm_mm_account(mm, vma->flags, pages);

@@ -5,6 +5,7 @@
  * Entries go first, while the areas are still in the reverse maps, then the areas, then tables that nothing
  * around the hole can need. One area is cut in two at most: the one that reaches over both ends.
  */
+#include "vm/backing.h"
 #include "vm/lock.h"
 #include "vm/space.h"
 
@@ -136,6 +137,58 @@ enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t le
 	kmm_trace(mm->k, KMM_EV_MUNMAP, start, end, 0, 0);
 	return KMM_OK;
 }
+
+/* ---- shmdt ---- */
+
+/* Does vma lie where a mapping that began at `at` with its backing's first page would have it? */
+static bool is_attached_at(const struct kmm_vma *vma, kmm_word at, const struct kmm_area_ops *ops)
+{
+	return vma->backing && vma->backing->areas == ops && (vma->start - at) >> KMM_PAGE_SHIFT == vma->pgoff;
+}
+
+static uint64_t shown_bytes(const struct kmm_mm *mm, const struct kmm_vma *vma)
+{
+	if (!kmm_backing_is_file(vma->backing))
+		return vma->end - vma->start;
+	return kmm_mm_page_align(mm, ((const struct kmm_file *)vma->backing)->size);
+}
+
+/* m held. first: it names the attach; the rest of that follows within its backing's size. */
+static void detach(struct kmm_mm *mm, struct kmm_vma *first, kmm_word at)
+{
+	const struct kmm_backing *backing = first->backing; /* compared, not followed: it may go with its last area */
+	const struct kmm_area_ops *ops = backing->areas;
+	uint64_t size = shown_bytes(mm, first);
+	uint32_t opening = first->opening;
+	struct kmm_vma *vma = first;
+
+	do {
+		kmm_word start = vma->start, end = vma->end;
+		bool is_part = is_attached_at(vma, at, ops) && vma->backing == backing && vma->opening == opening;
+
+		vma = kmm_vma_next(vma);
+		if (is_part)
+			kmm_unmap(mm, start, end, NULL, KMM_UNMAP_ALL); /* a whole area: nothing to reserve */
+	} while (vma && vma->end - at <= size);
+}
+
+enum kmm_status kmm_munmap_attached(struct kmm_mm *mm, struct kmm_uva addr, const struct kmm_area_ops *ops)
+{
+	struct kmm_vma *vma;
+
+	if (addr.v & (KMM_PAGE_SIZE - 1))
+		return KMM_EINVAL;
+	kmm_mm_lock(mm);
+	vma = kmm_mm_find(mm, addr.v);
+	while (vma && (vma->start < addr.v || !is_attached_at(vma, addr.v, ops)))
+		vma = kmm_vma_next(vma);
+	if (vma)
+		detach(mm, vma, addr.v);
+	kmm_mm_unlock(mm);
+	return vma ? KMM_OK : KMM_EINVAL;
+}
+
+/* ---- munmap ---- */
 
 enum kmm_status kmm_munmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len)
 {

@@ -38,7 +38,7 @@ static void count_page(struct smaps *s, const struct kmm_page *page, uint32_t pt
 	s->rss++;
 	s->referenced += (pte_flags & KMM_PTE_ACCESSED) != 0;
 	s->anonymous += kmm_page_kind(page) == KMM_KIND_ANON;
-	s->lazy_free += (kmm_page_flags(page) & KMM_PG_LAZYFREE) && !dirty;
+	s->lazy_free += kmm_page_kind(page) == KMM_KIND_ANON && (kmm_page_flags(page) & KMM_PG_LAZYFREE) && !dirty;
 	s->pss += share;
 	*sort_of_pss(s, page) += share;
 	if (s->vma_flags & KMM_VM_LOCKED)

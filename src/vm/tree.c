@@ -7,6 +7,9 @@
  * they go down, so that spaces filled in one direction get full nodes.
  * Merging: a node that falls to a third joins a neighbour under the same parent when both fit with room to spare.
  * Insertions after erasures at the same place therefore need no more nodes than the erasures freed.
+ *
+ * Summaries: a change says which holes went and which came. A node's largest hole is looked for among all only when it was
+ * one of those that went and none as large came; splitting and joining nodes moves holes up and down, but makes none.
  */
 #include "vm/tree.h"
 
@@ -79,6 +82,15 @@ static unsigned key_index(const struct kmm_tree_node *node, kmm_word addr)
 	return node->b[7] <= addr ? 8 + count_below(node->b + 8, addr) : count_below(node->b, addr);
 }
 
+/* In a large index a leaf comes from far away: its keys and its items at once, not the one after the other. */
+static inline void fetch_leaf(const struct kmm_tree_node *leaf)
+{
+	__builtin_prefetch(&leaf->b[0]);
+	__builtin_prefetch(&leaf->b[8]);
+	__builtin_prefetch(&leaf->item[0]);
+	__builtin_prefetch(&leaf->item[8]);
+}
+
 struct kmm_vma *kmm_tree_find(const struct kmm_tree *tree, kmm_word addr)
 {
 	const struct kmm_tree_node *node = tree->root;
@@ -90,6 +102,8 @@ struct kmm_vma *kmm_tree_find(const struct kmm_tree *tree, kmm_word addr)
 			return NULL;
 		if (node->level == 0)
 			return node->item[i];
+		if (node->level == 1)
+			fetch_leaf(node->item[i]);
 		node = node->item[i];
 	}
 	return NULL;
@@ -110,6 +124,11 @@ static void descend(const struct kmm_tree *tree, kmm_word addr, struct kmm_tree_
 		path->at[node->level] = i;
 		if (node->level == 0)
 			return;
+		if (node->level == 1) {
+			fetch_leaf(node->item[i]);
+			__builtin_prefetch(&((struct kmm_tree_node *)node->item[i])->a[0]);
+			__builtin_prefetch(&((struct kmm_tree_node *)node->item[i])->a[8]);
+		}
 		node = node->item[i];
 	}
 }
@@ -317,39 +336,80 @@ static void drop_item(struct kmm_tree_node *node, unsigned i)
 	put_word(&node->b[node->nr], NO_KEY);
 }
 
-/* The node at `level` of the path has changed: repairs what lies above. */
-static void repair(struct kmm_tree_path *path, unsigned level)
-{
-	for (unsigned l = level + 1; l < path->levels; l++) {
-		struct summary sum = sum_up(path->node[l - 1]);
-		struct kmm_tree_node *node = path->node[l];
-		unsigned i = path->at[l];
+/* ---- holes ---- */
 
-		if (node->a[i] == sum.a && node->b[i] == sum.b && node->gap[i] == sum.gap)
-			return;
-		set_summary(node, i, sum);
-	}
+/* What a change did to the holes within a node: the largest that is there no more, the largest that is there now; 0: none. */
+struct holes {
+	kmm_word gone, come;
+};
+
+static inline void hole_went(struct holes *h, kmm_word hole) { h->gone = larger(h->gone, hole); }
+static inline void hole_came(struct holes *h, kmm_word hole) { h->come = larger(h->come, hole); }
+
+/* The largest hole of a node, which was `was` before the change. All of them are looked at only when it took that. */
+static kmm_word largest_after(const struct kmm_tree_node *node, kmm_word was, struct holes h)
+{
+	if (h.come >= was)
+		return h.come;
+	return h.gone == was ? sum_up(node).gap : was;
 }
 
-/* After a change between two neighbours in a leaf, whose ends stay: what was or has become a hole there. A hole that is
- * smaller than the leaf's largest was not that, and a new one that is larger is that: then nobody need look at all. */
-static void repair_hole(struct kmm_tree_path *path, kmm_word hole, bool is_new)
+/* An item is to be put at i, or is about to go from there: the hole around its place, and those beside and inside it. */
+static struct holes around(const struct kmm_tree_node *node, unsigned i, unsigned next, struct summary item, bool is_new)
 {
-	struct kmm_tree_node *parent;
-	unsigned i;
+	bool has_prev = i > 0, has_next = next < node->nr;
+	kmm_word whole = has_prev && has_next ? node->a[next] - node->b[i - 1] : 0, part = item.gap;
 
-	if (path->levels == 1)
-		return;
-	parent = path->node[1];
-	i = path->at[1];
-	if (is_new ? hole <= parent->gap[i] : hole < parent->gap[i])
-		return;
-	if (!is_new) {
-		repair(path, 0);
-		return;
+	if (has_prev)
+		part = larger(part, item.a - node->b[i - 1]);
+	if (has_next)
+		part = larger(part, node->a[next] - item.b);
+	return is_new ? (struct holes){ whole, part } : (struct holes){ part, whole };
+}
+
+static struct summary summary_at(const struct kmm_tree_node *node, unsigned i)
+{
+	return (struct summary){ node->a[i], node->b[i], node->level > 0 ? node->gap[i] : 0 };
+}
+
+/* Item i of the node is `now` what it says: changes that. true: it was something else; *h becomes what that did to the
+ * holes of the node. */
+static bool change_item(struct kmm_tree_node *node, unsigned i, struct summary now, struct holes *h)
+{
+	struct summary was = summary_at(node, i);
+
+	*h = (struct holes){ 0, 0 };
+	if (was.a == now.a && was.b == now.b && was.gap == now.gap)
+		return false;
+	if (was.gap != now.gap)
+		*h = (struct holes){ was.gap, now.gap };
+	if (was.a != now.a && i > 0) {
+		hole_went(h, was.a - node->b[i - 1]);
+		hole_came(h, now.a - node->b[i - 1]);
 	}
-	put_word(&parent->gap[i], hole);
-	repair(path, 1);
+	if (was.b != now.b && i + 1 < node->nr) {
+		hole_went(h, node->a[i + 1] - was.b);
+		hole_came(h, node->a[i + 1] - now.b);
+	}
+	set_summary(node, i, now);
+	return true;
+}
+
+/* What the parent at `level` should know of the node below it, in which holes changed. */
+static struct summary sum_changed(const struct kmm_tree_path *path, unsigned level, struct holes h)
+{
+	const struct kmm_tree_node *node = path->node[level - 1];
+	kmm_word was = path->node[level]->gap[path->at[level]];
+
+	return (struct summary){ node->a[0], node->b[node->nr - 1], largest_after(node, was, h) };
+}
+
+/* The node at `level` of the path has changed: repairs what lies above. */
+static void repair(struct kmm_tree_path *path, unsigned level, struct holes h)
+{
+	while (++level < path->levels)
+		if (!change_item(path->node[level], path->at[level], sum_changed(path, level, h), &h))
+			return;
 }
 
 /* ---- inserting ---- */
@@ -372,18 +432,25 @@ static void put_root(struct kmm_tree *tree, struct kmm_tree_node *root)
 	__atomic_store_n(&tree->root, root, __ATOMIC_RELEASE);
 }
 
-static void grow_root(struct kmm *k, struct kmm_tree *tree, struct kmm_tree_node *left, struct kmm_tree_node *right)
+static void grow_root(struct kmm *k, struct kmm_tree *tree, struct summary left, struct summary right, void *right_node)
 {
-	struct kmm_tree_node *root = take_spare(k, tree, left->level + 1);
+	struct kmm_tree_node *below = tree->root, *root = take_spare(k, tree, below->level + 1);
 
-	put_item(root, 0, sum_up(left), left);
-	put_item(root, 1, sum_up(right), right);
+	put_item(root, 0, left, below);
+	put_item(root, 1, right, right_node);
 	put_root(tree, root);
+}
+
+/* What two neighbours are together. */
+static struct summary join_sums(struct summary left, struct summary right)
+{
+	return (struct summary){ left.a, right.b, larger(larger(left.gap, right.gap), right.a - left.b) };
 }
 
 static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_tree_path *path)
 {
-	struct summary sum = { vma->start, vma->end, 0 };
+	struct summary sum = { vma->start, vma->end, 0 }, left;
+	struct holes h = around(path->node[0], path->at[0], path->at[0], sum, true);
 	struct kmm_tree_node *right;
 	void *item = vma;
 
@@ -392,27 +459,23 @@ static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, st
 		unsigned i = path->at[level], stays;
 
 		if (node->nr < KMM_TREE_ITEMS) {
-			bool is_inside = level == 0 && i > 0 && i < node->nr;
-			kmm_word hole = is_inside ? node->a[i] - node->b[i - 1] : 0;
-
 			put_item(node, i, sum, item);
-			if (is_inside)
-				repair_hole(path, hole, false);
-			else
-				repair(path, level);
+			repair(path, level, h);
 			return;
 		}
 		right = take_spare(k, tree, level);
 		stays = split(node, right, i);
 		put_item(i < stays || stays == 0 ? node : right, i < stays ? i : i - stays, sum, item);
-		if (level + 1 == path->levels) {
-			grow_root(k, tree, node, right);
-			return;
-		}
-		set_summary(path->node[level + 1], path->at[level + 1], sum_up(node));
-		path->at[level + 1]++;
+		left = sum_up(node);
 		sum = sum_up(right);
 		item = right;
+		if (level + 1 == path->levels) {
+			grow_root(k, tree, left, sum, right);
+			return;
+		}
+		/* To the parent's holes it is all one whether there are two items now, or one of both. */
+		change_item(path->node[level + 1], path->at[level + 1], join_sums(left, sum), &h);
+		set_summary(path->node[level + 1], path->at[level + 1]++, left);
 	}
 }
 
@@ -442,7 +505,7 @@ static bool try_join(struct kmm_tree *tree, struct kmm_tree_node *parent, unsign
 		return false;
 	move_items(left, left->nr, right, 0, right->nr);
 	put_count(&left->nr, left->nr + right->nr);
-	set_summary(parent, i, sum_up(left));
+	set_summary(parent, i, join_sums(summary_at(parent, i), summary_at(parent, i + 1)));
 	drop_item(parent, i + 1);
 	push_spare(tree, right);
 	return true;
@@ -463,51 +526,42 @@ static void shrink_root(struct kmm_tree *tree)
 	}
 }
 
-/* The quick case: the leaf keeps its ends and is full enough. */
-static bool drop_inside(struct kmm_tree_path *path)
+/* The node at `level` of the path, not the root, has lost an item: makes its parent right. h: the holes of the node before,
+ * of the parent after. false: the parent is as it was, so is all above. */
+static bool settle(struct kmm_tree *tree, struct kmm_tree_path *path, unsigned level, struct holes *h)
 {
-	struct kmm_tree_node *leaf = path->node[0];
-	unsigned i = path->at[0];
-	kmm_word hole;
+	struct kmm_tree_node *node = path->node[level], *parent = path->node[level + 1];
+	unsigned i = path->at[level + 1];
+	bool changed;
 
-	if (i == 0 || i + 1 == leaf->nr || leaf->nr - 1 <= MERGE_AT)
-		return false;
-	hole = leaf->a[i + 1] - leaf->b[i - 1];
-	drop_item(leaf, i);
-	repair_hole(path, hole, true);
-	return true;
+	if (node->nr == 0) {
+		*h = around(parent, i, i + 1, summary_at(parent, i), false);
+		drop_item(parent, i);
+		push_spare(tree, node);
+		return true;
+	}
+	changed = change_item(parent, i, sum_changed(path, level + 1, *h), h);
+	if (node->nr > MERGE_AT)
+		return changed;
+	return try_join(tree, parent, i) || (i > 0 && try_join(tree, parent, i - 1)) || changed;
 }
 
 void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 {
+	struct kmm_tree_node *leaf;
 	struct kmm_tree_path path;
-	unsigned level;
+	struct holes h;
+	unsigned i;
 
 	descend(tree, vma->start, &path);
-	KMM_ASSERT(k, path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);
+	leaf = path.node[0];
+	i = path.at[0];
+	KMM_ASSERT(k, i < leaf->nr && leaf->item[i] == vma);
 	begin_change(tree);
-	if (drop_inside(&path)) {
-		end_change(tree);
-		return;
-	}
-	drop_item(path.node[0], path.at[0]);
-	for (level = 0; level + 1 < path.levels && path.node[level]->nr <= MERGE_AT; level++) {
-		struct kmm_tree_node *node = path.node[level], *parent = path.node[level + 1];
-		unsigned i = path.at[level + 1];
-
-		if (node->nr == 0) {
-			drop_item(parent, i);
-			push_spare(tree, node);
-			continue;
-		}
-		set_summary(parent, i, sum_up(node));
-		if (!try_join(tree, parent, i) && (i == 0 || !try_join(tree, parent, i - 1))) {
-			level++; /* this level's sum is in the parent already */
-			break;
-		}
-	}
-	if (path.node[level]->nr > 0)
-		repair(&path, level);
+	h = around(leaf, i, i + 1, (struct summary){ leaf->a[i], leaf->b[i], 0 }, false);
+	drop_item(leaf, i);
+	for (unsigned level = 0; level + 1 < path.levels && settle(tree, &path, level, &h); level++)
+		;
 	shrink_root(tree);
 	end_change(tree);
 }
@@ -515,14 +569,15 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
 	struct kmm_tree_path path;
+	struct holes h;
 
 	descend(tree, vma->start, &path);
 	KMM_ASSERT(k, start < end && path.at[0] < path.node[0]->nr && path.node[0]->item[path.at[0]] == vma);
 	begin_change(tree);
 	put_word(&vma->start, start);
 	put_word(&vma->end, end);
-	set_summary(path.node[0], path.at[0], (struct summary){ start, end, 0 });
-	repair(&path, 0);
+	change_item(path.node[0], path.at[0], (struct summary){ start, end, 0 }, &h);
+	repair(&path, 0, h);
 	end_change(tree);
 }
 
@@ -566,92 +621,4 @@ void kmm_tree_join(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, st
 	put_word(&leaf->b[i], gone->end);
 	drop_item(leaf, i + 1);
 	end_change(tree);
-}
-
-/* ---- checking ---- */
-
-struct check {
-	struct kmm_sink *out;
-	const struct kmm_list *next, *end; /* the list, as far as it was seen */
-	unsigned bad;
-};
-
-static void complain(struct check *c, const char *what, const struct kmm_tree_node *node, unsigned i)
-{
-	c->bad++;
-	if (c->out)
-		kmm_printf(c->out, "VMA index: %s (level %u, item %u, %llx)\n", what, node->level, i,
-			   (unsigned long long)node->a[i]);
-}
-
-static void check_leaf_item(struct check *c, const struct kmm_tree_node *node, unsigned i)
-{
-	const struct kmm_vma *vma = node->item[i];
-
-	if (c->next == c->end || kmm_container(c->next, struct kmm_vma, link) != vma)
-		complain(c, "an item is not the next VMA", node, i);
-	else
-		c->next = c->next->next;
-	if (vma->start != node->a[i] || vma->end != node->b[i] || vma->start >= vma->end)
-		complain(c, "a key is not its VMA's range", node, i);
-}
-
-static void check_node(struct check *c, const struct kmm_tree_node *node)
-{
-	for (unsigned i = node->nr; i < KMM_TREE_ITEMS; i++)
-		if (node->b[i] != NO_KEY)
-			complain(c, "a place behind the last item has a key", node, i);
-	for (unsigned i = 0; i < node->nr; i++) {
-		if (i > 0 && node->a[i] < node->b[i - 1])
-			complain(c, "items overlap", node, i);
-		if (node->level == 0) {
-			check_leaf_item(c, node, i);
-			continue;
-		}
-		const struct kmm_tree_node *child = node->item[i];
-		struct summary sum;
-
-		if (child->level + 1 != node->level || child->nr == 0 || child->nr > KMM_TREE_ITEMS) {
-			complain(c, "a child is of the wrong level or size", node, i);
-			continue;
-		}
-		sum = sum_up(child);
-		if (sum.a != node->a[i] || sum.b != node->b[i] || sum.gap != node->gap[i])
-			complain(c, "a summary is wrong", node, i);
-	}
-}
-
-unsigned kmm_tree_check(const struct kmm_tree *tree, const struct kmm_list *vmas, struct kmm_sink *out)
-{
-	struct check c = { out, vmas->next, vmas, 0 };
-	const struct kmm_tree_node *node[KMM_TREE_LEVELS];
-	unsigned at[KMM_TREE_LEVELS], level, top = tree->root ? tree->root->level : 0;
-	bool leaf_found = !tree->leaf || (top == 0 && tree->leaf == tree->root);
-
-	level = top;
-	node[level] = tree->root;
-	at[level] = 0;
-	if (tree->root)
-		check_node(&c, tree->root);
-	while (tree->root && level <= top && c.bad == 0) {
-		if (level == 0 || at[level] == node[level]->nr) {
-			level++;
-			continue;
-		}
-		node[level - 1] = node[level]->item[at[level]++];
-		at[--level] = 0;
-		leaf_found |= level == 0 && node[0] == tree->leaf;
-		check_node(&c, node[level]);
-	}
-	if (c.bad == 0 && !leaf_found) {
-		c.bad++;
-		if (out)
-			kmm_printf(out, "VMA index: the leaf last used is not a leaf of it\n");
-	}
-	if (c.bad == 0 && c.next != c.end) {
-		c.bad++;
-		if (out)
-			kmm_printf(out, "VMA index: VMAs of the list are missing\n");
-	}
-	return c.bad;
 }

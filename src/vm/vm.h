@@ -30,6 +30,10 @@ struct kmm_vm {
 	kmm_word nr_moved, nr_not_moved; /* pages, for vmstat; atomic */
 	kmm_word shared_committed;   /* atomic: pages that shared anonymous objects promised */
 	unsigned overcommit_mode, overcommit_ratio; /* looked at without a lock */
+	/* Writing back (writeback.c). */
+	struct kmm_list dirty_files; /* v: mappings whose files have dirty pages */
+	unsigned dirty_ratio, dirty_background_ratio; /* looked at without a lock */
+	kmm_word nr_dirty, nr_writing, nr_dirtied, nr_written, nr_read, nr_write_errors, nr_throttled; /* pages; atomic */
 	struct kmm_page *zero_page;  /* kind ZERO, never written, one reference for ever. The rest: constant */
 	struct kmm_cache *mm_cache, *vma_cache, *node_cache, *anon_cache;
 	struct kmm_cache *mapping_cache, *radix_cache, *shm_cache;

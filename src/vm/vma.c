@@ -286,10 +286,31 @@ void kmm_vma_retire(struct kmm_vma *vma)
 	struct kmm_mm *mm = vma->mm;
 
 	KMM_ASSERT(mm->k, __atomic_load_n(&vma->users, __ATOMIC_RELAXED) & KMM_AREA_GONE);
-	if (vma->backing)
-		kmm_backing_put(vma->backing);
+	kmm_vma_drop_backing(vma);
 	vma->next_gone = mm->gone;
 	mm->gone = vma;
+}
+
+void kmm_vma_hold_backing(struct kmm_vma *vma)
+{
+	struct kmm_backing *backing = vma->backing;
+
+	if (!backing)
+		return;
+	kmm_backing_get(backing);
+	if (backing->areas)
+		backing->areas->opened(backing);
+}
+
+void kmm_vma_drop_backing(struct kmm_vma *vma)
+{
+	struct kmm_backing *backing = vma->backing;
+
+	if (!backing)
+		return;
+	if (backing->areas)
+		backing->areas->closed(backing);
+	kmm_backing_put(backing);
 }
 
 /* ---- cutting ---- */
@@ -306,8 +327,7 @@ void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm 
 	to->mm = mm;
 	to->backing = from->backing;
 	to->anon = NULL;
-	if (to->backing)
-		kmm_backing_get(to->backing);
+	kmm_vma_hold_backing(to);
 }
 
 struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, struct kmm_vma *tail)

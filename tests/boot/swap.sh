@@ -44,6 +44,20 @@ guest --machine x86_64 --ram 64M --swap 64M busybox sh -c 'cat /proc/swaps; swap
 output "swaps" '^/dev/vda  *partition	65532		0		-2$'
 output "a disk without the signature" '^refused 1$'
 output "free" '^Swap: *65532 *0 *65532$'
+# the same in memory, compressed: nothing needs the disk; and of a small pool the oldest go on to it
+for cpus in 1 4; do
+	guest --icount --machine x86_64 --cpus $cpus --ram 32M --swap 96M --zswap=40 --policy clock --report "$dir/report.json" \
+		build/user64/bigger 64 $cpus 1 </dev/null
+	ends 0 "compressed, $cpus processors"
+	true_of 'd["memory"]["swapped_out"] == 0' "compressed, $cpus processors: nothing went to the disk"
+	true_of 'd["audit"]["violations"] == 0' "compressed, $cpus processors: audit"
+done
+guest --icount --machine i386-pae --ram 32M --swap 96M --zswap=2 --report "$dir/report.json" build/user/bigger 64 1 1 </dev/null
+ends 0 "a small pool"
+true_of 'd["memory"]["swapped_out"] > 0' "a small pool: the disk was used"
+true_of 'd["audit"]["violations"] == 0' "a small pool: audit"
+guest --ram 64M --zswap busybox true </dev/null
+ends 2 "compressed swap without swap"
 # memory and swap end: who holds most is ended, and the log says why
 guest --verbose --machine x86_64 --ram 32M --swap 4M --icount --report "$dir/report.json" build/user64/bigger 48 4 1 </dev/null
 output "the others go on" '^11 passed, 1 failed$'

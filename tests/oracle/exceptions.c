@@ -45,6 +45,8 @@ static void parse_area(const char *line, struct area *a)
 	memcpy(a->rights, p + 1, 4);
 	a->offset = hex(p + 6, &p);
 	strncpy(a->name, p + 1, sizeof(a->name) - 1);
+	if (strcmp(a->name, "[heap]") == 0) /* what is called so depends on what it was merged with */
+		a->name[0] = 0;
 }
 
 static bool continues(const struct area *a, const struct area *b)
@@ -158,18 +160,36 @@ static bool maps_droppable(const struct difference *d)
 	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL;
 }
 
+static bool maps_sealed_for_reading(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MMAP && s->file == FILE_SEALABLE && !(s->prot & 2) && !d->native.err && d->machine.err == EPERM;
+}
+
+static bool unmaps_before_seals(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MMAP && s->file == FILE_SEALABLE && d->native.err == EPERM && d->machine.err == EPERM;
+}
+
 /* ---- the list ---- */
 
 struct exception oracle_exceptions[] = {
-	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", differs_by_heap_name, 0 },
+	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", differs_by_heap_name, true, 0 },
 	{ "mremap-order", "6.1's mremap unmaps the target before all is checked, and shrinks by 0 whatever the length; later the checks "
-			  "come first, in another order", mremap_arguments_first, 0 },
-	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, 0 },
-	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, 0 },
-	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, 0 },
-	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, 0 },
-	{ "pageout", "Linux unmaps what PAGEOUT names though there is nowhere to put it; kmm leaves it mapped", pages_out, 0 },
-	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, 0 },
+			  "come first, in another order", mremap_arguments_first, false, 0 },
+	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
+	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
+	{ "sealed-for-reading", "Linux from 6.7 on maps a file shared that is sealed against writing, if only for reading",
+	  maps_sealed_for_reading, false, 0 },
+	{ "sealed-too-late", "6.1 has unmapped what was at a fixed place when it finds the file sealed; later ones look before",
+	  unmaps_before_seals, false, 0 },
+	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, false, 0 },
+	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, false, 0 },
+	{ "pageout", "Linux unmaps what PAGEOUT names though there is nowhere to put it; kmm leaves it mapped", pages_out, false, 0 },
+	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, false, 0 },
 };
 const unsigned oracle_nr_exceptions = sizeof(oracle_exceptions) / sizeof(oracle_exceptions[0]);
 

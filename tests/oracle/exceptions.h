@@ -20,12 +20,14 @@ struct difference {
 struct exception {
 	const char *id, *reason;
 	bool (*covers)(const struct difference *d);
+	bool looks_only; /* how it is shown differs, not what is: the program goes on */
 	unsigned long fired;
 };
 extern struct exception oracle_exceptions[];
 extern const unsigned oracle_nr_exceptions;
 
-/* The first that covers it, counted; NULL: none. A program ends there: what follows may differ too. */
+/* The first that covers it, counted; NULL: none. If it is not one of looks_only, the step is taken out of the program, since
+ * what follows it may differ too, and the program is run again. */
 const struct exception *oracle_excuse(const struct difference *d);
 /* The same for a step whose answers and looks are equal, but which may have done different things unseen. */
 const struct exception *oracle_hidden(const struct difference *d);

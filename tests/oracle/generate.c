@@ -113,7 +113,7 @@ static void make_mmap_flags(struct generator *g, struct step *s)
 	if (one_in(g, 100))
 		s->flags = dice(g, 16);
 	if (one_in(g, 3))
-		s->file = (uint8_t)dice(g, ORACLE_FILES);
+		s->file = (uint8_t)dice(g, one_in(g, 3) ? ORACLE_FILES : 3);
 	else
 		s->flags |= MAP_ANON_BIT;
 	if (!one_in(g, 4))
@@ -132,6 +132,18 @@ static void make_mmap(struct generator *g, struct step *s)
 	s->slot = (uint8_t)dice(g, ORACLE_SLOTS);
 	if (s->at.base == BASE_ABSOLUTE)
 		s->flags &= ~(uint32_t)(MAP_FIXED_BIT | MAP_NOREPLACE_BIT);
+}
+
+/* So much that what all processes promise themselves matters, which is not done for the few pages of the others. */
+static void make_big(struct generator *g, struct step *s)
+{
+	s->at = (struct place){ ORACLE_BIG_AT + dice(g, ORACLE_NR_BIG) * ORACLE_BIG, BASE_ABSOLUTE };
+	s->len = (1 + dice(g, 8)) * ORACLE_BIG;
+	s->prot = one_in(g, 4) ? prot(g) : PROT_R | PROT_W;
+	if (s->op != OP_MMAP)
+		return;
+	s->flags = MAP_ANON_BIT | (one_in(g, 6) ? MAP_NOREPLACE_BIT : MAP_FIXED_BIT) | (one_in(g, 6) ? MAP_SHARED_BIT : MAP_PRIVATE_BIT) | (one_in(g, 4) ? MAP_NORESERVE_BIT : 0);
+	s->slot = (uint8_t)dice(g, ORACLE_SLOTS);
 }
 
 /* A stack, with space to grow. */
@@ -222,13 +234,30 @@ static void make_access(struct generator *g, struct step *s)
 
 static void make_file_call(struct generator *g, struct step *s)
 {
-	s->file = (uint8_t)dice(g, one_in(g, 8) ? ORACLE_FILES : 2);
+	s->file = (uint8_t)dice(g, one_in(g, 5) ? ORACLE_FILES : 2);
 	s->at = byte_at(g);
 	s->len = one_in(g, 2) ? 1 + dice(g, 8) : 1;
 	s->flags = 1 + dice(g, 255);
 	s->off = dice(g, (ORACLE_FILE_PAGES + 2) * 4096);
 	if (s->op == OP_FTRUNCATE)
 		s->off = one_in(g, 2) ? dice(g, ORACLE_FILE_PAGES + 3) * ORACLE_PAGE : s->off;
+}
+
+/* Whose: anyone's, and of those that do not live. */
+static void make_other(struct generator *g, struct step *s)
+{
+	s->slot = (uint8_t)dice(g, ORACLE_ACTORS);
+	if (!(g->living >> s->slot & 1) && !one_in(g, 4))
+		s->slot = s->actor;
+	s->at = byte_at(g);
+	s->len = one_in(g, 2) ? 8 : 1 + dice(g, 8);
+	s->flags = s->op == OP_POKE ? 1 + dice(g, 255) : 0;
+}
+
+static void make_seal(struct generator *g, struct step *s)
+{
+	s->file = one_in(g, 4) ? (uint8_t)dice(g, ORACLE_FILES) : FILE_SEALABLE;
+	s->flags = one_in(g, 12) ? 64 : one_in(g, 12) ? 1 : dice(g, 16) * 2;
 }
 
 static void make_limit(struct generator *g, struct step *s)
@@ -283,13 +312,15 @@ static enum op random_op(struct generator *g)
 		OP_MPROTECT, OP_MPROTECT, OP_MREMAP, OP_MREMAP, OP_MREMAP, OP_BRK, OP_MADVISE, OP_MADVISE, OP_MADVISE, OP_MADVISE, OP_MLOCK, OP_MUNLOCK,
 		OP_MINCORE, OP_MINCORE, OP_REMAP_PAGES, OP_MSYNC, OP_READ,
 		OP_READ, OP_READ, OP_READ, OP_READ, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_EXEC, OP_PREAD,
-		OP_PREAD, OP_COPYIN, OP_COPYIN, OP_PWRITE, OP_PWRITE, OP_FTRUNCATE,
+		OP_PREAD, OP_COPYIN, OP_COPYIN, OP_PWRITE, OP_PWRITE, OP_FTRUNCATE, OP_PEEK, OP_POKE,
 	};
 
 	if (one_in(g, 50))
 		return OP_FORK;
 	if (one_in(g, 80))
 		return OP_RLIMIT;
+	if (one_in(g, 100))
+		return OP_SEAL;
 	if (one_in(g, 120))
 		return one_in(g, 2) ? OP_MLOCKALL : OP_MUNLOCKALL;
 	return (enum op)PICK(often);
@@ -300,10 +331,10 @@ static void random_step(struct generator *g, struct step *s)
 	choose_actor(g);
 	*s = (struct step){ .op = (uint8_t)random_op(g), .actor = g->actor, .file = FILE_NONE, .slot = ORACLE_SLOTS };
 	switch ((enum op)s->op) {
-	case OP_MMAP: one_in(g, 16) ? make_stack(g, s) : make_mmap(g, s); break;
+	case OP_MMAP: one_in(g, 30) ? make_big(g, s) : one_in(g, 16) ? make_stack(g, s) : make_mmap(g, s); break;
 	case OP_MREMAP: make_mremap(g, s); break;
 	case OP_MUNMAP:
-	case OP_MPROTECT: s->prot = one_in(g, 40) ? dice(g, 16) : prot(g); range(g, s); break;
+	case OP_MPROTECT: s->prot = one_in(g, 40) ? dice(g, 16) : prot(g); one_in(g, 40) ? make_big(g, s) : range(g, s); break;
 	case OP_MADVISE: make_madvise(g, s); range(g, s); break;
 	case OP_MLOCK: s->flags = one_in(g, 8) ? dice(g, 3) : one_in(g, 4); range(g, s); break;
 	case OP_MUNLOCK:
@@ -319,6 +350,9 @@ static void random_step(struct generator *g, struct step *s)
 	case OP_COPYIN:
 	case OP_PWRITE:
 	case OP_FTRUNCATE: make_file_call(g, s); break;
+	case OP_PEEK:
+	case OP_POKE: make_other(g, s); break;
+	case OP_SEAL: make_seal(g, s); break;
 	case OP_FORK: make_fork(g, s); break;
 	case OP_RLIMIT: make_limit(g, s); break;
 	case OP_MUNLOCKALL:

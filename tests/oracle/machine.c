@@ -28,7 +28,7 @@ struct oracle_machine {
 	unsigned nr_image;
 	/* of one program */
 	struct kmm_mm *actor[ORACLE_ACTORS];
-	struct kmm_file file[2];
+	struct kmm_file file[ORACLE_FILES]; /* but not the one that is another again */
 	uint64_t slots[ORACLE_SLOTS];
 };
 
@@ -137,17 +137,24 @@ static struct kmm_mm *new_space(struct oracle_machine *om)
 	return mm;
 }
 
-static void new_files(struct oracle_machine *om)
+static void new_file(struct oracle_machine *om, struct kmm_file *file, const char *name, unsigned nr_pages, unsigned more)
 {
 	uint8_t page[KMM_PAGE_SIZE];
 	size_t done;
 
-	kmm_file_init(&om->file[0], om->k, 0, "oracle0");
-	kmm_file_init(&om->file[1], om->k, 0, "oracle1");
-	for (unsigned i = 0; i <= ORACLE_FILE_PAGES; i++) {
+	kmm_file_init(file, om->k, 0, name);
+	for (unsigned i = 0; i <= nr_pages; i++) {
 		memset(page, (int)i + 1, sizeof(page));
-		must(kmm_file_write(&om->file[0], i * ORACLE_PAGE, page, i < ORACLE_FILE_PAGES ? sizeof(page) : 100, &done), "a file");
+		must(kmm_file_write(file, i * ORACLE_PAGE, page, i < nr_pages ? sizeof(page) : more, &done), "a file");
 	}
+}
+
+static void new_files(struct oracle_machine *om)
+{
+	new_file(om, &om->file[0], "oracle0", ORACLE_FILE_PAGES, 100);
+	new_file(om, &om->file[1], "oracle1", 0, 0);
+	new_file(om, &om->file[FILE_SEALABLE], "oracle3", ORACLE_SEALABLE_PAGES, 0);
+	om->file[FILE_SEALABLE].seals = 0;
 }
 
 void machine_begin(struct oracle_machine *om)
@@ -169,8 +176,9 @@ unsigned machine_end(struct oracle_machine *om, bool audit)
 	for (unsigned i = 0; i < ORACLE_ACTORS; i++)
 		if (om->actor[i])
 			hosted_put_space(om->m, om->actor[i]);
-	kmm_backing_put(&om->file[0].backing);
-	kmm_backing_put(&om->file[1].backing);
+	for (unsigned i = 0; i < ORACLE_FILES; i++)
+		if (i != FILE_READ_ONLY)
+			kmm_backing_put(&om->file[i].backing);
 	if (audit)
 		bad += kmm_audit(om->k, hosted_file_sink(&sink, stderr));
 	return bad;
@@ -261,13 +269,43 @@ static int write_file(struct oracle_machine *om, const struct step *s, int64_t *
 {
 	struct kmm_file *file = file_of(om, s);
 	uint8_t byte = (uint8_t)s->flags;
+	enum kmm_status status;
 	size_t done = 0;
 
 	if (!file || s->file == FILE_READ_ONLY)
 		return EBADF;
-	must(kmm_file_write(file, s->off, &byte, 1, &done), "writing a file");
+	status = kmm_file_write(file, s->off, &byte, 1, &done);
 	*ret = (int64_t)done;
-	return 0;
+	return kmm_status_errno(status);
+}
+
+static int seal(struct oracle_machine *om, const struct step *s, int64_t *ret)
+{
+	struct kmm_file *file = file_of(om, s);
+	enum kmm_status status;
+
+	if (!file)
+		return EBADF;
+	if (s->file == FILE_READ_ONLY)
+		return EPERM;
+	status = kmm_file_add_seals(file, s->flags);
+	*ret = file->seals;
+	return kmm_status_errno(status);
+}
+
+/* As process_vm_readv and process_vm_writev: as far as the other's memory can be reached. */
+static int in_space_of(struct kmm_mm *whose, const struct step *s, uint64_t at, int64_t *ret)
+{
+	uint64_t bytes = s->op == OP_PEEK ? 0 : s->flags * UINT64_C(0x0101010101010101);
+	enum kmm_status status;
+	size_t done = 0;
+
+	if (!whose)
+		return ESRCH;
+	status = s->op == OP_PEEK ? kmm_peek(whose, &bytes, kmm_uva(at), s->len, &done) :
+				    kmm_poke(whose, kmm_uva(at), &bytes, s->len, &done);
+	*ret = s->op == OP_PEEK ? (int64_t)bytes : (int64_t)done;
+	return done ? 0 : kmm_status_errno(status);
 }
 
 static int truncate_file(struct oracle_machine *om, const struct step *s)
@@ -401,6 +439,9 @@ static int carry_out(struct oracle_machine *om, struct kmm_mm *mm, const struct 
 	case OP_PREAD: return file_to_user(om, mm, s, at, &a->ret);
 	case OP_COPYIN: return user_to_pipe(mm, s, at, &a->ret);
 	case OP_PWRITE: return write_file(om, s, &a->ret);
+	case OP_PEEK:
+	case OP_POKE: return in_space_of(om->actor[s->slot], s, at, &a->ret);
+	case OP_SEAL: return seal(om, s, &a->ret);
 	case OP_FTRUNCATE: return truncate_file(om, s);
 	case OP_FORK: return om->actor[s->slot] ? EBUSY : kmm_status_errno(kmm_mm_fork(mm, &om->actor[s->slot]));
 	case OP_RLIMIT: return set_limit(mm, s);

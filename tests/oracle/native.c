@@ -7,8 +7,9 @@
 
 enum { SIGBUS_NR = 7, SIGSEGV_NR = 11, SA_SIGINFO_BIT = 4, SA_RESTORER_BIT = 0x04000000, SA_ONSTACK_BIT = 0x08000000,
        SA_NODEFER_BIT = 0x40000000 };
-enum { FUTEX_WAIT_OP = 0, FUTEX_WAKE_OP = 1, O_RDWR_BITS = 2, O_CREAT_BIT = 0100, ENOENT_NR = 2 };
-enum { FIRST_FD = 10, MAPS_ROOM = 1 << 20, RET = 0xc3, BUSY = 16, TIMED_OUT = 110 };
+enum { FUTEX_WAIT_OP = 0, FUTEX_WAKE_OP = 1 };
+enum { FIRST_FD = 10, MAPS_ROOM = 1 << 20, RET = 0xc3, BUSY = 16, NO_PROCESS = 3, TIMED_OUT = 110 };
+enum { F_ADD_SEALS_OP = 1033, F_GET_SEALS_OP = 1034, MFD_ALLOW_SEALING_BIT = 2 };
 
 extern char _end[];
 extern const char __ehdr_start[];
@@ -147,8 +148,7 @@ static void look_area(struct looker *l, uint64_t start, uint64_t end)
 	pagemap_start = start;
 	for (uword i = 0; i < nr; i++)
 		pagemap[i] = UINT64_MAX;
-	if (!sh->touch)
-		sys_pread((uword)pagemap_fd, pagemap, nr * 8, start / ORACLE_PAGE * 8);
+	sys_pread((uword)pagemap_fd, pagemap, nr * 8, start / ORACLE_PAGE * 8);
 }
 
 static enum look_page look_page(struct looker *l, uint64_t va, unsigned prot, uint32_t *out)
@@ -157,19 +157,13 @@ static enum look_page look_page(struct looker *l, uint64_t va, unsigned prot, ui
 	if (!(pagemap[(uword)((va - pagemap_start) / ORACLE_PAGE)] >> 63))
 		return LOOK_ABSENT;
 	if (!prot)
-		return sh->touch ? LOOK_ABSENT : LOOK_UNREADABLE;
+		return LOOK_UNREADABLE;
 	return digest(va, out) ? LOOK_CONTENT : LOOK_BUS;
 }
 
-static enum look_page look_nothing(struct looker *l, uint64_t va, unsigned prot, uint32_t *out)
+static void look(struct answer *a)
 {
-	(void)l, (void)va, (void)prot, (void)out;
-	return LOOK_ABSENT;
-}
-
-static void look(struct answer *a, bool pages)
-{
-	struct looker l = { sh->heap, look_area, pages ? look_page : look_nothing };
+	struct looker l = { sh->heap, look_area, look_page };
 	struct text out = { sh->text + sh->text_len, 0, ORACLE_TEXT_ROOM - sh->text_len };
 
 	pagemap_fd = (int)sys3(NR_OPEN, (uword) "/proc/self/pagemap", 0, 0);
@@ -220,11 +214,34 @@ static sword fork_actor(const struct step *s)
 		me = s->slot;
 		return 0;
 	}
+	sh->pids[s->slot] = (uint32_t)pid;
 	if (pid < 0) {
 		__atomic_sub_fetch(&sh->processes, 1, __ATOMIC_SEQ_CST);
 		__atomic_and_fetch(&sh->living, ~(1u << s->slot), __ATOMIC_SEQ_CST);
 	}
 	return pid < 0 ? pid : 0;
+}
+
+/* What came, or how many bytes went. */
+static sword in_space_of(const struct step *s, uword at)
+{
+	uint64_t bytes = s->flags * UINT64_C(0x0101010101010101);
+	const uword ours[2] = { (uword)&bytes, (uword)s->len }, theirs[2] = { at, (uword)s->len };
+	bool peeks = s->op == OP_PEEK;
+	sword n;
+
+	if (!(sh->living >> s->slot & 1)) /* it may still be on its way out */
+		return -NO_PROCESS;
+	n = sys6(peeks ? NR_READV_OF : NR_WRITEV_OF, sh->pids[s->slot], (uword)ours, 1, (uword)theirs, 1, 0);
+	copied = n > 0 && peeks ? bytes : 0;
+	return n;
+}
+
+static sword seal(const struct step *s)
+{
+	sword result = sys3(NR_FCNTL, file_of(s), F_ADD_SEALS_OP, s->flags);
+
+	return result < 0 ? result : sys3(NR_FCNTL, file_of(s), F_GET_SEALS_OP, 0);
 }
 
 /* Linux 6.18 lengthens a file whose write then fails with EFAULT, so the kernel's copy is tried with a pipe. */
@@ -267,6 +284,9 @@ static sword carry_out(const struct step *s)
 	case OP_PREAD: return sys_pread(file_of(s), (void *)at, len, s->off);
 	case OP_COPYIN: return through_pipe(at, len);
 	case OP_PWRITE: return sys_pwrite(file_of(s), (const char[]){ (char)s->flags }, 1, s->off);
+	case OP_PEEK:
+	case OP_POKE: return in_space_of(s, at);
+	case OP_SEAL: return seal(s);
 	case OP_FTRUNCATE: return sys3(NR_FTRUNCATE, file_of(s), (uword)s->off, 0);
 	case OP_FORK: return fork_actor(s);
 	case OP_RLIMIT: return set_limit(s);
@@ -288,7 +308,7 @@ static void answer(const struct step *s, struct answer *a, sword result)
 		a->err = (int32_t)-result;
 	if (!a->err && (s->op == OP_MMAP || s->op == OP_MREMAP) && s->slot < ORACLE_SLOTS)
 		sh->slots[s->slot] = (uword)result;
-	if (!a->err && s->op == OP_COPYIN)
+	if (!a->err && (s->op == OP_COPYIN || s->op == OP_PEEK))
 		a->ret = (int64_t)copied;
 	if (s->op == OP_MMAP || s->op == OP_MREMAP || s->op == OP_BRK)
 		a->ret = (int64_t)(uword)result;
@@ -318,7 +338,7 @@ static bool one_step(uint32_t i)
 	if (me != s->actor)
 		return true; /* the child of a fork: its parent answers */
 	answer(s, &sh->answers[i], result);
-	look(&sh->answers[i], !sh->touch || i % sh->touch == sh->touch - 1 || i == sh->nr - 1);
+	look(&sh->answers[i]);
 	if (s->op == OP_EXIT)
 		__atomic_and_fetch(&sh->living, ~(1u << me), __ATOMIC_SEQ_CST);
 	pass_on(i + 1); /* from here on another may have this one's number */
@@ -345,42 +365,41 @@ static void take_turns(void)
 
 /* ---- files ---- */
 
-/* A memfd where there is one; a file elsewhere. Its name shows in the maps. */
-static int make_file(char *name)
-{
-	sword fd = sys3(NR_UNLINK, (uword)name, 0, 0);
-
-	if (!sh->touch)
-		fd = sys3(NR_MEMFD_CREATE, (uword)(name + 1), 0, 0);
-	else
-		fd = sys3(NR_OPEN, (uword)name, O_RDWR_BITS | O_CREAT_BIT, 0644);
-	return (int)fd;
-}
-
 /* File 0 again, for reading only. */
 static int open_read_only(void)
 {
 	char path[] = "/proc/self/fd/00";
 
-	path[14] = (char)('0' + files[0] / 10);
-	path[15] = (char)('0' + files[0] % 10);
-	return (int)sys3(NR_OPEN, sh->touch ? (uword) "/oracle0" : files[0] < 10 ? (uword)(path[14] = path[15], path[15] = 0, path) :
-									 (uword)path, 0, 0);
+	if (files[0] < 10) {
+		path[14] = (char)('0' + files[0]);
+		path[15] = 0;
+	} else {
+		path[14] = (char)('0' + files[0] / 10);
+		path[15] = (char)('0' + files[0] % 10);
+	}
+	return (int)sys3(NR_OPEN, (uword)path, 0, 0);
+}
+
+/* Pages of bytes that tell which page it is; the name shows in the maps. */
+static int make_file(const char *name, uword flags, unsigned nr_pages, unsigned more)
+{
+	static char page[4096];
+	sword fd = sys3(NR_MEMFD_CREATE, (uword)name, flags, 0);
+
+	for (unsigned i = 0; i <= nr_pages; i++) {
+		for (unsigned b = 0; b < sizeof(page); b++)
+			page[b] = (char)(i + 1);
+		sys_pwrite((uword)fd, page, i < nr_pages ? sizeof(page) : more, i * ORACLE_PAGE);
+	}
+	return (int)fd;
 }
 
 static void make_files(void)
 {
-	static char page[4096];
-	char name[2][9] = { "/oracle0", "/oracle1" };
-
-	for (unsigned i = 0; i < 2; i++)
-		files[i] = make_file(name[i]);
-	for (unsigned i = 0; i <= ORACLE_FILE_PAGES; i++) {
-		for (unsigned b = 0; b < sizeof(page); b++)
-			page[b] = (char)(i + 1);
-		sys_pwrite((uword)files[0], page, i < ORACLE_FILE_PAGES ? sizeof(page) : 100, i * ORACLE_PAGE);
-	}
+	files[0] = make_file("oracle0", 0, ORACLE_FILE_PAGES, 100);
+	files[1] = make_file("oracle1", 0, 0, 0);
 	files[FILE_READ_ONLY] = open_read_only();
+	files[FILE_SEALABLE] = make_file("oracle3", MFD_ALLOW_SEALING_BIT, ORACLE_SEALABLE_PAGES, 0);
 }
 
 /* ---- the whole ---- */
@@ -404,6 +423,7 @@ static void drop_privileges(void)
 static void first_actor(void)
 {
 	me = 0;
+	sh->pids[0] = (uint32_t)sys3(NR_GETPID, 0, 0, 0);
 	make_files();
 	sys3(NR_PIPE, (uword)pipe_fds, 0, 0);
 	drop_privileges();
@@ -427,7 +447,7 @@ void native_run(void)
 		first_actor();
 	while ((left = __atomic_load_n(&sh->processes, __ATOMIC_SEQ_CST)) != 0)
 		sys6(NR_FUTEX, (uword)&sh->processes, FUTEX_WAIT_OP, left, 0, 0, 0);
-	while (sys6(NR_WAIT4, (uword)-1, 0, sh->touch ? 1 : 0, 0, 0, 0) > 0)
+	while (sys6(NR_WAIT4, (uword)-1, 0, 0, 0, 0, 0) > 0)
 		;
 }
 

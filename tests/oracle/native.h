@@ -18,7 +18,7 @@ struct shared {
 	uint32_t nr;
 	uint32_t processes;        /* that have not ended */
 	uint32_t living;           /* bit n: actor n */
-	uint32_t touch;            /* look at contents by touching every page, every so many steps; 0: pagemap, every step */
+	uint32_t pids[ORACLE_ACTORS];
 	uint32_t text_len;
 	uint8_t vector[ORACLE_VECTOR]; /* mincore's answer */
 	uint64_t heap;             /* where it starts */

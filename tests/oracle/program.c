@@ -4,7 +4,8 @@
  *
  *   program host FD               for the runner: FD is the shared area; each byte on stdin is a program to carry out
  *   program seed=N sequences=N steps=N
- *                                 alone, in a guest: makes its own programs and prints a digest of each
+ *                                 alone, in a guest: makes its own programs and prints a digest of each. "overcommit": each
+ *                                 runs under the rule of promises that its seed says, of the three there are
  *   program tries=FILE steps=N    the same for the lines of FILE: SEED KEEP, where KEEP has a bit for each step that stays
  *                                 (hexadecimal, the first eight steps in the first two digits), and then "all" to print
  *                                 every look
@@ -13,8 +14,8 @@
 #include "oracle/native.h"
 #include "oracle/sys.h"
 
-enum { PROT_RW = 3, SHARED_FIXED = 0x11, SHARED_FIXED_ANON = 0x31, TOUCH_EVERY = 8 };
-enum { NR_MOUNT = sizeof(void *) == 8 ? 165 : 21, NR_REBOOT = sizeof(void *) == 8 ? 169 : 88, NR_GETPID = sizeof(void *) == 8 ? 39 : 20 };
+enum { PROT_RW = 3, SHARED_FIXED = 0x11, SHARED_FIXED_ANON = 0x31 };
+enum { NR_MOUNT = sizeof(void *) == 8 ? 165 : 21, NR_REBOOT = sizeof(void *) == 8 ? 169 : 88 };
 
 void program_main(uword *stack);
 static struct shared *const sh = ORACLE_SHARED;
@@ -52,6 +53,7 @@ void *memcpy(void *to, const void *from, size_t len)
 struct options {
 	uint64_t seed;
 	uint32_t sequences, steps;
+	bool overcommit; /* set the machine's rule: only in a guest */
 	char tries[64]; /* "": none. Not a pointer: the stack that the words are on is given up */
 };
 
@@ -88,6 +90,8 @@ static void read_word(const char *word, struct options *o)
 		o->sequences = (uint32_t)number(value);
 	if ((value = after(word, "steps=")))
 		o->steps = (uint32_t)number(value);
+	if (after(word, "overcommit"))
+		o->overcommit = true;
 	value = after(word, "tries=");
 	for (unsigned i = 0; value && value[i] && i + 1 < sizeof(o->tries); i++)
 		o->tries[i] = value[i];
@@ -142,13 +146,24 @@ static void report_step(uint32_t i)
 	say(&body);
 }
 
-static void run_and_report(const struct try *t, uint32_t steps)
+static void set_overcommit(uint64_t seed)
+{
+	const char rule = (char)('0' + (uint32_t)(seed >> 1) % 3); /* 1 of 3 times GUESS, ALWAYS, NEVER */
+	sword fd = sys3(NR_OPEN, (uword) "/proc/sys/vm/overcommit_memory", 1, 0);
+
+	sys3(NR_WRITE, (uword)fd, (uword)&rule, 1);
+	sys3(NR_CLOSE, (uword)fd, 0, 0);
+}
+
+static void run_and_report(const struct try *t, const struct options *o)
 {
 	static char line[128];
 	struct text out = { line, 0, sizeof(line) };
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-	make_program(t, steps);
+	if (o->overcommit)
+		set_overcommit(t->seed);
+	make_program(t, o->steps);
 	native_run();
 	for (uint32_t i = 0; i < sh->nr && t->print; i++)
 		report_step(i);
@@ -176,18 +191,17 @@ static void run_tries(const struct options *o)
 	for (const char *p = lines; *p; p = past(past(past(p, ' '), ' '), '\n')) {
 		struct try t = { number(p), past(p, ' '), past(past(p, ' '), ' ')[0] == 'a' };
 
-		run_and_report(&t, o->steps);
+		run_and_report(&t, o);
 	}
 }
 
 static void alone(const struct options *o)
 {
-	sh->touch = TOUCH_EVERY;
 	if (o->tries[0])
 		run_tries(o);
 	else
 		for (uint32_t i = 0; i < o->sequences; i++)
-			run_and_report(&(struct try){ .seed = o->seed + i }, o->steps);
+			run_and_report(&(struct try){ .seed = o->seed + i }, o);
 }
 
 /* ---- for the runner ---- */

@@ -20,8 +20,10 @@
 #define ORACLE_LOW_END UINT64_C(0x00c00000)    /* hostile calls at low addresses end here */
 #define ORACLE_WINDOW UINT64_C(0x20000000)     /* where most happens */
 #define ORACLE_FAR UINT64_C(0x30000000)        /* stacks, with room for guard gaps */
-enum { ORACLE_WINDOW_PAGES = 32, ORACLE_FAR_PAGES = 1024, ORACLE_HEAP_SKIP = 16, ORACLE_HEAP_PAGES = 64 };
-enum { ORACLE_SLOTS = 6, ORACLE_FILES = 3, ORACLE_FILE_PAGES = 10, ORACLE_ACTORS = 4, ORACLE_MAX_STEPS = 256 };
+#define ORACLE_BIG_AT UINT64_C(0x40000000)     /* what is promised in large, so many times so much */
+#define ORACLE_BIG (UINT64_C(64) << 20)
+enum { ORACLE_WINDOW_PAGES = 32, ORACLE_NR_BIG = 20, ORACLE_FAR_PAGES = 1024, ORACLE_HEAP_SKIP = 16, ORACLE_HEAP_PAGES = 64 };
+enum { ORACLE_SLOTS = 6, ORACLE_FILES = 4, ORACLE_FILE_PAGES = 10, ORACLE_ACTORS = 4, ORACLE_MAX_STEPS = 256 };
 
 enum op {
 	OP_MMAP, OP_MUNMAP, OP_MPROTECT, OP_MREMAP, OP_BRK, OP_MADVISE, OP_MLOCK, OP_MUNLOCK, OP_MINCORE, OP_REMAP_PAGES,
@@ -31,6 +33,8 @@ enum op {
 	OP_PREAD,                            /* by the kernel on the program's behalf, from a file */
 	OP_COPYIN,                           /* the same the other way, into a pipe; returns what arrived */
 	OP_PWRITE,                           /* a byte into a file, not from the program's memory */
+	OP_PEEK, OP_POKE,                    /* another process's memory, by process_vm_readv and process_vm_writev */
+	OP_SEAL,                             /* a file; returns the seals it then has */
 	OP_FTRUNCATE, OP_FORK, OP_EXIT, OP_RLIMIT,
 	OP_NR
 };
@@ -38,8 +42,9 @@ enum op {
 /* What an address is relative to. ABSOLUTE: the offset is all of it. SLOT + n: where slot n's mapping went. */
 enum base { BASE_ABSOLUTE, BASE_WINDOW, BASE_FAR, BASE_HEAP, BASE_SLOT, BASE_NR = BASE_SLOT + ORACLE_SLOTS };
 
-/* Files: 0 has FILE_PAGES pages and a bit, 1 is empty at first, 2 is file 0 opened for reading only. */
-enum { FILE_NONE = 255, FILE_READ_ONLY = 2 };
+/* Files, of memory: 0 has FILE_PAGES pages and a bit, 1 is empty at first, 2 is file 0 opened for reading only, 3 has four
+ * pages and may be sealed. */
+enum { FILE_NONE = 255, FILE_READ_ONLY = 2, FILE_SEALABLE = 3, ORACLE_SEALABLE_PAGES = 4 };
 enum { LIMIT_AS, LIMIT_DATA, LIMIT_STACK, LIMIT_MEMLOCK, LIMIT_NR };
 
 struct place {
@@ -48,7 +53,7 @@ struct place {
 };
 
 struct step {
-	uint8_t op, actor; /* actor: the process; FORK makes actor `slot` */
+	uint8_t op, actor; /* actor: the process; FORK makes actor `slot`, PEEK and POKE mean it */
 	uint8_t file, slot;
 	uint32_t prot, flags; /* also: advice, msync flags, which limit */
 	struct place at, to;
@@ -56,7 +61,7 @@ struct step {
 };
 
 /* What a step's operands are, for printing and reading: one letter each. a at, t to, l len, n new_len, o off, p prot,
- * f file, s slot, m mmap flags, r mremap flags, v flags as a number, c child. */
+ * f file, s slot, w whose memory, m mmap flags, r mremap flags, v flags as a number, c child. */
 struct op_info {
 	const char *name, *operands;
 };

@@ -15,7 +15,7 @@ typedef uintptr_t uword;
 enum { NR_READ = 0, NR_WRITE = 1, NR_OPEN = 2, NR_CLOSE = 3, NR_MMAP = 9, NR_MPROTECT = 10, NR_MUNMAP = 11, NR_BRK = 12,
        NR_SIGACTION = 13, NR_PREAD = 17, NR_PWRITE = 18, NR_PIPE = 22, NR_SCHED_YIELD = 24, NR_MREMAP = 25, NR_MSYNC = 26, NR_MINCORE = 27, NR_MUNLOCK = 150, NR_MLOCKALL = 151, NR_MUNLOCKALL = 152, NR_REMAP_PAGES = 216, NR_MLOCK2 = 325, NR_MADVISE = 28,
        NR_FORK = 57, NR_EXIT = 60, NR_WAIT4 = 61, NR_FTRUNCATE = 77, NR_UNLINK = 87, NR_CAPSET = 126, NR_SIGALTSTACK = 131, NR_FUTEX = 202,
-       NR_PRLIMIT = 302, NR_MEMFD_CREATE = 319 };
+       NR_PRLIMIT = 302, NR_MEMFD_CREATE = 319, NR_FCNTL = 72, NR_GETPID = 39, NR_READV_OF = 310, NR_WRITEV_OF = 311 };
 
 static inline sword sys6(sword nr, uword a, uword b, uword c, uword d, uword e, uword f)
 {
@@ -47,7 +47,7 @@ static inline sword sys_mmap(uword at, uword len, uword prot, uword flags, sword
 enum { NR_EXIT = 1, NR_FORK = 2, NR_READ = 3, NR_WRITE = 4, NR_OPEN = 5, NR_CLOSE = 6, NR_UNLINK = 10, NR_PIPE = 42, NR_BRK = 45,
        NR_MUNMAP = 91, NR_WAIT4 = 114, NR_MPROTECT = 125, NR_MSYNC = 144, NR_MUNLOCK = 151, NR_MLOCKALL = 152, NR_MUNLOCKALL = 153, NR_MINCORE = 218, NR_REMAP_PAGES = 257, NR_MLOCK2 = 376, NR_SCHED_YIELD = 158, NR_MREMAP = 163,
        NR_SIGACTION = 174, NR_PREAD = 180, NR_PWRITE = 181, NR_CAPSET = 185, NR_SIGALTSTACK = 186, NR_MMAP = 192, NR_FTRUNCATE = 93,
-       NR_MADVISE = 219, NR_FUTEX = 240, NR_PRLIMIT = 340, NR_MEMFD_CREATE = 356 };
+       NR_MADVISE = 219, NR_FUTEX = 240, NR_PRLIMIT = 340, NR_MEMFD_CREATE = 356, NR_FCNTL = 221, NR_GETPID = 20, NR_READV_OF = 347, NR_WRITEV_OF = 348 };
 
 static inline sword sys6(sword nr, uword a, uword b, uword c, uword d, uword e, uword f)
 {

@@ -28,7 +28,7 @@ struct operand {
 static const struct operand operands[] = {
 	{ 'a', "at", NULL }, { 't', "to", NULL }, { 'l', "len", NULL }, { 'n', "new", NULL }, { 'o', "off", NULL },
 	{ 'p', "prot", prot_bits }, { 'm', "flags", mmap_bits }, { 'r', "flags", mremap_bits }, { 'v', "value", no_bits },
-	{ 'f', "file", NULL }, { 's', "slot", NULL }, { 'c', "child", NULL }
+	{ 'f', "file", NULL }, { 's', "slot", NULL }, { 'c', "child", NULL }, { 'w', "whose", NULL }
 };
 
 static const struct operand *operand_of(char letter)
@@ -75,6 +75,7 @@ static void print_operand(FILE *out, const struct step *s, const struct operand 
 	case 'p': print_bits(out, s->prot, o->bits); break;
 	case 'f': s->file < ORACLE_FILES ? fprintf(out, "%d", s->file) : fprintf(out, "none"); break;
 	case 's':
+	case 'w':
 	case 'c': fprintf(out, "%d", s->slot); break;
 	default: print_bits(out, s->flags, o->bits);
 	}
@@ -168,6 +169,7 @@ static bool read_operand(char *text, struct step *s, const struct operand *o)
 	case 'p': return read_bits(text, o->bits, &s->prot);
 	case 'f': return strcmp(text, "none") == 0 ? (s->file = FILE_NONE, true) : read_small(text, ORACLE_FILES - 1, &s->file);
 	case 's': return read_small(text, ORACLE_SLOTS, &s->slot);
+	case 'w':
 	case 'c': return read_small(text, ORACLE_ACTORS - 1, &s->slot);
 	default: return read_bits(text, o->bits, &s->flags);
 	}

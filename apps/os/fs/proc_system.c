@@ -218,6 +218,9 @@ static const struct proc_entry vm_entries[] = {
 };
 
 static const struct proc_entry kernel_entries[] = {
+	{ .name = "shmmax", .mode = S_IFREG | 0644, .text = proc_text_shmmax, .write = proc_write_shmmax },
+	{ .name = "shmall", .mode = S_IFREG | 0644, .text = proc_text_shmall, .write = proc_write_shmall },
+	{ .name = "shmmni", .mode = S_IFREG | 0644, .text = proc_text_shmmni, .write = proc_write_shmmni },
 	TEXT(pid_max), TEXT(ostype), TEXT(osrelease), TEXT(hostname), { .name = NULL },
 };
 
@@ -235,6 +238,7 @@ const struct proc_entry proc_system_entries[] = {
 	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },
 	{ .name = "kpagecount", .mode = S_IFREG | 0400, .words = kmm_report_kpagecount },
 	{ .name = "sys", .mode = S_IFDIR | 0555, .children = sys_entries },
+	{ .name = "sysvipc", .mode = S_IFDIR | 0555, .children = proc_sysvipc_entries },
 	{ .name = "kmm", .mode = S_IFDIR | 0555, .children = proc_kmm_entries },
 	{ .name = NULL },
 };

@@ -27,4 +27,13 @@ extern const struct proc_entry proc_system_entries[]; /* proc_system.c */
 extern const struct proc_entry proc_pid_entries[];    /* proc_pid.c */
 extern const struct proc_entry proc_kmm_entries[];    /* proc_kmm.c */
 
+/* proc_ipc.c */
+extern const struct proc_entry proc_sysvipc_entries[];
+void proc_text_shmmax(struct proc *proc, struct kmm_sink *out);
+void proc_text_shmall(struct proc *proc, struct kmm_sink *out);
+void proc_text_shmmni(struct proc *proc, struct kmm_sink *out);
+int proc_write_shmmax(const char *text);
+int proc_write_shmall(const char *text);
+int proc_write_shmmni(const char *text);
+
 #endif

@@ -131,6 +131,9 @@ struct proc {
 
 #define CAPS_ALL ((1ull << 41) - 1)
 #define CAP_IPC_LOCK (1ull << 14)
+#define CAP_IPC_OWNER (1ull << 15)
+#define CAP_SYS_PTRACE (1ull << 19)
+#define CAP_SYS_ADMIN (1ull << 21)
 #define OS_UNLIMITED (~(uint64_t)0)
 
 #define current ((struct task *)x86_task())

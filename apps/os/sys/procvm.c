@@ -70,9 +70,9 @@ static bool move(const struct transfer *t, uword local, uword remote, uword n, s
 	if (t->write) {
 		if (kmm_copy_in(current->proc->mm, t->buf, kmm_uva(local), n, &got) != KMM_OK && !got)
 			return false;
-		status = kmm_copy_out(t->mm, kmm_uva(remote), t->buf, got, done);
+		status = kmm_poke(t->mm, kmm_uva(remote), t->buf, got, done);
 	} else {
-		if (kmm_copy_in(t->mm, t->buf, kmm_uva(remote), n, &got) != KMM_OK && !got)
+		if (kmm_peek(t->mm, t->buf, kmm_uva(remote), n, &got) != KMM_OK && !got)
 			return false;
 		status = kmm_copy_out(current->proc->mm, kmm_uva(local), t->buf, got, done);
 	}

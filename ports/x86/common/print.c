@@ -136,13 +136,14 @@ static void format(struct out *o, const char *p, va_list *ap)
 			d = s.longs == 2 ? va_arg(*ap, long long) : s.longs ? va_arg(*ap, long) : va_arg(*ap, int);
 			put_number(o, d < 0 ? 0 - (uint64_t)d : (uint64_t)d, d < 0, 10, 'a', &s);
 			break;
+		case 'o':
 		case 'u':
 		case 'x':
 		case 'X':
 			u = s.longs == 2 ? va_arg(*ap, unsigned long long)
 			    : s.longs   ? va_arg(*ap, unsigned long)
 					: va_arg(*ap, unsigned int);
-			put_number(o, u, false, *p == 'u' ? 10 : 16, *p == 'X' ? 'A' : 'a', &s);
+			put_number(o, u, false, *p == 'u' ? 10 : *p == 'o' ? 8 : 16, *p == 'X' ? 'A' : 'a', &s);
 			break;
 		case 'p':
 			s = (struct spec){ .width = 2 * sizeof(void *), .pad = '0' };
