@@ -3,7 +3,8 @@
  * guard.c - the debug kernels' look at themselves at boot (KMM_DEBUG=2): every entry of the kernel's tables is read, and
  * nothing may be written and executed, nothing of the kernel may be ring 3's, and what is executed must not be written by
  * its address in the direct map either. `broken=rights` and `broken=locks` on the command line make a fault that this, and
- * the order of locks, must find: a check that never fails proves nothing.
+ * the order of locks, must find: a check that never fails proves nothing. With `broken=entry` a program that writes an
+ * address to /proc/kmm/explain gets a bit that the processor reserves into the entry of that page.
  */
 #include "kmm/layout.h"
 #include "kmm/pagetable.h"
@@ -98,6 +99,21 @@ static void break_lock_order(void)
 	spin_lock(&earlier);
 	spin_unlock(&earlier);
 	spin_unlock(&later);
+}
+
+/* The topmost bit of an address that no processor here has; with PAE the rest of the upper half is reserved too. */
+void guard_break_entry(uword va)
+{
+	const char *broken = os.options.broken;
+	struct kmm_walk w;
+
+	if (KMM_DEBUG < 2 || !broken || !str_eq(broken, "entry"))
+		return;
+	kmm_walk(os.k, kmm_mm_root(current->proc->mm), va, &w);
+	if (!w.mapped || KMM_PIN_FORMAT.entry_size != 8)
+		return;
+	__atomic_fetch_or((uint32_t *)x86_phys_ptr(last_step(&w)->entry_at.v) + 1, 1u << 19, __ATOMIC_SEQ_CST);
+	x86_tlb_flush_page(va);
 }
 
 void guard_boot(void)

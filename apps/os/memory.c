@@ -3,6 +3,7 @@
  * memory.c - starts the library on this machine: describe it, start the frames with paging still off (the port's
  * segments make kernel addresses work), start the kernel tables, turn paging on, start user spaces.
  */
+#include "kmm/layout.h"
 #include "kmm/pagetable.h"
 #include "start.h"
 
@@ -56,13 +57,28 @@ static void describe_reserved(struct kmm_machine *m)
 	m->nr_reserve = n + (reserve[n].size != 0);
 }
 
+/* Where the core will want the direct map, which must be there before the core looks at memory. */
+static void place_direct_map(const struct kmm_machine *m)
+{
+	struct kmm_layout layout;
+	const char *why = "";
+	uint64_t end = 0;
+
+	for (unsigned i = 0; i < m->nr_map; i++)
+		if (m->map[i].type == KMM_MEM_RAM && m->map[i].start + m->map[i].size > end)
+			end = m->map[i].start + m->map[i].size;
+	if (kmm_layout_derive(m, end, &layout, &why) != KMM_OK)
+		os_leave(OS_EXIT_INPUT, why);
+	x86_direct_map_move((uword)layout.page_offset);
+}
+
 static void start_frames(void)
 {
 	struct kmm_machine m = { .format = KMM_PIN_FORMAT.id, .no_nx = !x86_cpu_info.nx, .nr_cpus = x86_nr_cpus,
 				 .phys_bits = x86_cpu_info.phys_bits < KMM_PIN_FORMAT.max_phys_bits ? x86_cpu_info.phys_bits
 										    : KMM_PIN_FORMAT.max_phys_bits,
 				 .seed = os.options.has_kaslr ? os.options.kaslr : os.options.seed,
-				 .randomise = os.options.has_kaslr, .keep_direct_map = true,
+				 .randomise = os.options.has_kaslr,
 				 .image_va = (uword)x86_image_start,
 				 .image_pa = x86_image_pa(x86_image_start),
 				 .image_size = (uint32_t)(x86_image_end - x86_image_start) };
@@ -74,14 +90,18 @@ static void start_frames(void)
 	m.image_rodata = (uint64_t)(x86_data_start - x86_rodata_start);
 	describe_map(&m);
 	describe_reserved(&m);
+	if (kmm_machine_defaults(&m, &why) != KMM_OK)
+		os_leave(OS_EXIT_INPUT, why);
+	place_direct_map(&m);
 	os.port = x86_port_init();
 	os.port->log = klog_core;
 	os.port->wait = port_wait;
 	os.port->wake = port_wake;
 	os.port->owner_id = port_owner_id;
-	if (kmm_machine_defaults(&m, &why) != KMM_OK ||
-	    kmm_init_frames(kmm_state, &m, os.port, &os.k, &why) != KMM_OK)
+	if (kmm_init_frames(kmm_state, &m, os.port, &os.k, &why) != KMM_OK)
 		os_leave(OS_EXIT_INPUT, why);
+	if (kmm_layout_of(os.k)->page_offset != (uword)os.port->direct_map)
+		x86_panic("the direct map is at %p, and the core has it elsewhere", os.port->direct_map);
 }
 
 static void log_memory(void)

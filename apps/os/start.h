@@ -10,6 +10,7 @@ void memory_start(void);
 
 /* guard.c: the debug kernels' checks of themselves; others do nothing. */
 void guard_boot(void);
+void guard_break_entry(uword va);
 
 /* swap.c: disks, and swap if the command line says so. */
 void swap_start(void);

@@ -73,7 +73,6 @@ struct kmm_machine {
 	struct kmm_windows windows;
 	uint64_t seed;           /* of everything random */
 	bool randomise;          /* kernel region bases (64-bit) and user spaces from the seed */
-	bool keep_direct_map;    /* with randomise: but not the direct map's, which the port's own code has compiled in */
 
 	/* Watermark policy (Linux 6.1 rules). */
 	uint32_t min_free_kbytes;          /* 0: derived from the size of low memory */

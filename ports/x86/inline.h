@@ -13,7 +13,7 @@
  * anywhere but where this machine's does. */
 static inline bool kmm_port_is_native(const struct kmm_port *port)
 {
-	return port->direct_map == (void *)X86_PAGE_OFFSET;
+	return port->direct_map == (void *)x86_direct_base;
 }
 
 static inline unsigned long kmm_port_irq_save(struct kmm_port *port)
@@ -37,7 +37,7 @@ static inline unsigned kmm_port_cpu(struct kmm_port *port)
 static inline char *kmm_port_direct_map(char *known)
 {
 	(void)known;
-	return (char *)X86_PAGE_OFFSET;
+	return (char *)x86_direct_base;
 }
 
 static inline void kmm_port_flush_page(struct kmm_port *port, kmm_word va)

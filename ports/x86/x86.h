@@ -12,7 +12,8 @@
  * Boot order, on the boot processor:
  *   1. boot.S. 32-bit: multiboot loader -> protected mode, paging OFF, segments with base 0x40000000, so that a kernel
  *      address 0xC0000000 + pa already reaches physical pa. 64-bit: multiboot or PVH loader -> long mode on temporary
- *      tables that map the image, and all RAM at X86_PAGE_OFFSET. Pointers are final from the first C instruction on.
+ *      tables that map the image, and all RAM at X86_PAGE_OFFSET. Pointers are final from the first C instruction on, but
+ *      that a 64-bit kernel may move the direct map once: x86_direct_map_move().
  *   2. the port: serial console, exception table, processor info, firmware data copied to x86_boot; then
  *      kernel_main() of the kernel, on a 16 KiB boot stack, interrupts off.
  *   3. the kernel: x86_port_init() (kmm hooks), core start up; the core builds its page tables in direct-map memory.
@@ -38,12 +39,12 @@
 
 
 /*
- * Addresses. arch.h has X86_PAGE_OFFSET (physical 0 in the direct map) and X86_IMAGE_BASE (physical 0 as the image's
+ * Addresses. arch.h has x86_direct_base (physical 0 in the direct map) and X86_IMAGE_BASE (physical 0 as the image's
  * own addresses count; 32-bit: the same). x86_phys_ptr: only for memory that the direct map covers.
  */
 static inline void *x86_phys_ptr(uint64_t pa)
 {
-	return (void *)((x86_word)pa + X86_PAGE_OFFSET);
+	return (void *)((x86_word)pa + x86_direct_base);
 }
 static inline uint64_t x86_image_pa(const void *address)
 {
@@ -379,6 +380,14 @@ uint32_t x86_fpu_parts(void);
 void x86_fpu_sanitize(void *image, bool legacy);
 
 /* -------------------------------------------------------------------------------------------- paging and TLB */
+
+/*
+ * 64-bit: show all RAM from base on instead of X86_PAGE_OFFSET; a multiple of 1 GiB, with room for the RAM below the last
+ * entry of the root. At most once, before x86_port_init() and before any pointer into the direct map is kept; the caller
+ * must not have used x86_phys_ptr() in the same function. The core's tables must have the direct map there too.
+ * 32-bit: the direct map is where the image is linked, and base must be X86_PAGE_OFFSET.
+ */
+void x86_direct_map_move(x86_word base);
 
 /*
  * Go over to the core's kernel tables; once, interrupts off. Turns on what the processor has of: global pages, no-execute,

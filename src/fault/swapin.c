@@ -64,7 +64,7 @@ static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
 /* ---- pages on their way ---- */
 
 /* A page that was on its way is ours now. */
-static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance)
+static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance, uint8_t was)
 {
 	struct kmm *k = f->vma->mm->k;
 
@@ -72,7 +72,7 @@ static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance)
 		kmm_page_set_kind(k, page, KMM_KIND_ANON);
 	kmm_page_set_owner(k, page, f->vma->anon);
 	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
-	kmm_pageq_refault(k, page, distance);
+	kmm_pageq_refault(k, page, distance, was);
 }
 
 /* What is to be done about the slot. NONE, and COPY with *cached to copy: it has a count of ours. */
@@ -82,13 +82,14 @@ static enum kmm_status look(struct kmm_fault *f, enum kmm_cached_claim *claim, s
 	uint32_t raw = (uint32_t)f->raw, distance;
 	unsigned long flags;
 	bool held = true;
+	uint8_t was = 0;
 
 	if (!lock_seen(f, &flags))
 		return KMM_EAGAIN;
-	distance = kmm_slot_distance(k, raw);
+	distance = kmm_slot_distance(k, raw, &was);
 	*claim = kmm_cached_claim(k, raw, true, cached);
 	if (*claim == KMM_CLAIM_TAKEN) {
-		adopt(f, *cached, distance);
+		adopt(f, *cached, distance, was);
 		put_entry(f, *cached);
 	} else if (*claim != KMM_CLAIM_WAIT) {
 		held = kmm_slot_get(k, raw);
@@ -125,10 +126,13 @@ static enum kmm_status bring_back(struct kmm_fault *f, struct kmm_page *cached)
 	struct kmm *k = f->vma->mm->k;
 	struct kmm_page *page = kmm_fault_new_page(f);
 	enum kmm_status status;
+	uint32_t distance;
+	uint8_t was;
 
 	if (!page)
 		return KMM_ENOMEM;
-	kmm_pageq_refault(k, page, kmm_slot_distance(k, (uint32_t)f->raw));
+	distance = kmm_slot_distance(k, (uint32_t)f->raw, &was);
+	kmm_pageq_refault(k, page, distance, was);
 	status = get_content(f, page, cached);
 	if (status == KMM_OK)
 		status = install(f, page);

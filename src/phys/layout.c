@@ -234,8 +234,6 @@ static void randomise_bases(const struct kmm_machine *m, const struct kmm_geomet
 		uint32_t steps = (uint32_t)(kmm_div_u64(slack, 3 - i, NULL) >> 30), move;
 
 		kmm_div_u64(mix(&state), steps + 1, &move);
-		if (i == 0 && m->keep_direct_map)
-			move = 0;
 		*base[i] = at + move * GIB;
 		slack -= move * GIB;
 		at = *base[i] + size[i] + GIB;
@@ -356,7 +354,7 @@ static void explain_64(const struct kmm_machine *m, const struct kmm_layout *l, 
 	const struct kmm_geometry *g = kmm_geometry(m->format);
 
 	line(out, "first address of the upper half", g->upper_half);
-	line(out, m->randomise && !m->keep_direct_map ? "direct map, base moved by the seed" : "direct map, base fixed by the format",
+	line(out, m->randomise ? "direct map, base moved by the seed" : "direct map, base fixed by the format",
 	     l->page_offset);
 	line(out, "+ its size, bytes", l->lowmem_limit);
 	line(out, "vmalloc", l->vmalloc_start);

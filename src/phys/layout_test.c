@@ -234,27 +234,6 @@ KMM_TEST(layout_random_bases_keep_order_and_move)
 	CHECK(moved > 490);
 }
 
-/* Where the port has the direct map compiled in, the other two move all the same. */
-KMM_TEST(layout_random_bases_around_a_fixed_direct_map)
-{
-	uint64_t moved = 0, vmalloc = 0, vmemmap = 0;
-
-	for (uint64_t seed = 0; seed < 100; seed++) {
-		struct kmm_machine m = { .format = seed & 1 ? KMM_X86_64 : KMM_X86_64_LA57, .randomise = true,
-					 .keep_direct_map = true, .seed = seed };
-		struct kmm_layout l;
-
-		CHECK_OK(kmm_machine_defaults(&m, NULL));
-		CHECK_OK(kmm_layout_derive(&m, 3 * TIB, &l, NULL));
-		CALL(check_cover(&l, UINT64_MAX));
-		CHECK_EQ(l.page_offset, seed & 1 ? 0xffff888000000000u : 0xff11000000000000u);
-		moved += (l.vmalloc_start != vmalloc) + (l.vmemmap_start != vmemmap);
-		vmalloc = l.vmalloc_start;
-		vmemmap = l.vmemmap_start;
-	}
-	CHECK(moved > 195);
-}
-
 /* A machine as large as its format allows still has room to move. */
 KMM_TEST(layout_random_bases_with_all_of_memory)
 {

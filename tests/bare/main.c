@@ -2,7 +2,8 @@
 /*
  * main.c - the test kernel: the port and the memory of the reference kernel, and tests instead of processes.
  *
- * Command line: tests=A,B,... names parts of test names (default: all); seed=N is that of random tests. After each test
+ * Command line: tests=A,B,... names parts of test names (default: all); seed=N is that of random tests; kaslr=N moves the
+ * kernel's own places, as it does the reference kernel's. After each test
  * this machine itself is audited and must have as many free pages as before, whatever the test simulated. The last line
  * of the output is that of the hosted runner; QEMU's debug exit tells whether anything failed.
  */
@@ -140,10 +141,13 @@ static void run_selected(unsigned count[3], const char *parts)
 void kernel_main(void)
 {
 	unsigned count[3] = { 0, 0, 0 };
-	const char *seed = word("seed=");
+	const char *seed = word("seed="), *places = word("kaslr="), *end;
 	uint32_t number = 1;
 
 	klog_init();
+	os.options.has_kaslr = places != NULL;
+	if (places)
+		str_to_u32(places, 10, &os.options.kaslr, &end);
 	memory_start();
 	cell_init();
 	if (seed)

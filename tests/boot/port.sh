@@ -26,6 +26,33 @@ guard() {
 	output "$1: broken=$2" "$4"
 }
 
+# corrupt MACHINE FOLDER: a program whose page table entry has a reserved bit is killed, and nobody else (corrupt.c)
+corrupt() {
+	python3 - "build/$2/corrupt" >"$dir/initrd" <<'END'
+import sys
+
+def entry(name, mode, data=b""):
+    head = [1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+    raw = b"070701" + b"".join(b"%08x" % n for n in head) + name.encode() + b"\0"
+    raw += b"\0" * (-len(raw) % 4) + data
+    return raw + b"\0" * (-len(raw) % 4)
+
+program = open(sys.argv[1], "rb").read()
+sys.stdout.buffer.write(entry("bin", 0o40755) + entry("bin/corrupt", 0o100755, program) + entry("TRAILER!!!", 0))
+END
+	: >"$dir/out"
+	timeout 120 qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -accel tcg -cpu qemu64 -m 128M \
+		-kernel "build/kernel-$1-debug.elf" -initrd "$dir/initrd" -append "run=/bin/corrupt report=1 broken=entry" \
+		-chardev "file,id=log,path=$dir/err" -device isa-debugcon,iobase=0xe9,chardev=log \
+		-serial "file:$dir/out" -serial "file:$dir/report" </dev/null
+	output "$1: damaged entries" '^[1-9][0-9]* passed, 0 failed'
+	message "$1: damaged entries" 'corrupt (process [0-9]*): corrupted page table at address [0-9a-f]*: level 0 has [0-9a-f]\{16\}'
+	grep -q '"violations": *0' "$dir/report" && ok || bad "$1: damaged entries: audit"
+}
+
+make --no-print-directory -s build/user/corrupt build/user64/corrupt >"$dir/out" 2>"$dir/err" || bad "corrupt.c does not build"
+corrupt i386-pae user
+corrupt x86_64 user64
 for machine in i386-pae x86_64; do
 	guard $machine nothing '' 'guard: [1-9][0-9]* leaves of the kernel.s tables have the rights they should'
 	guard $machine rights 127 'panic: guard: a page is both written and executed'

@@ -9,8 +9,10 @@
  */
 #include "fs/procfs.h"
 #include "kmm/observe.h"
+#include "start.h"
 
-static uword explained = X86_PAGE_OFFSET;
+static uword explained;
+static bool asked; /* nobody has: the first address of the direct map */
 
 static const char *zone_name(enum kmm_zone_id zone)
 {
@@ -112,7 +114,7 @@ static void text_zones(struct proc *proc, struct kmm_sink *out)
 
 static void text_explain(struct proc *proc, struct kmm_sink *out)
 {
-	kmm_explain_print(os.k, proc->mm, explained, out);
+	kmm_explain_print(os.k, proc->mm, asked ? explained : x86_direct_base, out);
 }
 
 static int write_explain(const char *text)
@@ -123,6 +125,8 @@ static int write_explain(const char *text)
 	if (!str_to_word(digits, 16, &va, &end) || (*end && *end != '\n'))
 		return -EINVAL;
 	explained = va;
+	asked = true;
+	guard_break_entry(va);
 	return 0;
 }
 

@@ -301,7 +301,7 @@ static int words_read(struct open_file *file, void *to, size_t len, uint64_t *po
 	text_init(&t, to, len);
 	if (entry_of(file->inode)->pages)
 		read_pages(file->inode, first, len / sizeof(uint64_t), &t.sink);
-	else if (first <= (kmm_word)-1 >> KMM_PAGE_SHIFT)
+	else if (first <= (kmm_word)-1) /* frames above 4 GiB too, on 32-bit machines */
 		entry_of(file->inode)->words(os.k, kmm_pfn((kmm_word)first), len / sizeof(uint64_t), &t.sink);
 	*pos += t.len;
 	return (int)t.len;

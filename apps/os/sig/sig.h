@@ -71,6 +71,9 @@ uword sig_handler_stack(uword sp, const struct sig_action *action);
 /* ---- trap.c ---- */
 void trap_init(void);
 
+/* corrupt.c: a fault of ring 3 at addr for a bit that the processor reserves; ends the program. */
+void corrupt_table(struct x86_frame *f, uword addr);
+
 /* Kernel-provided code page at the same place in every program: returns from handlers without SA_RESTORER. */
 /* 32-bit programs on a 64-bit kernel have it higher, as they have their stack. */
 enum { VDSO_BASE = sizeof(uword) == 8 ? 0xf7000000u : 0xb8000000u, VDSO_SIGRETURN = VDSO_BASE + 0, VDSO_RT_SIGRETURN = VDSO_BASE + 16 };

@@ -10,6 +10,7 @@ typedef int32_t x86_sword;
 /* Kernel half. Frame 0 of low memory is visible at X86_PAGE_OFFSET; the image is linked 1 MiB above. */
 #define X86_PAGE_OFFSET 0xC0000000u
 #define X86_IMAGE_BASE X86_PAGE_OFFSET
+#define x86_direct_base X86_PAGE_OFFSET /* 64-bit kernels can move theirs */
 
 /* A field of this processor's struct x86_self: FS of the kernel has the distance from the first one's as its base. */
 #define X86_SELF(operand) "%%fs:%c" #operand

@@ -64,6 +64,12 @@ void x86_ap_end(void)
 	x86_tlb_flush_all();
 }
 
+void x86_direct_map_move(x86_word base)
+{
+	if (base != X86_PAGE_OFFSET)
+		x86_panic("a direct map at %lx: that of this kernel is part of its image's place", (unsigned long)base);
+}
+
 void x86_paging_enable(uint64_t root_pa)
 {
 	volatile top_entry *root = (volatile top_entry *)((uint32_t)root_pa + X86_PAGE_OFFSET);

@@ -18,6 +18,7 @@
 typedef uint64_t x86_word;
 typedef int64_t x86_sword;
 
+/* X86_PAGE_OFFSET: where the direct map begins at boot and, unless it is moved, stays. */
 #if X86_LEVELS == 5
 #define X86_PAGE_OFFSET 0xff11000000000000ull
 #define X86_USER_END_MAX 0x00fffffffffff000ull /* no ring 3 address is at or above: a page below the end of the lower half */
@@ -25,6 +26,13 @@ typedef int64_t x86_sword;
 #define X86_PAGE_OFFSET 0xffff888000000000ull
 #define X86_USER_END_MAX 0x00007ffffffff000ull
 #endif
+
+/*
+ * Where the direct map begins now. It changes once, in x86_direct_map_move(), before anything of the kernel uses it, and lies
+ * in memory that the kernel cannot write afterwards: so it is a constant to the compiler, which may keep it in a register
+ * (boot.S has it: no C file sees its value).
+ */
+extern const uint64_t x86_direct_base;
 
 /* The image is linked 2 MiB above this, loaded at 2 MiB. */
 #define X86_IMAGE_BASE 0xffffffff80000000ull

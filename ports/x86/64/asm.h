@@ -11,6 +11,11 @@
 #endif
 
 #define X86_IMAGE_BASE_ASM 0xffffffff80000000
+#if X86_LEVELS == 5
+#define X86_DIRECT_BASE_ASM 0xff11000000000000 /* X86_PAGE_OFFSET */
+#else
+#define X86_DIRECT_BASE_ASM 0xffff888000000000
+#endif
 #define X86_DIRECT_SLOT_ASM 273 /* entry of the root that holds the start of the direct map, with 4 levels and with 5 */
 #define X86_KERNEL_CS_ASM 0x10
 #define X86_KERNEL_DS_ASM 0x18

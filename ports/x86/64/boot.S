@@ -202,6 +202,12 @@ boot_gdtr:
 	.word boot_gdt_end - boot_gdt - 1
 	.long PA(boot_gdt)
 
+	/* Written by x86_direct_map_move() only, while the boot tables still let it. */
+	.balign 8
+	.globl x86_direct_base
+x86_direct_base:
+	.quad X86_DIRECT_BASE_ASM
+
 	.section .bss, "aw", @nobits
 	.balign 4096
 	.globl x86_boot_root

@@ -5,6 +5,9 @@
  * boot.S maps the first 4 GiB. RAM above it is added here, by leaves of 1 GiB where the processor has them, else of 2 MiB;
  * tables for that come from the start of the RAM above 4 GiB, which therefore cannot hold modules, and are reported to
  * the core as taken. They are 4 KiB for each GiB.
+ *
+ * A direct map that moves gets new tables, as old and new place may overlap: its leaves are those of the old place. Then the
+ * root takes them for the old ones, and keeps them for the start of the other processors, whose stacks lie there.
  */
 #include "64/cpu.h"
 
@@ -12,6 +15,7 @@
 #define LOW_END (4 * GIB) /* mapped by boot.S */
 #define ENTRY_ADDRESS 0x000ffffffffff000ull
 #define LEAF_2M (1ull << 21)
+#define MOVE_LIMIT (~0ull << (12 + 9 * X86_LEVELS - 2)) /* well below the image, which has the last entry of the root */
 
 enum { P = 1, RW = 2, LARGE = 0x80 };
 
@@ -21,22 +25,30 @@ bool x86_paging_on;
 static uint64_t pool_start, pool_at, pool_end;
 static uint64_t first_dir[512] __attribute__((aligned(X86_PAGE_SIZE)));
 
-static uint64_t *table_new(void)
-{
-	uint64_t *table = x86_phys_ptr(pool_at);
+/* Of a direct map that moves: its part of the root, and below it enough for the 512 GiB that two tables of each level reach. */
+static uint64_t moved_root[512] __attribute__((aligned(X86_PAGE_SIZE)));
+static uint64_t moved_tables[2 * (X86_LEVELS - 3)][512] __attribute__((aligned(X86_PAGE_SIZE)));
+static unsigned nr_spare; /* of moved_tables; none before the move */
+static uint64_t moved_base;
 
+static uint64_t table_new(void)
+{
+	uint64_t pa = pool_at;
+
+	if (nr_spare)
+		return x86_image_pa(moved_tables[--nr_spare]);
 	if (pool_at == pool_end)
 		x86_panic("the first RAM above 4 GiB, %llu KiB, is too small for the tables that map the rest of it",
 			  (unsigned long long)(pool_end - pool_start) >> 10);
-	memset(table, 0, X86_PAGE_SIZE);
+	memset(x86_phys_ptr(pa), 0, X86_PAGE_SIZE);
 	pool_at += X86_PAGE_SIZE;
-	return table;
+	return pa;
 }
 
 static uint64_t *table_below(uint64_t *entry)
 {
 	if (!(*entry & P))
-		*entry = ((uint64_t)table_new() - X86_PAGE_OFFSET) | P | RW;
+		*entry = table_new() | P | RW;
 	return x86_phys_ptr(*entry & ENTRY_ADDRESS);
 }
 
@@ -45,11 +57,9 @@ static unsigned index_at(uint64_t va, unsigned level)
 	return (unsigned)(va >> (12 + 9 * level)) & 511;
 }
 
-static uint64_t *gib_entry(uint64_t pa)
+/* The entry for the GiB at va, below the boot tables' root or the one to come. */
+static uint64_t *gib_entry(uint64_t *table, uint64_t va)
 {
-	uint64_t va = X86_PAGE_OFFSET + pa;
-	uint64_t *table = x86_boot_root;
-
 	for (unsigned level = X86_LEVELS - 1; level > 2; level--)
 		table = table_below(&table[index_at(va, level)]);
 	return &table[index_at(va, 2)];
@@ -63,7 +73,7 @@ static void fill_dir(uint64_t *dir, uint64_t pa)
 
 static void map_gib(uint64_t pa)
 {
-	uint64_t *entry = gib_entry(pa);
+	uint64_t *entry = gib_entry(x86_boot_root, X86_PAGE_OFFSET + pa);
 
 	if (*entry & P)
 		return;
@@ -85,7 +95,7 @@ static void pool_open(const struct x86_mem_range *r)
 	if (pool_end > gib + GIB)
 		pool_end = gib + GIB;
 	fill_dir(first_dir, gib);
-	*gib_entry(gib) = x86_image_pa(first_dir) | P | RW;
+	*gib_entry(x86_boot_root, X86_PAGE_OFFSET + gib) = x86_image_pa(first_dir) | P | RW;
 }
 
 static const struct x86_mem_range *first_high(void)
@@ -110,23 +120,51 @@ static void check_modules(void)
 	}
 }
 
-void x86_boot_map(void)
+static void each_gib_of_ram(void (*call)(uint64_t pa))
 {
-	const struct x86_mem_range *high = first_high();
 	const uint64_t limit = 1ull << x86_cpu_info.phys_bits;
 
-	if (high)
-		pool_open(high);
 	for (uint32_t i = 0; i < x86_boot.nr_ranges; i++) {
 		const struct x86_mem_range *r = &x86_boot.ranges[i];
 		uint64_t end = r->size > limit - r->base ? limit : r->base + r->size;
 
 		for (uint64_t pa = r->base & ~(GIB - 1); r->type == 1 && r->base < limit && pa < end; pa += GIB)
-			map_gib(pa);
+			call(pa);
 	}
 	check_modules();
 	if (pool_at > pool_start)
 		x86_boot_took(pool_start, pool_at);
+}
+
+void x86_boot_map(void)
+{
+	const struct x86_mem_range *high = first_high();
+
+	if (high)
+		pool_open(high);
+	each_gib_of_ram(map_gib);
+}
+
+static void move_gib(uint64_t pa)
+{
+	*gib_entry(moved_root, moved_base + pa) = *gib_entry(x86_boot_root, X86_PAGE_OFFSET + pa);
+}
+
+void x86_direct_map_move(x86_word base)
+{
+	if (base == X86_PAGE_OFFSET)
+		return;
+	if (base % GIB || base < X86_PAGE_OFFSET || base > MOVE_LIMIT || x86_paging_on || moved_base)
+		x86_panic("the direct map cannot move to %llx", (unsigned long long)base);
+	moved_base = base;
+	nr_spare = sizeof(moved_tables) / sizeof(moved_tables[0]);
+	for (uint64_t pa = 0; pa < LOW_END; pa += GIB)
+		move_gib(pa);
+	each_gib_of_ram(move_gib);
+	for (unsigned i = 256; i < 511; i++) /* the upper half but for the image's entry, below which this runs */
+		x86_boot_root[i] = moved_root[i];
+	x86_write_cr3(x86_image_pa(x86_boot_root));
+	__asm__ volatile("movq %0, x86_direct_base(%%rip)" : : "r"(base) : "memory");
 }
 
 static x86_word cr4_wanted(void)

@@ -7,6 +7,7 @@
 #include "64/cpu.h"
 
 _Static_assert(X86_IMAGE_BASE == X86_IMAGE_BASE_ASM, "asm.h");
+_Static_assert(X86_PAGE_OFFSET == X86_DIRECT_BASE_ASM, "asm.h");
 _Static_assert((X86_PAGE_OFFSET >> (12 + 9 * (X86_LEVELS - 1)) & 511) == X86_DIRECT_SLOT_ASM, "asm.h");
 _Static_assert((X86_PAGE_OFFSET & ((1ull << (12 + 9 * (X86_LEVELS - 1))) - 1)) == 0, "boot.S");
 _Static_assert(X86_KERNEL_CS == X86_KERNEL_CS_ASM && X86_KERNEL_DS == X86_KERNEL_DS_ASM, "asm.h");

@@ -154,7 +154,6 @@ static struct kmm_port the_port = {
 	.log = hook_log,
 	.relax = hook_relax,
 	.time_ns = hook_time_ns,
-	.direct_map = (void *)X86_PAGE_OFFSET,
 	.tlb_flush_local = hook_tlb_flush_local,
 	.tlb_flush_others = hook_tlb_flush_others,
 	.random = hook_random,
@@ -163,6 +162,7 @@ static struct kmm_port the_port = {
 
 struct kmm_port *x86_port_init(void)
 {
+	the_port.direct_map = (void *)x86_direct_base;
 	if (x86_cpu_info.sse2) {
 		the_port.zero_frame = hook_zero_frame;
 		the_port.copy_frame = hook_copy_frame;

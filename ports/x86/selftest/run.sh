@@ -35,16 +35,22 @@ type_hello() {
 	echo hello
 }
 
-# A 64-bit kernel; CPU is one that has what it needs.
+# A 64-bit kernel; CPU is one that has what it needs; ACROSS, FAR: GiB, hexadecimal, that the direct map may move by.
 run_64() {
-	k=$1 cpu=$2
+	k=$1 cpu=$2 across=$3 far=$4
 	run '32 MiB' 1 '^0 failures' $k -cpu $cpu -m 32M </dev/null
 	grep -q report "$report" || { echo "FAIL $k: report channel"; failed=1; }
 	run '8 GiB' 1 '^0 failures' $k -cpu $cpu -m 8G -append 'a=b' -initrd "$0" </dev/null
 	run '64 GiB' 1 '^0 failures' $k -cpu $cpu -m 64G -object memory-backend-ram,id=ram,size=64G,reserve=off \
 		-machine memory-backend=ram -initrd "$0" </dev/null
-	run '64 GiB, large leaves' 1 '^0 failures' $k -cpu $cpu,+pdpe1gb -m 64G \
+	# Direct maps that move: over themselves, across tables, to the last GiB of a table, as far as they may, and too far.
+	run '64 GiB, large leaves, moved by 1 GiB' 1 '^0 failures' $k -cpu $cpu,+pdpe1gb -m 64G -append direct=1 \
 		-object memory-backend-ram,id=ram,size=64G,reserve=off -machine memory-backend=ram </dev/null
+	run '64 GiB, across tables' 1 '^0 failures' $k -cpu $cpu -m 64G -append "direct=$across" \
+		-object memory-backend-ram,id=ram,size=64G,reserve=off -machine memory-backend=ram </dev/null
+	run 'moved to the end of a table' 1 '^0 failures' $k -cpu $cpu -m 3G -append direct=1ff </dev/null
+	run 'moved far' 1 '^0 failures' $k -cpu $cpu -m 32M -append "direct=$far" </dev/null
+	run 'moved too far' 127 'cannot move' $k -cpu $cpu -m 32M -append "direct=${far}0" </dev/null
 	run 'instruction count' 1 '^0 failures' $k -cpu $cpu -m 64M -icount shift=0,align=off,sleep=off </dev/null
 	run 'every feature' 1 '^0 failures' $k -cpu max -m 64M </dev/null
 	run 'no features' 1 '^0 failures' $k -cpu $cpu,-nx,-pdpe1gb,-smep,-smap,-umip,-pge -m 64M </dev/null
@@ -62,8 +68,8 @@ run_64() {
 	rm -r "$dir/$k-pvh"
 }
 
-run_64 x86_64 qemu64
-run_64 x86_64-la57 max
+run_64 x86_64 qemu64 3f0 de00
+run_64 x86_64-la57 max 3fff0 1bc0000
 run '4 levels only' 127 'no LA57' x86_64-la57 -cpu qemu64 -m 64M </dev/null
 
 for k in i386 i386-pae; do

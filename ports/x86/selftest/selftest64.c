@@ -4,7 +4,8 @@
  * tables built by hand. Prints "ok" or "FAIL" per test; exits with status 0 (QEMU: 1) when all passed, else 1 (QEMU: 3).
  *
  * Words on the command line: "doublefault" overflows the kernel stack on purpose, "trap" executes a bad instruction
- * before handlers are registered, "echo" waits for one line of console input; all are for run.sh.
+ * before handlers are registered, "echo" waits for one line of console input, "direct=HEX" moves the direct map by so many
+ * GiB; all are for run.sh.
  *
  * User half: code at 4 MiB, stack page above it (not executable). With 5 levels the same again at 2^52.
  */
@@ -103,7 +104,8 @@ static void check(const char *name, bool good)
 	failures += !good;
 }
 
-static bool cmdline_has(const char *word)
+/* What follows the word on the command line, or NULL. */
+static const char *cmdline_after(const char *word)
 {
 	size_t len = 0;
 
@@ -111,9 +113,26 @@ static bool cmdline_has(const char *word)
 		len++;
 	for (const char *p = x86_boot.cmdline; *p; p++) {
 		if (!memcmp(p, word, len))
-			return true;
+			return p + len;
 	}
-	return false;
+	return NULL;
+}
+
+static bool cmdline_has(const char *word)
+{
+	return cmdline_after(word) != NULL;
+}
+
+/* Not inline, as nobody may have looked at x86_direct_base before. */
+static __attribute__((noinline)) void move_direct_map(void)
+{
+	const char *digit = cmdline_after("direct=");
+	uint64_t gib = 0;
+
+	for (; digit && *digit > ' '; digit++)
+		gib = gib * 16 + (uint64_t)(*digit <= '9' ? *digit - '0' : *digit - 'a' + 10);
+	x86_direct_map_move(X86_PAGE_OFFSET + (gib << 30));
+	check("the direct map is where it should be", x86_port_init()->direct_map == (void *)(X86_PAGE_OFFSET + (gib << 30)));
 }
 
 static void print_machine(void)
@@ -147,7 +166,7 @@ static bool reserved_by_port(uint64_t pa)
 }
 
 /* Every GiB of RAM can be written through the direct map of the boot tables, each at its own place. */
-static void test_boot_map(void)
+static __attribute__((noinline)) void test_boot_map(void)
 {
 	const uint64_t step = 1ull << 30;
 	unsigned bad = 0, tried = 0;
@@ -180,20 +199,28 @@ static uint64_t below(const void *t)
 	return x86_image_pa(t) | P | RW | US;
 }
 
+/* Entry of an address in the table whose entries map 1 << shift bytes each. */
+static unsigned entry_of(uint64_t va, unsigned shift)
+{
+	return (unsigned)(va >> shift) & 511;
+}
+
 /* Direct map of the first GiB, the image in the same GiB; returns the root. */
 static uint64_t build_tables(void)
 {
+	const uint64_t direct = x86_direct_base;
+
 	for (uint64_t i = 0; i < 512; i++)
 		direct_2m[i] = i << 21 | P | RW | LARGE;
-	direct_1g[0] = below(direct_2m);
+	direct_1g[entry_of(direct, 30)] = below(direct_2m);
 	image_1g[510] = below(direct_2m);
 	if (X86_LEVELS == 5) {
-		direct_512g[0] = below(direct_1g);
+		direct_512g[entry_of(direct, 39)] = below(direct_1g);
 		kernel_512g[511] = below(image_1g);
-		root[273] = below(direct_512g);
+		root[entry_of(direct, 48)] = below(direct_512g);
 		root[511] = below(kernel_512g);
 	} else {
-		root[273] = below(direct_1g);
+		root[entry_of(direct, 39)] = below(direct_1g);
 		root[511] = below(image_1g);
 	}
 	return x86_image_pa(root);
@@ -501,7 +528,8 @@ static void test_frames(void)
 static void test_tlb(void)
 {
 	struct kmm_port *port = x86_port_init();
-	uint64_t window = X86_PAGE_OFFSET + (1ull << 30); /* not mapped yet; the same tables as user memory, supervisor */
+	unsigned next = (entry_of(x86_direct_base, 30) + 1) & 511; /* not mapped yet; the same tables as user memory, supervisor */
+	uint64_t window = (x86_direct_base & ~0x7fffffffffull) + ((uint64_t)next << 30);
 	struct kmm_flush flush = { .root = { 0 }, .start = window, .end = window + 4096 };
 	volatile uint8_t *va = (volatile uint8_t *)window;
 	static table dir, pages __attribute__((aligned(4096)));
@@ -510,7 +538,7 @@ static void test_tlb(void)
 	scratch[1][0] = 2;
 	pages[0] = x86_image_pa(scratch[0]) | P | RW;
 	dir[0] = x86_image_pa(pages) | P | RW;
-	direct_1g[1] = x86_image_pa(dir) | P | RW;
+	direct_1g[next] = x86_image_pa(dir) | P | RW;
 	check("new kernel page", va[0] == 1);
 	pages[0] = x86_image_pa(scratch[1]) | P | RW;
 	port->tlb_flush_local(port, &flush);
@@ -627,6 +655,7 @@ void kernel_main(void)
 
 	print_machine();
 	test_print();
+	move_direct_map();
 	test_boot_map();
 	if (cmdline_has("trap"))
 		__asm__ volatile("ud2");
