@@ -32,7 +32,7 @@ static const struct argp_option run_options[] = {
 	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
 	{ "zswap", OPT_ZSWAP, "PERCENT", OPTION_ARG_OPTIONAL, "keep pages compressed in up to so much of memory (1 to 90, default 20) before "
 	  "they go to the swap disk", 0 },
-	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default) or clock", 0 },
+	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default), clock or gen", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "processors, 1 to 8; default 1", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
@@ -72,7 +72,7 @@ static void take_policy(struct run *r, const char *name)
 	while (*policy && strcmp((*policy)->name, name) != 0)
 		policy++;
 	if (!*policy)
-		STOP(EXIT_USAGE, "--policy %s: there are idle and clock", name);
+		STOP(EXIT_USAGE, "--policy %s: there are idle, clock and gen", name);
 	r->policy = name;
 }
 

@@ -69,10 +69,13 @@ static enum kmm_status bring_back(struct kmm_fault *f)
 	struct kmm *k = f->vma->mm->k;
 	struct kmm_page *page = kmm_fault_new_page(f);
 	enum kmm_status status;
+	uint32_t distance;
+	uint8_t was;
 
 	if (!page)
 		return KMM_ENOMEM;
-	kmm_pageq_refault(k, page, kmm_slot_distance(k, (uint32_t)f->raw));
+	distance = kmm_slot_distance(k, (uint32_t)f->raw, &was);
+	kmm_pageq_refault(k, page, distance, was);
 	status = kmm_swap_in(k, (uint32_t)f->raw, page);
 	if (status == KMM_OK)
 		status = install(f, page);

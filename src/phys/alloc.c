@@ -100,7 +100,7 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
  * cache where more urgent requests on other CPUs could not have them. Lock z held. */
 static unsigned refill_size(const struct kmm_phys *p, const struct kmm_zone *z, const struct request *rq)
 {
-	kmm_word batch = rq->order ? kmm_pcp_limit(z, kmm_pcp_list(rq->order)) / 2 : z->pcp_batch;
+	kmm_word batch = kmm_pcp_batch(z, kmm_pcp_list(rq->order));
 	kmm_word frames = (batch << rq->order) + KMM_BITS;
 
 	if (!batch || !kmm_pcp_may_keep(p))
@@ -383,6 +383,16 @@ static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order, 
 	return page ? page : alloc_where(k, &anywhere, gfp, order, source);
 }
 
+/* A block of several frames that nothing keeps from the short way, if this CPU has one. */
+ALWAYS_INLINE struct kmm_page *take_block(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind)
+{
+	unsigned list = kmm_pcp_list(order);
+
+	if (RARE(order == 0 || list >= KMM_PCP_LISTS || !k->straight || !kmm_gfp_is_common(gfp)))
+		return NULL;
+	return take_cached(k, gfp, order, list, kind);
+}
+
 /* All but the common case, with the arguments of the public calls: so these end in a jump here and need no frame of their
  * own, and the return address is that of their callers. */
 NOINLINE struct kmm_page *phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
@@ -394,8 +404,12 @@ NOINLINE struct kmm_page *phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order,
 
 NOINLINE struct kmm_page *alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	struct source source = { KMM_KIND_KERNEL, "alloc_pages", __builtin_return_address(0) };
+	struct kmm_page *page = take_block(k, gfp, order, KMM_KIND_KERNEL);
+	struct source source;
 
+	if (page)
+		return page;
+	source = (struct source){ KMM_KIND_KERNEL, "alloc_pages", __builtin_return_address(0) };
 	return alloc_block(k, gfp, order, &source);
 }
 
@@ -538,7 +552,7 @@ static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, con
 /* Is it the descriptor of a block, as far as its number and references say? Those are one, or (dropped) none. */
 ALWAYS_INLINE bool may_be_one(const struct kmm *k, const struct kmm_page *page, kmm_word pfn, bool dropped)
 {
-	if (RARE(!k->straight || pfn >= k->phys->max_pfn))
+	if (RARE(pfn >= k->straight_frames))
 		return false;
 	return !RARE(dropped ? kmm_refs_glance(page) > 1 : kmm_refs_glance(page) != 1);
 }

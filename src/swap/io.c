@@ -6,6 +6,7 @@
 #include "swap/zswap.h"
 
 #include "kva/kva.h"
+#include "pageq/pageq.h"
 
 static void count(kmm_word *counter, unsigned nr)
 {
@@ -106,6 +107,8 @@ static void write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr,
 		if (!kmm_slots_take(k, nr - done, &run))
 			return;
 		KMM_ASSERT(k, run.nr > 0 && run.nr <= nr - done);
+		for (unsigned i = 0; i < run.nr; i++)
+			kmm_slot_note_age(k, run.place, run.first + i, kmm_page_age(pages[done + i]));
 		write_run(k, &run, pages + done, raw + done);
 	}
 }
@@ -151,7 +154,9 @@ enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 	if (status != KMM_EAGAIN)
 		return status;
 	dev = k->swap->area[kmm_swap_place(raw)].dev;
+	kmm_stall_begin(k);
 	status = dev->ops->read(dev, kmm_swap_slot(raw), 1, &page);
+	kmm_stall_end(k);
 	count(&k->swap->stats.in, 1);
 	if (status == KMM_OK)
 		return KMM_OK;

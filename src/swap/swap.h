@@ -23,10 +23,10 @@
 #include "phys/bits.h"
 #include "pt/leaf.h"
 
-enum { KMM_SLOT_BAD = 0xffff, KMM_SLOT_MOST = 0xfffe };
+enum { KMM_SLOT_BAD = 0xffff, KMM_SLOT_MOST = 0xfffe, KMM_SLOT_AGE_SHIFT = 24, KMM_SLOT_STAMP = 0xffffff };
 
 struct kmm_slot {
-	uint32_t stamp;           /* w: k->swap->clock when it was taken */
+	uint32_t stamp;           /* w: k->swap->clock when it was taken, its lowest 24 bits; above them the page's age then */
 	uint16_t count;           /* w: 0: free; BAD: retired */
 	uint16_t seen;            /* the checker's */
 };
@@ -82,8 +82,10 @@ bool kmm_slots_take(struct kmm *k, unsigned want, struct kmm_slot_run *out);
 KMM_MUST_CHECK bool kmm_slot_get(struct kmm *k, uint32_t raw);
 /* One less, the last one frees the slot. */
 void kmm_slot_put(struct kmm *k, uint32_t raw);
-/* How many slots were taken since this one was; 0 for SAME. */
-uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw);
+/* How many slots were taken since this one was, up to 2^24, and the age that its page had; both 0 for SAME. */
+uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was);
+/* The age of the page that goes to a slot of which the caller alone has a count. */
+void kmm_slot_note_age(struct kmm *k, unsigned place, uint32_t slot, uint8_t age);
 /* A slot that cannot be written is given up for good; the count was the caller's. */
 void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot);
 /* Tells devices of wholly free stretches; at most `most` of them. */

@@ -51,6 +51,8 @@ static inline void kmm_page_set_dirty(struct kmm_page *page)
 /* For who moves pages: is `page` what the file caches at index, and the change of that. false: another one, or no
  * struct kmm_file, whose pages are not the core's to move. b held. */
 bool kmm_backing_is_file(const struct kmm_backing *backing);
+/* Of a file's seals those against writing it. */
+enum { KMM_SEALS_WRITING = KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE };
 bool kmm_file_has_page(struct kmm_mapping *mapping, uint64_t index, const struct kmm_page *page);
 void kmm_file_move_page(struct kmm_mapping *mapping, uint64_t index, struct kmm_page *to);
 /* A clean page leaves the cache, whose reference the caller gets; it will be filled again. */

@@ -334,8 +334,6 @@ static enum kmm_status set_size(struct kmm_file *file, uint64_t size)
 	return status;
 }
 
-enum { NO_WRITE = KMM_SEAL_WRITE | KMM_SEAL_FUTURE_WRITE };
-
 static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len)
 {
 	struct kmm *k = file->backing.k;
@@ -343,7 +341,7 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 	enum kmm_status status;
 	char *to;
 
-	if ((file->seals & NO_WRITE) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
+	if ((file->seals & KMM_SEALS_WRITING) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
 		return KMM_EPERM;
 	status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
 	if (status == KMM_OK && pos + len > file->size)
@@ -456,7 +454,7 @@ enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t n
 	if (!mapping)
 		return KMM_ENOMEM;
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	status = file->seals & NO_WRITE ? KMM_EPERM : clear_filled(file, first, end);
+	status = file->seals & KMM_SEALS_WRITING ? KMM_EPERM : clear_filled(file, first, end);
 	if (kmm_file_has_source(file))
 		zeros = kmm_max_u64(first, kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end))));
 	if (status == KMM_OK && zeros < end) {
@@ -472,8 +470,10 @@ enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t n
 /* Is there a mapping by which the file could be written? b held. */
 static bool is_mapped_for_writing(const struct kmm_mapping *mapping)
 {
+	const uint32_t both = KMM_VM_SHARED | KMM_VM_MAYWRITE;
+
 	for (const struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next)
-		if (kmm_container(l, struct kmm_vma, by_backing)->flags & KMM_VM_SHARED)
+		if ((kmm_container(l, struct kmm_vma, by_backing)->flags & both) == both)
 			return true;
 	return false;
 }

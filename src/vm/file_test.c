@@ -290,9 +290,12 @@ KMM_TEST(file_seals)
 	CHECK_EQ(space_protect(&s, 0x20002000, 1, SPACE_RW), 13);
 	CHECK_EQ(space_poke(&s, s.mm, 0x20000000, 'a'), 0);
 	CHECK_EQ(kmm_file_punch(&file, 0, 1), KMM_EPERM);
-	CHECK_EQ(space_unmap(&s, 0x20000000, 3), 0);
-	CHECK_OK(kmm_file_add_seals(&file, KMM_SEAL_WRITE | KMM_SEAL_SEAL));
-	CHECK_EQ(map_file(&s, 0x20002000, SPACE_R, KMM_MAP_SHARED, &file), 1);
+	CHECK_EQ(space_unmap(&s, 0x20000000, 1), 0);
+	CHECK_OK(kmm_file_add_seals(&file, KMM_SEAL_WRITE | KMM_SEAL_SEAL)); /* a mapping that can only be read may stay */
+	CHECK_EQ(map_file(&s, 0x20001000, SPACE_R, KMM_MAP_SHARED, &file), 0);
+	CHECK_EQ(space_protect(&s, 0x20001000, 1, SPACE_RW), 13);
+	CHECK_EQ(map_file(&s, 0x20003000, SPACE_RW, KMM_MAP_SHARED, &file), 1);
+	CHECK_EQ(space_unmap(&s, 0x20001000, 2), 0);
 	CHECK_EQ(map_file(&s, 0x20002000, SPACE_RW, KMM_MAP_PRIVATE, &file), 0);
 	CHECK_EQ(space_peek(&s, s.mm, 0x20002000), 'a');
 	CHECK_EQ(space_unmap(&s, 0x20002000, 1), 0);

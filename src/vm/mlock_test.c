@@ -90,6 +90,22 @@ KMM_TEST(mlock_limit)
 }
 
 /* A heap, a stack and a right to write, each locked and grown. */
+/* What becomes writable gets its pages area by area, so that the next area finds the same owner. */
+KMM_TEST(mlock_writable_merges)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		struct space s;
+
+		CALL(space_start(&s, space_formats[f]));
+		CHECK_EQ(space_map(&s, page(0), 9, KMM_PROT_EXEC, SPACE_ANON | KMM_MAP_LOCKED), 0);
+		CHECK_EQ(space_protect(&s, page(2), 1, SPACE_RW | KMM_PROT_EXEC), 0);
+		CHECK_EQ(space_areas(&s), 3);
+		CHECK_EQ(space_protect(&s, page(1), 3, KMM_PROT_WRITE), 0);
+		CHECK_EQ(space_areas(&s), 3);
+		CALL(space_stop(&s));
+	}
+}
+
 /* A length that leads beyond all addresses is too much before it is wrong, also where part of it is locked. */
 KMM_TEST(mlock_beyond_all_addresses)
 {

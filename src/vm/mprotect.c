@@ -139,11 +139,17 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 	return KMM_OK;
 }
 
-/* Locked private memory that becomes writable is to have its own pages at once. */
-static void note_writable(struct kmm_populate *populate, uint32_t old_flags, uint32_t new_flags, kmm_word start, kmm_word end)
+/* Locked private memory that becomes writable is to have its own pages at once. They come when all is done, but as if they
+ * came area by area: whose object they belong to decides what the next one merges with. If there is none to be had, they
+ * will not come either. */
+static void note_writable(struct kmm_vma *vma, struct kmm_populate *populate, uint32_t old_flags, kmm_word start, kmm_word end)
 {
-	if ((old_flags & (KMM_VM_WRITE | KMM_VM_SHARED | KMM_VM_LOCKED)) != KMM_VM_LOCKED || !(new_flags & KMM_VM_WRITE))
+	enum kmm_status ignored;
+
+	if ((old_flags & (KMM_VM_WRITE | KMM_VM_SHARED | KMM_VM_LOCKED)) != KMM_VM_LOCKED || !(vma->flags & KMM_VM_WRITE))
 		return;
+	ignored = kmm_anon_prepare(vma);
+	(void)ignored;
 	if (!populate->len)
 		populate->at = start;
 	populate->len = end - populate->at;
@@ -165,7 +171,7 @@ static enum kmm_status protect_range(struct kmm_mm *mm, struct kmm_vma *vma, kmm
 		status = protect_part(mm, vma, &prev, at, to, flags, r);
 		if (status)
 			return status;
-		note_writable(populate, old_flags, flags, at, to);
+		note_writable(prev, populate, old_flags, at, to);
 		at = to < prev->end ? prev->end : to;
 		if (at >= end)
 			return KMM_OK;

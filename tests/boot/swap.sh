@@ -46,7 +46,7 @@ output "a disk without the signature" '^refused 1$'
 output "free" '^Swap: *65532 *0 *65532$'
 # the same in memory, compressed: nothing needs the disk; and of a small pool the oldest go on to it
 for cpus in 1 4; do
-	guest --icount --machine x86_64 --cpus $cpus --ram 32M --swap 96M --zswap=40 --policy clock --report "$dir/report.json" \
+	guest --icount --machine x86_64 --cpus $cpus --ram 32M --swap 96M --zswap=40 --policy gen --report "$dir/report.json" \
 		build/user64/bigger 64 $cpus 1 </dev/null
 	ends 0 "compressed, $cpus processors"
 	true_of 'd["memory"]["swapped_out"] == 0' "compressed, $cpus processors: nothing went to the disk"
@@ -56,6 +56,10 @@ guest --icount --machine i386-pae --ram 32M --swap 96M --zswap=2 --report "$dir/
 ends 0 "a small pool"
 true_of 'd["memory"]["swapped_out"] > 0' "a small pool: the disk was used"
 true_of 'd["audit"]["violations"] == 0' "a small pool: audit"
+guest --icount --machine x86_64 --ram 32M --swap 96M --file build/user64/bigger:/bigger busybox sh -c \
+	'/bigger 40 1 1 >/dev/null; cat /proc/pressure/memory; grep -E "^(zsw|pgmajfault)" /proc/vmstat; grep Zswap /proc/meminfo' </dev/null
+output "waits" '^some avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
+output "waits of all" '^full avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
 guest --ram 64M --zswap busybox true </dev/null
 ends 2 "compressed swap without swap"
 # memory and swap end: who holds most is ended, and the log says why

@@ -160,13 +160,6 @@ static bool maps_droppable(const struct difference *d)
 	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL;
 }
 
-static bool maps_sealed_for_reading(const struct difference *d)
-{
-	const struct step *s = &d->steps[d->at];
-
-	return s->op == OP_MMAP && s->file == FILE_SEALABLE && !(s->prot & 2) && !d->native.err && d->machine.err == EPERM;
-}
-
 static bool unmaps_before_seals(const struct difference *d)
 {
 	const struct step *s = &d->steps[d->at];
@@ -182,8 +175,6 @@ struct exception oracle_exceptions[] = {
 			  "come first, in another order", mremap_arguments_first, false, 0 },
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
-	{ "sealed-for-reading", "Linux from 6.7 on maps a file shared that is sealed against writing, if only for reading",
-	  maps_sealed_for_reading, false, 0 },
 	{ "sealed-too-late", "6.1 has unmapped what was at a fixed place when it finds the file sealed; later ones look before",
 	  unmaps_before_seals, false, 0 },
 	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, false, 0 },

@@ -150,31 +150,68 @@ sword sys_pwrite64(const uword *a)
 	return at_offset(a, true);
 }
 
+int vec_import(uword from, uword nr, struct vec_list *list)
+{
+	list->nr = (uint32_t)nr;
+	list->vec = list->few;
+	if (nr > MAX_IOV)
+		return -EINVAL;
+	if (nr > NR_FEW_VEC)
+		list->vec = os_alloc((uint32_t)nr * sizeof(*list->vec));
+	if (!list->vec)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < nr; i++) {
+		uword word[2];
+		int err = get_words(word, from + i * (abi_64() ? 16 : 8), 2) != 0 ? -EFAULT : signed_word(word[1]) < 0 ? -EINVAL : 0;
+
+		if (err) {
+			vec_drop(list);
+			return err;
+		}
+		list->vec[i] = (struct vec){ word[0], word[1] };
+	}
+	return 0;
+}
+
+void vec_drop(struct vec_list *list)
+{
+	if (list->vec != list->few)
+		os_free(list->vec);
+}
+
 /* One piece after the other; the first that is short or fails ends it. */
-static sword vector_of(struct open_file *file, const uword *a, uint64_t *pos, bool write)
+static sword move_pieces(struct open_file *file, const struct vec_list *list, uint64_t *pos, bool write)
 {
 	uint32_t done = 0;
 
-	for (uint32_t i = 0; i < a[2]; i++) {
-		uword v[2]; /* address and length */
+	for (uint32_t i = 0; i < list->nr; i++) {
+		uint32_t len = (uint32_t)min_word(list->vec[i].len, MAX_RW - done);
 		sword n;
 
-		if (get_words(v, a[1] + i * (abi_64() ? 16 : 8), 2) != 0)
-			return done ? (sword)done : -EFAULT;
-		if (signed_word(v[1]) < 0)
-			return done ? (sword)done : -EINVAL;
-		v[1] = min_word(v[1], MAX_RW - done);
-		if (!v[1])
+		if (!len)
 			continue;
-		n = write ? write_from_user(file, v[0], (uint32_t)v[1], pos)
-			  : read_to_user(file, v[0], (uint32_t)v[1], pos, is_nonblock(file) || done);
+		n = write ? write_from_user(file, list->vec[i].at, len, pos)
+			  : read_to_user(file, list->vec[i].at, len, pos, is_nonblock(file) || done);
 		if (n < 0)
 			return done ? (sword)done : n;
 		done += (uint32_t)n;
-		if ((uword)n < v[1])
+		if ((uint32_t)n < len)
 			break;
 	}
 	return (int32_t)done;
+}
+
+static sword vector_of(struct open_file *file, const uword *a, uint64_t *pos, bool write)
+{
+	struct vec_list list;
+	int err = vec_import(a[1], a[2], &list);
+	sword n;
+
+	if (err)
+		return err;
+	n = move_pieces(file, &list, pos, write);
+	vec_drop(&list);
+	return n;
 }
 
 static sword vector(const uword *a, bool write)
@@ -233,7 +270,7 @@ static sword vector_at(const uword *a, bool write)
 		return -EBADF;
 	if (!file->ops->seekable)
 		return -ESPIPE;
-	return a[2] > MAX_IOV ? -EINVAL : vector_of(file, a, &pos, write);
+	return vector_of(file, a, &pos, write);
 }
 
 sword sys_preadv(const uword *a)

@@ -255,7 +255,7 @@ sword sys_prctl(const uword *a)
 
 sword sys_getrandom(const uword *a)
 {
-	uint32_t done = 0, len = (uint32_t)min_word(a[1], 1 << 20);
+	uint32_t arrived, done = 0, len = (uint32_t)min_word(a[1], 1 << 20);
 	uint8_t part[64];
 
 	if (a[2] & ~7u)
@@ -264,9 +264,10 @@ sword sys_getrandom(const uword *a)
 		uint32_t n = min_u32(sizeof(part), len - done);
 
 		os_random(part, n);
-		if (copy_out(a[0] + done, part, n) != 0)
+		arrived = (uint32_t)copy_out_some(a[0] + done, part, n);
+		done += arrived;
+		if (arrived < n)
 			return done ? (int32_t)done : -EFAULT;
-		done += n;
 	}
 	return (int32_t)done;
 }

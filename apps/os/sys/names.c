@@ -222,6 +222,17 @@ static int do_rename(struct walk_result *from, struct walk_result *to)
 	return err;
 }
 
+/* Can it be read, and is it short enough? */
+static int check_path(uword path)
+{
+	char *text;
+	int err = copy_in_path(path, &text);
+
+	if (err == 0)
+		os_free(text);
+	return err;
+}
+
 static sword rename_at(int32_t old_dir, uword old_path, int32_t new_dir, uword new_path, uint32_t flags)
 {
 	enum { RENAME_NOREPLACE = 1 };
@@ -230,7 +241,9 @@ static sword rename_at(int32_t old_dir, uword old_path, int32_t new_dir, uword n
 
 	if (flags & ~(uint32_t)RENAME_NOREPLACE)
 		return -EINVAL;
-	err = user_walk(old_dir, old_path, WALK_NOFOLLOW, &from);
+	err = check_path(new_path); /* both names are read before either is looked for */
+	if (err == 0)
+		err = user_walk(old_dir, old_path, WALK_NOFOLLOW, &from);
 	if (err)
 		return err;
 	err = user_walk(new_dir, new_path, WALK_NOFOLLOW | WALK_PARENT, &to);

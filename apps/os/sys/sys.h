@@ -38,6 +38,19 @@ struct open_file *file_arg(uint32_t fd);
 /* The directory a relative path starts from. -EBADF, -ENOTDIR. No reference. */
 int start_dir(int32_t dirfd, struct inode **out);
 /* Path from user memory, then the inode behind it with a reference. flags: WALK_ bits. */
+/* The pieces of memory that readv and its like are given, all read before any is used. errors: -EINVAL (too many, a negative
+ * length), -ENOMEM, -EFAULT. */
+enum { NR_FEW_VEC = 8 };
+struct vec {
+	uword at, len;
+};
+struct vec_list {
+	struct vec *vec;
+	uint32_t nr;
+	struct vec few[NR_FEW_VEC];
+};
+int vec_import(uword from, uword nr, struct vec_list *list);
+void vec_drop(struct vec_list *list);
 int user_walk(int32_t dirfd, uword path, unsigned flags, struct walk_result *out);
 int user_inode(int32_t dirfd, uword path, unsigned flags, struct inode **out);
 /* Absolute path of what a walk found, kmalloc; NULL: none. */
