@@ -85,6 +85,7 @@ static enum kmm_status empty_area(struct kmm *k, unsigned place)
 	enum kmm_status status = KMM_OK;
 
 	while (status == KMM_OK && kmm_swap_used(k, place)) {
+		unsigned seen = kmm_swap_ends(k);
 		struct kmm_mm *mm = NULL;
 
 		while (status == KMM_OK && (mm = next_space(k, mm)) != NULL)
@@ -93,6 +94,8 @@ static enum kmm_status empty_area(struct kmm *k, unsigned place)
 			kmm_mm_put(mm);
 		if (status == KMM_OK)
 			status = kmm_files_leave_area(k, place);
+		if (status == KMM_OK)
+			kmm_swap_wait(k, seen, true);
 		if (k->port->relax)
 			k->port->relax(k->port);
 	}

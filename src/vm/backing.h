@@ -89,8 +89,8 @@ static inline bool kmm_page_is_stored_clean(const struct kmm_page *page)
 /* ---- files in swap (fileswap.c). b held by all callers ---- */
 /* Those of nr pages in the order of their places, with which nobody can do anything now, leave the cache: clean ones, and dirty ones
  * that could be written to the store or to swap (raw: room for as many). Who left is cut off, and its cache's reference is the
- * caller's. no_io: clean ones alone. */
-void kmm_file_evict(struct kmm_mapping *mapping, struct kmm_page *const *pages, unsigned nr, uint32_t *raw, bool no_io);
+ * caller's. no_io: clean ones alone. Returns how many are still on their way to swap. */
+unsigned kmm_file_evict(struct kmm_mapping *mapping, struct kmm_page *const *pages, unsigned nr, uint32_t *raw, bool no_io);
 /* The content of page `index`, which is in swap, into a new page. errors: KMM_EIO. */
 KMM_MUST_CHECK enum kmm_status kmm_file_swap_in(struct kmm_file *file, uint64_t index, struct kmm_page *page);
 /* It is not there any more: in memory again, or cut off. */

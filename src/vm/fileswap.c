@@ -78,34 +78,37 @@ static void write_out(struct kmm_file *file, struct kmm_page *const *pages, unsi
 }
 
 /* Stretches of dirty pages; raw of the others is 0. */
-static void swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
+static unsigned swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
-	unsigned end;
+	unsigned end, later = 0;
 
 	for (unsigned i = 0; i < nr; i = end) {
 		for (end = i; end < nr && is_dirty(pages[end]); end++)
 			;
 		if (end > i)
-			kmm_swap_out(k, pages + i, end - i, raw + i);
+			later += kmm_swap_out(k, pages + i, end - i, raw + i);
 		else
 			raw[end++] = 0;
 	}
+	return later;
 }
 
-void kmm_file_evict(struct kmm_mapping *mapping, struct kmm_page *const *pages, unsigned nr, uint32_t *raw, bool no_io)
+unsigned kmm_file_evict(struct kmm_mapping *mapping, struct kmm_page *const *pages, unsigned nr, uint32_t *raw, bool no_io)
 {
 	struct kmm_file *file = (struct kmm_file *)mapping->backing;
 	struct kmm *k = file->backing.k;
+	unsigned later = 0;
 
 	KMM_ASSERT_HELD(k, &mapping->lock);
 	memset(raw, 0, nr * sizeof(*raw));
 	if (file->store && !no_io)
 		write_out(file, pages, nr);
 	else if (!no_io)
-		swap_out(k, pages, nr, raw);
+		later = swap_out(k, pages, nr, raw);
 	for (unsigned i = 0; i < nr; i++)
 		if (raw[i] || !is_dirty(pages[i]))
 			leave(mapping, pages[i], raw[i]);
+	return later;
 }
 
 /* ---- in ---- */

@@ -323,7 +323,7 @@ static void swap_group(struct batch *b, const struct move *first)
 		if (b->move[i].moved)
 			pages[nr++] = b->move[i].from;
 	}
-	kmm_swap_out(b->k, pages, nr, raw);
+	b->mover->later += kmm_swap_out(b->k, pages, nr, raw);
 	for (unsigned i = 0; i < b->nr; i++) {
 		if (!b->move[i].moved)
 			continue;
@@ -350,12 +350,12 @@ static void drop_group(struct batch *b, const struct move *first)
 	for (unsigned i = 0; i < b->nr; i++)
 		if (is_in_group(&b->move[i], first) && is_ours_alone(&b->move[i]))
 			insert_by_index(b, nr++, b->move[i].from);
-	kmm_file_evict((struct kmm_mapping *)first->guest.owner, b->pages, nr, b->raw, b->mover->no_io);
+	b->mover->later += kmm_file_evict((struct kmm_mapping *)first->guest.owner, b->pages, nr, b->raw, b->mover->no_io);
 	for (unsigned i = 0; i < b->nr; i++) {
 		struct move *m = &b->move[i];
 
-		if (!is_in_group(m, first) || !is_ours_alone(m) || !kmm_page_is_cut_off(m->from))
-			continue;
+		if (!is_in_group(m, first) || !m->held || !kmm_page_is_cut_off(m->from))
+			continue; /* it was cached when we took it, so that is our doing */
 		atomic_fetch_sub_explicit(&m->from->refcount, 1, memory_order_release);
 		m->moved = true;
 	}
