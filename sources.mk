@@ -82,6 +82,7 @@ KMM_TIER_B += src/kva/audit.c
 
 KMM_TIER_C :=
 KMM_TIER_C += src/pageq/pageq.c
+KMM_TIER_C += src/pageq/stall.c
 KMM_TIER_C += src/swap/area.c
 KMM_TIER_C += src/swap/slots.c
 KMM_TIER_C += src/swap/io.c

@@ -71,6 +71,20 @@ unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned mos
 /* Why there is no memory, which zones were tried, and the ranking, in lines. */
 void kmm_report_oom(struct kmm *k, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out);
 
+/* ---- time lost for lack of memory ---- */
+
+struct kmm_pressure_line {
+	uint64_t total_us;
+	unsigned avg[3];     /* hundredths of a percent, over the last 10, 60 and 300 s */
+};
+/* some: somebody waited for memory; full: and nobody else had anything to do. */
+struct kmm_pressure { struct kmm_pressure_line some, full; };
+void kmm_pressure(struct kmm *k, struct kmm_pressure *out);
+/* Text of /proc/pressure/memory. */
+void kmm_report_pressure(struct kmm *k, struct kmm_sink *out);
+/* For the embedder's clock, so that waits are seen while they last: now and then, on any CPU. context: no spin locks. */
+void kmm_pressure_tick(struct kmm *k);
+
 struct kmm_reclaim_stats {                   /* all of these wrap */
 	kmm_word scanned_direct, scanned_step;   /* user pages met */
 	kmm_word stolen_direct, stolen_step;     /* pages evicted */

@@ -13,6 +13,7 @@
 #define KMM_PAGEQ_PAGEQ_H
 
 #include "kmm/reclaim.h"
+#include "pageq/stall.h"
 #include "phys/phys.h"
 
 enum { KMM_PG_AGE_SHIFT = 24 };
@@ -46,6 +47,7 @@ struct kmm_pageq {
 	bool spent;                    /* q: a whole search gave next to nothing, and there is nowhere else to go */
 	unsigned calls;                /* direct reclaims; near enough */
 	struct kmm_reclaim_stats stats; /* atomic */
+	struct kmm_stalls stalls;
 };
 
 static inline uint8_t kmm_page_age(const struct kmm_page *page)

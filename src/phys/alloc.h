@@ -76,5 +76,7 @@ unsigned kmm_phys_misuses(const struct kmm *k);
 /* Totals over zones. */
 kmm_word kmm_phys_free_pages(const struct kmm *k);
 kmm_word kmm_phys_managed_pages(const struct kmm *k);
+/* Are there nr at least? Asked at each mmap, so it looks at the large zones first and at no more than it must. */
+bool kmm_phys_manages(const struct kmm *k, kmm_word nr);
 
 #endif

@@ -416,3 +416,15 @@ kmm_word kmm_phys_managed_pages(const struct kmm *k)
 		nr += k->phys->zones[i]->managed;
 	return nr;
 }
+
+bool kmm_phys_manages(const struct kmm *k, kmm_word nr)
+{
+	for (unsigned i = k->phys->nr_zones; i-- > 0;) {
+		kmm_word here = k->phys->zones[i]->managed;
+
+		if (nr <= here)
+			return true;
+		nr -= here;
+	}
+	return nr == 0;
+}

@@ -232,12 +232,14 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 
 	if (s.want < BATCH)
 		s.want = BATCH;
+	kmm_stall_begin(k);
 	lock_hands(k, gfp);
 	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	kmm_mutex_unlock(k, &k->pageq->lock);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
+	kmm_stall_end(k);
 	return freed || !s.was_busy ? freed : 1; /* then trying again is worth it */
 }
 

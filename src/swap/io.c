@@ -154,7 +154,9 @@ enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 	if (status != KMM_EAGAIN)
 		return status;
 	dev = k->swap->area[kmm_swap_place(raw)].dev;
+	kmm_stall_begin(k);
 	status = dev->ops->read(dev, kmm_swap_slot(raw), 1, &page);
+	kmm_stall_end(k);
 	count(&k->swap->stats.in, 1);
 	if (status == KMM_OK)
 		return KMM_OK;

@@ -72,7 +72,7 @@ bool kmm_vm_enough(const struct kmm_mm *mm, kmm_word pages)
 	case KMM_OVERCOMMIT_NEVER:
 		return is_below_limit(mm, pages);
 	default:
-		return pages <= kmm_phys_managed_pages(k) || pages <= kmm_phys_managed_pages(k) + swap_pages(k);
+		return kmm_phys_manages(k, pages) || pages <= kmm_phys_managed_pages(k) + swap_pages(k);
 	}
 }
 

@@ -56,6 +56,10 @@ guest --icount --machine i386-pae --ram 32M --swap 96M --zswap=2 --report "$dir/
 ends 0 "a small pool"
 true_of 'd["memory"]["swapped_out"] > 0' "a small pool: the disk was used"
 true_of 'd["audit"]["violations"] == 0' "a small pool: audit"
+guest --icount --machine x86_64 --ram 32M --swap 96M --file build/user64/bigger:/bigger busybox sh -c \
+	'/bigger 40 1 1 >/dev/null; cat /proc/pressure/memory; grep -E "^(zsw|pgmajfault)" /proc/vmstat; grep Zswap /proc/meminfo' </dev/null
+output "waits" '^some avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
+output "waits of all" '^full avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
 guest --ram 64M --zswap busybox true </dev/null
 ends 2 "compressed swap without swap"
 # memory and swap end: who holds most is ended, and the log says why

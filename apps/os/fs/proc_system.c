@@ -6,7 +6,7 @@
 #include "fs/procfs.h"
 #include "fs/userfault.h"
 #include "kmm/observe.h"
-#include "kmm/swap.h"
+#include "kmm/reclaim.h"
 #include "proc/cpu.h"
 #include "sys/sys.h"
 
@@ -24,6 +24,7 @@ MEMORY_REPORT(slabinfo)
 MEMORY_REPORT(vmallocinfo)
 MEMORY_REPORT(vmstat)
 MEMORY_REPORT(swaps)
+MEMORY_REPORT(pressure)
 
 static void text_version(struct proc *proc, struct kmm_sink *out)
 {
@@ -249,6 +250,10 @@ static const struct proc_entry sys_entries[] = {
 	{ .name = NULL },
 };
 
+static const struct proc_entry pressure_entries[] = {
+	{ .name = "memory", .mode = S_IFREG | 0444, .text = text_pressure }, { .name = NULL },
+};
+
 const struct proc_entry proc_system_entries[] = {
 	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(pagetypeinfo), TEXT(slabinfo),
 	TEXT(vmallocinfo), TEXT(vmstat), TEXT(swaps),
@@ -256,6 +261,7 @@ const struct proc_entry proc_system_entries[] = {
 	TEXT(cmdline),
 	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },
 	{ .name = "kpagecount", .mode = S_IFREG | 0400, .words = kmm_report_kpagecount },
+	{ .name = "pressure", .mode = S_IFDIR | 0555, .children = pressure_entries },
 	{ .name = "sys", .mode = S_IFDIR | 0555, .children = sys_entries },
 	{ .name = "sysvipc", .mode = S_IFDIR | 0555, .children = proc_sysvipc_entries },
 	{ .name = "kmm", .mode = S_IFDIR | 0555, .children = proc_kmm_entries },
