@@ -93,6 +93,11 @@ enum kmm_status kmm_fault_cow(struct kmm_fault *f);
 enum kmm_status kmm_fault_make_writable(struct kmm_fault *f);
 /* The entry names a slot of swap. */
 enum kmm_status kmm_fault_swap(struct kmm_fault *f);
+/* Reads f's slot, of which the caller has a count, into page, and from devices that tell of the end neighbours of the address
+ * too (ahead.c). errors: KMM_EIO; KMM_EAGAIN: somebody else reads it. */
+enum kmm_status kmm_fault_read_swap(struct kmm_fault *f, struct kmm_page *page);
+/* A page that was read ahead is in use now. */
+void kmm_fault_ahead_used(struct kmm_fault *f);
 /* Brings the page at addr back if it is in swap, whatever rights the area has. context: no locks, may sleep. errors:
  * KMM_ENOMEM, KMM_EIO. */
 KMM_MUST_CHECK enum kmm_status kmm_fault_swap_at(struct kmm_mm *mm, kmm_word addr);

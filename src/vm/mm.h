@@ -115,6 +115,8 @@ struct kmm_mm {
 	kmm_word committed_pages; /* m; looked at without: pages of areas with ACCOUNT */
 	_Atomic(kmm_word) rss[KMM_NR_RSS];  /* pages in entries, counted under t of any table */
 	_Atomic(kmm_word) peak_rss;         /* up to the last time that rss sank: see kmm_mm_peak_rss() */
+	kmm_word swap_last;                 /* address of the last page that came from swap; these three: hints, atomic */
+	unsigned swap_window, swap_hits;    /* pages to read at once; pages read ahead and used since: fault/ahead.c */
 	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps, major_faults; /* kmm_mm_count() */
 };
 
