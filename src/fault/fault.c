@@ -162,9 +162,9 @@ struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 	struct kmm_page *page;
 
 	if (policy->mode == KMM_POLICY_DEFAULT)
-		page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+		page = kmm_phys_alloc(k, f->vma->mm->page_gfp, 0, KMM_KIND_ANON, "anonymous page");
 	else
-		page = kmm_phys_alloc_policy(k, policy, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+		page = kmm_phys_alloc_policy(k, policy, f->vma->mm->page_gfp, 0, KMM_KIND_ANON, "anonymous page");
 	if (!page)
 		return NULL;
 	KMM_CHECK(k, f->vma->anon && kmm_vma_is_private(f->vma));
