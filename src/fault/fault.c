@@ -5,6 +5,7 @@
  */
 #include "fault/fault.h"
 
+#include "pageq/stall.h"
 #include "pt/walking.h"
 #include "swap/swap.h"
 #include "vm/backing.h"
@@ -162,9 +163,9 @@ struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 	struct kmm_page *page;
 
 	if (policy->mode == KMM_POLICY_DEFAULT)
-		page = kmm_phys_alloc(k, f->vma->mm->page_gfp, 0, KMM_KIND_ANON, "anonymous page");
+		page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
 	else
-		page = kmm_phys_alloc_policy(k, policy, f->vma->mm->page_gfp, 0, KMM_KIND_ANON, "anonymous page");
+		page = kmm_phys_alloc_policy(k, policy, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
 	if (!page)
 		return NULL;
 	KMM_CHECK(k, f->vma->anon && kmm_vma_is_private(f->vma));
@@ -288,7 +289,7 @@ static enum kmm_fault_kind find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_
 	return kind;
 }
 
-enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+static enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
 	enum kmm_fault_kind kind;
 	enum kmm_status status;
@@ -306,6 +307,35 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 	} while (status == KMM_EAGAIN);
 	kmm_vma_read_end(f.vma);
 	return verdict(status);
+}
+
+/* For a space that waits until memory is free: nothing of it is locked meanwhile. */
+static enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
+	enum kmm_fault_kind kind;
+	unsigned seen;
+
+	kmm_phys_waiter(mm->k, true);
+	for (;;) {
+		seen = kmm_phys_freed(mm->k);
+		kind = fault_once(mm, addr, access);
+		if (kind != KMM_FAULT_OOM)
+			break;
+		kmm_stall_begin(mm->k);
+		kmm_phys_wait_freed(mm->k, seen);
+		kmm_stall_end(mm->k);
+	}
+	kmm_phys_waiter(mm->k, false);
+	return kind;
+}
+
+enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
+	enum kmm_fault_kind kind = fault_once(mm, addr, access);
+
+	if (kind != KMM_FAULT_OOM || kmm_mm_answer(mm) != KMM_ANSWER_BLOCK || !mm->k->port->wait)
+		return kind;
+	return fault_patiently(mm, addr, access);
 }
 
 /* ---- for who listens ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The three answers to the end of memory (kmm/mm.h says what each means): where they are kept. What they do is done where it is
- * asked for: in the rule for promises (commit.c), and by the allocator, which a page's request tells whether it may fail.
+ * asked for: in the rule for promises (commit.c), and where a fault has found no memory (fault/fault.c).
  */
 #include "vm/mm.h"
 
@@ -14,22 +14,11 @@ const char *kmm_answer_name(enum kmm_answer answer)
 	return (unsigned)answer < KMM_NR_ANSWERS ? names[answer] : "?";
 }
 
-void kmm_mm_take_answer(struct kmm_mm *mm, enum kmm_answer answer)
-{
-	kmm_gfp gfp = KMM_GFP_HIGHUSER_MOVABLE;
-
-	KMM_ASSERT(mm->k, (unsigned)answer < KMM_NR_ANSWERS);
-	if (answer == KMM_ANSWER_BLOCK && mm->k->port->wait)
-		gfp |= KMM_GFP_NOFAIL;
-	__atomic_store_n(&mm->answer, answer, __ATOMIC_RELAXED);
-	__atomic_store_n(&mm->page_gfp, gfp, __ATOMIC_RELAXED);
-}
-
 enum kmm_status kmm_mm_set_answer(struct kmm_mm *mm, enum kmm_answer answer)
 {
 	if ((unsigned)answer >= KMM_NR_ANSWERS)
 		return KMM_EINVAL;
-	kmm_mm_take_answer(mm, answer);
+	__atomic_store_n(&mm->answer, answer, __ATOMIC_RELAXED);
 	return KMM_OK;
 }
 

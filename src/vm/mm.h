@@ -100,8 +100,7 @@ struct kmm_mm {
 	uint32_t map_count;      /* m */
 
 	struct kmm_mm_limits limits;
-	enum kmm_answer answer;  /* looked at without a lock; and what follows from it: */
-	kmm_gfp page_gfp;        /* of private pages */
+	enum kmm_answer answer;  /* looked at without a lock */
 	struct kmm_mempolicy policy; /* of private pages; read without a lock, which may see half a change once */
 	kmm_word mmap_base;      /* m: 0 until the first placement, as exec fixes it */
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
@@ -412,8 +411,5 @@ void kmm_anon_unlink(struct kmm_vma *vma);
 
 /* Name as in /proc/PID/maps; "" when it has none. */
 const char *kmm_vma_name(const struct kmm_vma *vma);
-
-/* An answer and what follows from it. */
-void kmm_mm_take_answer(struct kmm_mm *mm, enum kmm_answer answer);
 
 #endif
