@@ -131,6 +131,7 @@ KMM_TIER_C += src/vm/audit.c
 KMM_TIER_C += src/vm/init.c
 KMM_TIER_C += src/fault/fault.c
 KMM_TIER_C += src/fault/anon.c
+KMM_TIER_C += src/fault/pin.c
 KMM_TIER_C += src/fault/file.c
 KMM_TIER_C += src/fault/around.c
 KMM_TIER_C += src/fault/cow.c

@@ -52,6 +52,13 @@ extern struct os os;
 __attribute__((format(printf, 1, 2))) void klog(const char *fmt, ...);
 void klog_init(void);
 
+/* A sink whose lines go to the log, each behind what it is about. Kernel lock, and one of them at a time. */
+struct log_sink {
+	struct kmm_sink sink;
+	const char *about;
+};
+void log_sink_init(struct log_sink *s, const char *about);
+
 void cmdline_parse(const char *text, struct os_options *out);
 
 /* Ends the machine: says why on the log (NULL: nothing to say), writes the report, leaves with the exit status. */

@@ -152,28 +152,12 @@ static void write_kmap(void)
 }
 
 /* Violations go to the log as they are found, their number to the report. */
-static void audit_line(struct kmm_sink *sink, const char *bytes, size_t len)
-{
-	static char line[200];
-	static size_t used;
-
-	(void)sink;
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] != '\n' && used < sizeof(line) - 1) {
-			line[used++] = bytes[i];
-			continue;
-		}
-		line[used] = 0;
-		klog("audit: %s", line);
-		used = 0;
-	}
-}
-
 static void write_audit(void)
 {
-	struct kmm_sink sink = { audit_line };
+	struct log_sink found;
 
-	sink_printf(&out, "\"audit\": {\"violations\": %u}\n}\n", kmm_audit(os.k, &sink));
+	log_sink_init(&found, "audit");
+	sink_printf(&out, "\"audit\": {\"violations\": %u}\n}\n", kmm_audit(os.k, &found.sink));
 }
 
 void report_write(int status, const char *why)

@@ -192,6 +192,21 @@ KMM_MUST_CHECK enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct k
  * only be written cannot be read, though the processor would read it, and stacks do not grow. done gets the bytes moved. */
 KMM_MUST_CHECK enum kmm_status kmm_peek(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
 KMM_MUST_CHECK enum kmm_status kmm_poke(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done);
+/* Pages of a space for who goes on using them: a device that reads or writes them, a copy for another process. Each of the nr
+ * pages from addr on gets a reference of its own kind: until kmm_unpin_user() it is not moved, swapped out or copied away by a
+ * fork (the child gets the copy, at once), so what is written to it and what the program sees stay the same page. A private
+ * page that is shared with a relative is copied first, also for reading. An unmapped page lives until it is unpinned.
+ * flags: WRITE: the pages will be written (unpin with dirty); FORCE: as a debugger, also against the rights of an area that
+ * could have them, of private memory alone for writing; LONGTERM: perhaps for ever, so pages in places that are to be kept free
+ * (Movable zones, contiguous areas) are moved out of there first.
+ * *done: pages pinned, also on failure. errors: KMM_EFAULT, KMM_ENOMEM. context: no locks, may sleep. */
+enum { KMM_PIN_WRITE = 1, KMM_PIN_FORCE = 2, KMM_PIN_LONGTERM = 4 };
+KMM_MUST_CHECK enum kmm_status kmm_pin_user(struct kmm_mm *mm, struct kmm_uva addr, kmm_word nr, unsigned flags,
+					    struct kmm_page **pages, kmm_word *done);
+/* dirty: they were written. context: no spin locks. */
+void kmm_unpin_user(struct kmm *k, struct kmm_page *const *pages, kmm_word nr, bool dirty);
+/* Pins that there are, of all spaces. */
+kmm_word kmm_nr_pins(struct kmm *k);
 /* Sets len bytes to zero. */
 KMM_MUST_CHECK enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len);
 

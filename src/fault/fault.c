@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The entry of faults, their classification, and the writing of entries. The only loop that tries again is in
- * kmm_fault_in().
+ * The entry of faults, their classification, and the writing of entries. The only loop that tries again is
+ * resolve().
  */
 #include "fault/fault.h"
 
@@ -289,7 +289,28 @@ static enum kmm_fault_kind find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_
 	return kind;
 }
 
-static enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+static inline enum kmm_status resolve(struct kmm_fault *f)
+{
+	enum kmm_status status;
+
+	do {
+		look(f);
+		status = kmm_raw_is_moving(f->raw) ? wait_for_move(f) : dispatch(f);
+	} while (status == KMM_EAGAIN);
+	return status;
+}
+
+void kmm_fault_look(struct kmm_fault *f)
+{
+	look(f);
+}
+
+enum kmm_status kmm_fault_resolve(struct kmm_fault *f)
+{
+	return resolve(f);
+}
+
+static inline __attribute__((always_inline)) enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
 	enum kmm_fault_kind kind;
 	enum kmm_status status;
@@ -301,16 +322,13 @@ static enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm
 	f.addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1);
 	f.access = access;
 	KMM_CHECK(mm->k, f.vma->start <= f.addr && f.addr < f.vma->end);
-	do {
-		look(&f);
-		status = kmm_raw_is_moving(f.raw) ? wait_for_move(&f) : dispatch(&f);
-	} while (status == KMM_EAGAIN);
+	status = resolve(&f);
 	kmm_vma_read_end(f.vma);
 	return verdict(status);
 }
 
 /* For a space that waits until memory is free: nothing of it is locked meanwhile. */
-static enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+static __attribute__((noinline)) enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
 	enum kmm_fault_kind kind;
 	unsigned seen;

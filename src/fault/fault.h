@@ -45,6 +45,12 @@ enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t 
 /* Makes an access to addr possible. No locks held, may sleep; addr is below the task size. */
 enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access);
 
+/* For who has locked the area itself: sees what the entry is; makes the access possible whatever rights the area has. */
+void kmm_fault_look(struct kmm_fault *f);
+enum kmm_status kmm_fault_resolve(struct kmm_fault *f);
+/* The present private page becomes one that only this entry shows, with the area's rights. errors: KMM_EAGAIN, KMM_ENOMEM. */
+enum kmm_status kmm_fault_unshare(struct kmm_fault *f);
+
 /* Writes an entry for page, whose reference goes to it on success, in place of what was seen; drops what was there.
  * rights: kmm_fault_rights(), perhaps KMM_X86_RW and _D. source (may be NULL): the cached page whose content page has.
  * errors: KMM_EAGAIN, KMM_ENOMEM. */

@@ -569,7 +569,7 @@ static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, con
 /* Is it the descriptor of a block, as far as its number and references say? Those are one, or (dropped) none. */
 ALWAYS_INLINE bool may_be_one(const struct kmm *k, const struct kmm_page *page, kmm_word pfn, bool dropped)
 {
-	if (RARE(!k->straight || pfn >= k->phys->max_pfn))
+	if (RARE(pfn >= k->straight_frames))
 		return false;
 	return !RARE(dropped ? kmm_refs_glance(page) > 1 : kmm_refs_glance(page) != 1);
 }

@@ -261,6 +261,9 @@ struct kmm_phys {
 #if KMM_CONFIG_VA32
 static inline unsigned kmm_stride(const struct kmm_phys *p) { (void)p; return sizeof(struct kmm_page); }
 static inline bool kmm_is_wide(const struct kmm_phys *p) { (void)p; return false; }
+#elif defined(KMM_PIN_FORMAT) /* one of 64 bits; frames.c sees to that */
+static inline unsigned kmm_stride(const struct kmm_phys *p) { (void)p; return sizeof(struct kmm_page_wide); }
+static inline bool kmm_is_wide(const struct kmm_phys *p) { (void)p; return true; }
 #else
 static inline unsigned kmm_stride(const struct kmm_phys *p) { return p->stride; }
 static inline bool kmm_is_wide(const struct kmm_phys *p) { return p->stride == sizeof(struct kmm_page_wide); }

@@ -6,6 +6,8 @@
  */
 #include "phys/tract.h"
 
+#define NOINLINE __attribute__((noinline)) static
+
 /* Bits that were put into one word: the largest block there is now. A single block only grows around itself. */
 static inline unsigned grown_in_word(const struct kmm_tract *a, const kmm_bits *w, unsigned at, unsigned order)
 {
@@ -149,7 +151,7 @@ void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned ord
 /* ---- many at once ---- */
 
 /* The first blocks of pfns that lie in one word; returns how many they are. */
-static unsigned put_word(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
+NOINLINE unsigned put_word(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
 {
 	kmm_bits block = kmm_bits_low(order), mask = 0;
 	unsigned i = 0;
@@ -161,31 +163,42 @@ static unsigned put_word(struct kmm *k, struct kmm_zone *z, unsigned order, unsi
 	return i;
 }
 
-/* Has a frame that was put into this word, alone, made a free block larger than 2^top there? */
+/* Has a frame that was put into this word, alone, made a free block larger than 2^top? top below 9. */
 static inline bool has_grown(kmm_bits w, kmm_word at, unsigned top)
 {
 	unsigned pages = 2u << top;
-	kmm_bits around = (((kmm_bits)1 << pages) - 1) << (at % KMM_BITS & ~(pages - 1));
+	kmm_bits around;
 
+	if (top + 1 >= KMM_BITS_ORDER)
+		return w == KMM_BITS_ALL;
+	around = (((kmm_bits)1 << pages) - 1) << (at % KMM_BITS & ~(pages - 1));
 	return (w & around) == around;
+}
+
+/* One frame, which has changed the largest block or the class, or lies in a tract of a sort apart. Its bit is set. */
+NOINLINE void put_further(struct kmm *k, struct kmm_zone *z, kmm_word at)
+{
+	uint32_t i = (uint32_t)(at / KMM_TRACT_PAGES);
+	struct kmm_tract *a = &z->tract[i];
+
+	KMM_ASSERT(k, a->top != KMM_TOP_TAKEN && a->free <= KMM_TRACT_PAGES);
+	if (a->sort < KMM_SORT_CMA || !put_apart(z, a, 1))
+		move(z, i, a->top, grown_top(a, kmm_tract_words(z, i), (unsigned)at % KMM_TRACT_PAGES, 0));
 }
 
 /* One frame, of which no neighbour in its word is freed with it. Mostly it changes neither the largest block nor the
  * class, and then nothing but its bit and a count. */
 static inline void put_one(struct kmm *k, struct kmm_zone *z, kmm_word at)
 {
-	uint32_t i = (uint32_t)(at / KMM_TRACT_PAGES);
-	struct kmm_tract *a = &z->tract[i];
-	kmm_bits *w = &z->map[at / KMM_BITS], bit = (kmm_bits)1 << (at % KMM_BITS), now = *w | bit;
-	unsigned top = a->top, free = a->free + 1u;
+	struct kmm_tract *a = &z->tract[at / KMM_TRACT_PAGES];
+	kmm_bits *w = &z->map[at / KMM_BITS], was = *w, now = was | (kmm_bits)1 << (at % KMM_BITS);
+	unsigned free = a->free + 1u;
 
-	KMM_ASSERT(k, *w != now && top != KMM_TOP_TAKEN);
+	KMM_ASSERT(k, was != now);
 	*w = now;
 	a->free = (uint16_t)free;
-	if (a->sort < KMM_SORT_CMA && free % CLASS_PAGES && top + 1 < KMM_BITS_ORDER && !has_grown(now, at, top))
-		return;
-	if (a->sort < KMM_SORT_CMA || !put_apart(z, a, 1))
-		move(z, i, top, grown_top(a, kmm_tract_words(z, i), (unsigned)at % KMM_TRACT_PAGES, 0));
+	if (free % CLASS_PAGES == 0 || a->sort >= KMM_SORT_CMA || a->top >= KMM_TRACT_ORDER || has_grown(now, at, a->top))
+		put_further(k, z, at);
 }
 
 static void put_frames(struct kmm *k, struct kmm_zone *z, unsigned nr, const kmm_word *pfns)

@@ -223,6 +223,18 @@ static inline struct kmm_ptref kmm_ptref_at(const struct kmm *k, const struct km
 	return at;
 }
 
+/* A pin (kmm_pin_user()) is that many references at once, so pages that have some stand out: of single references there are
+ * never half as many that are no mappings. Who has a private page's entry locked, or no pin can be new, gets an exact answer,
+ * for pages are pinned with their entry locked. */
+#define KMM_PIN_REFS 1024u
+
+static inline bool kmm_page_is_pinned(const struct kmm_page *page)
+{
+	uint32_t refs = atomic_load_explicit(&page->refcount, memory_order_acquire);
+
+	return refs >= KMM_PIN_REFS && refs - atomic_load_explicit(&page->count, memory_order_relaxed) >= KMM_PIN_REFS / 2;
+}
+
 static inline kmm_word kmm_mm_rss(const struct kmm_mm *mm, unsigned sort)
 {
 	return atomic_load_explicit(&mm->rss[sort], memory_order_relaxed);
