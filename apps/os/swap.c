@@ -25,7 +25,8 @@ static enum kmm_status read_slots(struct kmm_swap_device *dev, uint32_t first, u
 	return block_transfer((struct block *)dev, READ, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
 }
 
-static const struct kmm_swap_ops swap_ops = { .write = write_slots, .read = read_slots };
+static const struct kmm_swap_ops ram_ops = { .write = write_slots, .read = read_slots };
+static const struct kmm_swap_ops disk_ops = { .write = write_slots, .read = read_slots, .start = blocks_swap_start, .poll = blocks_swap_poll };
 
 /* ---- the signature ---- */
 
@@ -66,7 +67,7 @@ static int turn_on(struct block *b, int priority)
 
 	if (err)
 		return err;
-	b->dev = (struct kmm_swap_device){ .ops = &swap_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
+	b->dev = (struct kmm_swap_device){ .ops = block_is_disk(b) ? &disk_ops : &ram_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
 	return os_errno(kmm_swap_on(os.k, &b->dev, priority));
 }
 

@@ -241,6 +241,7 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
+	kmm_vma_unwatch(copy);
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
 	if (!(vma->flags & KMM_VM_WIPEONFORK))

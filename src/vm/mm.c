@@ -98,6 +98,7 @@ static void drop_areas(struct kmm_mm *mm)
 	while ((vma = kmm_mm_first(mm)) != NULL) {
 		kmm_list_del(&vma->link);
 		kmm_vma_drop_backing(vma);
+		kmm_vma_unwatch(vma);
 		kmm_cache_free(k, k->vm->vma_cache, vma);
 	}
 	while (mm->nr_spare)
