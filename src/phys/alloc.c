@@ -781,19 +781,6 @@ void kmm_free_pages_at(struct kmm *k, void *addr, unsigned order)
 	kmm_free_pages(k, page, order);
 }
 
-bool kmm_phys_is_short(const struct kmm *k, kmm_gfp gfp)
-{
-	enum kmm_zone_id start = (enum kmm_zone_id)k->phys->class_of[gfp & 15];
-
-	for (unsigned i = 0; i < k->phys->nr_zones; i++) {
-		const struct kmm_zone *z = k->phys->zones[i];
-
-		if (z->managed && z->id <= start && kmm_zone_free_hint(z) > z->gate[start])
-			return false;
-	}
-	return true;
-}
-
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order))
 {
 	k->phys->reclaim = reclaim;
