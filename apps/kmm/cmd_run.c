@@ -347,13 +347,12 @@ static void seed_words(const struct run *r, char *to, size_t size)
 		snprintf(to + n, size - (size_t)n, " kaslr=%llu", (unsigned long long)r->kaslr);
 }
 
-int cmd_run(int argc, char **argv)
+int run_program(int argc, char **argv, const char *words, struct guest_result *result)
 {
 	struct run r = { .ram = UINT64_C(256) << 20, .cpus = 1 };
 	struct guest g = { .timeout_s = 0 };
-	struct guest_result result;
 	struct initrd rd;
-	char append[256], seed[64], swap[128];
+	char append[320], seed[64], swap[128];
 	const char *input_word;
 	int status;
 
@@ -365,7 +364,7 @@ int cmd_run(int argc, char **argv)
 	pack_initrd(&rd, &r, strstr(input_word, "/.input"));
 	seed_words(&r, seed, sizeof(seed));
 	swap_words(&r, swap, sizeof(swap));
-	snprintf(append, sizeof(append), "start=/.start%s%s%s%s", input_word, r.report ? " report=1" : "", seed, swap);
+	snprintf(append, sizeof(append), "start=/.start%s%s%s%s%s", input_word, r.report ? " report=1" : "", seed, swap, words);
 	g.kernel = r.kernel;
 	g.cpu = r.m->cpu;
 	g.append = append;
@@ -377,9 +376,17 @@ int cmd_run(int argc, char **argv)
 	g.icount = r.icount;
 	g.verbose = r.verbose;
 	g.timeout_s = (unsigned)r.timeout_s;
-	guest_run(&g, &result);
-	status = finish(&r, &result);
-	guest_result_free(&result);
+	guest_run(&g, result);
+	status = finish(&r, result);
 	close(rd.fd);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct guest_result result;
+	int status = run_program(argc, argv, "", &result);
+
+	guest_result_free(&result);
 	return status;
 }

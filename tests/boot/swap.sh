@@ -98,6 +98,35 @@ guest --ram 64M --icount --disk "$dir/disk" busybox true </dev/null
 ends 2 "--disk with --icount"
 guest --ram 64M --disk "$dir/none" busybox true </dev/null
 ends 3 "--disk of nothing"
+# the story of one page: of each line the words before the entry
+cat >"$dir/story" <<'END'
+mapped: untouched
+fault: read
+zero page
+fault: write
+own frame, dirty
+on its way out
+swapped: slot 0 of area 0
+fault: read
+refault: own frame, dirty
+no entry
+END
+for machine in i386-pae x86_64; do
+	timeout 300 "$kmm" life 20000000 --icount --machine $machine --ram 32M --swap 64M -- "$(user $machine)/onelife" \
+		</dev/null >"$dir/out" 2>"$dir/err"
+	status=$?
+	ends 0 "$machine: a page's life"
+	cut -c 14-45 "$dir/out" | sed 's/ *$//' | grep -v '^unmapped' | awk 'p != $0 { print } { p = $0 }' | sed -n '/^mapped/,$p' >"$dir/told"
+	if cmp -s "$dir/story" "$dir/told"; then ok; else bad "$machine: a page's life"; diff "$dir/story" "$dir/told"; fi
+done
+"$kmm" life 20000000 --json --icount --ram 32M --swap 64M -- build/user/onelife </dev/null 2>/dev/null | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+sys.exit(not (d["schema"] == "kmm.life" and any(s["state"] == "zero page" and s["bits"].startswith("P US A") for s in d["steps"])))'
+if [ $? = 0 ]; then ok; else bad "a page's life, for machines"; fi
+"$kmm" life nowhere -- build/user/onelife >/dev/null 2>&1
+status=$?
+ends 2 "life at no address"
 guest --ram 64M --swap 1K busybox true </dev/null
 ends 3 "a swap disk that is too small"
 sum
