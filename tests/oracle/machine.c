@@ -23,7 +23,7 @@ struct image_area {
 struct oracle_machine {
 	struct hosted_machine *m;
 	struct kmm *k;
-	uint64_t heap, data_bytes;
+	uint64_t ram_bytes, heap, data_bytes;
 	struct image_area image[16];
 	unsigned nr_image;
 	/* of one program */
@@ -75,26 +75,33 @@ static void boot(struct oracle_machine *om)
 	struct hosted_config config = { .machine = { .format = KMM_X86_64, .nr_cpus = 1 } };
 	const char *why = "";
 
-	/* As much as the host has: what is refused as obviously too much depends on it. */
-	config.ram_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) & ~UINT64_C(0xfffffff);
-
+	config.ram_bytes = om->ram_bytes;
 	if (hosted_boot(&config, &om->m, &why) != KMM_OK)
 		must(KMM_ENOTSUP, why);
 	om->k = hosted_kmm(om->m);
 }
 
-struct oracle_machine *machine_start(uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len)
+struct oracle_machine *machine_start_with(uint64_t ram_bytes, uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len)
 {
 	struct oracle_machine *om = calloc(1, sizeof(*om));
 
 	if (!om)
 		must(KMM_ENOMEM, "start");
+	om->ram_bytes = ram_bytes;
 	boot(om);
 	om->heap = heap;
 	om->data_bytes = data_bytes;
 	for (const char *line = image; line && line < image + len; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
 		take_image_row(om, line);
 	return om;
+}
+
+/* What is refused as obviously too much depends on how much there is. */
+struct oracle_machine *machine_start(uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len)
+{
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return machine_start_with(host & ~UINT64_C(0xfffffff), heap, data_bytes, image, len);
 }
 
 void machine_stop(struct oracle_machine *om)
@@ -243,7 +250,8 @@ static int residency(struct kmm_mm *mm, const struct step *s, uint64_t at, int64
 
 	if (status)
 		return kmm_status_errno(status);
-	must(kmm_copy_in(mm, bytes, vector, sizeof(bytes), NULL), "the answer of mincore");
+	if (kmm_copy_in(mm, bytes, vector, sizeof(bytes), NULL) != KMM_OK)
+		return EFAULT;
 	*ret = look_residency(bytes, s->len);
 	return 0;
 }
@@ -257,6 +265,7 @@ static bool is_user(uint64_t at, uint64_t len)
 static int file_to_user(struct oracle_machine *om, struct kmm_mm *mm, const struct step *s, uint64_t at, int64_t *ret)
 {
 	struct kmm_file *file = file_of(om, s);
+	enum kmm_status status;
 	size_t done = 0, out = 0;
 	uint8_t bytes[64];
 
@@ -264,7 +273,11 @@ static int file_to_user(struct oracle_machine *om, struct kmm_mm *mm, const stru
 		return EBADF;
 	if (!is_user(at, s->len))
 		return EFAULT;
-	must(kmm_file_read(file, s->off, bytes, s->len, &done), "reading a file");
+	if ((int64_t)s->off < 0)
+		return EINVAL;
+	status = kmm_file_read(file, s->off, bytes, s->len, &done);
+	if (status)
+		return kmm_status_errno(status);
 	if (kmm_copy_out(mm, kmm_uva(at), bytes, done, &out) != KMM_OK && !out)
 		return EFAULT;
 	*ret = (int64_t)out;
