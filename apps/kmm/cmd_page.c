@@ -7,23 +7,8 @@
 #include "target.h"
 #include "views.h"
 
-struct page_args {
-	struct options o;
-	const char *text;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct page_args *a = state->input;
-
-	if (key != ARGP_KEY_ARG || a->text)
-		return ARGP_ERR_UNKNOWN;
-	a->text = arg;
-	return 0;
-}
-
 static const struct own_args args = {
-	.parser = parse,
+	.parser = options_one_text,
 	.args_doc = "FRAME",
 	.doc = "Descriptor of a frame, and everything that maps it. FRAME: pfn:227, pa:0xe3000, or any address or name "
 	       "that 'kmm explain' takes, for the frame behind it.",
@@ -122,7 +107,7 @@ static void print_json(struct target *t, const struct answer *a)
 
 int cmd_page(int argc, char **argv)
 {
-	struct page_args a = { .text = NULL };
+	struct one_text a = { .text = NULL };
 	struct answer answer;
 	struct target t;
 

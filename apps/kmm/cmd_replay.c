@@ -40,7 +40,7 @@ static void take_policies(struct replay_args *a, char *list)
 			i++;
 		if (i == NR_ROWS)
 			fail(a->o.command, EXIT_USAGE,
-			     "--policy %s: there are fifo, lru, clock, opt, kmm-idle and kmm-clock, with commas between them", name);
+			     "--policy %s: there are fifo, lru, clock, opt, kmm-idle, kmm-clock and kmm-gen, with commas between them", name);
 		a->chosen[i] = a->any_chosen = true;
 	}
 }
@@ -79,7 +79,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option own_options[] = {
 	{ "frames", 'f', "N", 0, "page frames there are (default 16300)", 0 },
 	{ "pages", 'p', "N", 0, "what a named sequence takes for the size of memory (default 16384, a power of two)", 0 },
-	{ "policy", 'P', "LIST", 0, "of fifo, lru, clock, opt, kmm-idle, kmm-clock (default all)", 0 },
+	{ "policy", 'P', "LIST", 0, "of fifo, lru, clock, opt, kmm-idle, kmm-clock, kmm-gen (default all)", 0 },
 	{ "zswap", 'z', "PERCENT", OPTION_ARG_OPTIONAL, "the core keeps pages compressed in up to so much of the frames (1 to 90, "
 	  "default 20) before they go to swap; half of each page is chance", 0 },
 	{ 0 }

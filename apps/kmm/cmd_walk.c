@@ -7,23 +7,8 @@
 #include "target.h"
 #include "views.h"
 
-struct walk_args {
-	struct options o;
-	const char *text;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct walk_args *a = state->input;
-
-	if (key != ARGP_KEY_ARG || a->text)
-		return ARGP_ERR_UNKNOWN;
-	a->text = arg;
-	return 0;
-}
-
 static const struct own_args args = {
-	.parser = parse,
+	.parser = options_one_text,
 	.args_doc = "ADDRESS",
 	.doc = "Translate an address through the page tables, level by level, down to the byte. ADDRESS: a number, or "
 	       "a name of 'kmm explain --list'.",
@@ -91,7 +76,7 @@ static void print_json(struct target *t, const struct answer *a)
 
 int cmd_walk(int argc, char **argv)
 {
-	struct walk_args a = { .text = NULL };
+	struct one_text a = { .text = NULL };
 	struct answer answer;
 	struct target t;
 

@@ -329,6 +329,16 @@ void options_parse(struct options *o, unsigned groups, const struct own_args *ow
 	finish(o, groups);
 }
 
+error_t options_one_text(int key, char *arg, struct argp_state *state)
+{
+	struct one_text *a = state->input;
+
+	if (key != ARGP_KEY_ARG || a->text)
+		return ARGP_ERR_UNKNOWN;
+	a->text = arg;
+	return 0;
+}
+
 void options_free(struct options *o)
 {
 	free(o->memmap);

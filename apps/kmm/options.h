@@ -41,6 +41,13 @@ struct own_args {
 	const char *args_doc, *doc;
 };
 
+/* For commands whose one argument is a text: input of options_parse(), and the parser. */
+struct one_text {
+	struct options o;
+	const char *text; /* NULL: not given */
+};
+error_t options_one_text(int key, char *arg, struct argp_state *state);
+
 /* Parses all of argv; ends the process with a sentence when something is wrong. input goes to own->parser. */
 void options_parse(struct options *o, unsigned groups, const struct own_args *own, void *input, int argc, char **argv);
 void options_free(struct options *o);

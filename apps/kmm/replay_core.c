@@ -20,8 +20,8 @@
 #define LOOK_EVERY 16
 #define SPARE_FRAMES 8192u         /* of the kernel: image of the machine, tables, watermarks */
 
-static const struct kmm_reclaim_policy *const policies[NR_CORE_POLICIES] = { &kmm_policy_idle, &kmm_policy_clock };
-static const char *const names[NR_CORE_POLICIES] = { "kmm-idle", "kmm-clock" };
+static const struct kmm_reclaim_policy *const policies[NR_CORE_POLICIES] = { &kmm_policy_idle, &kmm_policy_clock, &kmm_policy_gen };
+static const char *const names[NR_CORE_POLICIES] = { "kmm-idle", "kmm-clock", "kmm-gen" };
 
 struct run {
 	const char *command;

@@ -8,7 +8,7 @@
 
 #include "textbook.h"
 
-enum { NR_CORE_POLICIES = 2 };
+enum { NR_CORE_POLICIES = 3 };
 /* "kmm-" and the name that the core has for it; i below NR_CORE_POLICIES. */
 const char *core_policy_name(unsigned i);
 

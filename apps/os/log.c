@@ -55,3 +55,24 @@ void klog_core(struct kmm_port *port, const char *line)
 	(void)port;
 	put_line(line);
 }
+
+static void log_bytes(struct kmm_sink *sink, const char *bytes, size_t len)
+{
+	static char line[200]; /* kernel lock */
+	static size_t used;
+
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] != '\n' && used < sizeof(line) - 1) {
+			line[used++] = bytes[i];
+			continue;
+		}
+		line[used] = 0;
+		klog("%s: %s", ((struct log_sink *)sink)->about, line);
+		used = 0;
+	}
+}
+
+void log_sink_init(struct log_sink *s, const char *about)
+{
+	*s = (struct log_sink){ { log_bytes }, about };
+}

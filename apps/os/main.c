@@ -57,6 +57,7 @@ void kernel_main(void)
 	cmdline_parse(x86_boot.cmdline, &os.options);
 	sched_init();
 	x86_port_init()->thread_locks = port_thread_locks;
+	x86_port_init()->stall = port_stall;
 	memory_start();
 	guard_boot();
 	if (os.options.bench)

@@ -29,6 +29,7 @@ struct os_options {
 	bool has_seed, has_kaslr;
 	const char *swap;  /* name of the disk to swap to; NULL: none */
 	const char *policy; /* of page replacement; NULL: the core's default */
+	const char *answer; /* of programs to the end of memory; NULL: swap */
 	const char *zswap; /* percent of memory for compressed pages; NULL: nothing is compressed */
 	uint32_t ramdisk_mib; /* RAM kept for ram0 */
 	uint32_t seed;
@@ -50,6 +51,13 @@ extern struct os os;
 /* One line for people on the log channel (the debug console where there is one, else the console). */
 __attribute__((format(printf, 1, 2))) void klog(const char *fmt, ...);
 void klog_init(void);
+
+/* A sink whose lines go to the log, each behind what it is about. Kernel lock, and one of them at a time. */
+struct log_sink {
+	struct kmm_sink sink;
+	const char *about;
+};
+void log_sink_init(struct log_sink *s, const char *about);
 
 void cmdline_parse(const char *text, struct os_options *out);
 

@@ -69,6 +69,21 @@ struct kmm_mm_limits *kmm_mm_limits(struct kmm_mm *mm);
  * kmm_mempolicy_make(). */
 KMM_MUST_CHECK enum kmm_status kmm_mm_set_policy(struct kmm_mm *mm, enum kmm_policy mode, uint32_t nodes);
 
+/* What a space wants to happen when there is no memory for its private pages; inherited by fork.
+ *   SWAP    others' pages and its own go to swap and caches are emptied; if nothing can go, the fault is KMM_FAULT_OOM
+ *   ENOMEM  calls that ask for memory are refused beyond the commit limit, whatever the machine's rule for promises is, so
+ *           that what was promised can be had (from memory or swap)
+ *   BLOCK   as SWAP, but if nothing can go the fault waits until something is freed; for ever, if nobody frees anything. A
+ *           port without `wait` cannot: then as SWAP */
+enum kmm_answer { KMM_ANSWER_SWAP, KMM_ANSWER_ENOMEM, KMM_ANSWER_BLOCK, KMM_NR_ANSWERS };
+const char *kmm_answer_name(enum kmm_answer answer); /* "swap", "enomem", "block" */
+/* From now on. errors: KMM_EINVAL no such answer. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_set_answer(struct kmm_mm *mm, enum kmm_answer answer);
+enum kmm_answer kmm_mm_answer(const struct kmm_mm *mm);
+/* Of spaces that are created (not forked) from now on; SWAP at first. errors: KMM_EINVAL. */
+KMM_MUST_CHECK enum kmm_status kmm_set_answer(struct kmm *k, enum kmm_answer answer);
+enum kmm_answer kmm_answer_of(const struct kmm *k);
+
 /* How much spaces may promise themselves beyond what there is (/proc/sys/vm/overcommit_memory and _ratio; GUESS and 50 at
  * first). ratio: per cent of memory, to which swap is added. errors: KMM_EINVAL. */
 enum { KMM_OVERCOMMIT_GUESS, KMM_OVERCOMMIT_ALWAYS, KMM_OVERCOMMIT_NEVER };
@@ -177,6 +192,21 @@ KMM_MUST_CHECK enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct k
  * only be written cannot be read, though the processor would read it, and stacks do not grow. done gets the bytes moved. */
 KMM_MUST_CHECK enum kmm_status kmm_peek(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
 KMM_MUST_CHECK enum kmm_status kmm_poke(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done);
+/* Pages of a space for who goes on using them: a device that reads or writes them, a copy for another process. Each of the nr
+ * pages from addr on gets a reference of its own kind: until kmm_unpin_user() it is not moved, swapped out or copied away by a
+ * fork (the child gets the copy, at once), so what is written to it and what the program sees stay the same page. A private
+ * page that is shared with a relative is copied first, also for reading. An unmapped page lives until it is unpinned.
+ * flags: WRITE: the pages will be written (unpin with dirty); FORCE: as a debugger, also against the rights of an area that
+ * could have them, of private memory alone for writing; LONGTERM: perhaps for ever, so pages in places that are to be kept free
+ * (Movable zones, contiguous areas) are moved out of there first.
+ * *done: pages pinned, also on failure. errors: KMM_EFAULT, KMM_ENOMEM. context: no locks, may sleep. */
+enum { KMM_PIN_WRITE = 1, KMM_PIN_FORCE = 2, KMM_PIN_LONGTERM = 4 };
+KMM_MUST_CHECK enum kmm_status kmm_pin_user(struct kmm_mm *mm, struct kmm_uva addr, kmm_word nr, unsigned flags,
+					    struct kmm_page **pages, kmm_word *done);
+/* dirty: they were written. context: no spin locks. */
+void kmm_unpin_user(struct kmm *k, struct kmm_page *const *pages, kmm_word nr, bool dirty);
+/* Pins that there are, of all spaces. */
+kmm_word kmm_nr_pins(struct kmm *k);
 /* Sets len bytes to zero. */
 KMM_MUST_CHECK enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len);
 

@@ -31,6 +31,8 @@ struct kmm_flush {
 	bool tables;         /* page-table pages themselves were freed: drop walk caches too */
 };
 
+enum kmm_stall { KMM_STALL_BEGINS, KMM_STALL_ENDS, KMM_STALL_GOES_ON };
+
 struct kmm_port {
 	/* ---- tier a, mandatory ---- */
 	/* Hold off interrupts on this CPU; the return value goes to irq_restore. Nests. */
@@ -108,6 +110,10 @@ struct kmm_port {
 	/* 64 random bits for address randomisation when the machine asks for it without a seed.
 	 * Default: a fixed sequence derived from the machine's seed. */
 	uint64_t (*random)(struct kmm_port *port);
+	/* The running thread begins to wait for memory (in reclaim, or for a page that comes from swap), or it has ended, or
+	 * nobody did either but some threads wait. Returns how many threads run or are ready to that do not wait for memory;
+	 * 0 means that all of the machine waits. No spin locks are held. Default: as many as there are other CPUs. */
+	unsigned (*stall)(struct kmm_port *port, enum kmm_stall what);
 	/* This CPU now runs `root`. Default: nothing (the embedder switches by itself). */
 	void (*activate_space)(struct kmm_port *port, struct kmm_paddr root);
 	/* A word of the running thread's own, 0 when the thread starts and not touched otherwise: which sleeping locks it

@@ -35,8 +35,8 @@ struct kmm_reclaim_policy {
 	/* Need the page not be looked at this time? Asked first of every page, as looking costs more than all else; the page may be
 	 * one that cannot go. NULL: no. */
 	bool (*skip)(struct kmm_reclaim_zone *zone, uint8_t age);
-	/* The byte of a page that comes back after `distance` more on the clock. NULL: 0. */
-	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance);
+	/* The byte of a page that comes back after `distance` more on the clock; was: the byte that it left with. NULL: 0. */
+	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance, uint8_t was);
 	/* One more turn is complete. NULL: nothing. */
 	void (*turned)(struct kmm_reclaim_zone *zone);
 };
@@ -44,6 +44,7 @@ struct kmm_reclaim_policy {
 /* Those that the core has; a machine starts with the first. They are data: an embedder may have its own. */
 extern const struct kmm_reclaim_policy kmm_policy_idle;  /* reuse distance against idle time */
 extern const struct kmm_reclaim_policy kmm_policy_clock; /* one hand, second chance */
+extern const struct kmm_reclaim_policy kmm_policy_gen;   /* generations, and tiers of pages that came back */
 
 extern const struct kmm_reclaim_policy *const kmm_reclaim_policies[]; /* all of them; NULL at the end */
 
@@ -69,6 +70,20 @@ struct kmm_oom_candidate {
 unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned most);
 /* Why there is no memory, which zones were tried, and the ranking, in lines. */
 void kmm_report_oom(struct kmm *k, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out);
+
+/* ---- time lost for lack of memory ---- */
+
+struct kmm_pressure_line {
+	uint64_t total_us;
+	unsigned avg[3];     /* hundredths of a percent, over the last 10, 60 and 300 s */
+};
+/* some: somebody waited for memory; full: and nobody else had anything to do. */
+struct kmm_pressure { struct kmm_pressure_line some, full; };
+void kmm_pressure(struct kmm *k, struct kmm_pressure *out);
+/* Text of /proc/pressure/memory. */
+void kmm_report_pressure(struct kmm *k, struct kmm_sink *out);
+/* For the embedder's clock, so that waits are seen while they last: now and then, on any CPU. context: no spin locks. */
+void kmm_pressure_tick(struct kmm *k);
 
 struct kmm_reclaim_stats {                   /* all of these wrap */
 	kmm_word scanned_direct, scanned_step;   /* user pages met */

@@ -48,11 +48,13 @@ struct kmm {
 	const struct kmm_format *fmt;
 	struct kmm_port *port;
 	bool native;                /* i: the port is the one that base/hooks.h was built for */
-	/* Native, no trace, no failure to inject, no page debugging: nothing keeps a call from its fast path. The other two say the same to
-	 * those who compare anyway: end of low memory, and of the sizes that kmalloc looks up; 0 when not. */
+	/* Native, no trace, no failure to inject, no page debugging: nothing keeps a call from its fast path. The others say the same to
+	 * those who compare anyway: end of low memory, of frames, and of the sizes that kmalloc looks up; 0 when not. */
 	bool straight;
 	uint32_t straight_size;
 	uintptr_t straight_end;
+	kmm_word straight_frames;
+	kmm_word nr_frames;         /* i: frame numbers that there may ever be; 0 before tier a */
 	char *direct_map;           /* port->direct_map, hot copy */
 	char *memmap;               /* descriptor 0, and bytes from one to the next: hot copies; NULL before tier b */
 	size_t page_bytes;
@@ -110,6 +112,7 @@ static inline void kmm_set_straight(struct kmm *k)
 	k->straight = k->native && !k->trace && !k->faults.armed && !k->page_debug;
 	k->straight_size = k->straight ? KMM_STRAIGHT_SIZES : 0;
 	k->straight_end = k->straight ? (uintptr_t)k->layout.lowmem_end : 0;
+	k->straight_frames = k->straight ? k->nr_frames : 0;
 }
 
 static inline void kmm_hooks_init(struct kmm *k)

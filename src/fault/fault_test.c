@@ -349,8 +349,8 @@ KMM_TEST(copy_for_another)
 	CHECK_EQ(kmm_peek(s.mm, buf, kmm_uva(page(0)), 12000, &done), KMM_EFAULT);
 	CHECK_EQ(done, 2 * 4096); /* up to what may only be written, though its page is there now */
 	CHECK_EQ(kmm_peek(s.mm, buf, kmm_uva(page(1999)), 8, &done), KMM_EFAULT);
-	CHECK_EQ(kmm_poke(s.mm, kmm_uva(UINT64_C(0x7ffffffff000)), buf, 8, &done), KMM_EFAULT);
-	CHECK_EQ(kmm_peek(s.mm, buf, kmm_uva(UINT64_MAX - 2), 8, &done), KMM_EFAULT);
+	CHECK_EQ(kmm_poke(s.mm, kmm_uva((kmm_word)UINT64_C(0x7ffffffff000)), buf, 8, &done), KMM_EFAULT);
+	CHECK_EQ(kmm_peek(s.mm, buf, kmm_uva((kmm_word)-3), 8, &done), KMM_EFAULT);
 	CHECK_OK(kmm_peek(s.mm, buf, kmm_uva(0), 0, &done));
 	CALL(space_stop(&s));
 }

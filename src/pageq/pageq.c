@@ -94,13 +94,13 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 	return nr;
 }
 
-void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance)
+void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance, uint8_t was)
 {
 	const struct kmm_reclaim_policy *policy = __atomic_load_n(&k->pageq->policy, __ATOMIC_ACQUIRE);
 
 	kmm_pageq_count(&k->pageq->stats.refaults, 1);
 	if (policy->refault)
-		kmm_page_set_age(page, policy->refault(&kmm_hand_of(k, kmm_zone_of(k->phys, page))->facts, distance));
+		kmm_page_set_age(page, policy->refault(&kmm_hand_of(k, kmm_zone_of(k->phys, page))->facts, distance, was));
 }
 
 enum kmm_status kmm_pageq_init(struct kmm *k, const struct kmm_reclaim_policy *policy)

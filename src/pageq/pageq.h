@@ -13,6 +13,7 @@
 #define KMM_PAGEQ_PAGEQ_H
 
 #include "kmm/reclaim.h"
+#include "pageq/stall.h"
 #include "phys/phys.h"
 
 enum { KMM_PG_AGE_SHIFT = 24 };
@@ -46,6 +47,7 @@ struct kmm_pageq {
 	bool spent;                    /* q: a whole search gave next to nothing, and there is nowhere else to go */
 	unsigned calls;                /* direct reclaims; near enough */
 	struct kmm_reclaim_stats stats; /* atomic */
+	struct kmm_stalls stalls;
 };
 
 static inline uint8_t kmm_page_age(const struct kmm_page *page)
@@ -64,8 +66,8 @@ static inline struct kmm_hand *kmm_hand_of(struct kmm *k, const struct kmm_zone 
 /* The next user pages of the zone, at most `most`, while *left frames are to be looked at. q held. */
 unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct kmm_page **pages, unsigned most);
 
-/* A page of its own that is about to come back from swap, where it was for `distance` evictions. */
-void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance);
+/* A page of its own that is about to come back from swap, where it was for `distance` evictions, and went at age `was`. */
+void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance, uint8_t was);
 
 static inline void kmm_pageq_count(kmm_word *counter, kmm_word nr)
 {

@@ -100,7 +100,7 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
  * cache where more urgent requests on other CPUs could not have them. Lock z held. */
 static unsigned refill_size(const struct kmm_phys *p, const struct kmm_zone *z, const struct request *rq)
 {
-	kmm_word batch = rq->order ? kmm_pcp_limit(z, kmm_pcp_list(rq->order)) / 2 : z->pcp_batch;
+	kmm_word batch = kmm_pcp_batch(z, kmm_pcp_list(rq->order));
 	kmm_word frames = (batch << rq->order) + KMM_BITS;
 
 	if (!batch || !kmm_pcp_may_keep(p))
@@ -252,22 +252,39 @@ static bool something_was_freed(void *arg)
 	return atomic_load_explicit(&w->p->frees, memory_order_acquire) != w->seen;
 }
 
+void kmm_phys_waiter(struct kmm *k, bool begins)
+{
+	atomic_fetch_add_explicit(&k->phys->waiters, begins ? 1u : -1u, memory_order_seq_cst);
+}
+
+unsigned kmm_phys_freed(const struct kmm *k)
+{
+	return atomic_load_explicit(&k->phys->frees, memory_order_acquire);
+}
+
+void kmm_phys_wait_freed(struct kmm *k, unsigned seen)
+{
+	struct waiter w = { k->phys, seen };
+
+	kmm_pcp_drain_all(k);
+	k->port->wait(k->port, &k->phys->frees, something_was_freed, &w);
+}
+
 static struct kmm_page *insist(struct kmm *k, const struct request *rq)
 {
-	struct kmm_phys *p = k->phys;
 	struct kmm_page *page;
 
-	atomic_fetch_add_explicit(&p->waiters, 1, memory_order_seq_cst);
+	kmm_phys_waiter(k, true);
 	for (;;) {
-		struct waiter w = { p, atomic_load_explicit(&p->frees, memory_order_acquire) };
+		unsigned seen = kmm_phys_freed(k);
 
 		kmm_pcp_drain_all(k);
 		page = take_slowly(k, rq);
 		if (page || !(rq->gfp & KMM_GFP_RECLAIM) || !k->port->wait)
 			break;
-		k->port->wait(k->port, &p->frees, something_was_freed, &w);
+		kmm_phys_wait_freed(k, seen);
 	}
-	atomic_fetch_sub_explicit(&p->waiters, 1, memory_order_relaxed);
+	kmm_phys_waiter(k, false);
 	if (!page)
 		kmm_warn(k, "a request that must not fail fails: nothing can be reclaimed and nobody can wait");
 	return page;
@@ -383,6 +400,16 @@ static struct kmm_page *alloc_block(struct kmm *k, kmm_gfp gfp, unsigned order, 
 	return page ? page : alloc_where(k, &anywhere, gfp, order, source);
 }
 
+/* A block of several frames that nothing keeps from the short way, if this CPU has one. */
+ALWAYS_INLINE struct kmm_page *take_block(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind)
+{
+	unsigned list = kmm_pcp_list(order);
+
+	if (RARE(order == 0 || list >= KMM_PCP_LISTS || !k->straight || !kmm_gfp_is_common(gfp)))
+		return NULL;
+	return take_cached(k, gfp, order, list, kind);
+}
+
 /* All but the common case, with the arguments of the public calls: so these end in a jump here and need no frame of their
  * own, and the return address is that of their callers. */
 NOINLINE struct kmm_page *phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_kind kind, const char *site)
@@ -394,8 +421,12 @@ NOINLINE struct kmm_page *phys_alloc(struct kmm *k, kmm_gfp gfp, unsigned order,
 
 NOINLINE struct kmm_page *alloc_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	struct source source = { KMM_KIND_KERNEL, "alloc_pages", __builtin_return_address(0) };
+	struct kmm_page *page = take_block(k, gfp, order, KMM_KIND_KERNEL);
+	struct source source;
 
+	if (page)
+		return page;
+	source = (struct source){ KMM_KIND_KERNEL, "alloc_pages", __builtin_return_address(0) };
 	return alloc_block(k, gfp, order, &source);
 }
 
@@ -538,7 +569,7 @@ static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, con
 /* Is it the descriptor of a block, as far as its number and references say? Those are one, or (dropped) none. */
 ALWAYS_INLINE bool may_be_one(const struct kmm *k, const struct kmm_page *page, kmm_word pfn, bool dropped)
 {
-	if (RARE(!k->straight || pfn >= k->phys->max_pfn))
+	if (RARE(pfn >= k->straight_frames))
 		return false;
 	return !RARE(dropped ? kmm_refs_glance(page) > 1 : kmm_refs_glance(page) != 1);
 }

@@ -157,6 +157,8 @@ KMM_TEST(alloc_hands_out_every_frame_once)
 
 	CHECK_OK(start_small(&f, KMM_I386_PAE));
 	managed = kmm_phys_managed_pages(f.k);
+	CHECK(kmm_phys_manages(f.k, 0) && kmm_phys_manages(f.k, managed - 1) && kmm_phys_manages(f.k, managed));
+	CHECK(!kmm_phys_manages(f.k, managed + 1) && !kmm_phys_manages(f.k, (kmm_word)-1));
 	memset(seen, 0, sizeof(seen));
 	for (unsigned order = KMM_NR_ORDERS; order-- > 0;)
 		nr += exhaust(&f, KMM_GFP_HIGHUSER | KMM_GFP_MEMALLOC, order);

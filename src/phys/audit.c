@@ -40,6 +40,15 @@ static bool in_zone(const struct audit *a, const struct kmm_zone *z, kmm_word pf
 
 /* ---- entries and lists ---- */
 
+static bool bits_are_set(const struct kmm_zone *z, uint32_t i)
+{
+	unsigned word = 0;
+
+	while (word < KMM_TRACT_WORDS && kmm_tract_words(z, i)[word] == KMM_BITS_ALL)
+		word++;
+	return word == KMM_TRACT_WORDS;
+}
+
 static kmm_word check_tract(struct audit *a, const struct kmm_zone *z, uint32_t i)
 {
 	const struct kmm_tract *tract = &z->tract[i];
@@ -55,7 +64,10 @@ static kmm_word check_tract(struct audit *a, const struct kmm_zone *z, uint32_t 
 		j += order < 0 ? 1 : 1u << order;
 	}
 	expect(a, nr == tract->free, "a tract's count is not that of its bits", z, first, tract->free);
-	if (tract->top == KMM_TOP_HELD || tract->sort >= KMM_SORT_ISOLATE)
+	if (tract->top == KMM_TOP_TAKEN)
+		expect(a, tract->sort < KMM_SORT_CMA && bits_are_set(z, i), "a tract that was taken whole has lost bits", z, first,
+		       tract->sort);
+	else if (tract->top == KMM_TOP_HELD || tract->sort >= KMM_SORT_ISOLATE)
 		expect(a, tract->top == KMM_TOP_HELD && tract->sort == KMM_SORT_ISOLATE, "a tract is half isolated", z, first,
 		       tract->sort);
 	else if (nr == KMM_TRACT_PAGES && tract->sort != KMM_SORT_CMA)
@@ -156,10 +168,22 @@ static void check_lists(struct audit *a, const struct kmm_zone *z, kmm_word list
 
 /* ---- CPU caches ---- */
 
-/* Toggles the bits of what is cached; `set`: they must have been clear before. Returns the frames. */
-static kmm_word mark_cached(struct audit *a, const struct kmm_zone *z, bool set)
+/* A cached block is free or not; `set`: it must not have been before. Tracts that were taken whole have their bits set. */
+static void toggle(struct audit *a, const struct kmm_zone *z, kmm_word pfn, kmm_word frames, bool set)
 {
-	kmm_word nr = 0;
+	struct kmm_tract *tract = &z->tract[kmm_tract_of(z, pfn)];
+
+	for (kmm_word f = pfn; set && f < pfn + frames; f++)
+		expect(a, !kmm_tract_bit(z, f), "cached frame is free somewhere else", z, f, pfn);
+	if (tract->top == (set ? KMM_TOP_TAKEN : KMM_TOP_BODY))
+		tract->top = set ? KMM_TOP_BODY : KMM_TOP_TAKEN;
+	else
+		for (kmm_word f = pfn; f < pfn + frames; f++)
+			z->map[(f - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] ^= (kmm_bits)1 << f % KMM_BITS;
+}
+
+static void mark_cached(struct audit *a, const struct kmm_zone *z, bool set)
+{
 
 	for (unsigned i = 0; i < KMM_MAX_CPUS * KMM_PCP_SORTS * KMM_PCP_LISTS; i++) {
 		const struct kmm_pcp *pcp = &z->pcp[i / KMM_PCP_LISTS / KMM_PCP_SORTS][i / KMM_PCP_LISTS % KMM_PCP_SORTS];
@@ -173,14 +197,9 @@ static kmm_word mark_cached(struct audit *a, const struct kmm_zone *z, bool set)
 				broken(a, "a CPU's cache leaves the zone", z, pfn, frames);
 				continue;
 			}
-			for (kmm_word f = pfn; f < pfn + frames; f++, nr++) {
-				if (set)
-					expect(a, !kmm_tract_bit(z, f), "cached frame is free somewhere else", z, f, pfn);
-				z->map[(f - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] ^= (kmm_bits)1 << f % KMM_BITS;
-			}
+			toggle(a, z, pfn, frames, set);
 		}
 	}
-	return nr;
 }
 
 /* ---- over the descriptors ---- */

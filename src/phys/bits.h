@@ -24,6 +24,11 @@ static inline unsigned kmm_bits_first(kmm_bits w)
 	return KMM_CONFIG_VA32 ? (unsigned)__builtin_ctz((uint32_t)w) : (unsigned)__builtin_ctzll(w);
 }
 
+static inline unsigned kmm_bits_last(kmm_bits w)
+{
+	return KMM_CONFIG_VA32 ? 31 - (unsigned)__builtin_clz((uint32_t)w) : 63 - (unsigned)__builtin_clzll(w);
+}
+
 /* 2^order bits from bit 0; order up to KMM_BITS_ORDER. */
 static inline kmm_bits kmm_bits_low(unsigned order)
 {

@@ -100,6 +100,7 @@ static enum kmm_status place_memmap(struct kmm *k, const char **why)
 	if (status != KMM_OK)
 		return status;
 	p->stride = kmm_geometry(k->machine.format)->descriptor_bytes;
+	KMM_ASSERT(k, p->stride == kmm_stride(p)); /* a pinned build is for such machines only */
 	p->memmap_pages = pages_for(bytes);
 	p->memmap = kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(p->memmap_pfn)));
 	p->hot.apart = apart;
@@ -190,15 +191,18 @@ static enum kmm_status place_tracts(struct kmm *k, const char **why)
 	return KMM_OK;
 }
 
-static void set_ends(struct kmm_phys *p)
+static void set_ends(struct kmm *k)
 {
+	struct kmm_phys *p = k->phys;
 	const struct kmm_bootmem *b = &p->boot;
 
 	p->max_pfn = p->boot_end = b->max_pfn;
-	if (b->nr_hot == 0)
-		return;
-	p->boot_end = (kmm_word)kmm_align_up(b->max_pfn, KMM_SECTION_PAGES);
-	p->max_pfn = b->hot[b->nr_hot - 1].end > p->boot_end ? b->hot[b->nr_hot - 1].end : p->boot_end;
+	if (b->nr_hot) {
+		p->boot_end = (kmm_word)kmm_align_up(b->max_pfn, KMM_SECTION_PAGES);
+		p->max_pfn = b->hot[b->nr_hot - 1].end > p->boot_end ? b->hot[b->nr_hot - 1].end : p->boot_end;
+	}
+	k->nr_frames = p->max_pfn;
+	kmm_set_straight(k);
 }
 
 static enum kmm_status read_map(struct kmm *k, const char **why)
@@ -215,7 +219,7 @@ static enum kmm_status read_map(struct kmm *k, const char **why)
 	if (status == KMM_OK)
 		status = reserve_all(b, &k->machine, why);
 	if (status == KMM_OK)
-		set_ends(k->phys);
+		set_ends(k);
 	return status;
 }
 

@@ -21,7 +21,15 @@ unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list)
 {
 	if (list == 0)
 		return (unsigned)z->pcp_high;
-	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks : z->pcp_huge;
+	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks >> kmm_pcp_order(list) : z->pcp_huge;
+}
+
+/* Whole tracts come a whole cache at a time: what takes one mostly goes on to take more. */
+kmm_word kmm_pcp_batch(const struct kmm_zone *z, unsigned list)
+{
+	if (list == 0)
+		return z->pcp_batch;
+	return list < KMM_PCP_LISTS - 1 ? kmm_pcp_limit(z, list) / 2 : z->pcp_huge;
 }
 
 static bool is_wanted(const struct kmm_phys *p, unsigned cpu)
@@ -46,7 +54,7 @@ void kmm_pcp_init(struct kmm *k, struct kmm_zone *z)
 	batch = (1u << kmm_log2_u32(batch + batch / 2)) - 1;
 	z->pcp_batch = batch ? batch : 1;
 	z->pcp_high = 6 * z->pcp_batch;
-	z->pcp_blocks = z->pcp_batch < KMM_PCP_BLOCKS ? 0 : KMM_PCP_BLOCKS;
+	z->pcp_blocks = z->pcp_batch < 16 ? 0 : KMM_PCP_BLOCKS;
 	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 128), KMM_PCP_HUGE);
 	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/128 of a zone, at most */
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
@@ -56,7 +64,7 @@ void kmm_pcp_init(struct kmm *k, struct kmm_zone *z)
 /* What the limit allows and one more, or a refill that takes its last word whole. */
 static size_t room_for(const struct kmm_zone *z, unsigned list)
 {
-	size_t most = list == 0 ? KMM_PCP_MOST : list < KMM_PCP_LISTS - 1 ? KMM_PCP_BLOCKS : KMM_PCP_HUGE;
+	size_t most = list == 0 ? KMM_PCP_MOST : list < KMM_PCP_LISTS - 1 ? KMM_PCP_BLOCKS >> kmm_pcp_order(list) : KMM_PCP_HUGE;
 
 	return (z->may_grow ? most : kmm_pcp_limit(z, list)) + (list ? 1 : KMM_BITS);
 }
@@ -79,17 +87,6 @@ void kmm_pcp_place(struct kmm_zone *z, unsigned cpu, kmm_word *at)
 	}
 }
 
-/* The lowest frame shall be taken first, which is the last of the array. */
-static void reverse(kmm_word *at, unsigned nr)
-{
-	for (unsigned i = 0, j = nr; i + 1 < j; i++) {
-		kmm_word other = at[i];
-
-		kmm_word_set(&at[i], at[--j]);
-		kmm_word_set(&at[j], other);
-	}
-}
-
 bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned list, unsigned want)
 {
 	struct kmm_mag *mag = &kmm_this_pcp(k, z, mobility)->mag[list];
@@ -97,7 +94,9 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobilit
 
 	KMM_ASSERT(k, mag->nr == 0 && want <= kmm_pcp_limit(z, list));
 	nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), mobility, want, mag->at);
-	reverse(mag->at, nr);
+	for (unsigned i = 0; !KMM_CONFIG_VA32 && list && i < nr; i++)
+		__builtin_prefetch(kmm_page_at(k->phys, mag->at[i]), 1); /* far from each other, and soon written */
+	KMM_ASSERT(k, nr < want + (list ? 1 : KMM_BITS));
 	kmm_word_set(&mag->nr, nr);
 	return nr != 0;
 }
@@ -106,7 +105,7 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobilit
 static void give_back(struct kmm *k, struct kmm_zone *z, struct kmm_mag *mag, unsigned order, kmm_word nr)
 {
 	KMM_ASSERT(k, nr <= mag->nr);
-	for (kmm_word i = 0; !KMM_CONFIG_VA32 && i < nr; i++)
+	for (kmm_word i = 0; !KMM_CONFIG_VA32 && order < KMM_TRACT_ORDER && i < nr; i++)
 		__builtin_prefetch(&z->map[(mag->at[i] - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS], 1);
 	kmm_tract_put_many(k, z, order, (unsigned)nr, mag->at);
 	kmm_word_set(&mag->nr, mag->nr - nr);
@@ -124,11 +123,21 @@ static void drain(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp)
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 }
 
-static void drain_half(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
+/* How many of a list that is over its limit go back: the older half; of whole tracts more, by pairs. */
+static kmm_word surplus(const struct kmm_mag *mag, unsigned list)
+{
+	kmm_word most = mag->nr - mag->nr / 4;
+
+	if (list < KMM_PCP_LISTS - 1)
+		return (mag->nr + 1) / 2;
+	return most > 1 ? most & ~(kmm_word)1 : most;
+}
+
+static void drain_some(struct kmm *k, struct kmm_zone *z, struct kmm_pcp *pcp, unsigned list)
 {
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
-	give_back(k, z, &pcp->mag[list], kmm_pcp_order(list), (pcp->mag[list].nr + 1) / 2);
+	give_back(k, z, &pcp->mag[list], kmm_pcp_order(list), surplus(&pcp->mag[list], list));
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 }
 
@@ -258,7 +267,7 @@ void kmm_pcp_overflow(struct kmm *k, struct kmm_pcp *pcp)
 	}
 	for (unsigned list = 0; list < KMM_PCP_LISTS; list++)
 		if (pcp->mag[list].nr > kmm_word_look(&pcp->limit[list]))
-			drain_half(k, pcp->zone, pcp, list);
+			drain_some(k, pcp->zone, pcp, list);
 }
 
 void kmm_pcp_serve(struct kmm *k)

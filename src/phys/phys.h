@@ -56,6 +56,7 @@ static inline unsigned kmm_cache_number(unsigned node, enum kmm_zone_id zone, un
 #define KMM_TOP_NONE 15u
 #define KMM_TOP_BODY 16u
 #define KMM_TOP_HELD 17u
+#define KMM_TOP_TAKEN 18u
 #define KMM_NO_PFN ((kmm_word)-1)
 
 /* What a tract is for: unmovable blocks of one order (0 .. 8), or blocks of any order of the sort that is said. */
@@ -84,9 +85,9 @@ struct kmm_shelf {
 #define KMM_NR_USES (KMM_NR_KINDS - KMM_KIND_KERNEL) /* kinds of allocated frames */
 #define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
 #define KMM_PCP_LISTS 6u          /* blocks of orders 0 to 4 and 9 are cached, a list each */
-#define KMM_PCP_BLOCKS 16u        /* of orders 1 to 4, at most */
+#define KMM_PCP_BLOCKS 32u        /* frames in blocks of an order from 1 to 4, at most */
 #define KMM_PCP_MOST (6 * 63u)     /* single frames: six of the largest batches */
-#define KMM_PCP_HUGE 16u          /* of order 9, at most */
+#define KMM_PCP_HUGE 32u          /* of order 9, at most */
 
 struct kmm_mag {
 	kmm_word *at;                 /* i: room for what the limit allows and one refill. c: what is there; others look */
@@ -140,7 +141,7 @@ struct kmm_zone {
 	kmm_word gate[KMM_NR_ZONES];  /* z: low + protection: more free than this needs no thought */
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i: frames */
-	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 4, and 9 */
+	unsigned pcp_blocks, pcp_huge; /* i: frames in blocks of an order from 1 to 4; blocks of order 9 */
 	struct kmm_pcp pcp[KMM_MAX_CPUS][KMM_PCP_SORTS];
 };
 
@@ -260,6 +261,9 @@ struct kmm_phys {
 #if KMM_CONFIG_VA32
 static inline unsigned kmm_stride(const struct kmm_phys *p) { (void)p; return sizeof(struct kmm_page); }
 static inline bool kmm_is_wide(const struct kmm_phys *p) { (void)p; return false; }
+#elif defined(KMM_PIN_FORMAT) /* one of 64 bits; frames.c sees to that */
+static inline unsigned kmm_stride(const struct kmm_phys *p) { (void)p; return sizeof(struct kmm_page_wide); }
+static inline bool kmm_is_wide(const struct kmm_phys *p) { (void)p; return true; }
 #else
 static inline unsigned kmm_stride(const struct kmm_phys *p) { return p->stride; }
 static inline bool kmm_is_wide(const struct kmm_phys *p) { return p->stride == sizeof(struct kmm_page_wide); }
@@ -429,7 +433,8 @@ static inline kmm_bits *kmm_tract_words(const struct kmm_zone *z, uint32_t i)
 
 static inline bool kmm_tract_bit(const struct kmm_zone *z, kmm_word pfn)
 {
-	return z->map[(pfn - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] >> (pfn % KMM_BITS) & 1;
+	return (z->map[(pfn - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS] >> (pfn % KMM_BITS) & 1) &&
+	       z->tract[kmm_tract_of(z, pfn)].top != KMM_TOP_TAKEN;
 }
 
 /* Is there a block of at least this order that such a request may have? Materialises sections to find out. */
@@ -438,8 +443,8 @@ bool kmm_tract_has(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_m
 unsigned kmm_tract_tops(const struct kmm_zone *z, enum kmm_mobility mobility);
 /* First frame of a block, or KMM_NO_PFN. */
 kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility);
-/* Up to `want` blocks of a small order, in rising order by tract; of order 0, when more than one is wanted, up to
- * KMM_BITS - 1 more, to take words whole. Returns how many. Others may look at `out` (base/shared.h). */
+/* Up to `want` blocks of an order that is cached, in falling order by tract; single frames: up to KMM_BITS - 1 more, to take
+ * words whole. Returns how many. Others may look at `out` (base/shared.h). */
 unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_mobility mobility, unsigned want,
 			     kmm_word *out);
 void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order);
@@ -487,6 +492,8 @@ static inline unsigned kmm_pcp_list(unsigned order)
 
 /* Blocks that a list of a CPU's cache may hold. */
 unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list);
+/* Blocks that one refill brings. */
+kmm_word kmm_pcp_batch(const struct kmm_zone *z, unsigned list);
 /* May caches keep what is freed? Not while somebody waits for it. */
 bool kmm_pcp_may_keep(const struct kmm_phys *p);
 /* Sizes for the zone's managed pages. */

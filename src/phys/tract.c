@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is free in a zone: tracts of 512 frames (2 MiB), each with a bitmap of one cache line (set: free and in
- * no CPU's cache) that is the only truth, and an entry of 12 bytes that says how much is free, the largest
+ * no CPU's cache) that is the only truth, unless all of it was taken at once, and an entry of 12 bytes that says how much is free, the largest
  * free block, and links the tracts that are alike.
  *
  *   top 0..8      partly free; the largest free aligned block has that order. In the list of (top, fullness)
  *   top 9..       head of a run of wholly free tracts that is a block of that order. In the list of its order
  *   KMM_TOP_NONE  nothing free
+ *   KMM_TOP_TAKEN handed out in a block of whole tracts, or in a CPU's cache: its bits stay set as they were and mean
+ *                 nothing, so that such blocks come and go without a look at bitmaps
  *   KMM_TOP_BODY  inside a block of order above 9
  *   KMM_TOP_HELD  isolated: its bits are kept, but it is in no list and its frames are not counted as free
  *
@@ -95,15 +97,12 @@ bool kmm_tract_has(struct kmm *k, struct kmm_zone *z, unsigned order, enum kmm_m
 	return true;
 }
 
-static kmm_word take_tracts(struct kmm_zone *z, unsigned order, enum kmm_mobility mobility)
+static inline kmm_word take_tracts(struct kmm_zone *z, unsigned order, enum kmm_mobility mobility)
 {
 	uint32_t i = take_whole(z, order);
 
-	for (uint32_t j = 0; j < tracts_in(order); j++) {
-		fill(z, i + j, false);
-		z->tract[i + j].top = KMM_TOP_NONE;
-		z->tract[i + j].sort = sort_for(mobility, 0) & 15;
-	}
+	for (uint32_t j = 0; j < tracts_in(order); j++)
+		z->tract[i + j] = (struct kmm_tract){ .top = KMM_TOP_TAKEN, .sort = sort_for(mobility, 0) & 15 };
 	return kmm_tract_pfn(z, i);
 }
 
@@ -140,41 +139,110 @@ kmm_word kmm_tract_take(struct kmm *k, struct kmm_zone *z, unsigned order, enum 
 	return kmm_tract_pfn(z, i) + at;
 }
 
-/* Up to `want` blocks of one tract, whole words' worth where order is 0 and want is more than 1. */
+/* The lowest frame shall be taken first, which is the last of the array. */
+static void reverse(kmm_word *at, unsigned nr)
+{
+	for (unsigned i = 0, j = nr; i + 1 < j; i++) {
+		kmm_word other = at[i];
+
+		kmm_word_set(&at[i], at[--j]);
+		kmm_word_set(&at[j], other);
+	}
+}
+
+/* The frames of a word, the first of which is pfn, from the last one down. Returns where the next ones go. */
+static kmm_word *list_word(kmm_bits here, kmm_word pfn, kmm_word *out)
+{
+	unsigned at = KMM_BITS;
+
+	if (here == KMM_BITS_ALL) {
+		while (at--)
+			kmm_word_set(out++, pfn + at);
+		return out;
+	}
+	for (; here; here ^= (kmm_bits)1 << at) {
+		at = kmm_bits_last(here);
+		kmm_word_set(out++, pfn + at);
+	}
+	return out;
+}
+
+/* Single frames of one tract, by whole words, until there are `want` of them or no more. */
+static unsigned take_words(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned want, kmm_word *out)
+{
+	kmm_bits *w = kmm_tract_words(z, i);
+	unsigned nr = 0, words = 0;
+
+	while (words < KMM_TRACT_WORDS && nr < want)
+		nr += kmm_bits_count(w[words++]);
+	for (unsigned j = words; j--; w[j] = 0)
+		out = list_word(w[j], kmm_tract_pfn(z, i) + j * KMM_BITS, out);
+	count_taken(k, z, i, nr);
+	return nr;
+}
+
+/* Up to `want` blocks of one tract. */
 static unsigned take_some(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned order, unsigned want, kmm_word *out)
 {
 	kmm_bits *w = kmm_tract_words(z, i);
 	kmm_word pfn = kmm_tract_pfn(z, i);
-	bool whole_words = order == 0 && want > 1;
 	unsigned nr = 0;
 
 	for (unsigned j = 0; j < KMM_TRACT_WORDS && nr < want; j++, pfn += KMM_BITS) {
-		kmm_bits here = order ? kmm_bits_fold(w[j], order) : w[j], mask = kmm_bits_low(order), taken = 0;
+		kmm_bits here = kmm_bits_fold(w[j], order), taken = 0;
 
-		for (; here && (whole_words || nr < want); here &= here - 1) {
+		for (; here && nr < want; here &= here - 1) {
 			unsigned at = kmm_bits_first(here);
 
 			kmm_word_set(&out[nr++], pfn + at);
-			taken |= mask << at;
+			taken |= kmm_bits_low(order) << at;
 		}
 		w[j] &= ~taken;
 	}
+	reverse(out, nr);
 	count_taken(k, z, i, nr << order);
 	return nr;
 }
 
-/* Whole tracts. The two that a larger block is cut into are taken together: nothing is listed in between. */
-static unsigned take_whole_tracts(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned want, kmm_word *out)
+/* Up to `most` blocks from the front of a list of whole ones, of one tract or two; the list is mended once. */
+static inline unsigned pop_blocks(struct kmm_zone *z, bool pairs, unsigned most, const struct kmm_tract *taken, kmm_word *out)
 {
+	uint32_t *head = &z->whole[KMM_TRACT_ORDER + pairs], link = *head;
 	unsigned nr = 0;
 
-	while (nr < want && kmm_tract_has(k, z, KMM_TRACT_ORDER, mobility)) {
-		bool pair = want - nr > 1 && KMM_TOP_MAX > KMM_TRACT_ORDER && !(z->whole_tops >> KMM_TRACT_ORDER & 1);
+	for (; link && nr < most; nr++) {
+		struct kmm_tract *a = &z->tract[link - 1];
+		kmm_word pfn = kmm_tract_pfn(z, link - 1);
 
-		kmm_word_set(&out[nr], take_tracts(z, KMM_TRACT_ORDER + pair, mobility));
-		if (pair)
-			kmm_word_set(&out[nr + 1], out[nr] + KMM_TRACT_PAGES);
-		nr += 1u + pair;
+		link = a->next;
+		if (pairs) {
+			a[1] = *taken;
+			kmm_word_set(out++, pfn + KMM_TRACT_PAGES);
+		}
+		a[0] = *taken;
+		kmm_word_set(out++, pfn);
+	}
+	*head = link;
+	if (link)
+		z->tract[link - 1].prev = 0;
+	else
+		z->whole_tops &= (uint16_t)~(1u << (KMM_TRACT_ORDER + pairs));
+	z->nr_whole -= nr << pairs;
+	return nr << pairs;
+}
+
+/* Whole tracts: those that are alone first, then both of larger blocks, as long as two are wanted: nothing is cut and listed
+ * in between. */
+NOINLINE unsigned take_whole_tracts(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned want, kmm_word *out)
+{
+	const struct kmm_tract taken = { .top = KMM_TOP_TAKEN, .sort = sort_for(mobility, 0) & 15 };
+	unsigned nr = pop_blocks(z, false, want, &taken, out);
+
+	while (nr < want && kmm_tract_has(k, z, KMM_TRACT_ORDER, mobility)) {
+		if (KMM_TOP_MAX > KMM_TRACT_ORDER && want - nr > 1 && (z->whole_tops >> (KMM_TRACT_ORDER + 1) & 1))
+			nr += pop_blocks(z, true, (want - nr) / 2, &taken, out + nr);
+		else
+			kmm_word_set(&out[nr++], take_tracts(z, KMM_TRACT_ORDER, mobility));
 	}
 	return nr;
 }
@@ -184,157 +252,14 @@ unsigned kmm_tract_take_many(struct kmm *k, struct kmm_zone *z, unsigned order, 
 {
 	unsigned nr = order == KMM_TRACT_ORDER ? take_whole_tracts(k, z, mobility, want, out) : 0;
 
-	while (nr < want && kmm_tract_has(k, z, order, mobility))
-		nr += take_some(k, z, kmm_tract_choose(k, z, order, mobility), order, want - nr, out + nr);
+	while (nr < want && kmm_tract_has(k, z, order, mobility)) {
+		uint32_t i = kmm_tract_choose(k, z, order, mobility);
+
+		nr += order ? take_some(k, z, i, order, want - nr, out + nr) : take_words(k, z, i, want - nr, out + nr);
+	}
 	KMM_ASSERT(k, z->free >= (kmm_word)nr << order);
 	kmm_zone_set_free(z, z->free - ((kmm_word)nr << order));
 	return nr;
-}
-
-/* Bits that were put into one word: the largest block there is now. A single block only grows around itself. */
-static inline unsigned grown_in_word(const struct kmm_tract *a, const kmm_bits *w, unsigned at, unsigned order)
-{
-	unsigned top = a->top;
-
-	if (top == KMM_TOP_NONE || top < order)
-		top = order;
-	while (top + 1 < KMM_BITS_ORDER && kmm_bits_fold(w[at / KMM_BITS], top + 1))
-		top++;
-	return w[at / KMM_BITS] == KMM_BITS_ALL && top + 1 == KMM_BITS_ORDER ? KMM_BITS_ORDER : top;
-}
-
-/* Frames that go back to an isolated tract wait there; those of a contiguous area are counted apart. The zone's free count
- * had them already. true: that is all. */
-static inline bool put_apart(struct kmm_zone *z, const struct kmm_tract *a, unsigned nr)
-{
-	if (a->sort == KMM_SORT_CMA)
-		z->free_cma += nr;
-	if (a->top != KMM_TOP_HELD)
-		return false;
-	kmm_zone_set_free(z, z->free - nr);
-	z->isolated += nr;
-	return true;
-}
-
-/* Sets `mask` in the word of frame `at` of tract i: nr frames in blocks of order. */
-static inline void put_bits(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned at, kmm_bits mask, unsigned nr,
-			    unsigned order)
-{
-	struct kmm_tract *a = &z->tract[i];
-	kmm_bits *w = kmm_tract_words(z, i);
-	unsigned was = a->top;
-
-	KMM_ASSERT(k, (w[at / KMM_BITS] & mask) == 0);
-	w[at / KMM_BITS] |= mask;
-	a->free = (uint16_t)(a->free + nr);
-	if (a->sort >= KMM_SORT_CMA && put_apart(z, a, nr))
-		return;
-	if (nr >> order != 1)
-		a->top = (uint8_t)grown_in_word(a, w, at, order);
-	move(z, i, was, grown_top(a, w, at, order));
-}
-
-static void put_tract(struct kmm *k, struct kmm_zone *z, uint32_t i)
-{
-	KMM_ASSERT(k, z->tract[i].free == 0 && (z->tract[i].top == KMM_TOP_NONE || z->tract[i].top == KMM_TOP_HELD));
-	fill(z, i, true);
-	if (z->tract[i].sort >= KMM_SORT_CMA && put_apart(z, &z->tract[i], KMM_TRACT_PAGES))
-		return;
-	if (z->tract[i].sort == KMM_SORT_CMA)
-		settle(z, i);
-	else
-		join_whole(z, i);
-}
-
-static void put_tracts(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned order)
-{
-	for (uint32_t j = 0; j < tracts_in(order); j++)
-		put_tract(k, z, i + j);
-}
-
-static void put_words(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigned at, unsigned order)
-{
-	struct kmm_tract *a = &z->tract[i];
-	kmm_bits *w = kmm_tract_words(z, i);
-
-	for (unsigned j = 0; j < 1u << (order - KMM_BITS_ORDER); j++) {
-		KMM_ASSERT(k, w[at / KMM_BITS + j] == 0);
-		w[at / KMM_BITS + j] = KMM_BITS_ALL;
-	}
-	a->free = (uint16_t)(a->free + (1u << order));
-	if (a->sort >= KMM_SORT_CMA && put_apart(z, a, 1u << order))
-		return;
-	move(z, i, a->top, grown_top(a, w, at, order));
-}
-
-void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned order)
-{
-	uint32_t i = kmm_tract_of(z, pfn);
-	unsigned at = (unsigned)pfn % KMM_TRACT_PAGES;
-
-	KMM_ASSERT(k, order <= KMM_TOP_MAX && (pfn & (((kmm_word)1 << order) - 1)) == 0 && i < z->nr_tracts);
-	kmm_zone_set_free(z, z->free + ((kmm_word)1 << order));
-	if (order >= KMM_TRACT_ORDER)
-		put_tracts(k, z, i, order);
-	else if (order >= KMM_BITS_ORDER)
-		put_words(k, z, i, at, order);
-	else
-		put_bits(k, z, i, at, kmm_bits_low(order) << (at % KMM_BITS), 1u << order, order);
-}
-
-/* One frame, of which no neighbour in its word is freed with it. Mostly it changes neither the largest block nor the
- * class, and then nothing but its bit and a count. */
-static inline void put_one(struct kmm *k, struct kmm_zone *z, kmm_word at)
-{
-	struct kmm_tract *a = &z->tract[at / KMM_TRACT_PAGES];
-	kmm_bits *w = &z->map[at / KMM_BITS], bit = (kmm_bits)1 << (at % KMM_BITS), around;
-	unsigned top = a->top, free = a->free + 1u;
-
-	KMM_ASSERT(k, (*w & bit) == 0);
-	*w |= bit;
-	a->free = (uint16_t)free;
-	if (a->sort >= KMM_SORT_CMA && put_apart(z, a, 1))
-		return;
-	if (top + 1 < KMM_BITS_ORDER && free % CLASS_PAGES) {
-		unsigned pages = 2u << top;
-
-		around = (((kmm_bits)1 << pages) - 1) << (at % KMM_BITS & ~(pages - 1));
-		if ((*w & around) != around)
-			return;
-	}
-	move(z, (uint32_t)(at / KMM_TRACT_PAGES), top,
-	     grown_top(a, kmm_tract_words(z, (uint32_t)(at / KMM_TRACT_PAGES)), (unsigned)at % KMM_TRACT_PAGES, 0));
-}
-
-/* The first blocks of pfns that lie in one word; returns how many they are. */
-static unsigned put_word(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
-{
-	kmm_bits block = kmm_bits_low(order), mask = 0;
-	unsigned i = 0;
-
-	do
-		mask |= block << (pfns[i] % KMM_BITS);
-	while (++i < nr && (pfns[i] ^ pfns[0]) < KMM_BITS);
-	put_bits(k, z, kmm_tract_of(z, pfns[0]), (unsigned)pfns[0] % KMM_TRACT_PAGES, mask, i << order, order);
-	return i;
-}
-
-void kmm_tract_put_many(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
-{
-	kmm_word base = z->tract_first * KMM_TRACT_PAGES;
-	unsigned i = 0;
-
-	kmm_zone_set_free(z, z->free + ((kmm_word)nr << order));
-	if (order == KMM_TRACT_ORDER) {
-		while (i < nr)
-			put_tracts(k, z, kmm_tract_of(z, pfns[i++]), order);
-	}
-	while (i < nr) {
-		if (order || (i + 1 < nr && (pfns[i + 1] ^ pfns[i]) < KMM_BITS))
-			i += put_word(k, z, order, nr - i, pfns + i);
-		else
-			put_one(k, z, pfns[i++] - base);
-	}
 }
 
 /* ---- coming to life ---- */
@@ -403,7 +328,7 @@ void kmm_tract_count(const struct kmm_zone *z, uint32_t i, kmm_word nr_free[KMM_
 {
 	const struct kmm_tract *a = &z->tract[i];
 
-	if (a->top == KMM_TOP_NONE || a->top == KMM_TOP_BODY)
+	if (a->top == KMM_TOP_NONE || a->top == KMM_TOP_BODY || a->top == KMM_TOP_TAKEN)
 		return;
 	if (a->top < KMM_TRACT_ORDER || a->top == KMM_TOP_HELD)
 		count_bits(kmm_tract_words(z, i), nr_free);

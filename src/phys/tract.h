@@ -8,6 +8,8 @@
 
 #include "phys/phys.h"
 
+#define NOINLINE __attribute__((noinline)) static
+
 /* ---- lists ---- */
 
 #define CLASS_PAGES (KMM_TRACT_PAGES / KMM_TRACT_CLASSES)
@@ -116,12 +118,11 @@ static inline uint32_t tracts_in(unsigned order)
 	return 1u << (order - KMM_TRACT_ORDER);
 }
 
-/* Tract i has become wholly free: joins it with its buddies. It is in no list. */
-static inline void join_whole(struct kmm_zone *z, uint32_t i)
+/* The tracts of the block of this order that begins with i have become wholly free: joins it with its buddies. They are in
+ * no list. */
+static inline void join_whole(struct kmm_zone *z, uint32_t i, unsigned order)
 {
-	unsigned order = KMM_TRACT_ORDER;
-
-	z->nr_whole++;
+	z->nr_whole += tracts_in(order);
 	for (; order < KMM_TOP_MAX; order++) {
 		uint32_t buddy = (uint32_t)(((z->tract_first + i) ^ tracts_in(order)) - z->tract_first);
 
@@ -135,13 +136,25 @@ static inline void join_whole(struct kmm_zone *z, uint32_t i)
 	push_whole(z, i);
 }
 
+/* The first block of a list that is not empty. */
+static inline uint32_t pop_whole(struct kmm_zone *z, unsigned order)
+{
+	uint32_t i = z->whole[order] - 1, next = z->tract[i].next;
+
+	z->whole[order] = next;
+	if (next)
+		z->tract[next - 1].prev = 0;
+	else
+		z->whole_tops &= (uint16_t)~(1u << order);
+	return i;
+}
+
 /* Takes 2^(order - 9) tracts out of the smallest block of whole ones; the upper halves stay free. */
 static inline uint32_t take_whole(struct kmm_zone *z, unsigned order)
 {
 	unsigned have = order + kmm_ctz_u32((uint32_t)z->whole_tops >> order);
-	uint32_t i = z->whole[have] - 1;
+	uint32_t i = pop_whole(z, have);
 
-	unlink_whole(z, i);
 	z->nr_whole -= tracts_in(order);
 	while (have > order) {
 		uint32_t half = i + tracts_in(--have);
@@ -250,7 +263,7 @@ static inline void move(struct kmm_zone *z, uint32_t i, unsigned was, unsigned t
 	if (was != KMM_TOP_NONE)
 		unshelve(z, i, was);
 	if (top == KMM_TRACT_ORDER)
-		join_whole(z, i);
+		join_whole(z, i, KMM_TRACT_ORDER);
 	else if (top != KMM_TOP_NONE)
 		shelve(z, i);
 }

@@ -25,13 +25,15 @@ static void unlink_from_whole(struct kmm_zone *z, uint32_t i)
 	z->nr_whole--;
 }
 
-/* Out of the list it is in, whichever that is. */
+/* Out of the list it is in, whichever that is; from now on its bits are the truth. */
 static void unlist(struct kmm_zone *z, uint32_t i)
 {
 	struct kmm_tract *a = &z->tract[i];
 
 	if (a->top < KMM_TRACT_ORDER)
 		unshelve(z, i, a->top);
+	else if (a->top == KMM_TOP_TAKEN)
+		fill(z, i, false);
 	else if (a->top != KMM_TOP_NONE)
 		unlink_from_whole(z, i);
 	a->top = KMM_TOP_NONE;

@@ -168,6 +168,7 @@ static void set_marks(struct kmm *k, struct kmm_zone *z, const struct kmm_marks 
 {
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
+	KMM_ASSERT(k, marks->min <= marks->low && marks->low <= marks->high);
 	z->min = marks->min;
 	z->low = marks->low;
 	z->high = marks->high;
@@ -415,4 +416,16 @@ kmm_word kmm_phys_managed_pages(const struct kmm *k)
 	for (unsigned i = 0; i < k->phys->nr_zones; i++)
 		nr += k->phys->zones[i]->managed;
 	return nr;
+}
+
+bool kmm_phys_manages(const struct kmm *k, kmm_word nr)
+{
+	for (unsigned i = k->phys->nr_zones; i-- > 0;) {
+		kmm_word here = k->phys->zones[i]->managed;
+
+		if (nr <= here)
+			return true;
+		nr -= here;
+	}
+	return nr == 0;
 }

@@ -4,4 +4,4 @@
  */
 #include "kmm/reclaim.h"
 
-const struct kmm_reclaim_policy *const kmm_reclaim_policies[] = { &kmm_policy_idle, &kmm_policy_clock, NULL };
+const struct kmm_reclaim_policy *const kmm_reclaim_policies[] = { &kmm_policy_idle, &kmm_policy_clock, &kmm_policy_gen, NULL };

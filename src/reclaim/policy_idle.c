@@ -134,10 +134,11 @@ static bool skip(struct kmm_reclaim_zone *z, uint8_t age)
 	return true;
 }
 
-static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance)
+static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t was)
 {
 	uint8_t age = 0;
 
+	(void)was;
 	if (is_worth(z, distance + z->all_pages / GUEST_PART))
 		become_host(z, &age);
 	return age;

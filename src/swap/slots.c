@@ -43,7 +43,7 @@ static void take_in(struct kmm *k, struct kmm_swap_area *a, unsigned want, struc
 		KMM_ASSERT(k, slot->count == 0);
 		a->map[a->hand] &= ~((kmm_bits)1 << (bit + i));
 		slot->count = 1;
-		slot->stamp = k->swap->clock++;
+		slot->stamp = k->swap->clock++ & KMM_SLOT_STAMP;
 	}
 	__atomic_store_n(&a->nr_free, a->nr_free - nr, __ATOMIC_RELAXED);
 }
@@ -122,30 +122,50 @@ static void free_slot(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
 
 void kmm_slot_put(struct kmm *k, uint32_t raw)
 {
+	struct kmm_swap_area *a = &k->swap->area[kmm_swap_place(raw)];
+	struct kmm_page *page = NULL;
 	struct kmm_slot *slot;
 	unsigned long flags;
+	bool failed = false;
 
 	if (kmm_swap_is_same(raw))
 		return;
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
 	slot = slot_of(k, raw);
 	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
-	if (--slot->count == 0)
-		free_slot(k, &k->swap->area[kmm_swap_place(raw)], kmm_swap_slot(raw));
+	slot->count--;
+	if (slot->count == 1 && kmm_cached_let_go(k, raw, &page, &failed))
+		slot->count = failed ? KMM_SLOT_BAD : 0;
+	a->nr_bad += failed;
+	if (slot->count == 0)
+		free_slot(k, a, kmm_swap_slot(raw));
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+	if (page)
+		kmm_put_page(k, page);
 }
 
-uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw)
+uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was)
 {
 	unsigned long flags;
-	uint32_t distance;
+	uint32_t stamp, clock;
 
+	*was = 0;
 	if (kmm_swap_is_same(raw))
 		return 0;
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
-	distance = k->swap->clock - slot_of(k, raw)->stamp;
+	stamp = slot_of(k, raw)->stamp;
+	clock = k->swap->clock;
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
-	return distance;
+	*was = (uint8_t)(stamp >> KMM_SLOT_AGE_SHIFT);
+	return (clock - stamp) & KMM_SLOT_STAMP;
+}
+
+void kmm_slot_note_age(struct kmm *k, unsigned place, uint32_t slot, uint8_t age)
+{
+	struct kmm_slot *s = &k->swap->area[place].slot[slot];
+
+	KMM_ASSERT(k, s->count == 1);
+	s->stamp = (s->stamp & KMM_SLOT_STAMP) | (uint32_t)age << KMM_SLOT_AGE_SHIFT;
 }
 
 void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot)

@@ -5,7 +5,7 @@
  *   spaces:  each present entry lies in an area, shows a frame fit for it with rights the area has, and the resident
  *            counts are the sums of the entries
  *   frames:  each user frame is found by its reverse map as often as its map count says, and its references are its
- *            mappings and its cache, no more
+ *            mappings, its cache and its pins, no more
  *
  * If besides the entries of all spaces are as many as all map counts together, every entry is known to the reverse map.
  */
@@ -20,6 +20,7 @@ struct audit {
 	kmm_word nr_entries;      /* of ANON and FILE frames, over all spaces */
 	kmm_word nr_mapcounts;
 	kmm_word nr_dirty;        /* of files with stores */
+	kmm_word nr_pins;
 	unsigned nr_anon;         /* distinct anon objects met */
 	/* the space being looked at */
 	struct kmm_mm *mm;
@@ -209,9 +210,10 @@ static void check_frame(void *arg, struct kmm_page *page, struct kmm_pfn pfn, km
 	a->nr_mapcounts += mapcount;
 	if (found != mapcount)
 		complain(a, "the reverse map finds another number of entries than the map count", pfn.v, found);
-	if (refcount != mapcount + cached)
-		complain(a, "references are not mappings and cache", pfn.v, refcount);
-	if (refcount == 0 || (kind == KMM_KIND_ANON && mapcount == 0))
+	a->nr_pins += (refcount - mapcount - cached) / KMM_PIN_REFS;
+	if ((refcount - mapcount - cached) % KMM_PIN_REFS)
+		complain(a, "references are not mappings, cache and pins", pfn.v, refcount);
+	if (refcount == 0 || (kind == KMM_KIND_ANON && mapcount == 0 && refcount < KMM_PIN_REFS))
 		complain(a, "a user frame that nobody has", pfn.v, refcount);
 }
 
@@ -230,6 +232,8 @@ unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 		complain(&a, "the number of spaces is wrong", nr, vm->nr_mms);
 	if (a.nr_dirty != vm->nr_dirty || vm->nr_writing)
 		complain(&a, "the number of dirty pages is wrong", a.nr_dirty, vm->nr_dirty);
+	if (a.nr_pins != vm->nr_pins)
+		complain(&a, "pinned frames are not as many as pins", a.nr_pins, vm->nr_pins);
 	if (a.nr_entries != a.nr_mapcounts)
 		complain(&a, "entries of all spaces are not the sum of the map counts", a.nr_entries, a.nr_mapcounts);
 	if (atomic_load(&vm->moving) || atomic_load(&vm->visitors))

@@ -7,6 +7,10 @@
  * for each entry, then the child's is written under its own, so two tables are never locked at once. The area's
  * backing is locked over both, or a truncation in between would miss the child.
  *
+ * A pinned page stays the parent's alone, writable as it was, and the child gets a copy at once: who pinned it and the parent
+ * must go on seeing the same page, and a shared one would be copied away from one of them at the next write. A pin is taken with
+ * the entry locked, so it is either seen here or comes when the page is shared and copies it.
+ *
  * An entry whose page is just being moved to another frame is waited for: copies of it that nobody finds would be left.
  *
  * Running out of memory undoes the child as its exit would; the parent keeps the write protection, which its next write
@@ -26,6 +30,7 @@ struct batch {
 	kmm_word base;           /* address of place 0; the batch is entries of one table */
 	unsigned nr;
 	bool is_moving;          /* the entry at next is */
+	bool is_pinned;          /* the page of the entry at next is: the child needs a copy */
 	bool is_crowded;         /* the slot that the entry at next names has as many entries as it can count */
 	kmm_word nr_anon, nr_other, nr_swap; /* of them by resident count; the rest shows the zero page */
 	uint64_t raw[BATCH];     /* as the child is to have them */
@@ -69,6 +74,11 @@ static bool collect_absent(struct batch *b, const void *entry, unsigned i)
 	return true;
 }
 
+static inline bool is_pinned(const struct batch *b, const struct kmm_page *page)
+{
+	return kmm_vma_is_private(b->vma) && kmm_page_kind(page) == KMM_KIND_ANON && kmm_page_is_pinned(page);
+}
+
 /* A batch is one table's entries: it ends with the run, or when it is full. */
 static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
@@ -89,6 +99,9 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 			continue;
 		}
 		raw = kmm_leaf_read(k, entry);
+		b->is_pinned = is_pinned(b, kmm_leaf_page(k, raw));
+		if (__builtin_expect(b->is_pinned, 0))
+			break;
 		if (raw & forbid) {
 			kmm_leaf_forbid_write(entry);
 			raw &= ~(uint64_t)KMM_X86_RW;
@@ -100,7 +113,7 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, b->tlb);
 	b->next = va + ((kmm_word)i << KMM_PAGE_SHIFT);
-	return b->nr == 0 && !b->is_moving && !b->is_crowded;
+	return b->nr == 0 && !b->is_moving && !b->is_crowded && !b->is_pinned;
 }
 
 /* The references of a batch are given up again. */
@@ -146,6 +159,40 @@ static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
 	return KMM_OK;
 }
 
+/* The page at next, with its marks, for the child alone. The area is locked for writing, so its entry stays; that the program
+ * may write it meanwhile is as if it wrote before or after the fork. */
+static enum kmm_status copy_pinned(struct kmm_mm *child, struct batch *b)
+{
+	const uint64_t marks = KMM_X86_RW | KMM_X86_D | KMM_X86_SOFT_DIRTY;
+	struct kmm *k = child->k;
+	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	struct kmm_ptref ref;
+	enum kmm_status status;
+	uint64_t raw;
+	bool found;
+
+	if (!page)
+		return KMM_ENOMEM;
+	found = kmm_pt_lookup(k, &b->vma->mm->space, b->next, &ref);
+	raw = found ? kmm_pt_read(k, &ref) : 0;
+	KMM_ASSERT(k, (raw & KMM_X86_P) && kmm_page_kind(kmm_leaf_page(k, raw)) == KMM_KIND_ANON);
+	kmm_copy_page(k, page, kmm_leaf_page(k, raw));
+	kmm_page_set_owner(k, page, b->vma->anon);
+	kmm_page_set_index(k, page, kmm_vma_index(b->vma, b->next));
+	atomic_store_explicit(&page->count, 1, memory_order_relaxed);
+	b->base = b->next;
+	b->nr = 1;
+	b->nr_anon = 1;
+	b->nr_other = b->nr_swap = 0;
+	b->place[0] = 0;
+	b->raw[0] = kmm_pt_leaf(kmm_vma_rights(k, b->vma->flags) | (raw & marks), kmm_pfn(kmm_pfn_of(k->phys, page)));
+	status = install_batch(child, b);
+	if (status)
+		drop_batch(b);
+	b->next += KMM_PAGE_SIZE;
+	return status;
+}
+
 static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, struct kmm_tlb *tlb)
 {
 	struct kmm *k = child->k;
@@ -160,7 +207,7 @@ static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, s
 	kmm_edit_begin(k, vma->backing);
 	while (!done && b.next < vma->end && status == KMM_OK) {
 		b.nr = 0;
-		b.is_moving = b.is_crowded = false;
+		b.is_moving = b.is_crowded = b.is_pinned = false;
 		b.nr_anon = b.nr_other = b.nr_swap = 0;
 		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, collect_run, &b, &resume);
 		if (b.nr)
@@ -171,6 +218,8 @@ static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, s
 			status = KMM_ENOMEM;
 		else if (b.is_moving)
 			kmm_move_wait(vma->mm, b.next);
+		else if (b.is_pinned)
+			status = copy_pinned(child, &b);
 	}
 	kmm_edit_end(k, vma->backing);
 	return status;
@@ -192,6 +241,7 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
+	kmm_vma_unwatch(copy);
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
 	if (!(vma->flags & KMM_VM_WIPEONFORK))
@@ -222,6 +272,7 @@ static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
 	child->start_brk = parent->start_brk;
 	child->brk = parent->brk;
 	child->policy = parent->policy;
+	child->answer = kmm_mm_answer(parent);
 	child->start_stack = parent->start_stack;
 	child->start_code = parent->start_code;
 	child->end_code = parent->end_code;

@@ -174,10 +174,20 @@ static kmm_word piece_pages(const struct kmm_piece *piece)
 	return (piece->end - piece->start) >> KMM_PAGE_SHIFT;
 }
 
+/* One by one, as in kmm_vma_copy(): the locks and the links in lists are set when it is linked. */
 static void fill_area(struct kmm_mm *mm, struct kmm_vma *vma, const struct kmm_piece *piece)
 {
-	*vma = (struct kmm_vma){ .start = piece->start, .end = piece->end, .flags = piece->flags | KMM_VM_SOFTDIRTY, .pgoff = piece->pgoff,
-				 .mm = mm, .backing = piece->backing, .opening = piece->opening };
+	vma->start = piece->start;
+	vma->end = piece->end;
+	vma->flags = piece->flags | KMM_VM_SOFTDIRTY;
+	vma->tag = 0;
+	vma->cloned = false;
+	vma->pgoff = piece->pgoff;
+	vma->mm = mm;
+	vma->backing = piece->backing;
+	vma->opening = piece->opening;
+	vma->userfault = NULL;
+	vma->anon = NULL;
 	kmm_vma_hold_backing(vma);
 }
 
@@ -208,7 +218,9 @@ enum kmm_status kmm_map_alone(struct kmm_mm *mm, const struct kmm_piece *piece)
 /* Replaces whatever is there by the piece: all that can fail comes first. */
 static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece)
 {
-	bool splits = kmm_unmap_splits(mm, piece->start, piece->end);
+	const struct kmm_vma *there = kmm_mm_find(mm, piece->start);
+	bool is_hole = !there || there->start >= piece->end;
+	bool splits = !is_hole && kmm_unmap_splits(mm, piece->start, piece->end);
 	struct kmm_vma *merged;
 	struct kmm_reserve r;
 
@@ -218,7 +230,8 @@ static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece
 		return KMM_ENOMEM;
 	if (kmm_reserve(mm, &r, 1u + splits, 1u + splits, piece->end, piece->end) != KMM_OK)
 		return KMM_ENOMEM;
-	kmm_unmap(mm, piece->start, piece->end, &r, KMM_UNMAP_ALL);
+	if (!is_hole)
+		kmm_unmap(mm, piece->start, piece->end, &r, KMM_UNMAP_ALL);
 	merged = kmm_vma_merge_new(mm, piece);
 	if (merged)
 		merged->flags |= KMM_VM_SOFTDIRTY;

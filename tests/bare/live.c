@@ -29,10 +29,10 @@ struct ground *bare_ground(void)
 	return &ground;
 }
 
-KMM_TEST(live_frames) { CALL(work_frames(bare_ground(), kmm_test_seed(), 3000)); }
-KMM_TEST(live_objects) { CALL(work_objects(bare_ground(), kmm_test_seed(), 6000)); }
-KMM_TEST(live_windows) { CALL(work_windows(bare_ground(), kmm_test_seed(), 2000)); }
-KMM_TEST(live_spaces) { CALL(work_spaces(bare_ground(), kmm_test_seed(), 15000)); }
+KMM_TEST(live_frames) { CALL(work_frames(bare_ground(), kmm_test_seed(), 2000)); }
+KMM_TEST(live_objects) { CALL(work_objects(bare_ground(), kmm_test_seed(), 3000)); }
+KMM_TEST(live_windows) { CALL(work_windows(bare_ground(), kmm_test_seed(), 1000)); }
+KMM_TEST(live_spaces) { CALL(work_spaces(bare_ground(), kmm_test_seed(), 6000)); }
 
 /* Three lives in a row, untouched by failures. */
 KMM_TEST(live_life)

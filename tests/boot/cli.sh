@@ -158,7 +158,7 @@ says '^clock  *0  *302 '
 says "^kmm-idle "
 json 'd["policies"][0]["policy"] == "opt" and d["policies"][0]["phases"][1]["major_faults"] == 8276' replay cyclic --policy opt
 printf ' S 1000,8\n L 2ffc,8\n' >"$dir/trace"
-json 'd["pages"] == 3 and len(d["policies"]) == 6' replay "$dir/trace" -f 1000
+json 'd["pages"] == 3 and len(d["policies"]) == 7' replay "$dir/trace" -f 1000
 mistake 2 'which accesses' replay
 mistake 3 'no such sequence' replay nowhere
 mistake 2 'power of two' replay skewed --pages 1000

@@ -296,3 +296,20 @@ int poll_wait(uint32_t begun, uint64_t deadline)
 
 	return why == SLEEP_DONE ? 0 : why;
 }
+
+sword poll_until(sword (*look)(void *arg), void *arg, uint64_t deadline)
+{
+	for (;;) {
+		uint32_t begun = poll_begin();
+		sword found = look(arg);
+		int why;
+
+		if (found)
+			return found;
+		why = poll_wait(begun, deadline);
+		if (why == -ETIMEDOUT)
+			return 0;
+		if (why == -EINTR)
+			return -EINTR;
+	}
+}

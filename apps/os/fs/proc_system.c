@@ -4,8 +4,9 @@
  * rest says what this kernel is, in the form programs parse.
  */
 #include "fs/procfs.h"
+#include "fs/userfault.h"
 #include "kmm/observe.h"
-#include "kmm/swap.h"
+#include "kmm/reclaim.h"
 #include "proc/cpu.h"
 #include "sys/sys.h"
 
@@ -23,6 +24,7 @@ MEMORY_REPORT(slabinfo)
 MEMORY_REPORT(vmallocinfo)
 MEMORY_REPORT(vmstat)
 MEMORY_REPORT(swaps)
+MEMORY_REPORT(pressure)
 
 static void text_version(struct proc *proc, struct kmm_sink *out)
 {
@@ -207,11 +209,49 @@ static void text_hostname(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, OS_NODENAME "\n");
 }
 
+/* The answer of programs that are started from now on. */
+static void text_when_full(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "%s\n", kmm_answer_name(kmm_answer_of(os.k)));
+}
+
+static int write_when_full(const char *text)
+{
+	for (unsigned i = 0; i < KMM_NR_ANSWERS; i++) {
+		const char *name = kmm_answer_name((enum kmm_answer)i);
+		size_t len = str_len(name);
+
+		if (str_eq_n(text, len, name) && (!text[len] || text[len] == '\n'))
+			return os_errno(kmm_set_answer(os.k, (enum kmm_answer)i));
+	}
+	return -EINVAL;
+}
+
+static void text_unprivileged_userfaultfd(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "%u\n", userfault_for_all);
+}
+
+static int write_unprivileged_userfaultfd(const char *text)
+{
+	uint32_t value;
+
+	if (!is_number(text, &value) || value > 1)
+		return -EINVAL;
+	userfault_for_all = value;
+	return 0;
+}
+
 #define TEXT(name_) { .name = #name_, .mode = S_IFREG | 0444, .text = text_##name_ }
 
 static const struct proc_entry vm_entries[] = {
 	{ .name = "overcommit_memory", .mode = S_IFREG | 0644, .text = text_overcommit, .write = write_overcommit },
 	{ .name = "overcommit_ratio", .mode = S_IFREG | 0644, .text = text_overcommit_ratio, .write = write_overcommit_ratio },
+	{ .name = "when_full", .mode = S_IFREG | 0644, .text = text_when_full, .write = write_when_full }, /* not Linux's */
+	{ .name = "unprivileged_userfaultfd", .mode = S_IFREG | 0644, .text = text_unprivileged_userfaultfd,
+	  .write = write_unprivileged_userfaultfd },
 	TEXT(max_map_count),
 	TEXT(mmap_min_addr),
 	{ .name = NULL },
@@ -230,6 +270,10 @@ static const struct proc_entry sys_entries[] = {
 	{ .name = NULL },
 };
 
+static const struct proc_entry pressure_entries[] = {
+	{ .name = "memory", .mode = S_IFREG | 0444, .text = text_pressure }, { .name = NULL },
+};
+
 const struct proc_entry proc_system_entries[] = {
 	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(pagetypeinfo), TEXT(slabinfo),
 	TEXT(vmallocinfo), TEXT(vmstat), TEXT(swaps),
@@ -237,6 +281,7 @@ const struct proc_entry proc_system_entries[] = {
 	TEXT(cmdline),
 	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },
 	{ .name = "kpagecount", .mode = S_IFREG | 0400, .words = kmm_report_kpagecount },
+	{ .name = "pressure", .mode = S_IFDIR | 0555, .children = pressure_entries },
 	{ .name = "sys", .mode = S_IFDIR | 0555, .children = sys_entries },
 	{ .name = "sysvipc", .mode = S_IFDIR | 0555, .children = proc_sysvipc_entries },
 	{ .name = "kmm", .mode = S_IFDIR | 0555, .children = proc_kmm_entries },

@@ -237,5 +237,8 @@ void poll_changed(void);
 uint32_t poll_begin(void);
 /* As sched_sleep(); begun: what poll_begin() said. */
 int poll_wait(uint32_t begun, uint64_t deadline);
+/* Looks until there is something, or an error: what look() says then. 0: the time is over; -EINTR: a signal. deadline 0: for
+ * ever. */
+sword poll_until(sword (*look)(void *arg), void *arg, uint64_t deadline);
 
 #endif

@@ -33,6 +33,7 @@ void sched_leave_cpu(void); /* gives up the kernel lock meanwhile */
 /* sleep.c, for sched.c */
 void sleep_init(void);
 void sleep_tick(void);
+unsigned sched_busy(void); /* tasks that run or are ready to */
 
 /* leave.c */
 bool os_is_leaving(void);

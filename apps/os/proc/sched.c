@@ -15,6 +15,7 @@
  * idle when its clock ticks gives back the free frames it has cached: somebody may sleep for want of one, and nobody else can
  * take them.
  */
+#include "kmm/reclaim.h"
 #include "proc/cpu.h"
 #include "sig/sig.h"
 
@@ -303,8 +304,20 @@ void sched_tick(void)
 	else
 		c->busy_ticks++;
 	current->resched = !list_empty(&c->queue) || !may_run_on(current, current->cpu);
-	if (x86_cpu_id() == 0)
+	if (x86_cpu_id() == 0) {
 		sleep_tick();
+		kmm_pressure_tick(os.k);
+	}
+}
+
+unsigned sched_busy(void)
+{
+	uint32_t running = os_cpus_online & ~__atomic_load_n(&idle_cpus, __ATOMIC_RELAXED);
+	unsigned busy = __atomic_load_n(&queued, __ATOMIC_RELAXED);
+
+	for (; running; running &= running - 1)
+		busy++;
+	return busy;
 }
 
 /* A moment for interrupts. */

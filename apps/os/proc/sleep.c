@@ -12,6 +12,7 @@ enum { NR_BUCKETS = 64 };
 
 static struct spin lock = SPIN_OF(SPIN_SLEEP); /* lists, and the states of tasks that do not run */
 static struct list timers, buckets[NR_BUCKETS];
+static uint32_t stalled_awake; /* tasks that wait for memory and run meanwhile */
 
 void sleep_init(void)
 {
@@ -75,6 +76,13 @@ static int lie_down(const struct sleep *s)
 	return 0;
 }
 
+/* Waiting for memory asleep: it is not among those that run. */
+static void note_stalled_rest(bool begins)
+{
+	if (current->stalled)
+		__atomic_fetch_add(&stalled_awake, begins ? -1u : 1u, __ATOMIC_RELAXED);
+}
+
 int sched_sleep_on(const struct sleep *s)
 {
 	int why;
@@ -84,7 +92,9 @@ int sched_sleep_on(const struct sleep *s)
 	spin_unlock(&lock);
 	if (why)
 		return why;
+	note_stalled_rest(true);
 	sched_leave_cpu();
+	note_stalled_rest(false);
 	return current->wake_reason;
 }
 
@@ -174,6 +184,21 @@ uint32_t port_owner_id(struct kmm_port *port)
 {
 	(void)port;
 	return current && current->proc ? current->proc->pid : 0;
+}
+
+unsigned port_stall(struct kmm_port *port, enum kmm_stall what)
+{
+	uint32_t awake;
+	unsigned busy;
+
+	(void)port;
+	if (what != KMM_STALL_GOES_ON) {
+		current->stalled = what == KMM_STALL_BEGINS;
+		__atomic_fetch_add(&stalled_awake, current->stalled ? 1u : -1u, __ATOMIC_RELAXED);
+	}
+	awake = __atomic_load_n(&stalled_awake, __ATOMIC_RELAXED);
+	busy = sched_busy();
+	return busy > awake ? busy - awake : 0;
 }
 
 uint32_t *port_thread_locks(struct kmm_port *port)

@@ -57,6 +57,7 @@ struct task {
 	bool resched;            /* its turn is over. Set by its own processor */
 	bool notify;             /* look for signals, stop or exit before going back to ring 3. Set by anybody */
 	unsigned lock_depth;     /* times it has taken the kernel lock */
+	bool stalled;            /* waits for memory; its own */
 	uint32_t core_locks;     /* the core's: which of its sleeping locks the task holds */
 	struct x86_context *context;
 	char *stack;             /* lowest byte; NULL: the boot context */
@@ -178,6 +179,7 @@ void port_wait(struct kmm_port *port, const void *key, bool (*done)(void *arg), 
 void port_wake(struct kmm_port *port, const void *key);
 uint32_t port_owner_id(struct kmm_port *port);
 uint32_t *port_thread_locks(struct kmm_port *port);
+unsigned port_stall(struct kmm_port *port, enum kmm_stall what);
 
 /* ---- proc.c ---- */
 int proc_init(void);

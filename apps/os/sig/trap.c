@@ -11,25 +11,7 @@
 
 /* ---- memory has ended ---- */
 
-enum { OOM_CANDIDATES = 3, OOM_LINE = 400 };
-
-/* The core's report, line by line. */
-static void oom_line(struct kmm_sink *sink, const char *bytes, size_t len)
-{
-	static char line[OOM_LINE]; /* kernel lock */
-	static size_t used;
-
-	(void)sink;
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] != '\n' && used < sizeof(line) - 1) {
-			line[used++] = bytes[i];
-			continue;
-		}
-		line[used] = 0;
-		klog("out of memory: %s", line);
-		used = 0;
-	}
-}
+enum { OOM_CANDIDATES = 3 };
 
 static struct proc *proc_of(const struct kmm_mm *mm)
 {
@@ -46,7 +28,7 @@ static void end_largest(uword addr)
 {
 	struct kmm_oom_candidate ranked[OOM_CANDIDATES];
 	unsigned nr = kmm_oom_rank(os.k, ranked, OOM_CANDIDATES);
-	struct kmm_sink sink = { oom_line };
+	struct log_sink report;
 	struct proc *p = NULL;
 
 	for (unsigned i = 0; i < nr && !p; i++)
@@ -54,7 +36,8 @@ static void end_largest(uword addr)
 	if (!p)
 		p = current->proc;
 	if (!p->oom_killed) {
-		kmm_report_oom(os.k, ranked, nr, &sink);
+		log_sink_init(&report, "out of memory");
+		kmm_report_oom(os.k, ranked, nr, &report.sink);
 		klog("out of memory: killed process %u (%s), which held most, when process %u (%s) needed a page at %08lx", p->pid,
 		     p->comm, current->proc->pid, current->proc->comm, (unsigned long)addr);
 		p->oom_killed = true;

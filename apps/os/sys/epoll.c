@@ -52,23 +52,20 @@ sword sys_epoll_ctl(const uword *a)
 	return epoll_control(set, (int)a[1], file, (int32_t)a[2], &event);
 }
 
-static sword wait_until(struct open_file *set, struct epoll_event *events, int most, uint64_t deadline)
-{
-	for (;;) {
-		uint32_t begun = poll_begin();
-		int n = epoll_collect(set, events, most), why;
+struct wanted {
+	struct open_file *set;
+	struct epoll_event *events;
+	int most;
+};
 
-		if (n)
-			return n;
-		why = poll_wait(begun, deadline);
-		if (why == -ETIMEDOUT)
-			return 0;
-		if (why == -EINTR)
-			return -EINTR; /* never restarted: signal(7) */
-	}
+static sword collect(void *arg)
+{
+	const struct wanted *w = arg;
+
+	return epoll_collect(w->set, w->events, w->most);
 }
 
-/* deadline 0: for ever. */
+/* A signal ends it, and it is never restarted: signal(7). deadline 0: for ever. */
 static sword wait_for(const uword *a, uint64_t deadline)
 {
 	struct open_file *set = file_arg((uint32_t)a[0]);
@@ -85,7 +82,7 @@ static sword wait_for(const uword *a, uint64_t deadline)
 	events = os_alloc((size_t)most * sizeof(*events));
 	if (!events)
 		return -ENOMEM;
-	n = wait_until(set, events, most, deadline);
+	n = poll_until(collect, &(struct wanted){ set, events, most }, deadline);
 	if (n > 0 && copy_out(a[1], events, (size_t)n * sizeof(*events)) != 0)
 		n = -EFAULT;
 	os_free(events);

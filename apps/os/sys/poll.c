@@ -24,34 +24,25 @@ static int16_t look(int32_t fd, int16_t events)
 	return now;
 }
 
-static sword poll_once(struct pollfd32 *fds, uint32_t n)
+struct polled {
+	struct pollfd32 *fds;
+	uint32_t nr;
+};
+
+static sword poll_once(void *arg)
 {
+	struct polled *p = arg;
 	int32_t ready = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		fds[i].revents = fds[i].fd < 0 ? 0 : look(fds[i].fd, fds[i].events);
-		ready += fds[i].revents != 0;
+	for (uint32_t i = 0; i < p->nr; i++) {
+		p->fds[i].revents = p->fds[i].fd < 0 ? 0 : look(p->fds[i].fd, p->fds[i].events);
+		ready += p->fds[i].revents != 0;
 	}
 	return ready;
 }
 
-/* deadline 0: for ever. */
-static sword poll_until(struct pollfd32 *fds, uint32_t n, uint64_t deadline)
-{
-	for (;;) {
-		uint32_t begun = poll_begin();
-		sword ready = poll_once(fds, n);
-		int why;
-
-		if (ready)
-			return ready;
-		why = poll_wait(begun, deadline);
-		if (why == -ETIMEDOUT)
-			return 0;
-		if (why == -EINTR)
-			return -ERESTARTNOHAND;
-	}
-}
+/* Restarted after a signal only if no handler ran: signal(7). */
+static sword restartable(sword result) { return result == -EINTR ? -ERESTARTNOHAND : result; }
 
 static sword poll_user(uword at, uint32_t n, uint64_t deadline)
 {
@@ -65,7 +56,7 @@ static sword poll_user(uword at, uint32_t n, uint64_t deadline)
 		return -ENOMEM;
 	ready = copy_in(fds, at, n * sizeof(*fds));
 	if (ready == 0)
-		ready = poll_until(fds, n, deadline);
+		ready = restartable(poll_until(poll_once, &(struct polled){ fds, n }, deadline));
 	if (ready >= 0 && copy_out(at, fds, n * sizeof(*fds)) != 0)
 		ready = -EFAULT;
 	os_free(fds);
@@ -125,17 +116,19 @@ sword sys_ppoll_time64(const uword *a)
 /* ---- select ---- */
 
 struct fd_sets {
+	uint32_t nr;                                  /* descriptors asked about */
 	uint32_t in[3][SET_WORDS], out[3][SET_WORDS]; /* readable, writable, exceptional */
 };
 
 static const int16_t set_events[3] = { POLLIN | POLLHUP | POLLERR, POLLOUT | POLLERR, 0 };
 
-static sword select_once(struct fd_sets *s, uint32_t n)
+static sword select_once(void *arg)
 {
+	struct fd_sets *s = arg;
 	int32_t ready = 0;
 
 	memset(s->out, 0, sizeof(s->out));
-	for (uint32_t fd = 0; fd < n; fd++) {
+	for (uint32_t fd = 0; fd < s->nr; fd++) {
 		for (int set = 0; set < 3; set++) {
 			uint32_t bit = 1u << fd % 32;
 			int16_t now;
@@ -154,23 +147,6 @@ static sword select_once(struct fd_sets *s, uint32_t n)
 	return ready;
 }
 
-static sword select_until(struct fd_sets *s, uint32_t n, uint64_t deadline)
-{
-	for (;;) {
-		uint32_t begun = poll_begin();
-		sword ready = select_once(s, n);
-		int why;
-
-		if (ready)
-			return ready;
-		why = poll_wait(begun, deadline);
-		if (why == -ETIMEDOUT)
-			return 0;
-		if (why == -EINTR)
-			return -ERESTARTNOHAND;
-	}
-}
-
 static sword select_user(uint32_t n, const uword sets[3], uint64_t deadline)
 {
 	uint32_t bytes = abi_64() ? (n + 63) / 64 * 8 : (n + 31) / 32 * 4;
@@ -182,10 +158,11 @@ static sword select_user(uint32_t n, const uword sets[3], uint64_t deadline)
 	s = os_zalloc(sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	s->nr = n;
 	for (int i = 0; i < 3 && ready == 0; i++)
 		ready = sets[i] ? copy_in(s->in[i], sets[i], bytes) : 0;
 	if (ready == 0)
-		ready = select_until(s, n, deadline);
+		ready = restartable(poll_until(select_once, s, deadline));
 	for (int i = 0; i < 3 && ready >= 0; i++)
 		if (sets[i] && copy_out(sets[i], s->out[i], bytes) != 0)
 			ready = -EFAULT;

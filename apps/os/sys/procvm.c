@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * procvm.c - process_vm_readv(2) and process_vm_writev(2): bytes between our memory and another process's, by way of a
- * buffer. Each side keeps its rights: what a process could not read or write itself is not reached here either.
+ * procvm.c - process_vm_readv(2) and process_vm_writev(2): bytes between our memory and another process's, whose pages are
+ * pinned while they are copied. Each side keeps its rights: what a process could not read or write itself is not reached here
+ * either.
  */
+#include "kmm/kmap.h"
 #include "sys/sys.h"
-
-enum { CHUNK = KMM_PAGE_SIZE };
 
 /* One side: where its next byte is. */
 struct side {
@@ -14,7 +14,7 @@ struct side {
 	uword done; /* of vec[i] */
 };
 
-/* Bytes at the next place, at most a chunk; 0: the end. */
+/* Bytes at the next place, as far as its page goes; 0: the end. */
 static uword next_piece(struct side *side, uword *at)
 {
 	while (side->i < side->list.nr && side->done == side->list.vec[side->i].len) {
@@ -24,33 +24,39 @@ static uword next_piece(struct side *side, uword *at)
 	if (side->i == side->list.nr)
 		return 0;
 	*at = side->list.vec[side->i].at + side->done;
-	return min_word(side->list.vec[side->i].len - side->done, CHUNK);
+	return min_word(side->list.vec[side->i].len - side->done, KMM_PAGE_SIZE - (*at & (KMM_PAGE_SIZE - 1)));
 }
 
 struct transfer {
 	struct kmm_mm *mm; /* the other process's */
 	struct side local, remote;
 	bool write;        /* into the other process */
-	char *buf;
 };
 
-/* Up to n bytes; *done of them were moved. false: one side ended there. */
+/* Bytes between our memory and a view of the other's. */
+static size_t copy(const struct transfer *t, uword local, char *view, uword n)
+{
+	return t->write ? copy_in_some(view, local, n) : copy_out_some(local, view, n);
+}
+
+/* Up to n bytes within one page of the other process, which is pinned for that; *done of them were moved. false: one side
+ * ended there. */
 static bool move(const struct transfer *t, uword local, uword remote, uword n, size_t *done)
 {
-	enum kmm_status status;
-	size_t got = 0;
+	struct kmm_page *page;
+	kmm_word pinned;
+	char *view;
 
 	*done = 0;
-	if (t->write) {
-		if (kmm_copy_in(current->proc->mm, t->buf, kmm_uva(local), n, &got) != KMM_OK && !got)
-			return false;
-		status = kmm_poke(t->mm, kmm_uva(remote), t->buf, got, done);
-	} else {
-		if (kmm_peek(t->mm, t->buf, kmm_uva(remote), n, &got) != KMM_OK && !got)
-			return false;
-		status = kmm_copy_out(current->proc->mm, kmm_uva(local), t->buf, got, done);
+	if (kmm_pin_user(t->mm, kmm_uva(remote), 1, t->write ? KMM_PIN_WRITE : 0, &page, &pinned) != KMM_OK)
+		return false;
+	view = kmm_kmap(os.k, page);
+	if (view) {
+		*done = copy(t, local, view + (remote & (KMM_PAGE_SIZE - 1)), n);
+		kmm_kunmap(os.k, page);
 	}
-	return status == KMM_OK && got == n;
+	kmm_unpin_user(os.k, &page, 1, t->write);
+	return *done == n;
 }
 
 static sword transfer(struct transfer *t)
@@ -77,14 +83,10 @@ static sword with_process(struct transfer *t, uint32_t pid)
 
 	if (!task || !task->proc->mm)
 		return -ESRCH;
-	t->buf = os_alloc(CHUNK);
-	if (!t->buf)
-		return -ENOMEM;
 	proc = task->proc;
 	t->mm = proc_hold(proc);
 	result = transfer(t);
 	proc_let_go(proc, t->mm);
-	os_free(t->buf);
 	return result;
 }
 

@@ -3,8 +3,8 @@
 #   make -f ports/x86/selftest/selftest.mk x86-selftest        build and run them
 include Makefile
 
-SELFTEST_SOURCES_32 := $(PORT_X86_32) ports/x86/selftest/selftest.c
-SELFTEST_SOURCES_64 := $(PORT_X86_64) ports/x86/selftest/selftest64.c
+SELFTEST_SOURCES_32 := $(PORT_X86_32) ports/x86/selftest/selftest.c ports/x86/selftest/selftest32.c
+SELFTEST_SOURCES_64 := $(PORT_X86_64) ports/x86/selftest/selftest.c ports/x86/selftest/selftest64.c
 SELFTESTS := $(BARE_PROFILES:%=build/%/x86-selftest.elf)
 
 .PHONY: x86-selftest

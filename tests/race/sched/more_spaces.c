@@ -103,6 +103,42 @@ static void pin_saw_no_change(void)
 SCHED_CASE(cow_pinned, .threads = 2, .setup = pinned_page, .body = { parent_writes, child_lets_go },
 	   .finish = pin_saw_no_change);
 
+/* ---- a pin against the fork that would share its page ---- */
+
+static void written_page(void)
+{
+	start();
+	SCHED_CHECK(map(HERE, 1, ANON | KMM_MAP_FIXED, NULL) == KMM_OK && ground_poke(mm, HERE, 7) == 0);
+	ground_keep();
+}
+
+static void device_pins(void)
+{
+	kmm_word done;
+
+	SCHED_CHECK(kmm_pin_user(mm, kmm_uva(HERE), 1, KMM_PIN_WRITE, &page, &done) == KMM_OK);
+}
+
+static void parent_forks(void)
+{
+	SCHED_CHECK(kmm_mm_fork(mm, &child) == KMM_OK);
+}
+
+/* Whichever came first: what the program writes is what the device sees, and the child has the old content. */
+static void pin_is_the_parents(void)
+{
+	SCHED_CHECK(ground_poke(mm, HERE, 9) == 0);
+	SCHED_CHECK(page_of(mm, HERE) == page && byte_of(page) == 9);
+	SCHED_CHECK(byte_of(page_of(child, HERE)) == 7);
+	kmm_unpin_user(ground(), &page, 1, true);
+	kmm_mm_put(child);
+	leave();
+	ground_judge();
+}
+
+SCHED_CASE(pin_against_fork, .threads = 2, .setup = written_page, .body = { device_pins, parent_forks },
+	   .finish = pin_is_the_parents);
+
 /* ---- two first writes to one page ---- */
 
 static void empty_page(void)
