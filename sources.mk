@@ -115,6 +115,7 @@ KMM_TIER_C += src/vm/brk.c
 KMM_TIER_C += src/vm/stack.c
 KMM_TIER_C += src/vm/madvise.c
 KMM_TIER_C += src/vm/commit.c
+KMM_TIER_C += src/vm/answer.c
 KMM_TIER_C += src/vm/advise.c
 KMM_TIER_C += src/vm/mlock.c
 KMM_TIER_C += src/vm/mincore.c

@@ -5,6 +5,7 @@
  */
 #include "fault/fault.h"
 
+#include "pageq/stall.h"
 #include "pt/walking.h"
 #include "swap/swap.h"
 #include "vm/backing.h"
@@ -333,7 +334,7 @@ static enum kmm_fault_kind resolve_watched(struct kmm_mm *mm, struct kmm_vma *vm
 	return why ? kmm_fault_tell(&f, mm, u, addr, why) : verdict(status);
 }
 
-enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+static inline __attribute__((always_inline)) enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
 	enum kmm_status status;
 	struct kmm_fault f;
@@ -348,6 +349,35 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 	status = resolve(&f);
 	kmm_vma_read_end(f.vma);
 	return verdict(status);
+}
+
+/* For a space that waits until memory is free: nothing of it is locked meanwhile. */
+static __attribute__((noinline)) enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
+	enum kmm_fault_kind kind;
+	unsigned seen;
+
+	kmm_phys_waiter(mm->k, true);
+	for (;;) {
+		seen = kmm_phys_freed(mm->k);
+		kind = fault_once(mm, addr, access);
+		if (kind != KMM_FAULT_OOM)
+			break;
+		kmm_stall_begin(mm->k);
+		kmm_phys_wait_freed(mm->k, seen);
+		kmm_stall_end(mm->k);
+	}
+	kmm_phys_waiter(mm->k, false);
+	return kind;
+}
+
+enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
+	enum kmm_fault_kind kind = fault_once(mm, addr, access);
+
+	if (kind != KMM_FAULT_OOM || kmm_mm_answer(mm) != KMM_ANSWER_BLOCK || !mm->k->port->wait)
+		return kind;
+	return fault_patiently(mm, addr, access);
 }
 
 /* ---- for who listens ---- */

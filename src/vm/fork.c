@@ -272,6 +272,7 @@ static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
 	child->start_brk = parent->start_brk;
 	child->brk = parent->brk;
 	child->policy = parent->policy;
+	child->answer = kmm_mm_answer(parent);
 	child->start_stack = parent->start_stack;
 	child->start_code = parent->start_code;
 	child->end_code = parent->end_code;

@@ -23,7 +23,7 @@ struct kmm_mm *kmm_mm_new(struct kmm *k, const struct kmm_mm_limits *limits)
 
 	if (!mm)
 		return NULL;
-	*mm = (struct kmm_mm){ .k = k, .limits = *limits };
+	*mm = (struct kmm_mm){ .k = k, .limits = *limits, .answer = kmm_answer_of(k) };
 	atomic_store_explicit(&mm->refs, 1, memory_order_relaxed);
 	kmm_list_init(&mm->vmas);
 	if (kmm_pt_space_init(k, &mm->space, mm) != KMM_OK) {

@@ -105,6 +105,7 @@ struct kmm_mm {
 	uint32_t map_count;      /* m */
 
 	struct kmm_mm_limits limits;
+	enum kmm_answer answer;  /* looked at without a lock */
 	struct kmm_mempolicy policy; /* of private pages; read without a lock, which may see half a change once */
 	kmm_word mmap_base;      /* m: 0 until the first placement, as exec fixes it */
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
