@@ -96,6 +96,7 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobilit
 	nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), mobility, want, mag->at);
 	for (unsigned i = 0; !KMM_CONFIG_VA32 && list && i < nr; i++)
 		__builtin_prefetch(kmm_page_at(k->phys, mag->at[i]), 1); /* far from each other, and soon written */
+	KMM_ASSERT(k, nr < want + (list ? 1 : KMM_BITS));
 	kmm_word_set(&mag->nr, nr);
 	return nr != 0;
 }
