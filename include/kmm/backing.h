@@ -37,7 +37,7 @@ struct kmm_backing_ops {
 };
 
 /* For a backing that wants to know how many areas show it. Such areas never become one, as on Linux those of files that are
- * told of closings. Both are called with the space locked, and from several processors at once; they must not sleep, and of
+ * told of closings, and a fault maps one page of it. Both are called with the space locked, and from several processors at once; they must not sleep, and of
  * the core call kmm_backing_put() alone. */
 struct kmm_area_ops {
 	void (*opened)(struct kmm_backing *backing); /* one more, also by fork or because one was cut in two */
