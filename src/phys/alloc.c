@@ -226,6 +226,10 @@ static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 
 	kmm_pcp_serve(k);
 	page = pass(k, rq, false);
+	if (!page && k->port->memory_low) {
+		k->port->memory_low(k->port);
+		page = last_passes(k, rq);
+	}
 	while (!page) {
 		kmm_word freed = let_reclaim(k, rq);
 
