@@ -2,7 +2,8 @@
 /*
  * swap.c - the calls that use block devices (block.c) for swap.
  *
- * zswap=N on the command line keeps pages in memory compressed, in front of all areas; policy=NAME chooses who goes.
+ * zswap=N on the command line keeps pages in memory compressed, in front of all areas; policy=NAME chooses who goes,
+ * answer=NAME what happens when nothing can.
  *
  * An area is written as Linux's mkswap does: page 0 holds the signature at its end, slots follow. With swap=NAME on the command
  * line the kernel itself prepares that device and takes it into use before the first program starts.
@@ -144,9 +145,21 @@ static void choose_policy(const char *name)
 	kmm_reclaim_set_policy(os.k, *policy);
 }
 
+static void choose_answer(const char *name)
+{
+	enum kmm_answer answer = KMM_ANSWER_SWAP;
+
+	while (answer < KMM_NR_ANSWERS && !str_eq(kmm_answer_name(answer), name))
+		answer++;
+	if (kmm_set_answer(os.k, answer) != KMM_OK)
+		os_leave(OS_EXIT_INPUT, "answer=NAME: swap, enomem or block");
+}
+
 void swap_start(void)
 {
 	blocks_start();
+	if (os.options.answer)
+		choose_answer(os.options.answer);
 	if (os.options.policy)
 		choose_policy(os.options.policy);
 	if (os.options.zswap)

@@ -81,13 +81,16 @@ static uint32_t hold_slot(struct kmm_fault *f, const struct cluster *c, kmm_word
 	raw = kmm_pt_read(c->k, &ref);
 	if (!kmm_raw_is_swap(raw) || kmm_swap_is_same((uint32_t)raw) || kmm_swap_place((uint32_t)raw) != c->place)
 		return 0;
-	if (kmm_zswap_has(&c->k->swap->area[c->place], kmm_swap_slot((uint32_t)raw)))
-		return 0;
 	if (!kmm_table_lock(c->k, ref.table, &flags))
 		return 0;
 	if (kmm_pt_read(c->k, &ref) != raw || !kmm_slot_get(c->k, (uint32_t)raw))
 		raw = 0;
 	kmm_pt_unlock(c->k, &ref, flags);
+	/* Asked of a slot that we hold: of one that we do not, the answer may be that of its content before. */
+	if (raw && kmm_zswap_has(&c->k->swap->area[c->place], kmm_swap_slot((uint32_t)raw))) {
+		kmm_slot_put(c->k, (uint32_t)raw);
+		raw = 0;
+	}
 	return (uint32_t)raw;
 }
 

@@ -48,6 +48,10 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 /* For who has locked the area itself: sees what the entry is; makes the access possible whatever rights the area has. */
 void kmm_fault_look(struct kmm_fault *f);
 enum kmm_status kmm_fault_resolve(struct kmm_fault *f);
+/* In a watched area, looked at: why the access stops (KMM_USERFAULT_), 0: it does not. Then its watcher is told, without locks. */
+unsigned kmm_fault_why_stopped(const struct kmm_fault *f);
+enum kmm_fault_kind kmm_fault_tell(const struct kmm_fault *f, struct kmm_mm *mm, struct kmm_userfault *u, kmm_word addr,
+				   unsigned why);
 /* The present private page becomes one that only this entry shows, with the area's rights. errors: KMM_EAGAIN, KMM_ENOMEM. */
 enum kmm_status kmm_fault_unshare(struct kmm_fault *f);
 

@@ -6,8 +6,6 @@
  */
 #include "phys/tract.h"
 
-#define NOINLINE __attribute__((noinline)) static
-
 /* Bits that were put into one word: the largest block there is now. A single block only grows around itself. */
 static inline unsigned grown_in_word(const struct kmm_tract *a, const kmm_bits *w, unsigned at, unsigned order)
 {

@@ -61,6 +61,11 @@ guest --icount --machine x86_64 --ram 32M --swap 96M --file build/user64/bigger:
 	'/bigger 40 1 1 >/dev/null; cat /proc/pressure/memory; grep -E "^(zsw|pgmajfault)" /proc/vmstat; grep Zswap /proc/meminfo' </dev/null
 output "waits" '^some avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
 output "waits of all" '^full avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
+# no swap and a program larger than memory: it is told before, by a call
+guest --icount --machine x86_64 --ram 32M --when-full enomem --report "$dir/report.json" busybox sh -c \
+	'cat /proc/sys/vm/when_full; dd if=/dev/zero of=/dev/null bs=40M count=1 2>&1; echo dd $?' </dev/null
+output "the answer is shown" '^enomem$'
+output "ENOMEM" '^dd 1$'
 guest --ram 64M --zswap busybox true </dev/null
 ends 2 "compressed swap without swap"
 # memory and swap end: who holds most is ended, and the log says why
