@@ -101,12 +101,24 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobilit
 	return nr != 0;
 }
 
+/* The words of the bitmap that are about to be written; neighbours lie in one. */
+static void prefetch_words(const struct kmm_zone *z, kmm_word nr, const kmm_word *pfns)
+{
+	kmm_word base = z->tract_first * KMM_TRACT_PAGES, last = KMM_NO_PFN;
+
+	for (kmm_word i = 0; i < nr; i++) {
+		if ((pfns[i] ^ last) >= KMM_BITS)
+			__builtin_prefetch(&z->map[(pfns[i] - base) / KMM_BITS], 1);
+		last = pfns[i];
+	}
+}
+
 /* The blocks that were cached longest; lock z held. */
 static void give_back(struct kmm *k, struct kmm_zone *z, struct kmm_mag *mag, unsigned order, kmm_word nr)
 {
 	KMM_ASSERT(k, nr <= mag->nr);
-	for (kmm_word i = 0; !KMM_CONFIG_VA32 && order < KMM_TRACT_ORDER && i < nr; i++)
-		__builtin_prefetch(&z->map[(mag->at[i] - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS], 1);
+	if (!KMM_CONFIG_VA32 && order < KMM_TRACT_ORDER)
+		prefetch_words(z, nr, mag->at);
 	kmm_tract_put_many(k, z, order, (unsigned)nr, mag->at);
 	kmm_word_set(&mag->nr, mag->nr - nr);
 	for (kmm_word i = 0; i < mag->nr; i++)
