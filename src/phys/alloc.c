@@ -132,7 +132,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	KMM_ASSERT(k, (kmm_page_at(k->phys, pfn)->flags & ~KMM_ZONE_MASK) == 0); /* nobody's */
+	KMM_ASSERT(k, (kmm_page_flags(kmm_page_at(k->phys, pfn)) & ~KMM_ZONE_MASK) == 0); /* nobody's */
 	kmm_pcp_count(kmm_this_pcp(k, z, rq->mobility), rq->kind, (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
@@ -578,7 +578,7 @@ ALWAYS_INLINE void free_recent(struct kmm *k, struct kmm_recent *recent, struct 
 ALWAYS_INLINE bool free_like(struct kmm *k, struct kmm_page *page, kmm_word pfn)
 {
 	struct kmm_phys *p = k->phys;
-	uint32_t flags = page->flags;
+	uint32_t flags = kmm_page_flags(page); /* the hand may note an age still */
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_recent *recent = &p->recent[straight_cpu(k)];
 

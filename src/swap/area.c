@@ -175,12 +175,18 @@ bool kmm_swap_info(struct kmm *k, unsigned i, struct kmm_swap_info *out)
 
 void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out)
 {
+	const struct kmm_swap_stats *now;
 	struct kmm_swap_info info;
 
 	*out = (struct kmm_swap_stats){ 0 };
 	if (!k->swap)
 		return;
-	*out = k->swap->stats;
+	now = &k->swap->stats;
+	*out = (struct kmm_swap_stats){
+		.in = kmm_word_glance(&now->in), .out = kmm_word_glance(&now->out),
+		.same_in = kmm_word_glance(&now->same_in), .same_out = kmm_word_glance(&now->same_out),
+		.read_errors = kmm_word_glance(&now->read_errors), .write_errors = kmm_word_glance(&now->write_errors),
+	};
 	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++) {
 		if (!kmm_swap_info(k, i, &info))
 			continue;
