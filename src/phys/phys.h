@@ -40,7 +40,7 @@
 
 /* Zone, node and sort of a frame as one number: the cache of a CPU that it goes to. */
 #define KMM_CACHE_NUMBERS 256u
-static inline unsigned kmm_page_cache_number(const struct kmm_page *page) { return page->flags >> 8 & (KMM_CACHE_NUMBERS - 1); }
+static inline unsigned kmm_page_cache_number(const struct kmm_page *page) { return kmm_page_flags(page) >> 8 & (KMM_CACHE_NUMBERS - 1); }
 static inline unsigned kmm_cache_number(unsigned node, enum kmm_zone_id zone, unsigned sort)
 {
 	return sort << (KMM_PG_SORT_SHIFT - 8) | node << 3 | (unsigned)zone;
