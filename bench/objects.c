@@ -353,12 +353,17 @@ static const struct subject of_malloc = { malloc_lifo, malloc_repeat, malloc_liv
 static void measure(struct run *run, const char *name, double (*work)(struct run *run))
 {
 	struct bench_samples samples = { .nr = 0 };
+	struct bench_rounds rounds = { .patient = true };
 
 	if (!bench_wants(run->options, name))
 		return;
 	work(run);
-	for (unsigned i = 0; i < run->options->repeats; i++)
-		bench_add(&samples, work(run));
+	while (bench_next(run->options, &rounds)) {
+		double ns = work(run);
+
+		if (bench_counts(&rounds))
+			bench_add(&samples, ns);
+	}
 	bench_print(name, "ns", run->name, &samples);
 }
 

@@ -212,12 +212,15 @@ static void print(const char *what, uint32_t nr, bool at_hand, const char *subje
 static void measure(struct field *f, uint32_t fields, const struct subject *s, const struct bench_options *options, bool at_hand)
 {
 	struct bench_samples insert = { .nr = 0 }, lookup = insert, erase = insert;
-	uint32_t rounds = 1 + (uint32_t)bench_scale(options, 200000, 100) / (f->nr * fields);
+	uint32_t times = 1 + (uint32_t)bench_scale(options, 200000, 100) / (f->nr * fields);
+	struct bench_rounds rounds = { .patient = true };
 
-	once(f, fields, s, rounds, at_hand);
-	for (unsigned i = 0; i < options->repeats; i++) {
-		struct cost cost = once(f, fields, s, rounds, at_hand);
+	once(f, fields, s, times, at_hand);
+	while (bench_next(options, &rounds)) {
+		struct cost cost = once(f, fields, s, times, at_hand);
 
+		if (!bench_counts(&rounds))
+			continue;
 		bench_add(&insert, cost.insert);
 		bench_add(&lookup, cost.lookup);
 		bench_add(&erase, cost.erase);

@@ -22,7 +22,7 @@
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ANSWER, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -33,6 +33,8 @@ static const struct argp_option run_options[] = {
 	{ "zswap", OPT_ZSWAP, "PERCENT", OPTION_ARG_OPTIONAL, "keep pages compressed in up to so much of memory (1 to 90, default 20) before "
 	  "they go to the swap disk", 0 },
 	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default), clock or gen", 0 },
+	{ "when-full", OPT_ANSWER, "ANSWER", 0, "what programs get when memory ends: swap (the default: pages go out, then the largest program is ended), "
+	  "enomem (calls fail beyond what there is) or block (they wait until memory is free)", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "processors, 1 to 8; default 1", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
@@ -76,6 +78,17 @@ static void take_policy(struct run *r, const char *name)
 	r->policy = name;
 }
 
+static void take_answer(struct run *r, const char *name)
+{
+	unsigned i = 0;
+
+	while (i < KMM_NR_ANSWERS && strcmp(kmm_answer_name((enum kmm_answer)i), name) != 0)
+		i++;
+	if (i == KMM_NR_ANSWERS)
+		STOP(EXIT_USAGE, "--when-full %s: there are swap, enomem and block", name);
+	r->answer = name;
+}
+
 static void take_program(struct run *r, struct argp_state *state)
 {
 	bool after_dashes = state->next >= 2 && strcmp(state->argv[state->next - 2], "--") == 0;
@@ -107,6 +120,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!r->zswap)
 			STOP(EXIT_USAGE, "--zswap %s: from 1 to 90 percent are possible", arg);
 		return 0;
+	case OPT_ANSWER: take_answer(r, arg); return 0;
 	case OPT_POLICY: take_policy(r, arg); return 0;
 	case OPT_CPUS:
 		r->cpus = number("cpus", arg, MAX_CPUS);
@@ -225,7 +239,9 @@ static void swap_words(const struct run *r, char *text, size_t size)
 	if (r->zswap)
 		n += snprintf(text + n, size - (size_t)n, " zswap=%llu", (unsigned long long)r->zswap);
 	if (r->policy)
-		snprintf(text + n, size - (size_t)n, " policy=%s", r->policy);
+		n += snprintf(text + n, size - (size_t)n, " policy=%s", r->policy);
+	if (r->answer)
+		snprintf(text + n, size - (size_t)n, " answer=%s", r->answer);
 }
 
 /* ---- the end ---- */
@@ -316,7 +332,7 @@ int cmd_run(int argc, char **argv)
 	struct guest g = { .timeout_s = 0 };
 	struct guest_result result;
 	struct initrd rd;
-	char append[256], seed[64], swap[96];
+	char append[256], seed[64], swap[128];
 	const char *input_word;
 	int status;
 

@@ -24,7 +24,7 @@ struct run {
 	const char *machine, *kernel, *report;
 	const struct machine *m;
 	FILE *report_file;
-	const char *policy;
+	const char *policy, *answer;
 	uint64_t ram, swap, zswap, seed, kaslr, timeout_s, cpus;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS], *add[MAX_STRINGS];
 	unsigned nr_files, nr_env, nr_add;

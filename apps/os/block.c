@@ -90,12 +90,55 @@ bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigne
 	return w.request.good;
 }
 
+/* ---- the core's transfers ---- */
+
+/* In the room that the core has for us. */
+struct begun {
+	struct x86_disk_request request; /* first */
+	struct kmm_swap_device *dev;
+	struct kmm_swap_io *io;
+	uint64_t pa[KMM_SWAP_RUN];
+};
+_Static_assert(sizeof(struct begun) <= sizeof(((struct kmm_swap_io *)0)->room) && KMM_SWAP_RUN <= X86_DISK_PAGES, "fits");
+static uint32_t under_way; /* atomic */
+
+static void tell_core(struct x86_disk_request *request)
+{
+	struct begun *b = (struct begun *)request;
+
+	__atomic_fetch_sub(&under_way, 1, __ATOMIC_RELAXED);
+	kmm_swap_end(b->dev, b->io, request->good ? KMM_OK : KMM_EIO);
+}
+
+void blocks_swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io)
+{
+	struct begun *b = (struct begun *)(void *)io->room;
+	uint32_t now = __atomic_add_fetch(&under_way, 1, __ATOMIC_RELAXED);
+
+	*b = (struct begun){ .dev = dev, .io = io };
+	b->request = (struct x86_disk_request){ .write = io->write, .nr_pages = io->nr, .sector = ((uint64_t)io->first + 1) * SECTORS,
+						.pa = b->pa, .done = tell_core };
+	for (unsigned i = 0; i < io->nr; i++)
+		b->pa[i] = kmm_pfn_to_paddr(kmm_page_to_pfn(os.k, io->pages[i])).v;
+	__atomic_fetch_add(&stats.begun, 1, __ATOMIC_RELAXED);
+	if (now > stats.most)
+		stats.most = now;
+	if (!x86_disk_start((unsigned)((struct block *)dev - block), &b->request))
+		tell_core(&b->request);
+}
+
+bool blocks_swap_poll(struct kmm_swap_device *dev)
+{
+	return x86_disk_poll((unsigned)((struct block *)dev - block));
+}
+
+bool block_is_disk(const struct block *b) { return b != &block[RAM]; }
 struct block_stats blocks_stats(void) { return stats; }
 
 void blocks_interrupt(int irq)
 {
 	for (unsigned n = 0; n < X86_MAX_DISKS; n++)
-		if (irq && x86_disk_irq(n) == irq && x86_disk_poll(n))
+		if (x86_disk_irq(n) == irq && x86_disk_poll(n)) /* without a line: by the clock, which is 0 */
 			current->resched = true; /* who waited has been away for long */
 }
 

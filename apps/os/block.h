@@ -17,12 +17,16 @@ struct block {
 void blocks_start(void);
 struct block *block_named(const char *name); /* NULL: there is no such name */
 struct block *block_of(const struct inode *inode);
-/* WRITE_AWAKE: for who must not sleep; others do, but before there is anything to sleep in. */
+bool block_is_disk(const struct block *b);
+/* WRITE_AWAKE: for who must not sleep; others do, where there is something to sleep in. */
 enum transfer { READ, WRITE, WRITE_AWAKE };
 /* Moves nr pages (at most X86_DISK_PAGES) and returns when that is over; false: an error. */
 bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigned nr, struct kmm_page *const *pages);
-/* Transfers of the disks that somebody slept for, and waited for awake. */
-struct block_stats { uint32_t slept, awake; };
+/* For the core's swap: the disk's ends. */
+void blocks_swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io);
+bool blocks_swap_poll(struct kmm_swap_device *dev);
+/* Transfers of the disks: that the core began, that somebody slept for here, and waited for awake; most at a time. */
+struct block_stats { uint32_t begun, slept, awake, most; };
 struct block_stats blocks_stats(void);
 /* An interrupt of that line came. */
 void blocks_interrupt(int irq);

@@ -11,6 +11,7 @@
  *   swap=NAME    prepare this disk (vda, vdb, ram0) for swap and use it (swap.c)
  *   zswap=N      keep pages in memory compressed before they go to a swap area, in up to N percent of it (swap.c)
  *   policy=NAME  which pages go when memory is short: the name of one of the core's policies
+ *   answer=NAME  what programs get when memory ends: swap, enomem or block
  *   ramdisk=N    keep N MiB of RAM for the disk ram0
  *   seed=N       of everything random (default: from the clock)
  *
@@ -95,6 +96,8 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->swap = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "zswap"))
 			out->zswap = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "answer"))
+			out->answer = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "policy"))
 			out->policy = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "ramdisk"))

@@ -29,6 +29,7 @@ struct os_options {
 	bool has_seed, has_kaslr;
 	const char *swap;  /* name of the disk to swap to; NULL: none */
 	const char *policy; /* of page replacement; NULL: the core's default */
+	const char *answer; /* of programs to the end of memory; NULL: swap */
 	const char *zswap; /* percent of memory for compressed pages; NULL: nothing is compressed */
 	uint32_t ramdisk_mib; /* RAM kept for ram0 */
 	uint32_t seed;

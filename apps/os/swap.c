@@ -2,7 +2,8 @@
 /*
  * swap.c - the calls that use block devices (block.c) for swap.
  *
- * zswap=N on the command line keeps pages in memory compressed, in front of all areas; policy=NAME chooses who goes.
+ * zswap=N on the command line keeps pages in memory compressed, in front of all areas; policy=NAME chooses who goes,
+ * answer=NAME what happens when nothing can.
  *
  * An area is written as Linux's mkswap does: page 0 holds the signature at its end, slots follow. With swap=NAME on the command
  * line the kernel itself prepares that device and takes it into use before the first program starts.
@@ -24,7 +25,8 @@ static enum kmm_status read_slots(struct kmm_swap_device *dev, uint32_t first, u
 	return block_transfer((struct block *)dev, READ, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
 }
 
-static const struct kmm_swap_ops swap_ops = { .write = write_slots, .read = read_slots };
+static const struct kmm_swap_ops ram_ops = { .write = write_slots, .read = read_slots };
+static const struct kmm_swap_ops disk_ops = { .write = write_slots, .read = read_slots, .start = blocks_swap_start, .poll = blocks_swap_poll };
 
 /* ---- the signature ---- */
 
@@ -65,7 +67,7 @@ static int turn_on(struct block *b, int priority)
 
 	if (err)
 		return err;
-	b->dev = (struct kmm_swap_device){ .ops = &swap_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
+	b->dev = (struct kmm_swap_device){ .ops = block_is_disk(b) ? &disk_ops : &ram_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
 	return os_errno(kmm_swap_on(os.k, &b->dev, priority));
 }
 
@@ -143,9 +145,21 @@ static void choose_policy(const char *name)
 	kmm_reclaim_set_policy(os.k, *policy);
 }
 
+static void choose_answer(const char *name)
+{
+	enum kmm_answer answer = KMM_ANSWER_SWAP;
+
+	while (answer < KMM_NR_ANSWERS && !str_eq(kmm_answer_name(answer), name))
+		answer++;
+	if (kmm_set_answer(os.k, answer) != KMM_OK)
+		os_leave(OS_EXIT_INPUT, "answer=NAME: swap, enomem or block");
+}
+
 void swap_start(void)
 {
 	blocks_start();
+	if (os.options.answer)
+		choose_answer(os.options.answer);
 	if (os.options.policy)
 		choose_policy(os.options.policy);
 	if (os.options.zswap)

@@ -69,6 +69,21 @@ struct kmm_mm_limits *kmm_mm_limits(struct kmm_mm *mm);
  * kmm_mempolicy_make(). */
 KMM_MUST_CHECK enum kmm_status kmm_mm_set_policy(struct kmm_mm *mm, enum kmm_policy mode, uint32_t nodes);
 
+/* What a space wants to happen when there is no memory for its private pages; inherited by fork.
+ *   SWAP    others' pages and its own go to swap and caches are emptied; if nothing can go, the fault is KMM_FAULT_OOM
+ *   ENOMEM  calls that ask for memory are refused beyond the commit limit, whatever the machine's rule for promises is, so
+ *           that what was promised can be had (from memory or swap)
+ *   BLOCK   as SWAP, but if nothing can go the fault waits until something is freed; for ever, if nobody frees anything. A
+ *           port without `wait` cannot: then as SWAP */
+enum kmm_answer { KMM_ANSWER_SWAP, KMM_ANSWER_ENOMEM, KMM_ANSWER_BLOCK, KMM_NR_ANSWERS };
+const char *kmm_answer_name(enum kmm_answer answer); /* "swap", "enomem", "block" */
+/* From now on. errors: KMM_EINVAL no such answer. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_set_answer(struct kmm_mm *mm, enum kmm_answer answer);
+enum kmm_answer kmm_mm_answer(const struct kmm_mm *mm);
+/* Of spaces that are created (not forked) from now on; SWAP at first. errors: KMM_EINVAL. */
+KMM_MUST_CHECK enum kmm_status kmm_set_answer(struct kmm *k, enum kmm_answer answer);
+enum kmm_answer kmm_answer_of(const struct kmm *k);
+
 /* How much spaces may promise themselves beyond what there is (/proc/sys/vm/overcommit_memory and _ratio; GUESS and 50 at
  * first). ratio: per cent of memory, to which swap is added. errors: KMM_EINVAL. */
 enum { KMM_OVERCOMMIT_GUESS, KMM_OVERCOMMIT_ALWAYS, KMM_OVERCOMMIT_NEVER };

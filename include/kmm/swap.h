@@ -14,6 +14,20 @@ extern "C" {
 
 struct kmm_swap_device;
 
+#define KMM_SWAP_RUN 32u       /* slots in one transfer */
+#define KMM_SWAP_AREAS 8u      /* areas at a time */
+#define KMM_SWAP_MOST (1u << 23) /* slots of an area that are used: 32 GiB */
+#define KMM_SWAP_ROOM 48u
+
+/* A transfer that a device was asked to begin: of nr consecutive slots, from or to the pages, which stay until it ends. */
+struct kmm_swap_io {
+	bool write;
+	uint32_t first;
+	unsigned nr;
+	struct kmm_page *const *pages;
+	uint64_t room[KMM_SWAP_ROOM]; /* the device's own until the end */
+};
+
 /* What a device does. Slots are numbered from 0; a transfer is of nr consecutive slots, at most KMM_SWAP_RUN. All are
  * called without spin locks, perhaps with mutexes of the core held; they return when the transfer is over. They
  * run when memory is short: what they need must have been set aside before. */
@@ -25,11 +39,14 @@ struct kmm_swap_ops {
 	enum kmm_status (*read)(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages);
 	/* The contents of these slots are no longer needed. NULL: the device does not want to know. */
 	void (*discard)(struct kmm_swap_device *dev, uint32_t first, unsigned nr);
+	/* Begins a transfer and returns; several may be under way, and end in any order. Its end is told by kmm_swap_end(), perhaps
+	 * from inside this call. Spin locks of the core are not held; must not sleep. With it read and write are called only for
+	 * what was compressed in memory; NULL: for all, and they are waited for. */
+	void (*start)(struct kmm_swap_device *dev, struct kmm_swap_io *io);
+	/* Tells now of transfers that are over, for who cannot wait for an interrupt. Were there any? NULL: they end by
+	 * themselves. */
+	bool (*poll)(struct kmm_swap_device *dev);
 };
-
-#define KMM_SWAP_RUN 32u       /* slots in one transfer */
-#define KMM_SWAP_AREAS 8u      /* areas at a time */
-#define KMM_SWAP_MOST (1u << 23) /* slots of an area that are used: 32 GiB */
 
 struct kmm_swap_device {
 	const struct kmm_swap_ops *ops;
@@ -48,6 +65,10 @@ KMM_MUST_CHECK enum kmm_status kmm_swap_on(struct kmm *k, struct kmm_swap_device
  * fit, KMM_EIO: something cannot be read; it stays in use then. context: no locks, may sleep. */
 KMM_MUST_CHECK enum kmm_status kmm_swap_off(struct kmm *k, struct kmm_swap_device *dev);
 
+/* A transfer that start() began is over. errors that status may have: KMM_EIO. context: none of the core's spin locks held; may
+ * be an interrupt. The next transfer may be begun from inside. */
+void kmm_swap_end(struct kmm_swap_device *dev, struct kmm_swap_io *io, enum kmm_status status);
+
 struct kmm_swap_info {
 	const struct kmm_swap_device *dev;
 	int priority;
@@ -60,7 +81,11 @@ struct kmm_swap_stats {
 	kmm_word total, free;      /* slots of all areas */
 	kmm_word in, out;          /* pages read and written */
 	kmm_word same_in, same_out; /* pages of one repeated byte, which take no slot */
-	kmm_word read_errors, write_errors; /* pages; all of these wrap */
+	kmm_word read_errors, write_errors; /* pages */
+	kmm_word ahead, ahead_used; /* pages read before anybody asked for them; those of them that somebody asked for then */
+	kmm_word retaken;          /* pages that were wanted again before they were written; all of these wrap */
+	kmm_word cached;           /* pages now that are read ahead, or could not be written */
+	kmm_word writing;          /* pages on their way to devices now */
 };
 void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out);
 

@@ -107,6 +107,12 @@ bool hosted_kernel_access(struct hosted_machine *m, uint64_t va, enum kmm_access
  * swapoff, or after the machine. */
 struct hosted_swap;
 struct hosted_swap *hosted_swap_open(struct hosted_machine *m, uint64_t bytes);
+/* One that begins transfers, and ends them when it is told to: the last one first, so that none may rely on an order. The core
+ * tells it to where it waits awake. On a machine with threads somebody has to call hosted_swap_finish() again and again. */
+struct hosted_swap *hosted_swap_open_later(struct hosted_machine *m, uint64_t bytes);
+enum { HOSTED_SWAP_BEGUN = 64 }; /* those beyond are done at once */
+/* Ends at most so many; returns how many there were. */
+unsigned hosted_swap_finish(struct hosted_swap *s, unsigned most);
 void hosted_swap_close(struct hosted_swap *s);
 struct kmm_swap_device *hosted_swap_device(struct hosted_swap *s);
 

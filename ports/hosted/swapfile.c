@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A swap device over a file of the host, which reads and writes the simulated RAM as a controller would, and can be made to
- * fail: one transfer, all from some point on, or a write in its middle.
+ * fail: one transfer, all from some point on, or a write in its middle. One sort does it at once; the other notes what
+ * it was asked for and does that when it is told to, the last first.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,6 +16,9 @@ struct hosted_swap {
 	struct kmm_swap_device dev; /* first */
 	struct hosted_machine *m;
 	int fd;
+	pthread_mutex_t lock;       /* begun, nr_begun */
+	struct kmm_swap_io *begun[HOSTED_SWAP_BEGUN];
+	unsigned nr_begun;
 	struct hosted_swap_faults faults;
 	uint64_t transfers;         /* atomic */
 	struct hosted_swap_counts counts; /* atomic */
@@ -68,9 +73,51 @@ static void swap_discard(struct kmm_swap_device *dev, uint32_t first, unsigned n
 		  (off_t)nr * (off_t)KMM_PAGE_SIZE);
 }
 
-static const struct kmm_swap_ops swap_ops = { swap_write, swap_read, swap_discard };
+static void swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io)
+{
+	struct hosted_swap *s = (struct hosted_swap *)dev;
+	bool full;
 
-struct hosted_swap *hosted_swap_open(struct hosted_machine *m, uint64_t bytes)
+	pthread_mutex_lock(&s->lock);
+	full = s->nr_begun == HOSTED_SWAP_BEGUN;
+	if (!full)
+		s->begun[s->nr_begun++] = io;
+	pthread_mutex_unlock(&s->lock);
+	if (full)
+		kmm_swap_end(dev, io, transfer(dev, io->first, io->nr, io->pages, io->write));
+}
+
+static struct kmm_swap_io *last_begun(struct hosted_swap *s)
+{
+	struct kmm_swap_io *io;
+
+	pthread_mutex_lock(&s->lock);
+	io = s->nr_begun ? s->begun[--s->nr_begun] : NULL;
+	pthread_mutex_unlock(&s->lock);
+	return io;
+}
+
+unsigned hosted_swap_finish(struct hosted_swap *s, unsigned most)
+{
+	struct kmm_swap_io *io;
+	unsigned nr = 0;
+
+	while (nr < most && (io = last_begun(s)) != NULL) {
+		kmm_swap_end(&s->dev, io, transfer(&s->dev, io->first, io->nr, io->pages, io->write));
+		nr++;
+	}
+	return nr;
+}
+
+static bool swap_poll(struct kmm_swap_device *dev)
+{
+	return hosted_swap_finish((struct hosted_swap *)dev, 1) != 0;
+}
+
+static const struct kmm_swap_ops swap_ops = { .write = swap_write, .read = swap_read, .discard = swap_discard };
+static const struct kmm_swap_ops later_ops = { .write = swap_write, .read = swap_read, .discard = swap_discard, .start = swap_start, .poll = swap_poll };
+
+static struct hosted_swap *open_with(struct hosted_machine *m, uint64_t bytes, const struct kmm_swap_ops *ops)
 {
 	struct hosted_swap *s = calloc(1, sizeof(*s));
 
@@ -82,10 +129,14 @@ struct hosted_swap *hosted_swap_open(struct hosted_machine *m, uint64_t bytes)
 		hosted_swap_close(s);
 		return NULL;
 	}
-	s->dev = (struct kmm_swap_device){ .ops = &swap_ops, .name = "/hosted/swap", .type = "file",
+	pthread_mutex_init(&s->lock, NULL);
+	s->dev = (struct kmm_swap_device){ .ops = ops, .name = "/hosted/swap", .type = "file",
 					   .nr_slots = bytes / KMM_PAGE_SIZE };
 	return s;
 }
+
+struct hosted_swap *hosted_swap_open(struct hosted_machine *m, uint64_t bytes) { return open_with(m, bytes, &swap_ops); }
+struct hosted_swap *hosted_swap_open_later(struct hosted_machine *m, uint64_t bytes) { return open_with(m, bytes, &later_ops); }
 
 void hosted_swap_close(struct hosted_swap *s)
 {

@@ -68,7 +68,7 @@ bool kmm_fault_around(struct kmm_fault *f)
 	struct window w;
 	bool has_target;
 
-	if (!backing->ops->cached_pages)
+	if (!backing->ops->cached_pages || (f->vma->flags & KMM_VM_WATCH_MINOR)) /* its watcher is to hear of each page */
 		return false;
 	if (!f->has_table && kmm_pt_make(backing->k, &f->vma->mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
 		return false;

@@ -5,6 +5,7 @@
  */
 #include "fault/fault.h"
 
+#include "pageq/stall.h"
 #include "pt/walking.h"
 #include "swap/swap.h"
 #include "vm/backing.h"
@@ -248,8 +249,11 @@ static bool lacks_anon(const struct kmm_vma *vma, enum kmm_access access)
 	return access == KMM_WRITE && kmm_vma_is_private(vma) && !__atomic_load_n(&vma->anon, __ATOMIC_ACQUIRE);
 }
 
+/* Locked as for OK, but its faults may be somebody else's to resolve. Such areas are always found by way of m. */
+enum { IS_WATCHED = KMM_FAULT_OOM + 1 };
+
 /* m held: what only its holder may do, then the area is locked for reading. */
-static enum kmm_fault_kind prepare_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
+static int prepare_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
 {
 	struct kmm_vma *vma = kmm_mm_find(mm, addr);
 	enum kmm_status status = KMM_OK;
@@ -267,14 +271,14 @@ static enum kmm_fault_kind prepare_area(struct kmm_mm *mm, kmm_word addr, enum k
 		return KMM_FAULT_OOM;
 	kmm_vma_read(vma);
 	*out = vma;
-	return KMM_FAULT_OK;
+	return vma->userfault ? IS_WATCHED : KMM_FAULT_OK;
 }
 
 /* The area of addr, fit for the access and locked for reading. */
-static enum kmm_fault_kind find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
+static int find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
 {
 	struct kmm_vma *vma = kmm_vma_read_at(mm, addr);
-	enum kmm_fault_kind kind;
+	int kind;
 
 	if (vma && allows(vma->flags, access) && !lacks_anon(vma, access)) {
 		*out = vma;
@@ -309,21 +313,71 @@ enum kmm_status kmm_fault_resolve(struct kmm_fault *f)
 	return resolve(f);
 }
 
-enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+/* In a watched area, locked for reading: what resolve() does, or its watcher is told. */
+static enum kmm_fault_kind resolve_watched(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, enum kmm_access access)
 {
-	enum kmm_fault_kind kind;
+	struct kmm_fault f = { .vma = vma, .addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1), .access = access };
+	struct kmm_userfault *u = vma->userfault;
+	enum kmm_status status;
+	unsigned why;
+
+	do {
+		look(&f);
+		why = kmm_fault_why_stopped(&f);
+		if (why)
+			break;
+		status = kmm_raw_is_moving(f.raw) ? wait_for_move(&f) : dispatch(&f);
+	} while (status == KMM_EAGAIN);
+	if (why)
+		kmm_userfault_get(u);
+	kmm_vma_read_end(vma);
+	return why ? kmm_fault_tell(&f, mm, u, addr, why) : verdict(status);
+}
+
+static inline __attribute__((always_inline)) enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
 	enum kmm_status status;
 	struct kmm_fault f;
+	int kind;
 
 	kind = find_area(mm, addr, access, &f.vma);
 	if (kind != KMM_FAULT_OK)
-		return kind;
+		return kind == IS_WATCHED ? resolve_watched(mm, f.vma, addr, access) : (enum kmm_fault_kind)kind;
 	f.addr = addr & ~(kmm_word)(KMM_PAGE_SIZE - 1);
 	f.access = access;
 	KMM_CHECK(mm->k, f.vma->start <= f.addr && f.addr < f.vma->end);
 	status = resolve(&f);
 	kmm_vma_read_end(f.vma);
 	return verdict(status);
+}
+
+/* For a space that waits until memory is free: nothing of it is locked meanwhile. */
+static __attribute__((noinline)) enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
+	enum kmm_fault_kind kind;
+	unsigned seen;
+
+	kmm_phys_waiter(mm->k, true);
+	for (;;) {
+		seen = kmm_phys_freed(mm->k);
+		kind = fault_once(mm, addr, access);
+		if (kind != KMM_FAULT_OOM)
+			break;
+		kmm_stall_begin(mm->k);
+		kmm_phys_wait_freed(mm->k, seen);
+		kmm_stall_end(mm->k);
+	}
+	kmm_phys_waiter(mm->k, false);
+	return kind;
+}
+
+enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+{
+	enum kmm_fault_kind kind = fault_once(mm, addr, access);
+
+	if (kind != KMM_FAULT_OOM || kmm_mm_answer(mm) != KMM_ANSWER_BLOCK || !mm->k->port->wait)
+		return kind;
+	return fault_patiently(mm, addr, access);
 }
 
 /* ---- for who listens ---- */

@@ -48,6 +48,10 @@ enum kmm_fault_kind kmm_fault_in(struct kmm_mm *mm, kmm_word addr, enum kmm_acce
 /* For who has locked the area itself: sees what the entry is; makes the access possible whatever rights the area has. */
 void kmm_fault_look(struct kmm_fault *f);
 enum kmm_status kmm_fault_resolve(struct kmm_fault *f);
+/* In a watched area, looked at: why the access stops (KMM_USERFAULT_), 0: it does not. Then its watcher is told, without locks. */
+unsigned kmm_fault_why_stopped(const struct kmm_fault *f);
+enum kmm_fault_kind kmm_fault_tell(const struct kmm_fault *f, struct kmm_mm *mm, struct kmm_userfault *u, kmm_word addr,
+				   unsigned why);
 /* The present private page becomes one that only this entry shows, with the area's rights. errors: KMM_EAGAIN, KMM_ENOMEM. */
 enum kmm_status kmm_fault_unshare(struct kmm_fault *f);
 
@@ -89,6 +93,11 @@ enum kmm_status kmm_fault_cow(struct kmm_fault *f);
 enum kmm_status kmm_fault_make_writable(struct kmm_fault *f);
 /* The entry names a slot of swap. */
 enum kmm_status kmm_fault_swap(struct kmm_fault *f);
+/* Reads f's slot, of which the caller has a count, into page, and from devices that tell of the end neighbours of the address
+ * too (ahead.c). errors: KMM_EIO; KMM_EAGAIN: somebody else reads it. */
+enum kmm_status kmm_fault_read_swap(struct kmm_fault *f, struct kmm_page *page);
+/* A page that was read ahead is in use now. */
+void kmm_fault_ahead_used(struct kmm_fault *f);
 /* Brings the page at addr back if it is in swap, whatever rights the area has. context: no locks, may sleep. errors:
  * KMM_ENOMEM, KMM_EIO. */
 KMM_MUST_CHECK enum kmm_status kmm_fault_swap_at(struct kmm_mm *mm, kmm_word addr);

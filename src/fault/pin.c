@@ -140,14 +140,28 @@ static enum kmm_status take_by_faults(struct pin *p)
 	return status == KMM_ENOMEM ? KMM_ENOMEM : KMM_EFAULT;
 }
 
-static enum kmm_status pin_page(struct pin *p)
+/* errors: also KMM_EAGAIN: the area is watched. */
+static enum kmm_status try_page(struct pin *p)
 {
 	enum kmm_status status = lock_area(p);
 
 	if (status)
 		return status;
-	status = take_by_faults(p);
+	if (!take(p))
+		status = p->fault.vma->userfault ? KMM_EAGAIN : take_by_faults(p);
 	kmm_vma_read_end(p->fault.vma);
+	return status;
+}
+
+/* In an area whose faults are somebody else's to resolve the page is faulted in as by the program, and then tried again. */
+static enum kmm_status pin_page(struct pin *p)
+{
+	enum kmm_access access = p->flags & KMM_PIN_WRITE ? KMM_WRITE : KMM_READ;
+	enum kmm_status status;
+
+	while ((status = try_page(p)) == KMM_EAGAIN)
+		if (kmm_fault_in(p->mm, p->fault.addr, access) != KMM_FAULT_OK)
+			return KMM_EFAULT;
 	return status;
 }
 

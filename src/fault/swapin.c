@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A private page that is in swap: read into a page of its own, which takes the entry's place.
+ * A private page that is in swap: read into a page of its own, which takes the entry's place. Or the page is on its way (being
+ * written, or read ahead) and nobody else wants it: then it takes the entry's place itself, under the lock of the table under
+ * which that was seen.
  *
  * While it is read the slot has a count of ours, so it is not used for anything else even if others bring the page back or
  * drop it; and then the entry, found unchanged under the table's lock, still means what was read.
  */
 #include "fault/fault.h"
 
+#include "kva/kva.h"
 #include "pageq/pageq.h"
 #include "swap/swap.h"
 
@@ -23,19 +26,6 @@ static bool lock_seen(struct kmm_fault *f, unsigned long *flags)
 	return false;
 }
 
-static enum kmm_status hold_slot(struct kmm_fault *f)
-{
-	struct kmm *k = f->vma->mm->k;
-	unsigned long flags;
-	bool held;
-
-	if (!lock_seen(f, &flags))
-		return KMM_EAGAIN;
-	held = kmm_slot_get(k, (uint32_t)f->raw);
-	kmm_pt_unlock(k, &f->ref, flags);
-	return held ? KMM_OK : KMM_ENOMEM;
-}
-
 /* The page is nobody else's, so it may be written at once. Not marked as used: the access that faulted does that. */
 static uint64_t entry_of(struct kmm_fault *f, struct kmm_page *page)
 {
@@ -48,6 +38,16 @@ static uint64_t entry_of(struct kmm_fault *f, struct kmm_page *page)
 	return kmm_pt_leaf(rights, kmm_pfn(kmm_pfn_of(k->phys, page)));
 }
 
+/* The table locked, and the entry is what was seen. */
+static void put_entry(struct kmm_fault *f, struct kmm_page *page)
+{
+	struct kmm_mm *mm = f->vma->mm;
+
+	kmm_pt_write(mm->k, &mm->space, &f->ref, f->addr, entry_of(f, page));
+	kmm_vma_count_page(f->vma, page, true);
+	kmm_mm_count_rss(mm, KMM_RSS_SWAP, -(kmm_word)1);
+}
+
 static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
 {
 	struct kmm_mm *mm = f->vma->mm;
@@ -55,16 +55,73 @@ static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
 
 	if (!lock_seen(f, &flags))
 		return KMM_EAGAIN;
-	kmm_pt_write(mm->k, &mm->space, &f->ref, f->addr, entry_of(f, page));
-	kmm_vma_count_page(f->vma, page, true);
-	kmm_mm_count_rss(mm, KMM_RSS_SWAP, -(kmm_word)1);
+	put_entry(f, page);
 	kmm_pt_unlock(mm->k, &f->ref, flags);
 	kmm_slot_put(mm->k, (uint32_t)f->raw);
 	return KMM_OK;
 }
 
+/* ---- pages on their way ---- */
+
+/* A page that was on its way is ours now. */
+static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance, uint8_t was)
+{
+	struct kmm *k = f->vma->mm->k;
+
+	if (kmm_page_kind(page) != KMM_KIND_ANON)
+		kmm_page_set_kind(k, page, KMM_KIND_ANON);
+	kmm_page_set_owner(k, page, f->vma->anon);
+	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
+	kmm_pageq_refault(k, page, distance, was);
+}
+
+/* What is to be done about the slot. NONE, and COPY with *cached to copy: it has a count of ours. */
+static enum kmm_status look(struct kmm_fault *f, enum kmm_cached_claim *claim, struct kmm_page **cached)
+{
+	struct kmm *k = f->vma->mm->k;
+	uint32_t raw = (uint32_t)f->raw, distance;
+	unsigned long flags;
+	bool held = true;
+	uint8_t was = 0;
+
+	if (!lock_seen(f, &flags))
+		return KMM_EAGAIN;
+	distance = kmm_slot_distance(k, raw, &was);
+	*claim = kmm_cached_claim(k, raw, true, cached);
+	if (*claim == KMM_CLAIM_TAKEN) {
+		adopt(f, *cached, distance, was);
+		put_entry(f, *cached);
+	} else if (*claim != KMM_CLAIM_WAIT) {
+		held = kmm_slot_get(k, raw);
+	}
+	kmm_pt_unlock(k, &f->ref, flags);
+	if (held)
+		return KMM_OK;
+	if (*claim == KMM_CLAIM_COPY)
+		kmm_put_page(k, *cached);
+	return KMM_ENOMEM;
+}
+
+/* ---- the fault ---- */
+
+/* cached: has the content; NULL: it is in the slot. */
+static enum kmm_status get_content(struct kmm_fault *f, struct kmm_page *page, struct kmm_page *cached)
+{
+	struct kmm_mm *mm = f->vma->mm;
+	enum kmm_status status;
+
+	if (cached) {
+		kmm_copy_page(mm->k, page, cached);
+		return KMM_OK;
+	}
+	status = kmm_fault_read_swap(f, page);
+	if (status == KMM_OK && !kmm_swap_is_same((uint32_t)f->raw))
+		kmm_mm_count(mm, &mm->major_faults);
+	return status;
+}
+
 /* Slot held. */
-static enum kmm_status bring_back(struct kmm_fault *f)
+static enum kmm_status bring_back(struct kmm_fault *f, struct kmm_page *cached)
 {
 	struct kmm *k = f->vma->mm->k;
 	struct kmm_page *page = kmm_fault_new_page(f);
@@ -76,7 +133,7 @@ static enum kmm_status bring_back(struct kmm_fault *f)
 		return KMM_ENOMEM;
 	distance = kmm_slot_distance(k, (uint32_t)f->raw, &was);
 	kmm_pageq_refault(k, page, distance, was);
-	status = kmm_swap_in(k, (uint32_t)f->raw, page);
+	status = get_content(f, page, cached);
 	if (status == KMM_OK)
 		status = install(f, page);
 	if (status)
@@ -86,16 +143,27 @@ static enum kmm_status bring_back(struct kmm_fault *f)
 
 enum kmm_status kmm_fault_swap(struct kmm_fault *f)
 {
-	struct kmm_mm *mm = f->vma->mm;
-	uint32_t raw = (uint32_t)f->raw;
-	enum kmm_status status = hold_slot(f);
+	struct kmm *k = f->vma->mm->k;
+	enum kmm_cached_claim claim = KMM_CLAIM_NONE;
+	struct kmm_page *cached = NULL;
+	unsigned seen = kmm_swap_ends(k);
+	enum kmm_status status = look(f, &claim, &cached);
 
 	if (status)
 		return status;
-	status = bring_back(f);
-	kmm_slot_put(mm->k, raw);
-	if (status == KMM_OK && !kmm_swap_is_same(raw))
-		kmm_mm_count(mm, &mm->major_faults);
+	switch (claim) {
+	case KMM_CLAIM_WAIT:
+		kmm_swap_wait(k, seen, true);
+		return KMM_EAGAIN;
+	case KMM_CLAIM_TAKEN:
+		kmm_fault_ahead_used(f);
+		return KMM_OK;
+	default:
+		status = bring_back(f, cached);
+	}
+	kmm_slot_put(k, (uint32_t)f->raw);
+	if (cached)
+		kmm_put_page(k, cached);
 	return status;
 }
 

@@ -3,7 +3,7 @@
  * /proc/vmstat in the order and with the names of Linux 6.1 (mm/vmstat.c there): the lines of a kernel with swap and
  * compaction, and of what kernels may be built without (huge pages, memory groups, balloons) none.
  *
- * A line is a count that the core keeps, or a true zero: there are no lists of pages, no swap cache and no readahead
+ * A line is a count that the core keeps, or a true zero: there are no lists of pages
  * here, so nothing of them ever happened. kswapd's lines are those of kmm_reclaim_step(). Two differ in what is counted: pgalloc_ counts requests served, pgfree
  * requests to free, where Linux counts their pages.
  */
@@ -164,7 +164,9 @@ static void move_events(struct kmm *k, const struct kmm_totals *t, struct kmm_si
 	stat(out, "compact_daemon_migrate_scanned", c.daemon_migrate_scanned);
 	stat(out, "compact_daemon_free_scanned", c.daemon_free_scanned);
 	zeros(out, "unevictable_pgs_culled unevictable_pgs_scanned unevictable_pgs_rescued unevictable_pgs_mlocked "
-		   "unevictable_pgs_munlocked unevictable_pgs_cleared unevictable_pgs_stranded swap_ra swap_ra_hit");
+		   "unevictable_pgs_munlocked unevictable_pgs_cleared unevictable_pgs_stranded");
+	stat(out, "swap_ra", t->swap.ahead);
+	stat(out, "swap_ra_hit", t->swap.ahead_used);
 	stat(out, "zswpin", t->zswap.in);
 	stat(out, "zswpout", t->zswap.out);
 	zeros(out, "nr_unstable");

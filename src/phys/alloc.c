@@ -252,22 +252,39 @@ static bool something_was_freed(void *arg)
 	return atomic_load_explicit(&w->p->frees, memory_order_acquire) != w->seen;
 }
 
+void kmm_phys_waiter(struct kmm *k, bool begins)
+{
+	atomic_fetch_add_explicit(&k->phys->waiters, begins ? 1u : -1u, memory_order_seq_cst);
+}
+
+unsigned kmm_phys_freed(const struct kmm *k)
+{
+	return atomic_load_explicit(&k->phys->frees, memory_order_acquire);
+}
+
+void kmm_phys_wait_freed(struct kmm *k, unsigned seen)
+{
+	struct waiter w = { k->phys, seen };
+
+	kmm_pcp_drain_all(k);
+	k->port->wait(k->port, &k->phys->frees, something_was_freed, &w);
+}
+
 static struct kmm_page *insist(struct kmm *k, const struct request *rq)
 {
-	struct kmm_phys *p = k->phys;
 	struct kmm_page *page;
 
-	atomic_fetch_add_explicit(&p->waiters, 1, memory_order_seq_cst);
+	kmm_phys_waiter(k, true);
 	for (;;) {
-		struct waiter w = { p, atomic_load_explicit(&p->frees, memory_order_acquire) };
+		unsigned seen = kmm_phys_freed(k);
 
 		kmm_pcp_drain_all(k);
 		page = take_slowly(k, rq);
 		if (page || !(rq->gfp & KMM_GFP_RECLAIM) || !k->port->wait)
 			break;
-		k->port->wait(k->port, &p->frees, something_was_freed, &w);
+		kmm_phys_wait_freed(k, seen);
 	}
-	atomic_fetch_sub_explicit(&p->waiters, 1, memory_order_relaxed);
+	kmm_phys_waiter(k, false);
 	if (!page)
 		kmm_warn(k, "a request that must not fail fails: nothing can be reclaimed and nobody can wait");
 	return page;

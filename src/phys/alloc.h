@@ -73,6 +73,12 @@ kmm_word kmm_phys_allocations(const struct kmm *k);
 kmm_word kmm_phys_frees(const struct kmm *k);
 unsigned kmm_phys_misuses(const struct kmm *k);
 
+/* For who waits for memory by himself: begins and ends to count as a waiter; meanwhile the number of frees is kept; and waits
+ * until it is another than `seen`. context: no locks, may sleep; the port has `wait`. */
+void kmm_phys_waiter(struct kmm *k, bool begins);
+unsigned kmm_phys_freed(const struct kmm *k);
+void kmm_phys_wait_freed(struct kmm *k, unsigned seen);
+
 /* Totals over zones. */
 kmm_word kmm_phys_free_pages(const struct kmm *k);
 kmm_word kmm_phys_managed_pages(const struct kmm *k);

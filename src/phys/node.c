@@ -127,6 +127,7 @@ void kmm_nodes_init(struct kmm *k)
 	for (unsigned node = 0; node < k->phys->nr_nodes; node++) {
 		order_nodes(k, node, load);
 		list_zones(k->phys, &k->phys->node[node]);
+		KMM_ASSERT(k, k->phys->node[node].nr_list <= k->phys->nr_zones);
 	}
 	atomic_fetch_add_explicit(&k->phys->hot.lists, 1, memory_order_release);
 }
@@ -156,6 +157,7 @@ void kmm_numa_count(struct kmm *k, const struct kmm_zone *best, struct kmm_zone 
 {
 	kmm_word *numa = z->pcp[cpu][0].numa; /* that of one sort counts for all */
 
+	KMM_ASSERT(k, best->node != z->node || z->id <= best->id); /* a request falls back downward */
 	kmm_word_add(&numa[z->node == kmm_cpu_node(k, cpu) ? KMM_NUMA_LOCAL : KMM_NUMA_OTHER], 1);
 	if (best->node == z->node) {
 		kmm_word_add(&numa[KMM_NUMA_HIT], 1);

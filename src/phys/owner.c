@@ -205,6 +205,7 @@ void kmm_page_debug_free(struct kmm *k, struct kmm_page *page, unsigned order, c
 	const char *label = kmm_kind_name(kmm_page_kind(page));
 	kmm_word pfn = kmm_pfn_of(k->phys, page);
 
+	KMM_ASSERT(k, kmm_page_order(page) == order);
 	if (kmm_page_kind(page) == KMM_KIND_KERNEL && page->a == TABLE_MARK)
 		return;
 	for (kmm_word i = 0; i < (kmm_word)1 << order; i++)

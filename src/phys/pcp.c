@@ -21,7 +21,7 @@ unsigned kmm_pcp_limit(const struct kmm_zone *z, unsigned list)
 {
 	if (list == 0)
 		return (unsigned)z->pcp_high;
-	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks : z->pcp_huge;
+	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks >> kmm_pcp_order(list) : z->pcp_huge;
 }
 
 /* Whole tracts come a whole cache at a time: what takes one mostly goes on to take more. */
@@ -29,7 +29,7 @@ kmm_word kmm_pcp_batch(const struct kmm_zone *z, unsigned list)
 {
 	if (list == 0)
 		return z->pcp_batch;
-	return list < KMM_PCP_LISTS - 1 ? z->pcp_blocks / 2 : z->pcp_huge;
+	return list < KMM_PCP_LISTS - 1 ? kmm_pcp_limit(z, list) / 2 : z->pcp_huge;
 }
 
 static bool is_wanted(const struct kmm_phys *p, unsigned cpu)
@@ -54,7 +54,7 @@ void kmm_pcp_init(struct kmm *k, struct kmm_zone *z)
 	batch = (1u << kmm_log2_u32(batch + batch / 2)) - 1;
 	z->pcp_batch = batch ? batch : 1;
 	z->pcp_high = 6 * z->pcp_batch;
-	z->pcp_blocks = z->pcp_batch < KMM_PCP_BLOCKS ? 0 : KMM_PCP_BLOCKS;
+	z->pcp_blocks = z->pcp_batch < 16 ? 0 : KMM_PCP_BLOCKS;
 	z->pcp_huge = (unsigned)kmm_min_u64(z->managed / (KMM_TRACT_PAGES * 128), KMM_PCP_HUGE);
 	z->pcp_huge = z->pcp_huge > 1 && KMM_MAX_ORDER >= KMM_TRACT_ORDER ? z->pcp_huge : 0; /* 1/128 of a zone, at most */
 	for (unsigned cpu = 0; cpu < KMM_MAX_CPUS; cpu++)
@@ -64,7 +64,7 @@ void kmm_pcp_init(struct kmm *k, struct kmm_zone *z)
 /* What the limit allows and one more, or a refill that takes its last word whole. */
 static size_t room_for(const struct kmm_zone *z, unsigned list)
 {
-	size_t most = list == 0 ? KMM_PCP_MOST : list < KMM_PCP_LISTS - 1 ? KMM_PCP_BLOCKS : KMM_PCP_HUGE;
+	size_t most = list == 0 ? KMM_PCP_MOST : list < KMM_PCP_LISTS - 1 ? KMM_PCP_BLOCKS >> kmm_pcp_order(list) : KMM_PCP_HUGE;
 
 	return (z->may_grow ? most : kmm_pcp_limit(z, list)) + (list ? 1 : KMM_BITS);
 }
@@ -96,16 +96,29 @@ bool kmm_pcp_refill(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobilit
 	nr = kmm_tract_take_many(k, z, kmm_pcp_order(list), mobility, want, mag->at);
 	for (unsigned i = 0; !KMM_CONFIG_VA32 && list && i < nr; i++)
 		__builtin_prefetch(kmm_page_at(k->phys, mag->at[i]), 1); /* far from each other, and soon written */
+	KMM_ASSERT(k, nr < want + (list ? 1 : KMM_BITS));
 	kmm_word_set(&mag->nr, nr);
 	return nr != 0;
+}
+
+/* The words of the bitmap that are about to be written; neighbours lie in one. */
+static void prefetch_words(const struct kmm_zone *z, kmm_word nr, const kmm_word *pfns)
+{
+	kmm_word base = z->tract_first * KMM_TRACT_PAGES, last = KMM_NO_PFN;
+
+	for (kmm_word i = 0; i < nr; i++) {
+		if ((pfns[i] ^ last) >= KMM_BITS)
+			__builtin_prefetch(&z->map[(pfns[i] - base) / KMM_BITS], 1);
+		last = pfns[i];
+	}
 }
 
 /* The blocks that were cached longest; lock z held. */
 static void give_back(struct kmm *k, struct kmm_zone *z, struct kmm_mag *mag, unsigned order, kmm_word nr)
 {
 	KMM_ASSERT(k, nr <= mag->nr);
-	for (kmm_word i = 0; !KMM_CONFIG_VA32 && order < KMM_TRACT_ORDER && i < nr; i++)
-		__builtin_prefetch(&z->map[(mag->at[i] - z->tract_first * KMM_TRACT_PAGES) / KMM_BITS], 1);
+	if (!KMM_CONFIG_VA32 && order < KMM_TRACT_ORDER)
+		prefetch_words(z, nr, mag->at);
 	kmm_tract_put_many(k, z, order, (unsigned)nr, mag->at);
 	kmm_word_set(&mag->nr, mag->nr - nr);
 	for (kmm_word i = 0; i < mag->nr; i++)

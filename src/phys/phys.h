@@ -85,7 +85,7 @@ struct kmm_shelf {
 #define KMM_NR_USES (KMM_NR_KINDS - KMM_KIND_KERNEL) /* kinds of allocated frames */
 #define KMM_PCP_SORTS 3u          /* a CPU has a cache each for unmovable, movable, reclaimable blocks */
 #define KMM_PCP_LISTS 6u          /* blocks of orders 0 to 4 and 9 are cached, a list each */
-#define KMM_PCP_BLOCKS 16u        /* of orders 1 to 4, at most */
+#define KMM_PCP_BLOCKS 32u        /* frames in blocks of an order from 1 to 4, at most */
 #define KMM_PCP_MOST (6 * 63u)     /* single frames: six of the largest batches */
 #define KMM_PCP_HUGE 32u          /* of order 9, at most */
 
@@ -141,7 +141,7 @@ struct kmm_zone {
 	kmm_word gate[KMM_NR_ZONES];  /* z: low + protection: more free than this needs no thought */
 	kmm_word boot_kinds[KMM_NR_KINDS]; /* z: RESERVED, MEMMAP, HOLE */
 	kmm_word pcp_batch, pcp_high; /* i: frames */
-	unsigned pcp_blocks, pcp_huge; /* i: blocks of orders 1 to 4, and 9 */
+	unsigned pcp_blocks, pcp_huge; /* i: frames in blocks of an order from 1 to 4; blocks of order 9 */
 	struct kmm_pcp pcp[KMM_MAX_CPUS][KMM_PCP_SORTS];
 };
 

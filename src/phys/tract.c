@@ -204,19 +204,45 @@ static unsigned take_some(struct kmm *k, struct kmm_zone *z, uint32_t i, unsigne
 	return nr;
 }
 
-/* Whole tracts, all of a larger block's where that many are wanted: nothing is cut and listed in between. */
-static unsigned take_whole_tracts(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned want, kmm_word *out)
+/* Up to `most` blocks from the front of a list of whole ones, of one tract or two; the list is mended once. */
+static inline unsigned pop_blocks(struct kmm_zone *z, bool pairs, unsigned most, const struct kmm_tract *taken, kmm_word *out)
 {
+	uint32_t *head = &z->whole[KMM_TRACT_ORDER + pairs], link = *head;
 	unsigned nr = 0;
 
-	while (nr < want && (z->whole_tops || kmm_tract_has(k, z, KMM_TRACT_ORDER, mobility))) {
-		unsigned order = kmm_ctz_u32(z->whole_tops);
-		kmm_word pfn;
+	for (; link && nr < most; nr++) {
+		struct kmm_tract *a = &z->tract[link - 1];
+		kmm_word pfn = kmm_tract_pfn(z, link - 1);
 
-		order = tracts_in(order) <= want - nr ? order : KMM_TRACT_ORDER;
-		pfn = take_tracts(z, order, mobility);
-		for (uint32_t j = tracts_in(order); j--;)
-			kmm_word_set(&out[nr++], pfn + j * KMM_TRACT_PAGES);
+		link = a->next;
+		if (pairs) {
+			a[1] = *taken;
+			kmm_word_set(out++, pfn + KMM_TRACT_PAGES);
+		}
+		a[0] = *taken;
+		kmm_word_set(out++, pfn);
+	}
+	*head = link;
+	if (link)
+		z->tract[link - 1].prev = 0;
+	else
+		z->whole_tops &= (uint16_t)~(1u << (KMM_TRACT_ORDER + pairs));
+	z->nr_whole -= nr << pairs;
+	return nr << pairs;
+}
+
+/* Whole tracts: those that are alone first, then both of larger blocks, as long as two are wanted: nothing is cut and listed
+ * in between. */
+NOINLINE unsigned take_whole_tracts(struct kmm *k, struct kmm_zone *z, enum kmm_mobility mobility, unsigned want, kmm_word *out)
+{
+	const struct kmm_tract taken = { .top = KMM_TOP_TAKEN, .sort = sort_for(mobility, 0) & 15 };
+	unsigned nr = pop_blocks(z, false, want, &taken, out);
+
+	while (nr < want && kmm_tract_has(k, z, KMM_TRACT_ORDER, mobility)) {
+		if (KMM_TOP_MAX > KMM_TRACT_ORDER && want - nr > 1 && (z->whole_tops >> (KMM_TRACT_ORDER + 1) & 1))
+			nr += pop_blocks(z, true, (want - nr) / 2, &taken, out + nr);
+		else
+			kmm_word_set(&out[nr++], take_tracts(z, KMM_TRACT_ORDER, mobility));
 	}
 	return nr;
 }

@@ -8,6 +8,8 @@
 
 #include "phys/phys.h"
 
+#define NOINLINE __attribute__((noinline)) static
+
 /* ---- lists ---- */
 
 #define CLASS_PAGES (KMM_TRACT_PAGES / KMM_TRACT_CLASSES)

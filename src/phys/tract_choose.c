@@ -130,6 +130,7 @@ uint32_t kmm_tract_choose(struct kmm *k, struct kmm_zone *z, unsigned order, enu
 {
 	uint32_t link = from_cma(z, order, mobility, false);
 
+	KMM_ASSERT(k, order < KMM_TRACT_ORDER && mobility <= KMM_MOBILITY_RECLAIMABLE);
 	if (!link)
 		link = from_shelf(&z->shelf[sort_for(mobility, order)], order);
 	if (link)

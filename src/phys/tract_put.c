@@ -6,8 +6,6 @@
  */
 #include "phys/tract.h"
 
-#define NOINLINE __attribute__((noinline)) static
-
 /* Bits that were put into one word: the largest block there is now. A single block only grows around itself. */
 static inline unsigned grown_in_word(const struct kmm_tract *a, const kmm_bits *w, unsigned at, unsigned order)
 {
@@ -150,7 +148,21 @@ void kmm_tract_put(struct kmm *k, struct kmm_zone *z, kmm_word pfn, unsigned ord
 
 /* ---- many at once ---- */
 
-/* The first blocks of pfns that lie in one word; returns how many they are. */
+/* The first frames of pfns that lie in one word; returns how many they are. */
+NOINLINE unsigned put_run(struct kmm *k, struct kmm_zone *z, unsigned nr, const kmm_word *pfns)
+{
+	kmm_word first = pfns[0];
+	kmm_bits mask = 0;
+	unsigned i = 0;
+
+	do
+		mask |= (kmm_bits)1 << (pfns[i] % KMM_BITS);
+	while (++i < nr && (pfns[i] ^ first) < KMM_BITS);
+	put_bits(k, z, kmm_tract_of(z, first), (unsigned)first % KMM_TRACT_PAGES, mask, i, 0);
+	return i;
+}
+
+/* The same for blocks of several. */
 NOINLINE unsigned put_word(struct kmm *k, struct kmm_zone *z, unsigned order, unsigned nr, const kmm_word *pfns)
 {
 	kmm_bits block = kmm_bits_low(order), mask = 0;
@@ -207,7 +219,7 @@ static void put_frames(struct kmm *k, struct kmm_zone *z, unsigned nr, const kmm
 
 	for (const kmm_word *end = pfns + nr; pfns < end;) {
 		if (pfns + 1 < end && (pfns[1] ^ pfns[0]) < KMM_BITS)
-			pfns += put_word(k, z, 0, (unsigned)(end - pfns), pfns);
+			pfns += put_run(k, z, (unsigned)(end - pfns), pfns);
 		else
 			put_one(k, z, *pfns++ - base);
 	}

@@ -201,6 +201,7 @@ bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enu
 {
 	kmm_word unusable = ((kmm_word)1 << order) - 1;
 
+	KMM_ASSERT(k, z->free_cma <= z->free && z->free <= z->managed);
 	if (kmm_zone_usable(z, mobility) <= mark + z->protection[start] + unusable)
 		return false;
 	return order == 0 || kmm_tract_has(k, z, order, mobility);

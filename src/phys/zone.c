@@ -168,6 +168,7 @@ static void set_marks(struct kmm *k, struct kmm_zone *z, const struct kmm_marks 
 {
 	unsigned long irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 
+	KMM_ASSERT(k, marks->min <= marks->low && marks->low <= marks->high);
 	z->min = marks->min;
 	z->low = marks->low;
 	z->high = marks->high;

@@ -31,6 +31,7 @@ struct scan {
 	struct kmm_flushes flushes;
 	unsigned nr;                 /* pages in pageq->pfns, to evict */
 	kmm_word freed;
+	kmm_word later;              /* of those: are on their way, and free when they are there */
 	bool was_busy;               /* pages could not be moved, because another moves some */
 };
 
@@ -44,6 +45,7 @@ static void note_evicted(struct scan *s, const struct kmm_mover *mover, kmm_word
 	kmm_pageq_count(&stats->stolen_anon, anon);
 	kmm_pageq_count(&stats->stolen_file, mover->moved - anon);
 	s->freed += mover->moved;
+	s->later += mover->later;
 	s->was_busy |= mover->was_busy;
 }
 
@@ -70,7 +72,7 @@ static bool is_open(const struct scan *s, const struct kmm_page *page)
 	if (!kmm_frame_may_move(s->k, page))
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		return !s->no_swap && kmm_swap_has_room(s->k);
+		return !s->no_swap && kmm_swap_has_room(s->k) && !kmm_swap_is_congested(s->k);
 	return !s->no_files && !(kmm_page_flags(page) & KMM_PG_DIRTY);
 }
 
@@ -112,6 +114,7 @@ static void scan_zone(struct scan *s)
 	uint32_t turns = hand->facts.turns;
 	struct kmm_page **pages = s->k->pageq->seen;
 
+	kmm_cached_trim(s->k);
 	__atomic_store_n(&hand->facts.clock, s->k->swap->clock, __ATOMIC_RELAXED);
 	__atomic_store_n(&hand->facts.all_pages, count_pages(s->k), __ATOMIC_RELAXED);
 	s->k->pageq->insists = s->is_brief;
@@ -224,10 +227,20 @@ static kmm_word reclaim_unless_spent(struct kmm *k, struct scan *s, enum kmm_zon
 	return is_hopeless(k) ? 0 : freed;
 }
 
+/* Pages that are on their way to a device are free when that says so. true: one was waited for. */
+static bool wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word now_free)
+{
+	if (now_free || !kmm_swap_writing(k))
+		return false;
+	kmm_swap_wait(k, seen, (gfp & KMM_GFP_HARDWALL) != 0);
+	return true;
+}
+
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
 	struct scan s = { .k = k, .want = (kmm_word)1 << order, .no_files = !(gfp & KMM_GFP_FS),
 			  .no_swap = !(gfp & KMM_GFP_IO) };
+	unsigned seen = kmm_swap_ends(k);
 	kmm_word freed;
 
 	if (s.want < BATCH)
@@ -236,6 +249,7 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 	lock_hands(k, gfp);
 	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	kmm_mutex_unlock(k, &k->pageq->lock);
+	s.was_busy |= wait_for_device(k, gfp, seen, freed - s.later);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
@@ -247,7 +261,7 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 
 static kmm_word step_zone(struct kmm *k, struct kmm_zone *z, kmm_word budget)
 {
-	kmm_word free = kmm_zone_free_hint(z);
+	kmm_word free = kmm_zone_free_hint(z) + kmm_swap_writing(k); /* those will be, here or elsewhere */
 	struct scan s = { .k = k, .zone = z, .want = z->high > free ? z->high - free : 0, .is_step = true };
 
 	s.want = s.want < budget ? s.want : budget;
@@ -265,9 +279,12 @@ bool kmm_reclaim_step(struct kmm *k, kmm_word budget)
 {
 	kmm_word freed = 0;
 	bool more = false;
+	unsigned seen;
 
-	if (!k->pageq || !kmm_mutex_trylock(&k->pageq->lock))
+	if (!k->pageq)
 		return false;
+	seen = kmm_swap_ends(k);
+	kmm_mutex_lock(k, &k->pageq->lock);
 	for (unsigned i = 0; i < k->phys->nr_zones && freed < budget; i++)
 		if (is_low(k->phys->zones[i]))
 			freed += step_zone(k, k->phys->zones[i], budget - freed);
@@ -275,6 +292,10 @@ bool kmm_reclaim_step(struct kmm *k, kmm_word budget)
 	kmm_slots_discard(k, 8);
 	if (freed)
 		kmm_pcp_drain_here(k);
+	if (kmm_swap_writing(k)) {
+		kmm_swap_wait(k, seen, true);
+		freed++;
+	}
 	for (unsigned i = 0; i < k->phys->nr_zones; i++)
 		more |= is_low(k->phys->zones[i]);
 	return more && freed;
@@ -283,12 +304,19 @@ bool kmm_reclaim_step(struct kmm *k, kmm_word budget)
 kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr)
 {
 	struct scan s = { .k = k, .want = nr, .is_step = true };
-	kmm_word freed;
+	bool again = nr != 0;
 
-	kmm_mutex_lock(k, &k->pageq->lock);
-	freed = nr ? reclaim(k, &s, KMM_ZONE_MOVABLE) : 0;
-	kmm_mutex_unlock(k, &k->pageq->lock);
-	return freed;
+	while (again) {
+		unsigned seen = kmm_swap_ends(k);
+
+		kmm_mutex_lock(k, &k->pageq->lock);
+		(void)reclaim(k, &s, KMM_ZONE_MOVABLE);
+		kmm_mutex_unlock(k, &k->pageq->lock);
+		again = s.freed < nr && kmm_swap_is_congested(k);
+		if (kmm_swap_writing(k))
+			kmm_swap_wait(k, seen, true);
+	}
+	return s.freed;
 }
 
 /* ---- choosing and looking ---- */

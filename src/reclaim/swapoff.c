@@ -83,12 +83,15 @@ static enum kmm_status empty_area(struct kmm *k, unsigned place)
 	enum kmm_status status = KMM_OK;
 
 	while (status == KMM_OK && kmm_swap_used(k, place)) {
+		unsigned seen = kmm_swap_ends(k);
 		struct kmm_mm *mm = NULL;
 
 		while (status == KMM_OK && (mm = next_space(k, mm)) != NULL)
 			status = empty_space(mm, place);
 		if (mm)
 			kmm_mm_put(mm);
+		if (status == KMM_OK)
+			kmm_swap_wait(k, seen, true);
 		if (k->port->relax)
 			k->port->relax(k->port);
 	}

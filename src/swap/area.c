@@ -20,6 +20,8 @@ enum kmm_status kmm_swap_init(struct kmm *k)
 
 void kmm_swap_fini(struct kmm *k)
 {
+	if (k->swap->cache)
+		kmm_vfree(k, k->swap->cache);
 	kmm_kfree(k, k->swap);
 	k->swap = NULL;
 }
@@ -101,6 +103,11 @@ static enum kmm_status add(struct kmm *k, struct kmm_swap_device *dev, int prior
 		return KMM_EBUSY;
 	if (place < 0)
 		return KMM_EOVERFLOW;
+	if (kmm_device_starts(dev)) {
+		status = kmm_cache_make(k);
+		if (status)
+			return status;
+	}
 	status = make_maps(k, &made, dev);
 	if (status)
 		return status;
@@ -186,7 +193,13 @@ void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out)
 		.in = kmm_word_glance(&now->in), .out = kmm_word_glance(&now->out),
 		.same_in = kmm_word_glance(&now->same_in), .same_out = kmm_word_glance(&now->same_out),
 		.read_errors = kmm_word_glance(&now->read_errors), .write_errors = kmm_word_glance(&now->write_errors),
+		.ahead = kmm_word_glance(&now->ahead), .ahead_used = kmm_word_glance(&now->ahead_used),
+		.retaken = kmm_word_glance(&now->retaken),
 	};
+	if (k->swap->cache) {
+		out->cached = __atomic_load_n(&k->swap->cache->nr_idle, __ATOMIC_RELAXED);
+		out->writing = kmm_swap_writing(k);
+	}
 	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++) {
 		if (!kmm_swap_info(k, i, &info))
 			continue;
@@ -212,6 +225,7 @@ void kmm_report_swaps(struct kmm *k, struct kmm_sink *out)
 
 void kmm_swap_check_begin(struct kmm *k)
 {
+	kmm_swap_quiesce(k);
 	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++)
 		for (uint32_t slot = 0; slot < k->swap->area[i].nr_slots; slot++)
 			k->swap->area[i].slot[slot].seen = 0;
@@ -264,7 +278,7 @@ static unsigned check_area(const struct kmm_swap_area *a, struct kmm_sink *out)
 
 unsigned kmm_swap_check_end(struct kmm *k, struct kmm_sink *out)
 {
-	unsigned bad = 0;
+	unsigned bad = kmm_cached_check(k, out);
 
 	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++)
 		if (k->swap->area[i].dev)

@@ -77,10 +77,28 @@ static void write_stretch(struct kmm *k, const struct kmm_slot_run *run, struct 
 	count(&k->swap->stats.out, run->nr);
 }
 
-/* What is not kept in memory compressed, stretch by stretch. */
-static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+/* On devices that tell of the end: entries name the slots from now on, whatever becomes of the transfer. */
+static unsigned start_stretch(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
 {
-	unsigned nr = 0; /* pages before i that go to the device */
+	bool begun = kmm_swap_start_write(k, run->place, run->first, run->nr, pages);
+
+	for (unsigned i = 0; i < run->nr; i++) {
+		raw[i] = kmm_swap_raw(run->place, run->first + i);
+		if (begun)
+			continue;
+		kmm_slot_put(k, raw[i]);
+		raw[i] = 0;
+	}
+	if (begun)
+		count(&k->swap->stats.out, run->nr);
+	return begun ? run->nr : 0;
+}
+
+/* What is not kept in memory compressed, stretch by stretch. */
+static unsigned write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_page *const *pages, uint32_t *raw)
+{
+	bool starts = kmm_device_starts(k->swap->area[run->place].dev);
+	unsigned nr = 0, later = 0; /* nr: pages before i that go to the device */
 
 	for (unsigned i = 0; i <= run->nr; i++) {
 		struct kmm_slot_run stretch = { run->place, run->first + i - nr, nr };
@@ -90,32 +108,37 @@ static void write_run(struct kmm *k, const struct kmm_slot_run *run, struct kmm_
 			nr++;
 			continue;
 		}
-		if (nr)
+		if (nr && starts)
+			later += start_stretch(k, &stretch, pages + i - nr, raw + i - nr);
+		else if (nr)
 			write_stretch(k, &stretch, pages + i - nr, raw + i - nr);
 		nr = 0;
 		if (kept)
 			raw[i] = kmm_swap_raw(run->place, run->first + i);
 	}
+	return later;
 }
 
-/* pages that need slots, in order; of the rest raw stays. */
-static void write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
+/* pages that need slots, in order; of the rest raw stays. Returns how many are still on their way. */
+static unsigned write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
 	struct kmm_slot_run run;
+	unsigned later = 0;
 
 	for (unsigned done = 0; done < nr; done += run.nr) {
 		if (!kmm_slots_take(k, nr - done, &run))
-			return;
+			break;
 		KMM_ASSERT(k, run.nr > 0 && run.nr <= nr - done);
 		for (unsigned i = 0; i < run.nr; i++)
 			kmm_slot_note_age(k, run.place, run.first + i, kmm_page_age(pages[done + i]));
-		write_run(k, &run, pages + done, raw + done);
+		later += write_run(k, &run, pages + done, raw + done);
 	}
+	return later;
 }
 
-void kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
+unsigned kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
-	unsigned nr_same = 0, end;
+	unsigned nr_same = 0, later = 0, end;
 
 	KMM_ASSERT(k, nr <= KMM_SWAP_RUN);
 	for (unsigned i = 0; i < nr; i++) {
@@ -127,8 +150,9 @@ void kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uin
 		for (end = i + 1; end < nr && !raw[i] && !raw[end]; end++)
 			;
 		if (!raw[i])
-			write_all(k, pages + i, end - i, raw + i);
+			later += write_all(k, pages + i, end - i, raw + i);
 	}
+	return later;
 }
 
 kmm_word kmm_swap_gone(struct kmm *k)
@@ -139,6 +163,49 @@ kmm_word kmm_swap_gone(struct kmm *k)
 }
 
 /* ---- in ---- */
+
+static enum kmm_status note_read(struct kmm *k, uint32_t raw, enum kmm_status status)
+{
+	if (status == KMM_OK)
+		return KMM_OK;
+	count(&k->swap->stats.read_errors, 1);
+	kmm_warn(k, "swap: %s: slot %u cannot be read", k->swap->area[kmm_swap_place(raw)].dev->name, kmm_swap_slot(raw));
+	return KMM_EIO;
+}
+
+enum kmm_status kmm_swap_read_alone(struct kmm *k, uint32_t raw, struct kmm_page *page)
+{
+	for (;;) {
+		unsigned seen = kmm_swap_ends(k);
+		struct kmm_io *io = kmm_swap_start_read(k, kmm_swap_place(raw), kmm_swap_slot(raw), 1, &page, 0);
+
+		if (io)
+			return note_read(k, raw, kmm_swap_await(k, io));
+		kmm_swap_wait(k, seen, true);
+	}
+}
+
+/* From a device that tells of the end. */
+static enum kmm_status read_or_copy(struct kmm *k, uint32_t raw, struct kmm_page *page)
+{
+	struct kmm_page *cached = NULL;
+
+	for (;;) {
+		unsigned seen = kmm_swap_ends(k);
+
+		switch (kmm_cached_claim(k, raw, false, &cached)) {
+		case KMM_CLAIM_NONE:
+			return kmm_swap_read_alone(k, raw, page);
+		case KMM_CLAIM_WAIT:
+			kmm_swap_wait(k, seen, true);
+			break;
+		default:
+			kmm_copy_page(k, page, cached);
+			kmm_put_page(k, cached);
+			return KMM_OK;
+		}
+	}
+}
 
 enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 {
@@ -154,13 +221,11 @@ enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 	if (status != KMM_EAGAIN)
 		return status;
 	dev = k->swap->area[kmm_swap_place(raw)].dev;
+	if (kmm_device_starts(dev))
+		return read_or_copy(k, raw, page);
 	kmm_stall_begin(k);
 	status = dev->ops->read(dev, kmm_swap_slot(raw), 1, &page);
 	kmm_stall_end(k);
 	count(&k->swap->stats.in, 1);
-	if (status == KMM_OK)
-		return KMM_OK;
-	count(&k->swap->stats.read_errors, 1);
-	kmm_warn(k, "swap: %s: slot %u cannot be read", dev->name, kmm_swap_slot(raw));
-	return KMM_EIO;
+	return note_read(k, raw, status);
 }

@@ -122,17 +122,26 @@ static void free_slot(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
 
 void kmm_slot_put(struct kmm *k, uint32_t raw)
 {
+	struct kmm_swap_area *a = &k->swap->area[kmm_swap_place(raw)];
+	struct kmm_page *page = NULL;
 	struct kmm_slot *slot;
 	unsigned long flags;
+	bool failed = false;
 
 	if (kmm_swap_is_same(raw))
 		return;
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
 	slot = slot_of(k, raw);
 	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
-	if (--slot->count == 0)
-		free_slot(k, &k->swap->area[kmm_swap_place(raw)], kmm_swap_slot(raw));
+	slot->count--;
+	if (slot->count == 1 && kmm_cached_let_go(k, raw, &page, &failed))
+		slot->count = failed ? KMM_SLOT_BAD : 0;
+	a->nr_bad += failed;
+	if (slot->count == 0)
+		free_slot(k, a, kmm_swap_slot(raw));
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+	if (page)
+		kmm_put_page(k, page);
 }
 
 uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was)

@@ -17,6 +17,23 @@ struct swapping {
 	struct hosted_swap *disk;
 };
 
+static bool later; /* a device that begins transfers, and ends them in another order */
+
+/* The test with either sort of device. */
+#define BOTH(name) \
+	static void name(void); \
+	KMM_TEST(name##_at_once) \
+	{ \
+		later = false; \
+		CALL(name()); \
+	} \
+	KMM_TEST(name##_later) \
+	{ \
+		later = true; \
+		CALL(name()); \
+	} \
+	static void name(void)
+
 static void start_sized(struct swapping *w, enum kmm_format_id format, uint64_t ram_mib, uint64_t swap_pages)
 {
 	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = ram_mib << 20,
@@ -28,7 +45,7 @@ static void start_sized(struct swapping *w, enum kmm_format_id format, uint64_t 
 		return;
 	w->s.k = hosted_kmm(w->s.m);
 	CHECK_OK(kmm_mm_create(w->s.k, &w->s.mm));
-	w->disk = hosted_swap_open(w->s.m, swap_pages * SPACE_PAGE);
+	w->disk = (later ? hosted_swap_open_later : hosted_swap_open)(w->s.m, swap_pages * SPACE_PAGE);
 	CHECK(w->disk != NULL);
 	CHECK_OK(kmm_swap_on(w->s.k, hosted_swap_device(w->disk), -1));
 }
@@ -103,7 +120,7 @@ static void push_out(struct swapping *w)
 	CALL(space_audit(&w->s));
 }
 
-KMM_TEST(swap_out_and_in)
+BOTH(swap_out_and_in)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct swapping w;
@@ -126,7 +143,7 @@ KMM_TEST(swap_out_and_in)
 }
 
 /* One byte repeated takes no slot; the zero page and untouched memory are not swapped at all. */
-KMM_TEST(swap_same_filled)
+BOTH(swap_same_filled)
 {
 	struct swapping w;
 	struct kmm_swap_stats stats;
@@ -155,7 +172,7 @@ KMM_TEST(swap_same_filled)
 }
 
 /* Unmap, advise, protect, move, and a new mapping over it, while pages are out. */
-KMM_TEST(swap_operations_on_entries)
+BOTH(swap_operations_on_entries)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_uva out;
@@ -191,7 +208,7 @@ KMM_TEST(swap_operations_on_entries)
 }
 
 /* Parent and child share slots; each gets pages of its own. */
-KMM_TEST(swap_and_fork)
+BOTH(swap_and_fork)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_mm *child;
@@ -224,7 +241,7 @@ KMM_TEST(swap_and_fork)
 }
 
 /* Clean pages of files go and are filled again; written ones, shared ones, locked and held ones stay. */
-KMM_TEST(reclaim_what_may_go)
+BOTH(reclaim_what_may_go)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_zone_info zone;
@@ -260,7 +277,7 @@ KMM_TEST(reclaim_what_may_go)
 }
 
 /* A program three times as large as memory: contents are right, and the allocator itself asks for reclaim. */
-KMM_TEST(swap_larger_than_memory)
+BOTH(swap_larger_than_memory)
 {
 	static const enum kmm_format_id formats[] = { KMM_I386, KMM_I386_PAE, KMM_X86_64 };
 
@@ -283,7 +300,7 @@ KMM_TEST(swap_larger_than_memory)
 
 /* Without a place to go to, private pages are looked at a few times until the request fails, not at every page of the
  * last watermark anew. */
-KMM_TEST(reclaim_end_is_found_quickly)
+BOTH(reclaim_end_is_found_quickly)
 {
 	struct kmm_reclaim_stats stats;
 	struct swapping w;
@@ -303,7 +320,7 @@ KMM_TEST(reclaim_end_is_found_quickly)
 }
 
 /* Swap is full, then nothing is left: the fault says so and nothing is lost. */
-KMM_TEST(swap_is_full)
+BOTH(swap_is_full)
 {
 	struct swapping w;
 	unsigned n = 0;
@@ -326,7 +343,7 @@ KMM_TEST(swap_is_full)
 }
 
 /* swapoff while pages are out, when they fit and when they do not; areas by priority. */
-KMM_TEST(swap_off_and_priorities)
+BOTH(swap_off_and_priorities)
 {
 	struct hosted_swap *second;
 	struct kmm_swap_info info;
@@ -360,7 +377,7 @@ KMM_TEST(swap_off_and_priorities)
 
 /* Each transfer of a scenario fails once: written pages stay and are written elsewhere; a page that cannot be read costs one
  * access a bus error, and can be read the next time. */
-KMM_TEST(swap_each_transfer_fails_once)
+BOTH(swap_each_transfer_fails_once)
 {
 	for (unsigned torn = 0; torn < 2; torn++) {
 		uint64_t transfers = 1;
@@ -387,12 +404,12 @@ KMM_TEST(swap_each_transfer_fails_once)
 			CHECK(strstr(hosted_log_text(w.s.m), "cannot be read") ? errors == 1 : errors == 0);
 			CALL(stop(&w));
 		}
-		CHECK(transfers > 40);
+		CHECK(transfers > (later ? 4 : 40)); /* neighbours come together */
 	}
 }
 
 /* The device is gone: nothing is lost that was in memory, and what was out is an error for its owner alone. */
-KMM_TEST(swap_device_disappears)
+BOTH(swap_device_disappears)
 {
 	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true };
 	struct kmm_swap_info info;
@@ -406,9 +423,9 @@ KMM_TEST(swap_device_disappears)
 	hosted_swap_fail(w.disk, &gone);
 	kmm_reclaim_pages(w.s.k, 40);
 	CALL(space_audit(&w.s));
-	CHECK(kmm_swap_info(w.s.k, 0, &info));
-	CHECK(info.nr_bad >= 40);
 	CALL(verify(&w, w.s.mm, 40, 40, 1));
+	CHECK(kmm_swap_info(w.s.k, 0, &info)); /* a page that was on its way keeps its slot until it is asked for */
+	CHECK(info.nr_bad >= 40);
 	for (unsigned i = 0; i < 40; i++)
 		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), -7);
 	CHECK(strstr(hosted_log_text(w.s.m), "cannot be written") != NULL);
@@ -416,7 +433,7 @@ KMM_TEST(swap_device_disappears)
 }
 
 /* Dead slots are told to the device, once a cluster of them is free. */
-KMM_TEST(swap_discards)
+BOTH(swap_discards)
 {
 	struct hosted_swap_counts counts;
 	struct swapping w;
@@ -441,7 +458,7 @@ static int touch_all(struct space *s)
 	return 0;
 }
 
-KMM_TEST(swap_without_memory)
+BOTH(swap_without_memory)
 {
 	struct kmm_mm *child;
 	struct swapping w;

@@ -73,7 +73,7 @@ void kmm_anon_unlink(struct kmm_vma *vma)
 /* Could a and b, adjacent in this order, become one area by mprotect alone? */
 static bool could_merge(const struct kmm_vma *a, const struct kmm_vma *b)
 {
-	return a->end == b->start && a->backing == b->backing && a->opening == b->opening &&
+	return a->end == b->start && a->backing == b->backing && a->opening == b->opening && a->userfault == b->userfault &&
 	       !((a->flags ^ b->flags) & ~(uint32_t)(KMM_VM_ACCESS | KMM_VM_SOFTDIRTY)) &&
 	       b->pgoff == a->pgoff + kmm_vma_pages(a);
 }

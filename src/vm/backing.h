@@ -83,6 +83,12 @@ static inline bool kmm_page_is_stored_clean(const struct kmm_page *page)
 	return (kmm_page_flags(page) & (15 | KMM_PG_STORED | KMM_PG_DIRTY)) == ((uint32_t)KMM_KIND_FILE | KMM_PG_STORED);
 }
 
+/* What a file has at a page, for who waits for it; the page is put there by who provides it: with content (a page), or zeros
+ * (NULL). errors: KMM_EEXIST, KMM_EFAULT beyond its end, KMM_ENOMEM. No b. */
+enum kmm_file_state { KMM_FILE_END, KMM_FILE_HOLE, KMM_FILE_PAGE };
+enum kmm_file_state kmm_file_state(struct kmm_file *file, uint64_t index);
+KMM_MUST_CHECK enum kmm_status kmm_file_provide(struct kmm_file *file, uint64_t index, const void *content);
+
 /* ---- page index: page number to descriptor (radix.c). b held by all callers ---- */
 struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index);
 /* errors: KMM_ENOMEM. The index must be free. */

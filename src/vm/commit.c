@@ -6,6 +6,8 @@
  *	ALWAYS   refuses nothing
  *	NEVER    refuses what would take all promises together over the commit limit
  *
+ * A space whose answer to the end of memory is ENOMEM lives by the third whatever the machine does.
+ *
  * Promised are the pages of areas with KMM_VM_ACCOUNT, counted by each space for itself, and shared anonymous memory when
  * it is made. The sum is made when it is asked for, so no call pays for a machine-wide counter; two spaces that ask at
  * the same moment may both be told yes.
@@ -66,6 +68,8 @@ bool kmm_vm_enough(const struct kmm_mm *mm, kmm_word pages)
 {
 	struct kmm *k = mm->k;
 
+	if (kmm_mm_answer(mm) == KMM_ANSWER_ENOMEM)
+		return is_below_limit(mm, pages);
 	switch (__atomic_load_n(&k->vm->overcommit_mode, __ATOMIC_RELAXED)) {
 	case KMM_OVERCOMMIT_ALWAYS:
 		return true;

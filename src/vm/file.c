@@ -265,6 +265,55 @@ void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index)
 	kmm_page_cut_off(k, page);
 }
 
+/* ---- for who watches (userfault.h) ---- */
+
+/* b held. */
+static enum kmm_file_state state_at(const struct kmm_file *file, uint64_t index)
+{
+	if (index >= nr_file_pages(file->size))
+		return KMM_FILE_END;
+	return kmm_radix_get(file->backing.k, file->pages, index) ? KMM_FILE_PAGE : KMM_FILE_HOLE;
+}
+
+enum kmm_file_state kmm_file_state(struct kmm_file *file, uint64_t index)
+{
+	struct kmm_mapping *mapping = kmm_mapping_of(&file->backing);
+	enum kmm_file_state state;
+
+	KMM_ASSERT(file->backing.k, mapping); /* it is mapped */
+	kmm_mutex_lock_class(file->backing.k, &mapping->lock, KMM_LOCK_BACKING);
+	state = state_at(file, index);
+	kmm_mutex_unlock_class(file->backing.k, &mapping->lock, KMM_LOCK_BACKING);
+	return state;
+}
+
+enum kmm_status kmm_file_provide(struct kmm_file *file, uint64_t index, const void *content)
+{
+	struct kmm_mapping *mapping = kmm_mapping_of(&file->backing);
+	struct kmm *k = file->backing.k;
+	enum kmm_status status = KMM_OK;
+	enum kmm_file_state state;
+	struct kmm_page *page;
+
+	KMM_ASSERT(k, mapping && kmm_backing_is_shm(&file->backing));
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	state = state_at(file, index);
+	if (state != KMM_FILE_HOLE)
+		status = state == KMM_FILE_PAGE ? KMM_EEXIST : KMM_EFAULT;
+	if (status == KMM_OK)
+		status = add_page(file, index, &page);
+	if (status == KMM_OK && content) {
+		void *to = kmm_kmap_local(k, page);
+
+		memcpy(to, content, KMM_PAGE_SIZE);
+		kmm_kunmap_local(k, to);
+	}
+	if (status == KMM_OK)
+		kmm_page_set_dirty(page);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	return status;
+}
+
 /* ---- reading and writing ---- */
 
 static size_t part_of_page(uint64_t pos, size_t len)

@@ -241,6 +241,7 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
+	kmm_vma_unwatch(copy);
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
 	if (!(vma->flags & KMM_VM_WIPEONFORK))
@@ -271,6 +272,7 @@ static void copy_values(struct kmm_mm *child, const struct kmm_mm *parent)
 	child->start_brk = parent->start_brk;
 	child->brk = parent->brk;
 	child->policy = parent->policy;
+	child->answer = kmm_mm_answer(parent);
 	child->start_stack = parent->start_stack;
 	child->start_code = parent->start_code;
 	child->end_code = parent->end_code;

@@ -19,7 +19,7 @@ static void give_back(struct kmm_vma *vma)
 	uint32_t was = __atomic_fetch_sub(&vma->users, 1, __ATOMIC_RELEASE);
 
 	KMM_CHECK(k, was & KMM_AREA_READERS);
-	if ((was & ~(uint32_t)KMM_AREA_GONE) == (KMM_AREA_WAITED | 1))
+	if ((was & ~(uint32_t)(KMM_AREA_GONE | KMM_AREA_WATCHED)) == (KMM_AREA_WAITED | 1))
 		k->port->wake(k->port, vma);
 }
 
@@ -36,7 +36,7 @@ static bool try_read(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr)
 	uint32_t was = __atomic_fetch_add(&vma->users, 1, __ATOMIC_SEQ_CST);
 	uint32_t write_seq = __atomic_load_n(&vma->write_seq, __ATOMIC_SEQ_CST);
 
-	if (write_seq != __atomic_load_n(&mm->write_seq, __ATOMIC_ACQUIRE) && !(was & KMM_AREA_GONE) && covers(vma, addr))
+	if (write_seq != __atomic_load_n(&mm->write_seq, __ATOMIC_ACQUIRE) && !(was & (KMM_AREA_GONE | KMM_AREA_WATCHED)) && covers(vma, addr))
 		return true;
 	give_back(vma);
 	return false;

@@ -33,11 +33,12 @@
 enum {
 	KMM_AREA_WAITED = 1u << 30, /* a writer waits for the last reader */
 	KMM_AREA_GONE = 1u << 29,   /* unlinked; stays until walks have ended */
-	KMM_AREA_READERS = KMM_AREA_GONE - 1
+	KMM_AREA_WATCHED = 1u << 28, /* somebody else resolves its faults (userfault.c); found by way of m alone. Written with l */
+	KMM_AREA_READERS = KMM_AREA_WATCHED - 1
 };
 
 /* The area that covers addr, locked for reading. NULL: there is none, or it is being changed, or the index is: ask
- * again with m. context: no locks. */
+ * again with m; or it is watched. context: no locks. */
 struct kmm_vma *kmm_vma_read_at(struct kmm_mm *mm, kmm_word addr);
 /* m held: cannot fail. */
 void kmm_vma_read(struct kmm_vma *vma);

@@ -3,7 +3,7 @@
  * When adjacent areas become one. Linux 6.1's rules, also where they look odd, because a program sees them in
  * /proc/PID/maps and in which calls fail at max_map_count:
  *
- *   - flags (all but SOFTDIRTY), backing, its opening and page offsets must go on;
+ *   - flags (all but SOFTDIRTY), backing, its opening, who watches, and page offsets must go on;
  *   - private pages: both areas have the same anon object and tag, or one has none yet. In the second case the area
  *     merged into must not be one that came from a parent with private pages (`cloned`);
  *   - areas with DONTEXPAND never merge, nor do those of a backing that counts its areas.
@@ -19,7 +19,7 @@
 static bool is_alike(const struct kmm_vma *vma, const struct kmm_piece *piece)
 {
 	return !((vma->flags ^ piece->flags) & ~(uint32_t)KMM_VM_SOFTDIRTY) && vma->backing == piece->backing &&
-	       vma->opening == piece->opening;
+	       vma->opening == piece->opening && vma->userfault == piece->userfault;
 }
 
 static bool never_merges(const struct kmm_piece *piece)

@@ -323,7 +323,7 @@ static void swap_group(struct batch *b, const struct move *first)
 		if (b->move[i].moved)
 			pages[nr++] = b->move[i].from;
 	}
-	kmm_swap_out(b->k, pages, nr, raw);
+	b->mover->later += kmm_swap_out(b->k, pages, nr, raw);
 	for (unsigned i = 0; i < b->nr; i++) {
 		if (!b->move[i].moved)
 			continue;

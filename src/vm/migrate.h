@@ -24,6 +24,7 @@ struct kmm_mover {
 	struct kmm_page *(*target)(void *arg, enum kmm_kind kind);
 	void *arg;
 	kmm_word moved, failed;  /* results, added up */
+	kmm_word later;          /* of those moved: still being written */
 	bool was_busy;           /* nothing was tried: another moves pages */
 };
 

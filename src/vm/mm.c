@@ -23,7 +23,7 @@ struct kmm_mm *kmm_mm_new(struct kmm *k, const struct kmm_mm_limits *limits)
 
 	if (!mm)
 		return NULL;
-	*mm = (struct kmm_mm){ .k = k, .limits = *limits };
+	*mm = (struct kmm_mm){ .k = k, .limits = *limits, .answer = kmm_answer_of(k) };
 	atomic_store_explicit(&mm->refs, 1, memory_order_relaxed);
 	kmm_list_init(&mm->vmas);
 	if (kmm_pt_space_init(k, &mm->space, mm) != KMM_OK) {
@@ -98,6 +98,7 @@ static void drop_areas(struct kmm_mm *mm)
 	while ((vma = kmm_mm_first(mm)) != NULL) {
 		kmm_list_del(&vma->link);
 		kmm_vma_drop_backing(vma);
+		kmm_vma_unwatch(vma);
 		kmm_cache_free(k, k->vm->vma_cache, vma);
 	}
 	while (mm->nr_spare)

@@ -26,6 +26,7 @@
 #include "kmm/node.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
+#include "kmm/userfault.h"
 #include "pt/fmt_x86.h"
 #include "pt/pt.h"
 #include "vm/guest.h"
@@ -36,11 +37,14 @@
 enum {
 	KMM_VM_READ = 0x1, KMM_VM_WRITE = 0x2, KMM_VM_EXEC = 0x4, KMM_VM_SHARED = 0x8,
 	KMM_VM_MAYREAD = 0x10, KMM_VM_MAYWRITE = 0x20, KMM_VM_MAYEXEC = 0x40, KMM_VM_MAYSHARE = 0x80,
-	KMM_VM_GROWSDOWN = 0x100, KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
+	KMM_VM_GROWSDOWN = 0x100, KMM_VM_WATCH_MISSING = 0x200, /* userfault.c */
+	 KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
 	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_LOCKONFAULT = 0x80000, KMM_VM_ACCOUNT = 0x100000,
 	KMM_VM_NORESERVE = 0x200000, KMM_VM_WIPEONFORK = 0x2000000, KMM_VM_DONTDUMP = 0x4000000,
 	KMM_VM_SOFTDIRTY = 0x8000000,  /* new since the last kmm_clear_refs(): all of it counts as written */
 	KMM_VM_MERGEABLE = 0x10000000, /* Linux's is bit 31, more than an enum's int */
+	KMM_VM_WATCH_MINOR = 0x20000000, /* Linux's is bit 37 */
+	KMM_VM_WATCHED = KMM_VM_WATCH_MISSING | KMM_VM_WATCH_MINOR,
 	KMM_VM_SHMEM = 0x40000000,  /* ours: backed by a shared anonymous object */
 	KMM_VM_ACCESS = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_EXEC,
 	KMM_VM_MAY = KMM_VM_MAYREAD | KMM_VM_MAYWRITE | KMM_VM_MAYEXEC,
@@ -72,6 +76,7 @@ struct kmm_vma {
 	struct kmm_anon *anon;   /* m: NULL until the first private page; that is written without l, and read with acquire */
 	uint32_t write_seq;      /* m: vm/lock.h */
 	uint32_t opening;        /* constant: which opening of the backing it shows, by the embedder's count */
+	struct kmm_userfault *userfault; /* m: a reference, with KMM_VM_WATCHED flags; NULL: nobody watches */
 	union {
 		struct kmm_list link;      /* m: mm->vmas, by address */
 		struct kmm_vma *next_gone; /* m: mm->gone */
@@ -100,6 +105,7 @@ struct kmm_mm {
 	uint32_t map_count;      /* m */
 
 	struct kmm_mm_limits limits;
+	enum kmm_answer answer;  /* looked at without a lock */
 	struct kmm_mempolicy policy; /* of private pages; read without a lock, which may see half a change once */
 	kmm_word mmap_base;      /* m: 0 until the first placement, as exec fixes it */
 	kmm_word legacy_base;    /* m: where bottom-up placement starts */
@@ -110,6 +116,8 @@ struct kmm_mm {
 	kmm_word committed_pages; /* m; looked at without: pages of areas with ACCOUNT */
 	_Atomic(kmm_word) rss[KMM_NR_RSS];  /* pages in entries, counted under t of any table */
 	_Atomic(kmm_word) peak_rss;         /* up to the last time that rss sank: see kmm_mm_peak_rss() */
+	kmm_word swap_last;                 /* address of the last page that came from swap; these three: hints, atomic */
+	unsigned swap_window, swap_hits;    /* pages to read at once; pages read ahead and used since: fault/ahead.c */
 	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps, major_faults; /* kmm_mm_count() */
 };
 
@@ -322,6 +330,13 @@ void kmm_vma_retire(struct kmm_vma *vma);
 /* An area's reference to its backing, with the backing's count of areas. No spin locks. */
 void kmm_vma_hold_backing(struct kmm_vma *vma);
 void kmm_vma_drop_backing(struct kmm_vma *vma);
+/* Who watches it; u and flags (KMM_VM_WATCHED) or neither. Locked for writing, or not linked yet. */
+void kmm_vma_watch(struct kmm_vma *vma, struct kmm_userfault *u, uint32_t flags);
+static inline void kmm_vma_unwatch(struct kmm_vma *vma)
+{
+	if (vma->userfault)
+		kmm_vma_watch(vma, NULL, 0);
+}
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm);
 
@@ -336,6 +351,7 @@ struct kmm_piece {
 	uint64_t pgoff;
 	struct kmm_anon *anon;
 	uint32_t tag, opening;
+	struct kmm_userfault *userfault; /* with KMM_VM_WATCHED flags */
 };
 /* Linux's merge rules (merge.c). prev: the area before start, or the one that contains it. Returns the area that now
  * covers the piece, or NULL: nothing changed. Flags of areas merged into are the piece's already. */

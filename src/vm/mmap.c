@@ -186,6 +186,7 @@ static void fill_area(struct kmm_mm *mm, struct kmm_vma *vma, const struct kmm_p
 	vma->mm = mm;
 	vma->backing = piece->backing;
 	vma->opening = piece->opening;
+	vma->userfault = NULL;
 	vma->anon = NULL;
 	kmm_vma_hold_backing(vma);
 }

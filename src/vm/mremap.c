@@ -67,7 +67,7 @@ static void extend(struct kmm_vma *vma, kmm_word end)
 static enum kmm_status grow_in_place(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word end)
 {
 	struct kmm_piece piece = { vma->end, end, vma->flags, vma->backing, kmm_vma_index(vma, vma->end), vma->anon,
-				   vma->tag, vma->opening };
+				   vma->tag, vma->opening, vma->userfault };
 	kmm_word pages = (end - vma->end) >> KMM_PAGE_SHIFT;
 
 	if ((vma->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, pages))
@@ -237,8 +237,8 @@ static void move_entries(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_wor
 static void make_area(struct move *m, const struct kmm_vma *old)
 {
 	struct kmm_mm *mm = m->mm;
-	struct kmm_piece piece = { m->to, m->to + m->new_len, old->flags, old->backing, kmm_vma_index(old, m->from),
-				   old->anon, old->tag, old->opening };
+	struct kmm_piece piece = { m->to, m->to + m->new_len, old->flags & ~(uint32_t)KMM_VM_WATCHED, old->backing, kmm_vma_index(old, m->from),
+				   old->anon, old->tag, old->opening, NULL }; /* nobody watches there */
 	struct kmm_vma *prev, *vma;
 
 	/* An area without private pages takes on the page numbers of its new addresses, to merge better there. */
@@ -249,6 +249,7 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 		return;
 	vma = kmm_reserve_take(mm, &m->reserve);
 	kmm_vma_copy(vma, old, mm);
+	kmm_vma_unwatch(vma);
 	vma->start = piece.start;
 	vma->end = piece.end;
 	vma->pgoff = piece.pgoff;

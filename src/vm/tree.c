@@ -450,10 +450,12 @@ static struct summary join_sums(struct summary left, struct summary right)
 static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_tree_path *path)
 {
 	struct summary sum = { vma->start, vma->end, 0 }, left;
-	struct holes h = around(path->node[0], path->at[0], path->at[0], sum, true);
+	struct holes h = { 0, 0 };
 	struct kmm_tree_node *right;
 	void *item = vma;
 
+	if (path->levels > 1) /* else nobody sums up the leaf */
+		h = around(path->node[0], path->at[0], path->at[0], sum, true);
 	for (unsigned level = 0;; level++) {
 		struct kmm_tree_node *node = path->node[level];
 		unsigned i = path->at[level], stays;
@@ -550,7 +552,7 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 {
 	struct kmm_tree_node *leaf;
 	struct kmm_tree_path path;
-	struct holes h;
+	struct holes h = { 0, 0 };
 	unsigned i;
 
 	descend(tree, vma->start, &path);
@@ -558,7 +560,8 @@ void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
 	i = path.at[0];
 	KMM_ASSERT(k, i < leaf->nr && leaf->item[i] == vma);
 	begin_change(tree);
-	h = around(leaf, i, i + 1, (struct summary){ leaf->a[i], leaf->b[i], 0 }, false);
+	if (path.levels > 1)
+		h = around(leaf, i, i + 1, (struct summary){ leaf->a[i], leaf->b[i], 0 }, false);
 	drop_item(leaf, i);
 	for (unsigned level = 0; level + 1 < path.levels && settle(tree, &path, level, &h); level++)
 		;
@@ -576,8 +579,10 @@ void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, 
 	begin_change(tree);
 	put_word(&vma->start, start);
 	put_word(&vma->end, end);
-	change_item(path.node[0], path.at[0], (struct summary){ start, end, 0 }, &h);
-	repair(&path, 0, h);
+	if (path.levels == 1)
+		set_summary(path.node[0], path.at[0], (struct summary){ start, end, 0 });
+	else if (change_item(path.node[0], path.at[0], (struct summary){ start, end, 0 }, &h))
+		repair(&path, 0, h);
 	end_change(tree);
 }
 

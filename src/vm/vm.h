@@ -31,6 +31,7 @@ struct kmm_vm {
 	kmm_word nr_pins;            /* kmm_pin_user(); atomic */
 	kmm_word shared_committed;   /* atomic: pages that shared anonymous objects promised */
 	unsigned overcommit_mode, overcommit_ratio; /* looked at without a lock */
+	enum kmm_answer answer;      /* of new spaces; looked at without a lock */
 	/* Writing back (writeback.c). */
 	struct kmm_list dirty_files; /* v: mappings whose files have dirty pages */
 	unsigned dirty_ratio, dirty_background_ratio; /* looked at without a lock */

@@ -183,7 +183,7 @@ void kmm_edit_end(struct kmm *k, struct kmm_backing *backing)
 
 static void init_locks(struct kmm_mm *mm, struct kmm_vma *vma)
 {
-	vma->users = 0;
+	vma->users = vma->userfault ? KMM_AREA_WATCHED : 0;
 	vma->write_seq = mm->write_seq;
 }
 
@@ -287,6 +287,7 @@ void kmm_vma_retire(struct kmm_vma *vma)
 
 	KMM_ASSERT(mm->k, __atomic_load_n(&vma->users, __ATOMIC_RELAXED) & KMM_AREA_GONE);
 	kmm_vma_drop_backing(vma);
+	kmm_vma_unwatch(vma);
 	vma->next_gone = mm->gone;
 	mm->gone = vma;
 }
@@ -327,6 +328,9 @@ void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm 
 	to->mm = mm;
 	to->backing = from->backing;
 	to->anon = NULL;
+	to->userfault = from->userfault;
+	if (to->userfault)
+		kmm_userfault_get(to->userfault);
 	kmm_vma_hold_backing(to);
 }
 
@@ -382,7 +386,7 @@ enum kmm_status kmm_vma_carve(struct kmm_mm *mm, struct kmm_vma *prev, struct km
 {
 	if (start == vma->start || end == vma->end) { /* else there is only vma around */
 		struct kmm_piece piece = { start, end, flags, vma->backing, kmm_vma_index(vma, start), vma->anon, vma->tag,
-					   vma->opening };
+					   vma->opening, vma->userfault };
 
 		*out = kmm_vma_merge(mm, prev, &piece);
 		if (*out)

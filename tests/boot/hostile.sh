@@ -14,7 +14,7 @@ user() {
 	true_of 'd["audit"]["violations"] == 0' "$1 $2 $3: audit"
 }
 
-for name in traps limits memcalls procmem memfd sysvshm signals threads vectors files shared badcalls edges eat crowd; do
+for name in traps limits memcalls procmem memfd sysvshm userfault signals threads vectors files shared badcalls edges eat crowd; do
 	user i386 16M $name
 	user i386 1G $name
 	user i386-pae 64M $name

@@ -18,16 +18,16 @@ bigger() {
 	output "$machine, $cpus processors: bigger" '^[1-9][0-9]* passed, 0 failed$'
 	true_of 'd["audit"]["violations"] == 0' "$machine, $cpus processors: audit"
 	true_of 'd["memory"]["swapped_out"] > '$least "$machine, $cpus processors: pages went out"
-	true_of 'd["memory"]["disk_slept"] > '$slept "$machine, $cpus processors: who waited for the disk slept"
+	true_of 'd["memory"]["disk_begun"] > '$begun "$machine, $cpus processors: transfers end by themselves"
 }
 
 # a real disk: on a busy host each transfer takes long, so these are small
-clock= least=300 slept=50
+clock= least=300 begun=20
 bigger i386-pae 1 32M 64M 30 1 1
 bigger x86_64 1 32M 64M 28 1 1
 bigger x86_64-la57 2 32M 64M 28 2 1
 # in memory, instruction by instruction: three times what there is
-clock=--icount least=2000 slept=-1
+clock=--icount least=2000 begun=-1
 bigger i386 1 16M 64M 32
 for machine in i386-pae x86_64; do
 	bigger $machine 1 32M 128M 80
@@ -60,6 +60,11 @@ guest --icount --machine x86_64 --ram 32M --swap 96M --file build/user64/bigger:
 	'/bigger 40 1 1 >/dev/null; cat /proc/pressure/memory; grep -E "^(zsw|pgmajfault)" /proc/vmstat; grep Zswap /proc/meminfo' </dev/null
 output "waits" '^some avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
 output "waits of all" '^full avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
+# no swap and a program larger than memory: it is told before, by a call
+guest --icount --machine x86_64 --ram 32M --when-full enomem --report "$dir/report.json" busybox sh -c \
+	'cat /proc/sys/vm/when_full; dd if=/dev/zero of=/dev/null bs=40M count=1 2>&1; echo dd $?' </dev/null
+output "the answer is shown" '^enomem$'
+output "ENOMEM" '^dd 1$'
 guest --ram 64M --zswap busybox true </dev/null
 ends 2 "compressed swap without swap"
 # memory and swap end: who holds most is ended, and the log says why

@@ -7,14 +7,18 @@
  *	worker 2      forks one of its own again and again, checks the child, lets it go
  *	mover         frames at random, ranges, compaction steps; or
  *	evictor       pages to swap, and all of them back by swapoff
+ *	device        ends transfers that were begun, the last ones first
  */
+#include "model/migrate_threads.h"
+
 #include "harness/space.h"
 #include "kmm/compact.h"
 #include "kmm/reclaim.h"
 
 #include <pthread.h>
+#include <sched.h>
 
-enum { WORKERS = 3, PAGES = 300, FILE_PAGES = 40, STEPS = 4000, MOVES = 2000 };
+enum { WORKERS = 3, DEVICE_CPU = WORKERS + 1, PAGES = 300, FILE_PAGES = 40, STEPS = 4000, MOVES = 2000 };
 #define AT 0x20000000ull
 #define FILE_AT 0x30000000ull
 
@@ -34,7 +38,7 @@ struct arena {
 	struct kmm_file file;
 	struct hosted_swap *disk; /* NULL: pages are moved, not evicted */
 	struct worker worker[WORKERS];
-	atomic_bool over;
+	atomic_bool over, device_over;
 };
 
 static uint64_t at(unsigned page) { return AT + page * SPACE_PAGE; }
@@ -180,6 +184,17 @@ static void *evict_all(void *arg)
 	return NULL;
 }
 
+static void *end_transfers(void *arg)
+{
+	struct arena *a = arg;
+
+	hosted_set_cpu(DEVICE_CPU);
+	while (!atomic_load(&a->device_over))
+		if (!hosted_swap_finish(a->disk, 3))
+			sched_yield();
+	return NULL;
+}
+
 static void *move_all(void *arg)
 {
 	struct arena *a = arg;
@@ -192,9 +207,9 @@ static void *move_all(void *arg)
 	return NULL;
 }
 
-static void start(struct arena *a, enum kmm_format_id format, bool swaps)
+static void start(struct arena *a, enum kmm_format_id format, enum what what)
 {
-	struct hosted_config config = { .machine = { .format = format, .nr_cpus = WORKERS + 1 }, .ram_bytes = 24ull << 20, .threads = true };
+	struct hosted_config config = { .machine = { .format = format, .nr_cpus = WORKERS + 2 }, .ram_bytes = 24ull << 20, .threads = true };
 	const char *why = "";
 	struct kmm_uva out;
 
@@ -202,8 +217,8 @@ static void start(struct arena *a, enum kmm_format_id format, bool swaps)
 	memset(a, 0, sizeof(*a));
 	CHECK_OK(hosted_boot(&config, &a->m, &why));
 	a->k = hosted_kmm(a->m);
-	if (swaps) {
-		a->disk = hosted_swap_open(a->m, 4096 * SPACE_PAGE);
+	if (what != MOVES_PAGES) {
+		a->disk = (what == EVICTS ? hosted_swap_open : hosted_swap_open_later)(a->m, 4096 * SPACE_PAGE);
 		CHECK_OK(kmm_swap_on(a->k, hosted_swap_device(a->disk), -1));
 	}
 	kmm_file_init(&a->file, a->k, FILE_PAGES * SPACE_PAGE, "/shared");
@@ -239,16 +254,17 @@ static void stop(struct arena *a)
 	if (a->disk)
 		CHECK_OK(kmm_swap_off(a->k, hosted_swap_device(a->disk)));
 	hosted_shutdown(a->m);
-	hosted_swap_close(a->disk);
 }
 
-static void run(enum kmm_format_id format, bool swaps)
+void migrate_threads_run(enum kmm_format_id format, enum what what)
 {
 	static struct arena a;
-	pthread_t thread[WORKERS], mover;
+	pthread_t thread[WORKERS], mover, device;
 
-	CALL(start(&a, format, swaps));
-	CHECK_EQ(pthread_create(&mover, NULL, swaps ? evict_all : move_all, &a), 0);
+	CALL(start(&a, format, what));
+	CHECK_EQ(pthread_create(&mover, NULL, what == MOVES_PAGES ? move_all : evict_all, &a), 0);
+	if (what == EVICTS_LATER)
+		CHECK_EQ(pthread_create(&device, NULL, end_transfers, &a), 0);
 	for (unsigned i = 0; i < WORKERS; i++)
 		CHECK_EQ(pthread_create(&thread[i], NULL, work, &a.worker[i]), 0);
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -261,11 +277,12 @@ static void run(enum kmm_format_id format, bool swaps)
 		CHECK(!a.worker[i].wrong);
 	}
 	CALL(stop(&a));
+	atomic_store(&a.device_over, true);
+	if (what == EVICTS_LATER)
+		pthread_join(device, NULL);
+	hosted_swap_close(a.disk);
 }
 
-KMM_TEST(migrate_threads_i386) { CALL(run(KMM_I386, false)); }
-KMM_TEST(migrate_threads_i386_pae) { CALL(run(KMM_I386_PAE, false)); }
-KMM_TEST(migrate_threads_x86_64) { CALL(run(KMM_X86_64, false)); }
-KMM_TEST(swap_threads_i386) { CALL(run(KMM_I386, true)); }
-KMM_TEST(swap_threads_i386_pae) { CALL(run(KMM_I386_PAE, true)); }
-KMM_TEST(swap_threads_x86_64) { CALL(run(KMM_X86_64, true)); }
+KMM_TEST(migrate_threads_i386) { CALL(migrate_threads_run(KMM_I386, MOVES_PAGES)); }
+KMM_TEST(migrate_threads_i386_pae) { CALL(migrate_threads_run(KMM_I386_PAE, MOVES_PAGES)); }
+KMM_TEST(migrate_threads_x86_64) { CALL(migrate_threads_run(KMM_X86_64, MOVES_PAGES)); }

@@ -4,6 +4,7 @@
  * memory of translations, one owner per frame, several addresses of one frame.
  */
 #include "harness/test.h"
+#include "kmm/swap.h"
 #include "lab.h"
 
 enum { RW = KMM_PROT_READ | KMM_PROT_WRITE };
@@ -38,8 +39,37 @@ KMM_TEST(question_S55)
 	lab_close(&lab);
 }
 
-/* S58: the MMU translates by itself; what it remembers is counted, and forgotten when a mapping goes. (That
- * software extends memory beyond RAM by swapping is not part of this machine.) */
+/* A word in each page; the MMU faults, and the pages come from swap. */
+static void four_times_memory(void)
+{
+	const uint64_t at = 0x10000000, nr = 4 * 8 * MIB / PAGE;
+	struct hosted_swap *disk;
+	struct kmm_uva got;
+	struct kmm_mm *mm;
+	struct lab lab;
+	uint64_t value;
+
+	CHECK(lab_open(&lab, KMM_I386, 8 * MIB));
+	CHECK((disk = hosted_swap_open(lab.hosted, 48 * MIB)) != NULL);
+	CHECK_OK(kmm_swap_on(lab.k, hosted_swap_device(disk), -1));
+	CHECK_OK(kmm_mm_create(lab.k, &mm));
+	CHECK_OK(kmm_mmap(mm, kmm_uva((kmm_word)at), nr * PAGE, KMM_PROT_READ | KMM_PROT_WRITE,
+			  KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS | KMM_MAP_FIXED, NULL, 0, &got));
+	for (uint64_t i = 0; i < nr; i++) {
+		value = i + 1;
+		CHECK(hosted_write_user(lab.hosted, mm, at + i * PAGE + 8, &value, sizeof(value)).ok);
+	}
+	for (uint64_t i = 0; i < nr; i++) {
+		CHECK(hosted_read_user(lab.hosted, mm, at + i * PAGE + 8, &value, sizeof(value)).ok);
+		CHECK_EQ(value, i + 1);
+	}
+	hosted_put_space(lab.hosted, mm);
+	lab_close(&lab);
+	hosted_swap_close(disk);
+}
+
+/* S58: the MMU translates by itself; what it remembers is counted, and forgotten when a mapping goes. Software
+ * extends memory beyond RAM: a program with four times as much on a machine with swap. */
 KMM_TEST(question_S58)
 {
 	struct softmmu_stats before, after;
@@ -73,6 +103,7 @@ KMM_TEST(question_S58)
 	CHECK(mmu->stats.faults > before.faults);
 	hosted_put_space(lab.hosted, mm);
 	lab_close(&lab);
+	CALL(four_times_memory());
 }
 
 /* Marks a frame as having an owner; false: it had one already. */

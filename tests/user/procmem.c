@@ -246,6 +246,33 @@ static void check_overcommit(void)
 	CHECK("as before", set_overcommit("0"));
 }
 
+/* The lines of Linux 6.1 in their order; there may be others between. */
+static void check_status(void)
+{
+	static const char *const names[] = {
+		"Name:", "Umask:", "State:", "Tgid:", "Ngid:", "Pid:", "PPid:", "TracerPid:", "Uid:", "Gid:", "FDSize:", "Groups:",
+		"NStgid:", "NSpid:", "NSpgid:", "NSsid:", "VmPeak:", "VmSize:", "VmLck:", "VmPin:", "VmHWM:", "VmRSS:",
+		"RssAnon:", "RssFile:", "RssShmem:", "VmData:", "VmStk:", "VmExe:", "VmLib:", "VmPTE:", "VmSwap:", "HugetlbPages:",
+		"CoreDumping:", "THP_enabled:", "Threads:", "SigQ:", "SigPnd:", "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:",
+		"CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:", "Seccomp_filters:",
+		"Speculation_Store_Bypass:", "SpeculationIndirectBranch:", "Cpus_allowed:", "Cpus_allowed_list:", "Mems_allowed:",
+		"Mems_allowed_list:", "voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:",
+	};
+	long sleeps = line_of("/proc/self/status", NULL, "voluntary_ctxt_switches:");
+	unsigned seen = 0;
+	char line[1024];
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (seen < sizeof(names) / sizeof(names[0]) && strncmp(line, names[seen], strlen(names[seen])) == 0)
+			seen++;
+	CHECK("all lines", f && seen == sizeof(names) / sizeof(names[0]));
+	fclose(f);
+	usleep(1000);
+	CHECK("slept", line_of("/proc/self/status", NULL, "voluntary_ctxt_switches:") > sleeps);
+	CHECK("of here", line_of("/proc/self/status", NULL, "NSpid:") == getpid() && line_of("/proc/self/status", NULL, "SigQ:") >= 0);
+}
+
 int main(void)
 {
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
@@ -254,6 +281,7 @@ int main(void)
 	check_soft_dirty();
 	check_clear_refs();
 	check_rollup();
+	check_status();
 	check_overcommit();
 	check_limits(); /* last: memory is little then */
 	return sum();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* proc_pid.c - /proc/PID: the core's reports on the address space, and what ps, top and shells read. */
 #include "fs/procfs.h"
+#include "kmm/node.h"
 #include "kmm/observe.h"
 #include "sig/sig.h"
 
@@ -109,6 +110,78 @@ static sigset set_of(const struct proc *proc, uint32_t handler_kind)
 	return set;
 }
 
+/* Signals that wait for any process: all have the same user. */
+static unsigned nr_queued_signals(void)
+{
+	const struct pending_signal *s;
+	struct proc *p;
+	struct task *t;
+	unsigned nr = 0;
+
+	list_for_each(p, &all_procs, all_link) {
+		list_for_each(s, &p->pending.queue, link)
+			nr++;
+		list_for_each(t, &p->tasks, proc_link)
+			list_for_each(s, &t->pending.queue, link)
+				nr++;
+	}
+	return nr;
+}
+
+static void signal_lines(const struct proc *proc, const struct task *t, struct kmm_sink *out)
+{
+	sink_printf(out, "SigQ:\t%u/%llu\n", nr_queued_signals(), LL(proc->rlimit[RLIMIT_SIGPENDING].soft));
+	sink_printf(out, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n", t ? t->pending.set : 0,
+		    proc->pending.set, t ? t->blocked : 0);
+	sink_printf(out, "SigIgn:\t%016llx\nSigCgt:\t%016llx\n", set_of(proc, SIG_IGN), set_of(proc, SIG_IGN + 1));
+}
+
+/* Nothing takes a capability out of the bounding set here, sets no_new_privs, or filters calls. */
+static void right_lines(const struct proc *proc, struct kmm_sink *out)
+{
+	const struct capabilities *caps = &proc->caps;
+
+	sink_printf(out, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
+		    LL(caps->inheritable), LL(caps->permitted), LL(caps->effective), LL(CAPS_ALL), 0ull);
+	sink_printf(out, "NoNewPrivs:\t0\nSeccomp:\t0\nSeccomp_filters:\t0\n");
+	sink_printf(out, "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n");
+}
+
+/* A set of up to 32 as ranges: "0-2,5". */
+static void range_line(const char *name, uint32_t set, struct kmm_sink *out)
+{
+	const char *between = "";
+
+	sink_printf(out, "%s:\t", name);
+	for (unsigned i = 0; i < 32; i++) {
+		unsigned first = i;
+
+		if (!(set >> i & 1))
+			continue;
+		while (i < 31 && (set >> (i + 1) & 1))
+			i++;
+		if (i > first)
+			sink_printf(out, "%s%u-%u", between, first, i);
+		else
+			sink_printf(out, "%s%u", between, i);
+		between = ",";
+	}
+	sink_printf(out, "\n");
+}
+
+static void place_lines(const struct task *t, struct kmm_sink *out)
+{
+	uint32_t all = (uint32_t)((1ull << x86_nr_cpus) - 1), cpus = t ? t->allowed & all : all;
+	uint32_t nodes = (uint32_t)((1ull << kmm_nr_nodes(os.k)) - 1);
+
+	sink_printf(out, x86_nr_cpus > 4 ? "Cpus_allowed:\t%02x\n" : "Cpus_allowed:\t%x\n", cpus);
+	range_line("Cpus_allowed_list", cpus, out);
+	sink_printf(out, "Mems_allowed:\t%x\n", nodes);
+	range_line("Mems_allowed_list", nodes, out);
+	sink_printf(out, "voluntary_ctxt_switches:\t%u\nnonvoluntary_ctxt_switches:\t%u\n", t ? t->sleeps : 0,
+		    t && t->switches > t->sleeps ? t->switches - t->sleeps : 0);
+}
+
 static void text_status(struct proc *proc, struct kmm_sink *out)
 {
 	char letter = state_letter(proc);
@@ -119,14 +192,15 @@ static void text_status(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", proc->pid, proc->pid,
 		    parent_pid(proc));
 	sink_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\nGroups:\t \n", proc->fds.size);
+	sink_printf(out, "NStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", proc->pid, proc->pid, proc->pgid, proc->sid);
 	if (proc->mm) {
 		kmm_report_mm_status(proc->mm, out);
 		sink_printf(out, "CoreDumping:\t0\nTHP_enabled:\t0\n");
 	}
 	sink_printf(out, "Threads:\t%u\n", proc->nr_tasks);
-	sink_printf(out, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n", t ? t->pending.set : 0,
-		    proc->pending.set, t ? t->blocked : 0);
-	sink_printf(out, "SigIgn:\t%016llx\nSigCgt:\t%016llx\n", set_of(proc, SIG_IGN), set_of(proc, SIG_IGN + 1));
+	signal_lines(proc, t, out);
+	right_lines(proc, out);
+	place_lines(t, out);
 }
 
 static uint32_t total_ticks(const struct proc *proc)

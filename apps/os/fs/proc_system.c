@@ -4,6 +4,7 @@
  * rest says what this kernel is, in the form programs parse.
  */
 #include "fs/procfs.h"
+#include "fs/userfault.h"
 #include "kmm/observe.h"
 #include "kmm/reclaim.h"
 #include "proc/cpu.h"
@@ -208,11 +209,49 @@ static void text_hostname(struct proc *proc, struct kmm_sink *out)
 	sink_printf(out, OS_NODENAME "\n");
 }
 
+/* The answer of programs that are started from now on. */
+static void text_when_full(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "%s\n", kmm_answer_name(kmm_answer_of(os.k)));
+}
+
+static int write_when_full(const char *text)
+{
+	for (unsigned i = 0; i < KMM_NR_ANSWERS; i++) {
+		const char *name = kmm_answer_name((enum kmm_answer)i);
+		size_t len = str_len(name);
+
+		if (str_eq_n(text, len, name) && (!text[len] || text[len] == '\n'))
+			return os_errno(kmm_set_answer(os.k, (enum kmm_answer)i));
+	}
+	return -EINVAL;
+}
+
+static void text_unprivileged_userfaultfd(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "%u\n", userfault_for_all);
+}
+
+static int write_unprivileged_userfaultfd(const char *text)
+{
+	uint32_t value;
+
+	if (!is_number(text, &value) || value > 1)
+		return -EINVAL;
+	userfault_for_all = value;
+	return 0;
+}
+
 #define TEXT(name_) { .name = #name_, .mode = S_IFREG | 0444, .text = text_##name_ }
 
 static const struct proc_entry vm_entries[] = {
 	{ .name = "overcommit_memory", .mode = S_IFREG | 0644, .text = text_overcommit, .write = write_overcommit },
 	{ .name = "overcommit_ratio", .mode = S_IFREG | 0644, .text = text_overcommit_ratio, .write = write_overcommit_ratio },
+	{ .name = "when_full", .mode = S_IFREG | 0644, .text = text_when_full, .write = write_when_full }, /* not Linux's */
+	{ .name = "unprivileged_userfaultfd", .mode = S_IFREG | 0644, .text = text_unprivileged_userfaultfd,
+	  .write = write_unprivileged_userfaultfd },
 	TEXT(max_map_count),
 	TEXT(mmap_min_addr),
 	{ .name = NULL },

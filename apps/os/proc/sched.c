@@ -199,6 +199,7 @@ static void switch_to(struct task *next)
 		return;
 	if (prev->stack)
 		x86_tls_save(&prev->tls);
+	prev->switches++;
 	c->prev = prev;
 	next->cpu = prev->cpu;
 	next->on_cpu = true;

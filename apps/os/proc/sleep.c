@@ -93,6 +93,7 @@ int sched_sleep_on(const struct sleep *s)
 	if (why)
 		return why;
 	note_stalled_rest(true);
+	current->sleeps++;
 	sched_leave_cpu();
 	note_stalled_rest(false);
 	return current->wake_reason;

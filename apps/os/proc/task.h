@@ -51,6 +51,7 @@ struct task {
 	struct proc *proc;
 	uint32_t tid;
 	enum task_state state;   /* s */
+	uint32_t switches, sleeps; /* how often it gave its processor up, and of that to sleep */
 	uint32_t cpu, allowed;   /* where it runs or ran last; bit per processor where it may */
 	bool on_cpu;             /* its stack is in use: see sched.c */
 	bool at_rest;            /* waits for its turn to go back to ring 3: holds nothing in the kernel */

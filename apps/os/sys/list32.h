@@ -26,7 +26,7 @@ SYS(340, prlimit64) SYS(355, getrandom) SYS_FREE(422, futex_time64)
 SYS_FREE(45, brk) SYS_FREE(90, old_mmap) SYS_FREE(91, munmap) SYS_FREE(125, mprotect) SYS_FREE(144, msync) SYS_FREE(163, mremap)
 SYS_FREE(192, mmap2) SYS_FREE(219, madvise) SYS_FREE(150, mlock) SYS_FREE(151, munlock) SYS_FREE(152, mlockall)
 SYS_FREE(153, munlockall) SYS_FREE(218, mincore) SYS_FREE(257, remap_file_pages) SYS_FREE(376, mlock2)
-SYS_FREE(117, ipc) SYS_FREE(395, shmget) SYS_FREE(396, shmctl) SYS_FREE(397, shmat) SYS_FREE(398, shmdt)
+SYS(374, userfaultfd) SYS_FREE(117, ipc) SYS_FREE(395, shmget) SYS_FREE(396, shmctl) SYS_FREE(397, shmat) SYS_FREE(398, shmdt)
 SYS(356, memfd_create) SYS(347, process_vm_readv) SYS(348, process_vm_writev)
 /* signals */
 SYS(29, pause) SYS(37, kill) SYS(48, signal) SYS(67, sigaction) SYS(72, sigsuspend) SYS(73, sigpending)

@@ -21,7 +21,7 @@ SYS(204, sched_getaffinity) SYS(302, prlimit64) SYS(318, getrandom)
 /* memory */
 SYS_FREE(9, mmap) SYS_FREE(10, mprotect) SYS_FREE(11, munmap) SYS_FREE(12, brk) SYS_FREE(25, mremap) SYS_FREE(26, msync) SYS_FREE(28, madvise)
 SYS_FREE(27, mincore) SYS_FREE(149, mlock) SYS_FREE(150, munlock) SYS_FREE(151, mlockall) SYS_FREE(152, munlockall)
-SYS_FREE(29, shmget) SYS_FREE(30, shmat) SYS_FREE(31, shmctl) SYS_FREE(67, shmdt)
+SYS(323, userfaultfd) SYS_FREE(29, shmget) SYS_FREE(30, shmat) SYS_FREE(31, shmctl) SYS_FREE(67, shmdt)
 SYS_FREE(216, remap_file_pages) SYS(319, memfd_create) SYS(310, process_vm_readv) SYS(311, process_vm_writev) SYS_FREE(325, mlock2)
 /* signals */
 SYS(13, rt_sigaction) SYS(14, rt_sigprocmask) SYS(15, rt_sigreturn) SYS(34, pause) SYS(62, kill)

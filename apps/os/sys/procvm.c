@@ -7,7 +7,6 @@
 #include "kmm/kmap.h"
 #include "sys/sys.h"
 
-
 /* One side: where its next byte is. */
 struct side {
 	struct vec_list list;

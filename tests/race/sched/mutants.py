@@ -36,7 +36,7 @@ MUTANTS = [
     ("purge-without-flush", "vfree_reuse", "vmalloc addresses lead to frames of dead areas", "src/kva/lazy.c",
      ("	flush_all(k, dead);\n", "	if (!dead)\n		flush_all(k, dead);\n")),
     ("cow-of-a-pinned-page", "cow_pinned", "a page that is pinned is written in place", "src/fault/cow.c",
-     (" &&\n	       atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1;", ";")),
+     (" &&\n	       (atomic_load_explicit(&page->refcount, memory_order_relaxed) == 1 || kmm_page_is_pinned(page));", ";")),
     ("unlocked-stack-growth", "stack_mmap", "between the look below a stack and its growth another CPU puts an area there",
      "src/vm/stack.c",
      ("	pages = (vma->start - start) >> KMM_PAGE_SHIFT;\n",

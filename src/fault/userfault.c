@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults in watched areas (kmm/userfault.h): which of them stop, and the pages that their watcher provides.
+ *
+ *	the fault      locks the area, sees that there is no page, unlocks, tells the watcher, who sleeps
+ *	the provider   locks the area, puts the page there unless there is one, unlocks; then wakes whom it knows to sleep
+ *	the fault      is tried again from the beginning
+ *
+ * The watcher asks kmm_userfault_waits() once it is known to sleep, so a page that came in between is not missed.
+ */
+#include "fault/fault.h"
+
+#include "vm/backing.h"
+
+/* Does the shared memory have the page? Beyond its end there is nothing to wait for: that is for an ordinary fault. */
+static unsigned why_shared(const struct kmm_vma *vma, kmm_word addr)
+{
+	switch (kmm_file_state((struct kmm_file *)vma->backing, kmm_vma_index(vma, addr))) {
+	case KMM_FILE_PAGE:
+		return vma->flags & KMM_VM_WATCH_MINOR ? KMM_USERFAULT_MINOR : 0;
+	case KMM_FILE_HOLE:
+		return vma->flags & KMM_VM_WATCH_MISSING ? KMM_USERFAULT_MISSING : 0;
+	default:
+		return 0;
+	}
+}
+
+unsigned kmm_fault_why_stopped(const struct kmm_fault *f)
+{
+	const struct kmm_vma *vma = f->vma;
+
+	if (f->raw || !vma->userfault)
+		return 0;
+	if (vma->backing)
+		return why_shared(vma, f->addr);
+	return vma->flags & KMM_VM_WATCH_MISSING ? KMM_USERFAULT_MISSING : 0;
+}
+
+/* Area unlocked, its watcher held by a reference of ours. */
+enum kmm_fault_kind kmm_fault_tell(const struct kmm_fault *f, struct kmm_mm *mm, struct kmm_userfault *u, kmm_word addr, unsigned why)
+{
+	enum kmm_status status = u->ops->fault(u, mm, kmm_uva(addr), f->access, why);
+
+	kmm_userfault_put(u);
+	if (status == KMM_OK)
+		return KMM_FAULT_OK;
+	return status == KMM_ERANGE ? KMM_FAULT_BUS_ADRERR : KMM_FAULT_SEGV_MAPERR;
+}
+
+/* ---- providing ---- */
+
+/* The watched area of addr, locked for reading, with what private pages need. */
+static enum kmm_status lock_watched(struct kmm_mm *mm, kmm_word addr, struct kmm_fault *f)
+{
+	enum kmm_status status = KMM_ENOENT;
+	struct kmm_vma *vma;
+
+	if (addr & (KMM_PAGE_SIZE - 1))
+		return KMM_EINVAL;
+	*f = (struct kmm_fault){ .addr = addr, .access = KMM_READ };
+	kmm_mm_lock(mm);
+	vma = kmm_mm_find(mm, addr);
+	if (vma && vma->start <= addr && vma->userfault) {
+		status = kmm_vma_is_private(vma) ? kmm_anon_prepare(vma) : KMM_OK;
+		if (status == KMM_OK)
+			kmm_vma_read(vma);
+		f->vma = vma;
+	}
+	kmm_mm_unlock(mm);
+	return status;
+}
+
+static void fill_page(struct kmm *k, struct kmm_page *page, const void *content)
+{
+	void *to;
+
+	if (!content) {
+		kmm_clear_page(k, page);
+		return;
+	}
+	to = kmm_kmap_local(k, page);
+	memcpy(to, content, KMM_PAGE_SIZE);
+	kmm_kunmap_local(k, to);
+}
+
+/* Provided pages count as written. */
+static enum kmm_status provide_private(struct kmm_fault *f, const void *content)
+{
+	const uint64_t written = KMM_X86_D | KMM_X86_SOFT_DIRTY;
+	uint64_t rights = kmm_fault_rights(f) | (f->vma->flags & KMM_VM_WRITE ? (uint64_t)KMM_FAULT_WRITABLE : written);
+	struct kmm *k = f->vma->mm->k;
+	struct kmm_page *page;
+	enum kmm_status status;
+
+	if (!content && !f->vma->backing)
+		return kmm_fault_zero(f);
+	page = kmm_fault_new_page(f);
+	if (!page)
+		return KMM_ENOMEM;
+	fill_page(k, page, content);
+	status = kmm_fault_install(f, page, rights, NULL);
+	if (status)
+		kmm_put_page(k, page);
+	return status;
+}
+
+static enum kmm_status provide_shared(struct kmm_fault *f, const void *content)
+{
+	enum kmm_status status = kmm_file_provide((struct kmm_file *)f->vma->backing, kmm_vma_index(f->vma, f->addr), content);
+
+	return status == KMM_OK ? kmm_fault_resolve(f) : status;
+}
+
+enum kmm_status kmm_userfault_fill(struct kmm_mm *mm, struct kmm_uva addr, const void *content)
+{
+	struct kmm_fault f;
+	enum kmm_status status = lock_watched(mm, addr.v, &f);
+
+	if (status)
+		return status;
+	do {
+		kmm_fault_look(&f);
+		if (f.raw)
+			status = KMM_EEXIST;
+		else
+			status = kmm_vma_is_private(f.vma) ? provide_private(&f, content) : provide_shared(&f, content);
+	} while (status == KMM_EAGAIN);
+	kmm_vma_read_end(f.vma);
+	return status;
+}
+
+enum kmm_status kmm_userfault_continue(struct kmm_mm *mm, struct kmm_uva addr)
+{
+	struct kmm_fault f;
+	enum kmm_status status = lock_watched(mm, addr.v, &f);
+
+	if (status)
+		return status;
+	kmm_fault_look(&f);
+	if (!f.vma->backing)
+		status = KMM_EINVAL;
+	else if (f.raw)
+		status = KMM_EEXIST;
+	else if (kmm_file_state((struct kmm_file *)f.vma->backing, kmm_vma_index(f.vma, f.addr)) != KMM_FILE_PAGE)
+		status = KMM_EFAULT;
+	else
+		status = kmm_fault_resolve(&f);
+	kmm_vma_read_end(f.vma);
+	return status;
+}
+
+bool kmm_userfault_waits(struct kmm_mm *mm, struct kmm_uva addr, unsigned why)
+{
+	struct kmm_fault f;
+	bool waits;
+
+	if (lock_watched(mm, addr.v & ~(kmm_word)(KMM_PAGE_SIZE - 1), &f) != KMM_OK)
+		return false;
+	kmm_fault_look(&f);
+	waits = (kmm_fault_why_stopped(&f) & why) != 0;
+	kmm_vma_read_end(f.vma);
+	return waits;
+}
