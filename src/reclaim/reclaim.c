@@ -52,7 +52,7 @@ static void note_evicted(struct scan *s, const struct kmm_mover *mover, kmm_word
 static void evict(struct scan *s)
 {
 	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
-	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
+	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .no_io = s->no_swap, .evict = true };
 	kmm_word out = kmm_swap_gone(s->k);
 
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
@@ -66,14 +66,21 @@ static void evict(struct scan *s)
 
 /* ---- pages under the hand ---- */
 
+static bool can_swap(const struct scan *s)
+{
+	return !s->no_swap && kmm_swap_has_room(s->k) && !kmm_swap_is_congested(s->k);
+}
+
 /* Could it go at all? */
 static bool is_open(const struct scan *s, const struct kmm_page *page)
 {
 	if (!kmm_frame_may_move(s->k, page))
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		return !s->no_swap && kmm_swap_has_room(s->k) && !kmm_swap_is_congested(s->k);
-	return !s->no_files && !(kmm_page_flags(page) & KMM_PG_DIRTY);
+		return can_swap(s);
+	if (s->no_files || !(kmm_page_flags(page) & KMM_PG_DIRTY))
+		return !s->no_files;
+	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : can_swap(s);
 }
 
 static void meet(struct scan *s, struct kmm_page *page)
@@ -87,9 +94,11 @@ static void meet(struct scan *s, struct kmm_page *page)
 	if (!is_open(s, page))
 		return;
 	look = kmm_page_look(s->k, page, &s->flushes);
-	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
+	if (look == KMM_LOOK_KEPT)
 		return;
 	kmm_hand_count(hand);
+	if (look == KMM_LOOK_NOT) /* its file is locked, for now */
+		return;
 	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)

@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 	all_at_once(nr, processes, rounds);
 	getrusage(RUSAGE_SELF, &usage);
 	CHECK("there is swap", swap_name(name) && value("/proc/meminfo", "SwapTotal:") > 0);
-	CHECK("it was used", brought("pswpin", "zswpin") > 0 && brought("pswpout", "zswpout") >= brought("pswpin", "zswpin"));
+	CHECK("it was used", brought("pswpin", "zswpin") > 0 && brought("pswpout", "zswpout") > 0); /* one written page may be read often */
 	CHECK("major faults", value("/proc/vmstat", "pgmajfault") > 0);
 	CHECK("swapoff", swapoff(name) == 0);
 	CHECK("no swap", !swap_name(other) && value("/proc/meminfo", "SwapTotal:") == 0);
