@@ -160,7 +160,7 @@ path_flags = -Iinclude $(strip \
 	$(if $(filter apps/os/%,$(1)),-Iports/x86 -Iapps/os,\
 	$(if $(filter apps/kmm/%,$(1)),$(HOST_POSIX) -Iapps/kmm,\
 	$(if $(filter bench/%,$(1)),$(HOST_POSIX) -Ibench $(if $(filter bench/vma.c,$(1)),-Isrc),\
-	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz $(if $(filter $(FUZZ_OS),$(1)),-Iports/x86 -Iapps/os))))))))))))))
+	$(if $(filter fuzz/%,$(1)),$(HOST_POSIX) -Ifuzz $(if $(filter fuzz/steps.c,$(1)),-Itests) $(if $(filter $(FUZZ_OS),$(1)),-Iports/x86 -Iapps/os))))))))))))))
 
 # --- sources --------------------------------------------------------------------------------------
 
@@ -192,6 +192,7 @@ BENCH_GUEST := $(wildcard bench/guest/*.c)
 FUZZ := $(wildcard fuzz/*.c)
 # Targets that are about files of the reference kernel, and those files.
 FUZZ_OS := fuzz/elf.c fuzz/cpio.c fuzz/os/kernel.c
+FUZZ_STEPS := tests/oracle/machine.c tests/oracle/look.c
 FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode.c walk.c) apps/os/lib.c fuzz/os/kernel.c
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
@@ -377,6 +378,7 @@ build/bench/%: build/bench-obj/bench/%.c.o $(call objs,bench,$(BENCH_COMMON) $(P
 	$(Q)$(CC_bench) $(LINK_bench) -o $@ $^ -pthread
 
 build/fuzz/elf build/fuzz/cpio: $(call objs,fuzz,$(FUZZ_OS_KERNEL))
+build/fuzz/steps: $(call objs,fuzz,$(FUZZ_STEPS))
 build/fuzz/%: build/fuzz-obj/fuzz/%.c.o $(call objs,fuzz,$(PORT_HOSTED)) build/fuzz-obj/libkmm.a
 	$(call say,LINK,$@)mkdir -p $(@D)
 	$(Q)$(CC_fuzz) $(LINK_fuzz) -o $@ $(filter %.o,$^) $(filter %.a,$^) -pthread
@@ -450,5 +452,5 @@ build/oracle/runner: $(call objs,hosted,$(ORACLE) $(PORT_HOSTED)) build/hosted/l
 ALL_OBJS := $(foreach p,$(HOSTED_PROFILES),$(call objs,$(p),$(HOSTED_SOURCES))) \
 	$(foreach p,$(BARE_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)) $(BARE_TESTS))) \
 	$(foreach p,$(CLANG_PROFILES),$(call objs,$(p),$(KMM_SOURCES) $(call app_os,$(p)) $(call port_x86,$(p)))) \
-	$(call objs,hosted,$(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,bench,$(BENCH) $(BENCH_COMMON)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
+	$(call objs,hosted,$(EXAMPLES) $(PORT_TEMPLATE)) $(call objs,bench,$(BENCH) $(BENCH_COMMON)) $(call objs,i386,$(PORT_TEMPLATE)) $(call objs,fuzz,$(FUZZ) $(FUZZ_OS_KERNEL) $(FUZZ_STEPS)) $(call objs,tsan,$(RACE)) $(call objs,sched,$(SCHED)) $(call objs,hosted,$(ORACLE))
 -include $(wildcard $(ALL_OBJS:.o=.d))

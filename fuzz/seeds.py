@@ -7,6 +7,7 @@ tests, and a hand-made one with a data segment, zeros and a stack note. Archives
 and the same with only its directory.
 """
 import pathlib
+import random
 import struct
 import sys
 
@@ -50,6 +51,8 @@ def main():
             entry(b"dev/null", 0o20666, b"", (1, 3)), entry(b"dev/pipe", 0o10600), entry(b"up", 0o120777, b"bin/../bin/sh")]
     write(out / "cpio", "tree", b"".join(tree) + trailer)
     write(out / "cpio", "root", tree[0] + trailer)
+    for seed in range(8):
+        write(out / "steps", f"random{seed}", random.Random(seed).randbytes(700))
 
 
 main()

@@ -26,7 +26,11 @@ for target in fuzz/*.c; do
 	for found in fuzz/found/"$name"/*; do
 		[ ! -f "$found" ] || run "build/fuzz/$name" "$found"
 	done
-	set -- "build/fuzz/$name" -seed=1 -runs="${RUNS:-3000}" -timeout=20 -artifact_prefix=build/fuzz/ -max_len=512
+	case $name in
+	steps) runs=800 ;; # each is a program of up to 64 steps, and two audits
+	*) runs=3000 ;;
+	esac
+	set -- "build/fuzz/$name" -seed=1 -runs="${RUNS:-$runs}" -timeout=20 -artifact_prefix=build/fuzz/ -max_len=512
 	if [ -d "build/fuzz/seeds/$name" ]; then
 		mkdir "$tmp/$name"
 		set -- "$@" -max_len=4096 "$tmp/$name" "build/fuzz/seeds/$name"

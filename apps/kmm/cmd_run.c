@@ -8,6 +8,7 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,7 +23,7 @@
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ANSWER, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ANSWER, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_DISK, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -30,6 +31,8 @@ static const struct argp_option run_options[] = {
 	{ "machine", OPT_MACHINE, "NAME", 0, "i386, i386-pae, x86_64 or x86_64-la57; default i386-pae, x86_64 for a 64-bit program", 0 },
 	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
 	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
+	{ "disk", OPT_DISK, "FILE", 0, "a disk over FILE, which keeps what is written to it: /dev/vda, or /dev/vdb where --swap has the "
+	  "first; not with --icount", 0 },
 	{ "zswap", OPT_ZSWAP, "PERCENT", OPTION_ARG_OPTIONAL, "keep pages compressed in up to so much of memory (1 to 90, default 20) before "
 	  "they go to the swap disk", 0 },
 	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default), clock or gen", 0 },
@@ -115,6 +118,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!parse_size(arg, &r->swap))
 			STOP(EXIT_USAGE, "--swap %s: not a size; sizes look like 512M or 4G", arg);
 		return 0;
+	case OPT_DISK: r->disk = arg; return 0;
 	case OPT_ZSWAP:
 		r->zswap = arg ? number("zswap", arg, 90) : 20;
 		if (!r->zswap)
@@ -226,6 +230,23 @@ static int open_swap(const struct run *r)
 	return fileno(f);
 }
 
+/* -1: none was asked for. */
+static int open_disk(const struct run *r)
+{
+	int fd = r->disk ? open(r->disk, O_RDWR) : -1;
+	struct stat st;
+
+	if (!r->disk)
+		return -1;
+	if (r->icount)
+		STOP(EXIT_USAGE, "--disk with --icount: waiting for a disk does not repeat");
+	if (fd < 0 || fstat(fd, &st) != 0)
+		STOP(EXIT_INPUT, "--disk %s: %s", r->disk, strerror(errno));
+	if (S_ISREG(st.st_mode) && st.st_size < 2 * 4096)
+		STOP(EXIT_INPUT, "--disk %s: a disk needs 8 KiB or more", r->disk);
+	return fd;
+}
+
 /* What the kernel is told of it. */
 static void swap_words(const struct run *r, char *text, size_t size)
 {
@@ -326,13 +347,12 @@ static void seed_words(const struct run *r, char *to, size_t size)
 		snprintf(to + n, size - (size_t)n, " kaslr=%llu", (unsigned long long)r->kaslr);
 }
 
-int cmd_run(int argc, char **argv)
+int run_program(int argc, char **argv, const char *words, struct guest_result *result)
 {
 	struct run r = { .ram = UINT64_C(256) << 20, .cpus = 1 };
 	struct guest g = { .timeout_s = 0 };
-	struct guest_result result;
 	struct initrd rd;
-	char append[256], seed[64], swap[128];
+	char append[320], seed[64], swap[128];
 	const char *input_word;
 	int status;
 
@@ -344,20 +364,29 @@ int cmd_run(int argc, char **argv)
 	pack_initrd(&rd, &r, strstr(input_word, "/.input"));
 	seed_words(&r, seed, sizeof(seed));
 	swap_words(&r, swap, sizeof(swap));
-	snprintf(append, sizeof(append), "start=/.start%s%s%s%s", input_word, r.report ? " report=1" : "", seed, swap);
+	snprintf(append, sizeof(append), "start=/.start%s%s%s%s%s", input_word, r.report ? " report=1" : "", seed, swap, words);
 	g.kernel = r.kernel;
 	g.cpu = r.m->cpu;
 	g.append = append;
 	g.ram_bytes = r.ram + (r.icount ? r.swap : 0);
-	g.disk_fd = open_swap(&r);
+	g.disk_fd[0] = open_swap(&r);
+	g.disk_fd[1] = open_disk(&r);
 	g.cpus = (unsigned)r.cpus;
 	g.initrd_fd = rd.fd;
 	g.icount = r.icount;
 	g.verbose = r.verbose;
 	g.timeout_s = (unsigned)r.timeout_s;
-	guest_run(&g, &result);
-	status = finish(&r, &result);
-	guest_result_free(&result);
+	guest_run(&g, result);
+	status = finish(&r, result);
 	close(rd.fd);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct guest_result result;
+	int status = run_program(argc, argv, "", &result);
+
+	guest_result_free(&result);
 	return status;
 }

@@ -35,6 +35,7 @@ int cmd_page(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_life(int argc, char **argv);
 
 /* One sentence to stderr after the command's name; ends the process. */
 __attribute__((noreturn, format(printf, 3, 4))) void fail(const char *command, enum exit_code code, const char *format,

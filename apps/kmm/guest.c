@@ -89,6 +89,14 @@ static void add_machine(struct args *a, const struct guest *g)
 	add(a, "1");
 }
 
+static void add_disk(struct args *a, int n, int fd)
+{
+	add(a, "-drive");
+	add_text(a, "if=none,id=disk%d,format=raw,cache=unsafe,file.locking=off,file.filename=/dev/fd/%d", n, fd);
+	add(a, "-device");
+	add_text(a, "virtio-blk-pci,drive=disk%d,disable-legacy=off,disable-modern=on", n);
+}
+
 static void add_files(struct args *a, const struct guest *g, const struct channels *c)
 {
 	add(a, "-chardev");
@@ -101,12 +109,9 @@ static void add_files(struct args *a, const struct guest *g, const struct channe
 	add_text(a, "/dev/fd/%d", g->initrd_fd);
 	add(a, "-append");
 	add(a, g->append);
-	if (g->disk_fd < 0)
-		return;
-	add(a, "-drive");
-	add_text(a, "if=none,id=disk,format=raw,cache=unsafe,file.locking=off,file.filename=/dev/fd/%d", g->disk_fd);
-	add(a, "-device");
-	add(a, "virtio-blk-pci,drive=disk,disable-legacy=off,disable-modern=on");
+	for (int i = 0; i < 2; i++)
+		if (g->disk_fd[i] >= 0)
+			add_disk(a, i, g->disk_fd[i]);
 }
 
 /* ---- starting ---- */

@@ -24,7 +24,7 @@ struct guest {
 	uint64_t ram_bytes;
 	unsigned cpus;
 	int initrd_fd;
-	int disk_fd;     /* file behind a virtio disk; -1: none */
+	int disk_fd[2];  /* files behind virtio disks; -1: none */
 	enum guest_input input;
 	bool icount, verbose;
 	unsigned timeout_s; /* 0: none */

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "page", cmd_page, "descriptor of a frame, and everything that maps it" },
 	{ "report", cmd_report, "reports in the formats of Linux's /proc" },
 	{ "run", cmd_run, "run a Linux program on the reference kernel" },
+	{ "life", cmd_life, "the story of one page of a program, with its entry at each step" },
 	{ "replay", cmd_replay, "major faults of replacement policies on a sequence of accesses" },
 };
 enum { NR_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

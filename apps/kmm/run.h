@@ -21,7 +21,7 @@ struct machine {
 };
 
 struct run {
-	const char *machine, *kernel, *report;
+	const char *machine, *kernel, *report, *disk;
 	const struct machine *m;
 	FILE *report_file;
 	const char *policy, *answer;
@@ -44,5 +44,9 @@ void find_all(struct run *r);
 
 /* pack.c: everything that the guest shall find, with_input: our stdin as a file, too. */
 void pack_initrd(struct initrd *rd, const struct run *r, bool with_input);
+
+/* cmd_run.c: kmm run with this command line, and more words for the kernel (each after a blank). result is the caller's to free. */
+struct guest_result;
+int run_program(int argc, char **argv, const char *words, struct guest_result *result);
 
 #endif

@@ -6,6 +6,9 @@
  *   ram0       a piece of RAM that was kept from the core (ramdisk=SIZE on the command line): a disk without waiting, so that
  *              runs with counted instructions repeat
  *
+ * A device's file has one page cache whatever names it, for reads, writes and mappings; what was written reaches the disk when it
+ * is synced, in the background, or when the machine ends.
+ *
  * Who waits for a disk sleeps, and others run; the disk's interrupt, which the boot processor gets, ends that.
  */
 #include "block.h"
@@ -152,59 +155,112 @@ struct block *block_of(const struct inode *inode)
 	return NULL;
 }
 
-/* Up to the end of a page, by way of a page of ours. */
-static int move_bytes(struct open_file *file, void *bytes, size_t len, uint64_t *pos, bool write)
+static struct block *block_by_file(struct kmm_file *file)
+{
+	return container_of(file, struct block, cache);
+}
+
+static enum kmm_status store_read(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages)
+{
+	return block_transfer(block_by_file(file), READ, first, nr, pages) ? KMM_OK : KMM_EIO;
+}
+
+static enum kmm_status store_write(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages, bool awake)
+{
+	return block_transfer(block_by_file(file), awake ? WRITE_AWAKE : WRITE, first, nr, pages) ? KMM_OK : KMM_EIO;
+}
+
+static const struct kmm_file_store store = { .read = store_read, .write = store_write };
+
+static struct kmm_file *cache_of(const struct open_file *file)
 {
 	struct block *b = block_of(file->inode);
-	size_t offset = (size_t)(*pos & (KMM_PAGE_SIZE - 1));
-	struct kmm_page *page;
-	char *view;
-	bool good;
 
-	if (!b || *pos >> KMM_PAGE_SHIFT >= b->nr_pages)
-		return write ? -ENOSPC : 0;
-	len = len < KMM_PAGE_SIZE - offset ? len : KMM_PAGE_SIZE - offset;
-	page = kmm_alloc_pages(os.k, KMM_GFP_KERNEL, 0);
-	if (!page)
-		return -ENOMEM;
-	view = kmm_page_address(os.k, page);
-	good = block_transfer(b, READ, *pos >> KMM_PAGE_SHIFT, 1, &page);
-	if (good && write) {
-		memcpy(view + offset, bytes, len);
-		good = block_transfer(b, WRITE, *pos >> KMM_PAGE_SHIFT, 1, &page);
-	} else if (good) {
-		memcpy(bytes, view + offset, len);
-	}
-	kmm_put_page(os.k, page);
-	if (!good)
-		return -EIO;
-	*pos += len;
-	return (int)len;
+	return b ? &b->cache : NULL;
+}
+
+int block_open(struct open_file *file)
+{
+	struct kmm_file *cache = cache_of(file);
+
+	file->ops = &block_ops;
+	file->seen_errors = cache ? kmm_file_errors(cache) : 0;
+	return cache ? 0 : -ENXIO;
+}
+
+struct kmm_backing *block_backing(const struct open_file *file)
+{
+	struct kmm_file *cache = cache_of(file);
+
+	return cache ? &cache->backing : NULL;
+}
+
+int block_sync(struct open_file *file, uint64_t first, uint64_t nr)
+{
+	return os_errno(kmm_file_sync(cache_of(file), first, nr, &file->seen_errors));
+}
+
+void blocks_forget(void)
+{
+	for (unsigned i = 0; i < NR_DEVICES; i++)
+		kmm_file_forget(&block[i].cache, 0, UINT64_MAX);
 }
 
 static int block_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
 {
+	size_t done = 0;
+	enum kmm_status status = kmm_file_read(cache_of(file), *pos, to, len, &done);
+
 	(void)nonblock;
-	return move_bytes(file, to, len, pos, false);
+	*pos += done;
+	return done ? (int)done : os_errno(status);
 }
 
-/* All of it, as programs expect of a disk. */
 static int block_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock)
 {
+	struct kmm_file *cache = cache_of(file);
+	uint64_t first = *pos >> KMM_PAGE_SHIFT;
 	size_t done = 0;
+	enum kmm_status status = kmm_file_write(cache, *pos, from, len, &done);
+	int err = 0;
 
 	(void)nonblock;
-	while (done < len) {
-		int n = move_bytes(file, (char *)from + done, len - done, pos, true);
-
-		if (n < 0)
-			return done ? (int)done : n;
-		done += (size_t)n;
-	}
-	return (int)done;
+	if (done && (file->flags & (O_DSYNC | O_DIRECT)))
+		err = block_sync(file, first, ((*pos + done - 1) >> KMM_PAGE_SHIFT) - first + 1);
+	if (err)
+		return err;
+	*pos += done;
+	return done ? (int)done : status == KMM_ERANGE ? -ENOSPC : os_errno(status);
 }
 
-const struct file_ops block_ops = { .read = block_read, .write = block_write, .seekable = true };
+static int block_ioctl(struct open_file *file, uint32_t request, uword arg)
+{
+	enum { BLKGETSIZE = 0x1260, BLKFLSBUF = 0x1261, BLKSSZGET = 0x1268, BLKGETSIZE64_32 = 0x80041272u };
+	const uint32_t BLKGETSIZE64_64 = 0x80081272u;
+	struct kmm_file *cache = cache_of(file);
+	const uint32_t sector = 512;
+	uword sectors = (uword)(cache->size >> 9);
+	int err;
+
+	if (request == BLKGETSIZE64_64 || request == BLKGETSIZE64_32)
+		return copy_out(arg, &cache->size, sizeof(cache->size));
+	switch (request) {
+	case BLKGETSIZE:
+		return put_words(arg, &sectors, 1);
+	case BLKSSZGET:
+		return copy_out(arg, &sector, sizeof(sector));
+	case BLKFLSBUF:
+		err = block_sync(file, 0, UINT64_MAX);
+		kmm_file_forget(cache, 0, UINT64_MAX);
+		return err;
+	default:
+		return -ENOTTY;
+	}
+}
+
+const struct file_ops block_ops = {
+	.read = block_read, .write = block_write, .ioctl = block_ioctl, .seekable = true, .own_locks = true,
+};
 
 bool block_device(unsigned n, const char **name, uint32_t *rdev, uint64_t *size)
 {
@@ -226,13 +282,22 @@ struct block *block_named(const char *name)
 	return NULL;
 }
 
+static void start_cache(struct block *b, uint64_t nr_pages)
+{
+	b->nr_pages = nr_pages;
+	kmm_file_init(&b->cache, os.k, nr_pages << KMM_PAGE_SHIFT, b->path); /* and the reference stays */
+	kmm_file_set_store(&b->cache, &store);
+	b->cache.backing.dev_minor = 1;
+}
+
 void blocks_start(void)
 {
 	unsigned nr = x86_disks_start();
 
 	block[RAM].nr_pages = os.ramdisk.size >> KMM_PAGE_SHIFT;
+	for (unsigned i = 0; i < NR_DEVICES; i++)
+		start_cache(&block[i], i < nr ? x86_disk_sectors(i) / SECTORS : block[i].nr_pages);
 	for (unsigned i = 0; i < nr; i++) {
-		block[i].nr_pages = x86_disk_sectors(i) / SECTORS;
 		if (x86_disk_irq(i))
 			x86_irq_unmask(x86_disk_irq(i));
 		klog("disk %s: %u MiB, %s %d", block[i].name, (unsigned)(block[i].nr_pages >> (20 - KMM_PAGE_SHIFT)),

@@ -11,6 +11,7 @@ struct block {
 	const char *name;
 	uint32_t rdev;
 	uint64_t nr_pages;          /* below 2: the machine has none of that name */
+	struct kmm_file cache;      /* all of its bytes */
 	char path[16];
 };
 

@@ -92,6 +92,8 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->bench = flag(&w);
 		else if (str_eq_n(w.key, w.key_len, "broken"))
 			out->broken = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "life"))
+			out->life = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "swap"))
 			out->swap = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "zswap"))

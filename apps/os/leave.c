@@ -3,6 +3,7 @@
  * leave.c - the machine's last steps, always on the boot stack: report, then power off. The report looks at everything, so
  * the processors finish before what tasks are doing in the kernel, and come to rest in their idle tasks.
  */
+#include "kmm/writeback.h"
 #include "proc/cpu.h"
 
 static struct {
@@ -41,6 +42,8 @@ void os_leave(int status, const char *why)
 {
 	if (why)
 		klog("%s", why);
+	else if (current->stack)
+		kmm_sync(os.k); /* a program's end is no loss of what it wrote to disks */
 	leaving.status = status;
 	leaving.why = why;
 	if (!current->stack) { /* still booting: this is the boot stack */

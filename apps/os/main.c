@@ -65,6 +65,8 @@ void kernel_main(void)
 	if (proc_init() != 0)
 		os_leave(OS_EXIT_INPUT, "there is not enough memory for processes");
 	swap_start();
+	if (os.options.life)
+		life_start(os.options.life);
 	start_files();
 	start_program();
 	trap_init();

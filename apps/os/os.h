@@ -27,6 +27,7 @@ struct os_options {
 	bool bench;        /* run the in-kernel benchmarks before anything else */
 	const char *broken; /* debug kernels: what to break, to see that it is found (guard.c) */
 	bool has_seed, has_kaslr;
+	const char *life;  /* address of the page whose story goes to the log (life.c); NULL: none */
 	const char *swap;  /* name of the disk to swap to; NULL: none */
 	const char *policy; /* of page replacement; NULL: the core's default */
 	const char *answer; /* of programs to the end of memory; NULL: swap */
@@ -95,6 +96,9 @@ uint64_t os_wall(void);
 
 /* Deterministic under a fixed seed: the bytes of getrandom, /dev/urandom and AT_RANDOM. */
 void os_random(void *to, size_t len);
+
+/* life.c: from now on what happens at that (hexadecimal) address is logged. */
+void life_start(const char *address);
 
 /* report.c */
 void report_process_end(const char *comm, uint32_t pid, int status, struct kmm_mm *mm);

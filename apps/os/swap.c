@@ -36,35 +36,59 @@ struct swap_header {
 	char rest[KMM_PAGE_SIZE - 1024 - 12 - 10];
 	char magic[10];
 };
+#define MAGIC { 'S', 'W', 'A', 'P', 'S', 'P', 'A', 'C', 'E', '2' }
 _Static_assert(sizeof(struct swap_header) == KMM_PAGE_SIZE, "one page");
 
-/* Writes it, or looks for it. */
-static int header(struct block *b, bool write)
+/* By the device's pages, as any other program's. */
+static int write_header(struct block *b, struct swap_header *h)
 {
-	static const char magic[10] = { 'S', 'W', 'A', 'P', 'S', 'P', 'A', 'C', 'E', '2' };
-	struct kmm_page *page = kmm_alloc_pages(os.k, KMM_GFP_KERNEL | KMM_GFP_ZERO, 0);
-	struct swap_header *h;
-	int err = -ENOMEM;
+	static const char magic[10] = MAGIC;
+	enum kmm_status status;
+	size_t done;
 
-	if (!page)
-		return err;
-	h = kmm_page_address(os.k, page);
-	if (write) {
-		h->version = 1;
-		h->last_page = (uint32_t)(b->nr_pages - 1);
-		memcpy(h->magic, magic, sizeof(magic));
-	}
-	err = block_transfer(b, write ? WRITE : READ, 0, 1, &page) ? 0 : -EIO;
-	if (err == 0 && (memcmp(h->magic, magic, sizeof(magic)) != 0 || h->version != 1))
-		err = -EINVAL;
-	kmm_put_page(os.k, page);
+	h->version = 1;
+	h->last_page = (uint32_t)(b->nr_pages - 1);
+	memcpy(h->magic, magic, sizeof(magic));
+	status = kmm_file_write(&b->cache, 0, h, sizeof(*h), &done);
+	return os_errno(status);
+}
+
+static int read_header(struct block *b, struct swap_header *h)
+{
+	static const char magic[10] = MAGIC;
+	size_t done;
+	enum kmm_status status = kmm_file_read(&b->cache, 0, h, sizeof(*h), &done);
+
+	if (status != KMM_OK || done < sizeof(*h))
+		return -EIO;
+	return memcmp(h->magic, magic, sizeof(magic)) == 0 && h->version == 1 ? 0 : -EINVAL;
+}
+
+static int header(struct block *b, int (*with)(struct block *b, struct swap_header *h))
+{
+	struct swap_header *h = os_zalloc(sizeof(*h));
+	int err = h ? with(b, h) : -ENOMEM;
+
+	os_free(h);
 	return err;
+}
+
+/* From now on the slots are the core's, and pages of them in the device's cache would soon be old. */
+static int empty_cache(struct block *b)
+{
+	uint32_t seen = kmm_file_errors(&b->cache);
+	enum kmm_status status = kmm_file_sync(&b->cache, 0, UINT64_MAX, &seen);
+
+	kmm_file_forget(&b->cache, 0, UINT64_MAX);
+	return os_errno(status);
 }
 
 static int turn_on(struct block *b, int priority)
 {
-	int err = header(b, false);
+	int err = header(b, read_header);
 
+	if (err == 0)
+		err = empty_cache(b);
 	if (err)
 		return err;
 	b->dev = (struct kmm_swap_device){ .ops = block_is_disk(b) ? &disk_ops : &ram_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
@@ -114,7 +138,7 @@ static void start_with(const char *name)
 		os_leave(OS_EXIT_INPUT, "swap=NAME: the name of no disk (vda, vdb, ram0)");
 	if (b->nr_pages < 2)
 		os_leave(OS_EXIT_INPUT, "the machine has no such disk to swap to");
-	if (header(b, true) != 0 || turn_on(b, -1) != 0)
+	if (header(b, write_header) != 0 || turn_on(b, -1) != 0)
 		os_leave(OS_EXIT_INPUT, "the disk cannot be used for swap");
 }
 

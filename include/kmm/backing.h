@@ -37,7 +37,7 @@ struct kmm_backing_ops {
 };
 
 /* For a backing that wants to know how many areas show it. Such areas never become one, as on Linux those of files that are
- * told of closings. Both are called with the space locked, and from several processors at once; they must not sleep, and of
+ * told of closings, and a fault maps one page of it. Both are called with the space locked, and from several processors at once; they must not sleep, and of
  * the core call kmm_backing_put() alone. */
 struct kmm_area_ops {
 	void (*opened)(struct kmm_backing *backing); /* one more, also by fork or because one was cut in two */
@@ -66,9 +66,9 @@ struct kmm_file_store {
 	/* The contents of file pages first, first + 1 ... into pages[0 .. nr-1], which may be high. What lies behind the end of the
 	 * store is zeros. errors: KMM_EIO. */
 	enum kmm_status (*read)(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages);
-	/* And back; nobody changes the pages meanwhile. file->size says how much of the last one is the file's. Any error: none
-	 * of them counts as written. errors: KMM_EIO. */
-	enum kmm_status (*write)(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages);
+	/* And back; nobody changes the pages meanwhile. file->size says how much of the last one is the file's. awake: this time it
+	 * must not sleep (memory is taken back for who must not). Any error: none of them counts as written. errors: KMM_EIO. */
+	enum kmm_status (*write)(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages, bool awake);
 	/* The file is about to have `size` bytes; what is cut off is zeros should it grow again. NULL: its size is fixed.
 	 * errors: KMM_EIO. */
 	enum kmm_status (*resize)(struct kmm_file *file, uint64_t size);
@@ -91,6 +91,7 @@ struct kmm_file {
 	uint64_t fill_end;          /* core: from this byte on the content is zeros, fill is not asked: the file once ended here */
 	const struct kmm_file_store *store; /* kmm_file_set_store() */
 	uint64_t nr_dirty;          /* core: cached pages that the store has not got yet */
+	uint64_t nr_swapped;        /* core: pages in swap, where those of a file without a store go when memory is short */
 	uint32_t nr_errors;         /* core: writes to the store that failed; wraps */
 	uint32_t seen_errors;       /* core: of those, reported by msync */
 };
@@ -129,6 +130,8 @@ KMM_MUST_CHECK enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t fi
  * dirty, and the next sync tries again. */
 KMM_MUST_CHECK enum kmm_status kmm_file_sync(struct kmm_file *file, uint64_t first, uint64_t nr, uint32_t *seen);
 uint32_t kmm_file_errors(const struct kmm_file *file);
+/* Pages [first, first + nr) that are clean, can be had again and are not in use leave the cache (posix_fadvise DONTNEED). */
+void kmm_file_forget(struct kmm_file *file, uint64_t first, uint64_t nr);
 /* The cached or filled page with a reference (what get_page does). */
 KMM_MUST_CHECK enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out);
 

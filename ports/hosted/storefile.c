@@ -70,8 +70,9 @@ static enum kmm_status store_read(struct kmm_file *file, uint64_t first, unsigne
 	return transfer(file, first, nr, pages, read_page, false);
 }
 
-static enum kmm_status store_write(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages)
+static enum kmm_status store_write(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages, bool awake)
 {
+	(void)awake; /* the host does not keep us waiting for long */
 	return transfer(file, first, nr, pages, write_page, true);
 }
 

@@ -3,7 +3,8 @@
  * Reading a page of a file maps its cached neighbours as well, so a program start costs a fault per 64 KiB and not per
  * page. Linux does the same by the same window: 16 pages, aligned, within the area and within one page table.
  *
- * Only what is at hand is taken and nothing is read for it.
+ * Only what is at hand is taken and nothing is read for it. What counts its areas (System V shared memory) is mapped a page
+ * at a time, as on Linux.
  */
 #include "fault/fault.h"
 
@@ -68,7 +69,8 @@ bool kmm_fault_around(struct kmm_fault *f)
 	struct window w;
 	bool has_target;
 
-	if (!backing->ops->cached_pages || (f->vma->flags & KMM_VM_WATCH_MINOR)) /* its watcher is to hear of each page */
+	if (!backing->ops->cached_pages || backing->areas ||
+	    (f->vma->flags & KMM_VM_WATCH_MINOR)) /* its watcher is to hear of each page */
 		return false;
 	if (!f->has_table && kmm_pt_make(backing->k, &f->vma->mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
 		return false;

@@ -33,6 +33,9 @@ void *kmm_phys_alloc_state(struct kmm *k, size_t size, const char *site);
 /* Linear pointer of a frame known to be low. */
 void *kmm_page_lowmem_ptr(const struct kmm *k, const struct kmm_page *page);
 
+/* Is every zone that may serve such a request of one page below its low watermark? Without locks: a hint, for whose request
+ * failed and who would rather reclaim by himself. */
+bool kmm_phys_is_short(const struct kmm *k, kmm_gfp gfp);
 /* The pressure hook: reclaim registers itself; phys calls it (no locks held) when a blocking request found
  * nothing. Returns pages freed. NULL: none registered. */
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order));

@@ -9,6 +9,7 @@
  * Like Linux, marks are computed once, when zones are made; frames given back later do not move them.
  */
 #include "phys/geometry.h"
+#include "phys/alloc.h"
 #include "phys/phys.h"
 
 #define MIN_FREE_KB_LEAST 128u
@@ -205,4 +206,17 @@ bool kmm_watermark_allows(struct kmm *k, struct kmm_zone *z, unsigned order, enu
 	if (kmm_zone_usable(z, mobility) <= mark + z->protection[start] + unusable)
 		return false;
 	return order == 0 || kmm_tract_has(k, z, order, mobility);
+}
+
+bool kmm_phys_is_short(const struct kmm *k, kmm_gfp gfp)
+{
+	enum kmm_zone_id start = (enum kmm_zone_id)k->phys->class_of[gfp & 15];
+
+	for (unsigned i = 0; i < k->phys->nr_zones; i++) {
+		const struct kmm_zone *z = k->phys->zones[i];
+
+		if (z->managed && z->id <= start && kmm_zone_free_hint(z) > z->gate[start])
+			return false;
+	}
+	return true;
 }

@@ -52,13 +52,13 @@ static void note_evicted(struct scan *s, const struct kmm_mover *mover, kmm_word
 static void evict(struct scan *s)
 {
 	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
-	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .evict = true };
+	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .no_io = s->no_swap, .evict = true };
 	kmm_word out = kmm_swap_gone(s->k);
 
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
 	kmm_word_add(&hand->evicted, mover.moved);
-	hand->facts.clock = s->k->swap->clock;
+	__atomic_store_n(&hand->facts.clock, s->k->swap->clock, __ATOMIC_RELAXED);
 	out = kmm_swap_gone(s->k) - out;
 	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
 	s->nr = 0;
@@ -66,14 +66,21 @@ static void evict(struct scan *s)
 
 /* ---- pages under the hand ---- */
 
+static bool can_swap(const struct scan *s)
+{
+	return !s->no_swap && kmm_swap_has_room(s->k) && !kmm_swap_is_congested(s->k);
+}
+
 /* Could it go at all? */
 static bool is_open(const struct scan *s, const struct kmm_page *page)
 {
 	if (!kmm_frame_may_move(s->k, page))
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		return !s->no_swap && kmm_swap_has_room(s->k) && !kmm_swap_is_congested(s->k);
-	return !s->no_files && !(kmm_page_flags(page) & KMM_PG_DIRTY);
+		return can_swap(s);
+	if (s->no_files || !(kmm_page_flags(page) & KMM_PG_DIRTY))
+		return !s->no_files;
+	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : can_swap(s);
 }
 
 static void meet(struct scan *s, struct kmm_page *page)
@@ -87,9 +94,11 @@ static void meet(struct scan *s, struct kmm_page *page)
 	if (!is_open(s, page))
 		return;
 	look = kmm_page_look(s->k, page, &s->flushes);
-	if (look == KMM_LOOK_NOT || look == KMM_LOOK_KEPT)
+	if (look == KMM_LOOK_KEPT)
 		return;
 	kmm_hand_count(hand);
+	if (look == KMM_LOOK_NOT) /* its file is locked, for now */
+		return;
 	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
@@ -115,8 +124,8 @@ static void scan_zone(struct scan *s)
 	struct kmm_page **pages = s->k->pageq->seen;
 
 	kmm_cached_trim(s->k);
-	hand->facts.clock = s->k->swap->clock;
-	hand->facts.all_pages = count_pages(s->k);
+	__atomic_store_n(&hand->facts.clock, s->k->swap->clock, __ATOMIC_RELAXED);
+	__atomic_store_n(&hand->facts.all_pages, count_pages(s->k), __ATOMIC_RELAXED);
 	s->k->pageq->insists = s->is_brief;
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want) {

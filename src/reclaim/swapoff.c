@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * swapoff: what is in an area comes back by faults of the spaces that have it, space by space, while they run. A space
+ * swapoff: what is in an area comes back by faults of the spaces that have it, space by space, while they run, and to the files
+ * that have it. A space
  * that is copied meanwhile gives its entries to the copy, so rounds go on until the area is empty.
  */
 #include "fault/fault.h"
 #include "reclaim/reclaim.h"
 #include "swap/swap.h"
+#include "vm/backing.h"
 
 struct search {
 	struct kmm *k;
@@ -90,6 +92,8 @@ static enum kmm_status empty_area(struct kmm *k, unsigned place)
 			status = empty_space(mm, place);
 		if (mm)
 			kmm_mm_put(mm);
+		if (status == KMM_OK)
+			status = kmm_files_leave_area(k, place);
 		if (status == KMM_OK)
 			kmm_swap_wait(k, seen, true);
 		if (k->port->relax)

@@ -11,6 +11,7 @@
 #include "pt/leaf.h"
 #include "swap/swap.h"
 #include "vm/backing.h"
+#include "vm/migrate.h"
 
 static enum kmm_status drop_pages(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
@@ -83,6 +84,57 @@ static enum kmm_status unmark(struct kmm_vma *vma, kmm_word start, kmm_word end,
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);
 	kmm_pt_for_each_run(k, &vma->mm->space, start, end, unmark_run, &u, &resume);
 	kmm_tlb_flush(k, &tlb);
+	return KMM_OK;
+}
+
+/* ---- paging out ---- */
+
+struct pageout {
+	struct kmm *k;
+	bool has_swap;
+	kmm_word next;           /* first address not yet looked at */
+	kmm_word pfn[KMM_MOVE_BATCH];
+	unsigned nr;
+};
+
+/* Stops when the batch is full. */
+static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct pageout *p = arg;
+
+	for (unsigned i = 0; i < nr; i++) {
+		void *entry = kmm_ptref_at(p->k, first, i).entry;
+		struct kmm_page *page;
+
+		p->next = va + ((kmm_word)(i + 1) << KMM_PAGE_SHIFT);
+		if (!kmm_leaf_is_present(entry))
+			continue;
+		page = kmm_leaf_page(p->k, kmm_leaf_read(p->k, entry));
+		if (atomic_load_explicit(&page->count, memory_order_relaxed) != 1 || !kmm_frame_may_move(p->k, page) ||
+		    (kmm_page_kind(page) == KMM_KIND_ANON && !p->has_swap))
+			continue; /* others use it, or there is nowhere to go */
+		p->pfn[p->nr++] = kmm_pfn_of(p->k->phys, page);
+		if (p->nr == KMM_MOVE_BATCH)
+			return false;
+	}
+	return true;
+}
+
+/* What cannot go stays: it is advice. */
+static enum kmm_status page_out(struct kmm_vma *vma, kmm_word start, kmm_word end)
+{
+	struct kmm *k = vma->mm->k;
+	struct pageout p = { .k = k, .has_swap = kmm_swap_has_room(k), .next = start };
+	struct kmm_mover mover = { .k = k, .evict = true };
+	kmm_word resume;
+	bool done;
+
+	do {
+		p.nr = 0;
+		done = kmm_pt_for_each_run(k, &vma->mm->space, p.next, end, collect_run, &p, &resume);
+		if (p.nr && kmm_move_frames(&mover, p.pfn, p.nr) != KMM_OK)
+			KMM_ASSERT(k, false); /* who asks for no targets does not run out of them */
+	} while (!done && p.next < end);
 	return KMM_OK;
 }
 
@@ -162,6 +214,7 @@ static enum kmm_status punch(struct kmm_vma *vma, kmm_word start, kmm_word end)
 enum kmm_status kmm_advise_pages(struct kmm_vma *vma, kmm_word start, kmm_word end, int advice)
 {
 	bool locked = (vma->flags & KMM_VM_LOCKED) != 0;
+	enum kmm_status status;
 
 	switch (advice) {
 	case KMM_MADV_WILLNEED:
@@ -180,6 +233,9 @@ enum kmm_status kmm_advise_pages(struct kmm_vma *vma, kmm_word start, kmm_word e
 		return unmark(vma, start, end, KMM_X86_A | KMM_X86_D, true);
 	default:
 		KMM_ASSERT(vma->mm->k, advice == KMM_MADV_COLD || advice == KMM_MADV_PAGEOUT);
-		return locked ? KMM_EINVAL : unmark(vma, start, end, KMM_X86_A, false);
+		if (locked)
+			return KMM_EINVAL;
+		status = unmark(vma, start, end, KMM_X86_A, false);
+		return advice == KMM_MADV_PAGEOUT ? page_out(vma, start, end) : status;
 	}
 }

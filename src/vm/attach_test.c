@@ -60,6 +60,23 @@ KMM_TEST(attach_counts_areas)
 	CALL(stop(&s, &c));
 }
 
+/* One page a fault, though its neighbours are there. */
+KMM_TEST(attach_maps_single_pages)
+{
+	struct kmm_mm_stats stats;
+	struct counted c;
+	struct space s;
+
+	CALL(start(&s, &c, 4));
+	CHECK_EQ(space_map_file(&s, page(0), 4, SPACE_RW, KMM_MAP_SHARED, &c.file, 0), 0);
+	CHECK_EQ(space_poke(&s, s.mm, page(2), 9), 0);
+	CHECK_EQ(space_map_file(&s, page(4), 4, SPACE_RW, KMM_MAP_SHARED, &c.file, 0), 0);
+	CHECK_EQ(space_peek(&s, s.mm, page(5)), 0);
+	kmm_mm_stats(s.mm, &stats);
+	CHECK_EQ(stats.rss_shmem, 2);
+	CALL(stop(&s, &c));
+}
+
 /* What grew, moved and was cut goes by where it would begin; another mapping of the same content stays. */
 KMM_TEST(attach_goes_by_its_first_page)
 {

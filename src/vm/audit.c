@@ -217,6 +217,35 @@ static void check_frame(void *arg, struct kmm_page *page, struct kmm_pfn pfn, km
 		complain(a, "a user frame that nobody has", pfn.v, refcount);
 }
 
+/* ---- files with pages in swap ---- */
+
+static void check_swapped_file(struct audit *a, struct kmm_mapping *mapping)
+{
+	struct kmm_file *file = (struct kmm_file *)mapping->backing;
+	uint64_t nr = 0;
+
+	for (uint64_t i = 0; kmm_radix_next_used(file->pages, &i); i++) {
+		uint32_t raw = kmm_radix_swapped(file->pages, i);
+
+		nr += raw != 0;
+		if (raw && (file->store || !kmm_swap_check_entry(a->k, raw)))
+			complain(a, "a file's page is where no swap is", i, raw);
+	}
+	if (nr != file->nr_swapped || nr == 0)
+		complain(a, "a file's number of swapped pages is wrong", nr, file->nr_swapped);
+}
+
+static void check_swapped_files(struct audit *a)
+{
+	struct kmm_vm *vm = a->k->vm;
+	unsigned nr = 0;
+
+	for (struct kmm_list *l = vm->swapped_files.next; l != &vm->swapped_files; l = l->next, nr++)
+		check_swapped_file(a, kmm_container(l, struct kmm_mapping, by_swap));
+	if (nr != vm->nr_swapped_files)
+		complain(a, "the number of files with swapped pages is wrong", nr, vm->nr_swapped_files);
+}
+
 unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 {
 	struct kmm_vm *vm = k->vm;
@@ -226,6 +255,7 @@ unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 	kmm_swap_check_begin(k);
 	for (struct kmm_list *l = vm->mms.next; l != &vm->mms; l = l->next, nr++)
 		check_space(&a, kmm_container(l, struct kmm_mm, link));
+	check_swapped_files(&a);
 	a.bad += kmm_swap_check_end(k, out);
 	kmm_phys_for_each(k, check_frame, &a);
 	if (nr != vm->nr_mms)

@@ -18,6 +18,7 @@ struct kmm_mapping {
 	struct kmm_list vmas;        /* b: by kmm_vma.by_backing */
 	struct kmm_backing *backing; /* constant */
 	struct kmm_list by_dirty;    /* v: vm->dirty_files while the file has dirty pages */
+	struct kmm_list by_swap;     /* v: vm->swapped_files while it has some in swap */
 };
 
 /* The mapping of a backing, made if need be. NULL: no memory. */
@@ -61,18 +62,20 @@ void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index);
 /* Does anything but zeros come from behind the cache? */
 static inline bool kmm_file_has_source(const struct kmm_file *file) { return file->fill || file->store; }
 
+/* All pages leave the cache and swap. b held. */
+void kmm_file_empty(struct kmm_file *file);
+
 /* ---- files with a store (store.c). b held by all callers ---- */
 enum { KMM_WRITE_RUN = 32 };
 /* The page's content has changed, or is the store's again. */
 void kmm_file_mark_dirty(struct kmm_file *file, struct kmm_page *page);
 void kmm_file_mark_clean(struct kmm_file *file, struct kmm_page *page);
 KMM_MUST_CHECK enum kmm_status kmm_file_read_page(struct kmm_file *file, uint64_t index, struct kmm_page *page);
-/* Writes pages in a row (at most KMM_WRITE_RUN) that nobody can change now. They are clean then, but those that failed. */
-void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages);
-/* Dirty pages at or after *at and before end: the next of them in a row. *at moves behind them. false: there was none. */
-bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end);
+/* Dirty pages at or after *at and before end: the next of them in a row. *at moves behind those that were tried; if it stays, the
+ * first one's entries are on the move. awake: must not sleep. false: there was none. */
+bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end, bool awake);
 /* ---- and without it (writeback.c) ---- */
-/* The last reference is gone: all of it to the store; what cannot be written is lost, and said so. */
+/* The last reference is gone: what is dirty to the store (what cannot be written is lost, and said so), and all pages go. */
 void kmm_file_settle(struct kmm_file *file);
 /* Before a page becomes dirty: waits while there are too many. context: no b, may sleep. */
 void kmm_throttle_writer(struct kmm *k);
@@ -82,6 +85,23 @@ static inline bool kmm_page_is_stored_clean(const struct kmm_page *page)
 {
 	return (kmm_page_flags(page) & (15 | KMM_PG_STORED | KMM_PG_DIRTY)) == ((uint32_t)KMM_KIND_FILE | KMM_PG_STORED);
 }
+
+/* ---- files in swap (fileswap.c). b held by all callers ---- */
+/* Those of nr pages in the order of their places, with which nobody can do anything now, leave the cache: clean ones, and dirty ones
+ * that could be written to the store or to swap (raw: room for as many). Who left is cut off, and its cache's reference is the
+ * caller's. no_io: clean ones alone. Returns how many are still on their way to swap. */
+unsigned kmm_file_evict(struct kmm_mapping *mapping, struct kmm_page *const *pages, unsigned nr, uint32_t *raw, bool no_io);
+/* The content of page `index`, which is in swap, into a new page. errors: KMM_EIO. */
+KMM_MUST_CHECK enum kmm_status kmm_file_swap_in(struct kmm_file *file, uint64_t index, struct kmm_page *page);
+/* It is not there any more: in memory again, or cut off. */
+void kmm_file_drop_slot(struct kmm_file *file, uint64_t index, uint32_t raw);
+/* Makes sure that page `index` is in memory. errors: as kmm_file_page(). */
+KMM_MUST_CHECK enum kmm_status kmm_file_bring_back(struct kmm_file *file, uint64_t index);
+/* How many of [first, end) are in swap. */
+uint64_t kmm_file_count_swapped(struct kmm_file *file, uint64_t first, uint64_t end);
+/* ---- and without it ---- */
+/* All files' pages in that area of swap come back. errors: KMM_ENOMEM, KMM_EIO. */
+KMM_MUST_CHECK enum kmm_status kmm_files_leave_area(struct kmm *k, unsigned place);
 
 /* What a file has at a page, for who waits for it; the page is put there by who provides it: with content (a page), or zeros
  * (NULL). errors: KMM_EEXIST, KMM_EFAULT beyond its end, KMM_ENOMEM. No b. */
@@ -98,5 +118,10 @@ void kmm_radix_replace(struct kmm *k, void *root, uint64_t index, struct kmm_pag
 void kmm_radix_remove(struct kmm *k, void **root, uint64_t index);
 /* The first page at or above *index; *index becomes its number. NULL: none. */
 struct kmm_page *kmm_radix_next(struct kmm *k, void *root, uint64_t *index);
+/* A place may instead name what its page became in swap: 0: it does not. The place must be used to become one. */
+uint32_t kmm_radix_swapped(const void *root, uint64_t index);
+void kmm_radix_replace_swapped(struct kmm *k, void *root, uint64_t index, uint32_t raw);
+/* The first place of either sort. false: none. */
+bool kmm_radix_next_used(void *root, uint64_t *index);
 
 #endif

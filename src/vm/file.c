@@ -33,15 +33,21 @@ static const char *file_name(struct kmm_backing *backing)
 	return name ? name : "";
 }
 
-/* Takes pages [first, end) out of the cache. */
+/* Takes pages [first, end) out of the cache, and out of swap. */
 static void cut_off(struct kmm_file *file, uint64_t first, uint64_t end)
 {
 	struct kmm *k = file->backing.k;
-	struct kmm_page *page;
 
-	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL && index < end; index++) {
-		KMM_ASSERT(k, file->nr_pages > 0 && kmm_page_kind(page) == KMM_KIND_FILE);
+	for (uint64_t index = first; kmm_radix_next_used(file->pages, &index) && index < end; index++) {
+		struct kmm_page *page = kmm_radix_get(k, file->pages, index);
+		uint32_t raw = kmm_radix_swapped(file->pages, index);
+
 		kmm_radix_remove(k, &file->pages, index);
+		if (raw) {
+			kmm_file_drop_slot(file, index, raw);
+			continue;
+		}
+		KMM_ASSERT(k, file->nr_pages > 0 && kmm_page_kind(page) == KMM_KIND_FILE);
 		file->nr_pages--;
 		kmm_file_mark_clean(file, page);
 		kmm_page_cut_off(k, page);
@@ -49,11 +55,13 @@ static void cut_off(struct kmm_file *file, uint64_t first, uint64_t end)
 	}
 }
 
+void kmm_file_empty(struct kmm_file *file) { cut_off(file, 0, UINT64_MAX); }
+
 static void file_release(struct kmm_backing *backing)
 {
 	struct kmm_file *file = (struct kmm_file *)backing;
 
-	cut_off(file, 0, UINT64_MAX);
+	KMM_ASSERT(backing->k, !file->pages);
 	__atomic_fetch_sub(&backing->k->vm->shared_committed, (kmm_word)file->committed, __ATOMIC_RELAXED);
 	if (file->destroy)
 		file->destroy(file);
@@ -185,53 +193,112 @@ static enum kmm_status fill_page(struct kmm_file *file, uint64_t index, struct k
 	return status;
 }
 
-static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+/* The page has its content; it takes its place in the index. */
+static enum kmm_status enter_page(struct kmm_file *file, uint64_t index, uint32_t raw, struct kmm_page *page)
 {
 	struct kmm *k = file->backing.k;
-	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "file page");
-	enum kmm_status status;
+	enum kmm_status status = KMM_OK;
 
-	KMM_CHECK_HELD(k, &kmm_mapping_of(&file->backing)->lock);
-	if (!page)
-		return KMM_ENOMEM;
-	status = fill_page(file, index, page);
-	if (status == KMM_OK)
+	if (raw)
+		kmm_radix_replace(k, file->pages, index, page);
+	else
 		status = kmm_radix_insert(k, &file->pages, index, page);
-	if (status) {
-		kmm_put_page(k, page);
+	if (status)
 		return status;
-	}
 	kmm_page_set_owner(k, page, kmm_mapping_of(&file->backing));
 	kmm_page_set_index(k, page, index);
 	if (file->store || kmm_backing_is_shm(&file->backing))
 		__atomic_fetch_or(&page->flags, (uint32_t)(file->store ? KMM_PG_STORED : KMM_PG_SHMEM), __ATOMIC_RELAXED);
 	file->nr_pages++;
-	*out = page;
+	if (raw) {
+		kmm_page_set_dirty(page); /* what swap had is only here now */
+		kmm_file_drop_slot(file, index, raw);
+	}
 	return KMM_OK;
 }
 
+/* A frame. With b held, reclaim cannot get at the other pages of this file, which may be all there are. So who can give b back
+ * has room for a spare: then nothing is reclaimed here, and KMM_EAGAIN asks him to get one without b. */
+static enum kmm_status get_frame(struct kmm *k, struct kmm_page **spare, struct kmm_page **out)
+{
+	const kmm_gfp gfp = KMM_GFP_HIGHUSER_MOVABLE, at_once = (gfp & ~(kmm_gfp)KMM_GFP_KERNEL) | KMM_GFP_NOWARN;
+
+	*out = spare ? *spare : NULL;
+	if (*out)
+		*spare = NULL;
+	else
+		*out = kmm_phys_alloc(k, spare ? at_once : gfp, 0, KMM_KIND_FILE, "file page");
+	if (*out)
+		return KMM_OK;
+	return spare && kmm_phys_is_short(k, gfp) ? KMM_EAGAIN : KMM_ENOMEM;
+}
+
+/* After KMM_EAGAIN, without b. */
+static bool get_spare(struct kmm *k, struct kmm_page **spare)
+{
+	*spare = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "spare file page");
+	return *spare != NULL;
+}
+
+static enum kmm_status give_back(struct kmm *k, struct kmm_page *spare, enum kmm_status status)
+{
+	if (spare)
+		kmm_put_page(k, spare);
+	return status == KMM_EAGAIN ? KMM_ENOMEM : status;
+}
+
+static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **spare, struct kmm_page **out)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_page *page;
+	uint32_t raw = kmm_radix_swapped(file->pages, index);
+	enum kmm_status status;
+
+	KMM_CHECK_HELD(k, &kmm_mapping_of(&file->backing)->lock);
+	status = get_frame(k, spare, &page);
+	if (status)
+		return status;
+	status = raw ? kmm_file_swap_in(file, index, page) : fill_page(file, index, page);
+	if (status == KMM_OK)
+		status = enter_page(file, index, raw, page);
+	if (status)
+		kmm_put_page(k, page);
+	else
+		*out = page;
+	return status;
+}
+
 /* The page, without a reference for the caller; also beyond the end. b held. */
-static enum kmm_status find_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
+static enum kmm_status find_page(struct kmm_file *file, uint64_t index, struct kmm_page **spare, struct kmm_page **out)
 {
 	*out = kmm_radix_get(file->backing.k, file->pages, index);
-	return *out ? KMM_OK : add_page(file, index, out);
+	return *out ? KMM_OK : add_page(file, index, spare, out);
+}
+
+enum kmm_status kmm_file_bring_back(struct kmm_file *file, uint64_t index)
+{
+	struct kmm_page *page;
+
+	return find_page(file, index, NULL, &page);
 }
 
 enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
-	enum kmm_status status = KMM_ERANGE;
+	struct kmm_page *spare = NULL;
+	enum kmm_status status;
 
 	if (!mapping)
 		return KMM_ENOMEM;
-	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	if (index < nr_file_pages(file->size))
-		status = find_page(file, index, out);
-	if (status == KMM_OK)
-		kmm_get_page(k, *out);
-	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	return status;
+	do {
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		status = index < nr_file_pages(file->size) ? find_page(file, index, &spare, out) : KMM_ERANGE;
+		if (status == KMM_OK)
+			kmm_get_page(k, *out);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	} while (status == KMM_EAGAIN && get_spare(k, &spare));
+	return give_back(k, spare, status);
 }
 
 bool kmm_backing_is_file(const struct kmm_backing *backing)
@@ -265,6 +332,32 @@ void kmm_file_drop_page(struct kmm_mapping *mapping, uint64_t index)
 	kmm_page_cut_off(k, page);
 }
 
+/* Nobody has it but the cache, and nobody can get it while b is held. */
+static bool is_idle(const struct kmm_page *page)
+{
+	return atomic_load_explicit(&page->refcount, memory_order_acquire) == 1 &&
+	       atomic_load_explicit(&page->count, memory_order_acquire) == 0 && !(kmm_page_flags(page) & KMM_PG_DIRTY);
+}
+
+void kmm_file_forget(struct kmm_file *file, uint64_t first, uint64_t nr)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_of(&file->backing);
+	uint64_t end = first + nr < first ? UINT64_MAX : first + nr;
+	struct kmm_page *page;
+
+	if (!mapping)
+		return;
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	for (uint64_t index = first; (page = kmm_radix_next(k, file->pages, &index)) != NULL && index < end; index++) {
+		if (!is_idle(page))
+			continue;
+		kmm_file_drop_page(mapping, index);
+		kmm_put_page(k, page);
+	}
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+}
+
 /* ---- for who watches (userfault.h) ---- */
 
 /* b held. */
@@ -272,6 +365,8 @@ static enum kmm_file_state state_at(const struct kmm_file *file, uint64_t index)
 {
 	if (index >= nr_file_pages(file->size))
 		return KMM_FILE_END;
+	if (kmm_radix_swapped(file->pages, index))
+		return KMM_FILE_PAGE;
 	return kmm_radix_get(file->backing.k, file->pages, index) ? KMM_FILE_PAGE : KMM_FILE_HOLE;
 }
 
@@ -301,7 +396,7 @@ enum kmm_status kmm_file_provide(struct kmm_file *file, uint64_t index, const vo
 	if (state != KMM_FILE_HOLE)
 		status = state == KMM_FILE_PAGE ? KMM_EEXIST : KMM_EFAULT;
 	if (status == KMM_OK)
-		status = add_page(file, index, &page);
+		status = add_page(file, index, NULL, &page);
 	if (status == KMM_OK && content) {
 		void *to = kmm_kmap_local(k, page);
 
@@ -323,19 +418,19 @@ static size_t part_of_page(uint64_t pos, size_t len)
 	return len < rest ? len : rest;
 }
 
-static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, size_t len)
+static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, size_t len, struct kmm_page **spare)
 {
 	struct kmm *k = file->backing.k;
 	uint64_t index = pos >> KMM_PAGE_SHIFT;
 	struct kmm_page *page = kmm_radix_get(k, file->pages, index);
 	const char *from;
 
-	if (!page && !kmm_file_has_source(file)) { /* a hole needs no page to be read */
+	if (!page && !kmm_file_has_source(file) && !kmm_radix_swapped(file->pages, index)) { /* a hole needs no page to be read */
 		memset(to, 0, len);
 		return KMM_OK;
 	}
 	if (!page) {
-		enum kmm_status status = add_page(file, index, &page);
+		enum kmm_status status = add_page(file, index, spare, &page);
 
 		if (status)
 			return status;
@@ -346,26 +441,38 @@ static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, 
 	return KMM_OK;
 }
 
-enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done)
+/* b held. */
+static enum kmm_status read_parts(struct kmm_file *file, uint64_t pos, char *to, size_t len, size_t *done, struct kmm_page **spare)
 {
-	struct kmm *k = file->backing.k;
-	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
 	enum kmm_status status = KMM_OK;
 
-	*done = 0;
-	if (!mapping)
-		return KMM_ENOMEM;
-	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	len = pos < file->size ? (size_t)kmm_min_u64(len, file->size - pos) : 0;
 	while (*done < len && status == KMM_OK) {
 		size_t part = part_of_page(pos + *done, len - *done);
 
-		status = read_part(file, pos + *done, (char *)to + *done, part);
+		status = read_part(file, pos + *done, to + *done, part, spare);
 		if (status == KMM_OK)
 			*done += part;
 	}
-	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	return status;
+}
+
+enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done)
+{
+	struct kmm *k = file->backing.k;
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	struct kmm_page *spare = NULL;
+	enum kmm_status status;
+
+	*done = 0;
+	if (!mapping)
+		return KMM_ENOMEM;
+	do {
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		status = read_parts(file, pos, to, len, done, &spare);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	} while (status == KMM_EAGAIN && get_spare(k, &spare));
+	return give_back(k, spare, status);
 }
 
 /* A store is told at once, and then knows best what lies where. */
@@ -383,7 +490,7 @@ static enum kmm_status set_size(struct kmm_file *file, uint64_t size)
 	return status;
 }
 
-static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len)
+static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const char *from, size_t len, struct kmm_page **spare)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_page *page;
@@ -392,7 +499,7 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 
 	if ((file->seals & KMM_SEALS_WRITING) || ((file->seals & KMM_SEAL_GROW) && pos + len > file->size))
 		return KMM_EPERM;
-	status = find_page(file, pos >> KMM_PAGE_SHIFT, &page);
+	status = find_page(file, pos >> KMM_PAGE_SHIFT, spare, &page);
 	if (status == KMM_OK && pos + len > file->size)
 		status = set_size(file, pos + len);
 	if (status)
@@ -404,11 +511,28 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 	return KMM_OK;
 }
 
+/* b held. */
+static enum kmm_status write_parts(struct kmm_file *file, uint64_t pos, const char *from, size_t len, size_t *done,
+				   struct kmm_page **spare)
+{
+	enum kmm_status status = KMM_OK;
+
+	while (*done < len && status == KMM_OK) {
+		size_t part = part_of_page(pos + *done, len - *done);
+
+		status = write_part(file, pos + *done, from + *done, part, spare);
+		if (status == KMM_OK)
+			*done += part;
+	}
+	return status;
+}
+
 enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *from, size_t len, size_t *done)
 {
 	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
-	enum kmm_status status = KMM_OK;
+	struct kmm_page *spare = NULL;
+	enum kmm_status status;
 	uint64_t end;
 
 	*done = 0;
@@ -418,16 +542,12 @@ enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *
 		return KMM_ENOMEM;
 	if (file->store)
 		kmm_throttle_writer(k);
-	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	while (*done < len && status == KMM_OK) {
-		size_t part = part_of_page(pos + *done, len - *done);
-
-		status = write_part(file, pos + *done, (const char *)from + *done, part);
-		if (status == KMM_OK)
-			*done += part;
-	}
-	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	return status;
+	do {
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		status = write_parts(file, pos, from, len, done, &spare);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	} while (status == KMM_EAGAIN && get_spare(k, &spare));
+	return give_back(k, spare, status);
 }
 
 /* ---- truncating ---- */
@@ -443,6 +563,16 @@ static void clear_tail(struct kmm_file *file)
 		return;
 	clear_behind(k, page, tail);
 	kmm_file_mark_dirty(file, page);
+}
+
+/* The page in which the file is to end cannot be cleared in swap. */
+static enum kmm_status fetch_tail(struct kmm_file *file, uint64_t size)
+{
+	uint64_t index = size >> KMM_PAGE_SHIFT;
+
+	if (!(size & (KMM_PAGE_SIZE - 1)) || !kmm_radix_swapped(file->pages, index))
+		return KMM_OK;
+	return kmm_file_bring_back(file, index);
 }
 
 enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
@@ -461,6 +591,8 @@ enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t size)
 	if (file->seals & (shrinks ? KMM_SEAL_SHRINK : size > file->size ? KMM_SEAL_GROW : 0))
 		status = KMM_EPERM;
 	else
+		status = shrinks ? fetch_tail(file, size) : KMM_OK;
+	if (status == KMM_OK)
 		status = set_size(file, size);
 	if (status == KMM_OK && shrinks) {
 		clear_tail(file);
@@ -483,7 +615,7 @@ static enum kmm_status clear_filled(struct kmm_file *file, uint64_t first, uint6
 	end = kmm_min_u64(end, nr_file_pages(kmm_min_u64(file->size, file->fill_end)));
 	for (uint64_t index = first; index < end; index++) {
 		struct kmm_page *page;
-		enum kmm_status status = find_page(file, index, &page);
+		enum kmm_status status = find_page(file, index, NULL, &page);
 
 		if (status)
 			return status;

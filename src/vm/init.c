@@ -60,6 +60,7 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 	kmm_list_init(&vm->mms);
 	vm->random = k->machine.seed;
 	kmm_list_init(&vm->dirty_files);
+	kmm_list_init(&vm->swapped_files);
 	vm->overcommit_ratio = 50;
 	vm->dirty_ratio = 20;
 	vm->dirty_background_ratio = 10;

@@ -141,7 +141,7 @@ static bool unmap_entry(struct batch *b, struct move *m, struct kmm_vma *vma, co
 		return true;
 	if (!is_same_page(b, m))
 		return false;
-	m->refused = b->mover->evict && (vma->flags & KMM_VM_LOCKED);
+	m->refused = b->mover->evict && (__atomic_load_n(&vma->flags, __ATOMIC_RELAXED) & KMM_VM_LOCKED);
 	if (m->refused)
 		return false;
 	b->is_full = !kmm_flushes_note(&b->flushes, mm->space.root, va);
@@ -332,15 +332,30 @@ static void swap_group(struct batch *b, const struct move *first)
 	}
 }
 
-/* Pages of a file that it can have again. */
+/* Into a row by their places in the file. */
+static void insert_by_index(struct batch *b, unsigned nr, struct kmm_page *page)
+{
+	uint64_t index = kmm_page_index(b->k, page);
+
+	for (; nr > 0 && kmm_page_index(b->k, b->pages[nr - 1]) > index; nr--)
+		b->pages[nr] = b->pages[nr - 1];
+	b->pages[nr] = page;
+}
+
+/* Pages of a file that it can have again, when they were written if need be. */
 static void drop_group(struct batch *b, const struct move *first)
 {
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < b->nr; i++)
+		if (is_in_group(&b->move[i], first) && is_ours_alone(&b->move[i]))
+			insert_by_index(b, nr++, b->move[i].from);
+	b->mover->later += kmm_file_evict((struct kmm_mapping *)first->guest.owner, b->pages, nr, b->raw, b->mover->no_io);
 	for (unsigned i = 0; i < b->nr; i++) {
 		struct move *m = &b->move[i];
 
-		if (!is_in_group(m, first) || !is_ours_alone(m) || (kmm_page_flags(m->from) & KMM_PG_DIRTY))
-			continue;
-		kmm_file_drop_page((struct kmm_mapping *)m->guest.owner, m->guest.index);
+		if (!is_in_group(m, first) || !m->held || !kmm_page_is_cut_off(m->from))
+			continue; /* it was cached when we took it, so that is our doing */
 		atomic_fetch_sub_explicit(&m->from->refcount, 1, memory_order_release);
 		m->moved = true;
 	}

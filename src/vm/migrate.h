@@ -18,7 +18,9 @@ struct kmm_mover {
 	struct kmm *k;
 	bool may_wait;           /* for locks of files; else pages whose lock is taken stay */
 	bool no_files;           /* the caller may hold what a file system holds */
-	bool evict;              /* nowhere: private pages to swap, clean pages of files to nothing. No targets are asked for */
+	bool evict;              /* nowhere: private pages and those of memory files to swap, others back to their files. No
+	                            targets are asked for */
+	bool no_io;              /* evicting: clean pages of files alone */
 	/* A frame of that kind, one reference. NULL: none, end the batch. Not told which frame it is for: that one is
 	 * nobody's who asks here, so what it says of itself may be something else by now. */
 	struct kmm_page *(*target)(void *arg, enum kmm_kind kind);

@@ -29,18 +29,36 @@ static struct kmm_radix_node *child_of(const struct kmm_radix_node *node, uint64
 
 static struct kmm_page *page_of(struct kmm *k, uintptr_t slot)
 {
-	return slot ? kmm_pfn_to_page(k, kmm_pfn((kmm_word)slot - 1)) : NULL;
+	return slot & 1 ? kmm_pfn_to_page(k, kmm_pfn((kmm_word)(slot >> 1))) : NULL;
 }
 
-struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index)
+static uintptr_t slot_of_page(struct kmm *k, struct kmm_page *page)
+{
+	return (uintptr_t)kmm_page_to_pfn(k, page).v << 1 | 1;
+}
+
+/* What lies at an index: 0, a page or a name in swap. */
+static uintptr_t look(const void *root, uint64_t index)
 {
 	const struct kmm_radix_node *node = root;
 
 	if (!node || !reaches(node->level, index))
-		return NULL;
+		return 0;
 	while (node && node->level > 0)
 		node = child_of(node, index);
-	return node ? page_of(k, node->slot[slot_of(index, 0)]) : NULL;
+	return node ? node->slot[slot_of(index, 0)] : 0;
+}
+
+struct kmm_page *kmm_radix_get(struct kmm *k, void *root, uint64_t index)
+{
+	return page_of(k, look(root, index));
+}
+
+uint32_t kmm_radix_swapped(const void *root, uint64_t index)
+{
+	uintptr_t slot = look(root, index);
+
+	return slot & 1 ? 0 : (uint32_t)slot;
 }
 
 static struct kmm_radix_node *new_node(struct kmm *k, unsigned level)
@@ -118,7 +136,7 @@ enum kmm_status kmm_radix_insert(struct kmm *k, void **root, uint64_t index, str
 		node->nr++;
 	}
 	KMM_ASSERT(k, node->slot[slot_of(index, 0)] == 0);
-	node->slot[slot_of(index, 0)] = (uintptr_t)kmm_page_to_pfn(k, page).v + 1;
+	node->slot[slot_of(index, 0)] = slot_of_page(k, page);
 	node->nr++;
 	KMM_ASSERT(k, node->level == 0 && node->nr <= KMM_RADIX_SLOTS);
 	return KMM_OK;
@@ -128,14 +146,25 @@ fail:
 	return KMM_ENOMEM;
 }
 
-void kmm_radix_replace(struct kmm *k, void *root, uint64_t index, struct kmm_page *page)
+static void replace(struct kmm *k, void *root, uint64_t index, uintptr_t slot)
 {
 	struct kmm_radix_node *node = root;
 
 	while (node && node->level > 0)
 		node = child_of(node, index);
-	KMM_ASSERT(k, node && node->slot[slot_of(index, 0)] != 0);
-	node->slot[slot_of(index, 0)] = (uintptr_t)kmm_page_to_pfn(k, page).v + 1;
+	KMM_ASSERT(k, node && node->slot[slot_of(index, 0)] != 0 && slot != 0);
+	node->slot[slot_of(index, 0)] = slot;
+}
+
+void kmm_radix_replace(struct kmm *k, void *root, uint64_t index, struct kmm_page *page)
+{
+	replace(k, root, index, slot_of_page(k, page));
+}
+
+void kmm_radix_replace_swapped(struct kmm *k, void *root, uint64_t index, uint32_t raw)
+{
+	KMM_ASSERT(k, !(raw & 1));
+	replace(k, root, index, raw);
 }
 
 void kmm_radix_remove(struct kmm *k, void **root, uint64_t index)
@@ -168,32 +197,44 @@ static bool next_slot(const struct kmm_radix_node *node, uint64_t *index)
 	return false;
 }
 
-struct kmm_page *kmm_radix_next(struct kmm *k, void *root, uint64_t *index)
+bool kmm_radix_next_used(void *root, uint64_t *index)
 {
 	const struct kmm_radix_node *node = root, *path[64 / KMM_RADIX_BITS + 1];
 	unsigned level, top;
 
 	if (!node || !reaches(node->level, *index))
-		return NULL;
+		return false;
 	level = top = node->level;
 	path[top] = node;
 	for (;;) {
 		if (next_slot(path[level], index)) {
 			if (level == 0)
-				return page_of(k, path[0]->slot[slot_of(*index, 0)]);
+				return true;
 			path[level - 1] = child_of(path[level], *index);
 			level--;
 			continue;
 		}
 		/* Behind this node, and up as far as that is behind its parents too. */
 		if (level == top)
-			return NULL;
+			return false;
 		level++;
 		*index = ((*index >> (level * KMM_RADIX_BITS)) + 1) << (level * KMM_RADIX_BITS);
 		while (slot_of(*index, level) == 0) {
 			if (level == top)
-				return NULL;
+				return false;
 			level++;
 		}
 	}
+}
+
+struct kmm_page *kmm_radix_next(struct kmm *k, void *root, uint64_t *index)
+{
+	struct kmm_page *page = NULL;
+
+	for (; kmm_radix_next_used(root, index); ++*index) {
+		page = kmm_radix_get(k, root, *index);
+		if (page || *index == UINT64_MAX)
+			break;
+	}
+	return page;
 }

@@ -9,7 +9,8 @@
 
 enum { KMM_RADIX_BITS = 6, KMM_RADIX_SLOTS = 1 << KMM_RADIX_BITS };
 
-/* A slot is 0, at level 0 a page number + 1, above that a pointer to a node one level lower. */
+/* A slot is 0, at level 0 a frame number twice and 1 or the even name of a slot of swap (swap/swap.h), above that a pointer to a
+ * node one level lower. */
 struct kmm_radix_node {
 	uint32_t level;
 	uint32_t nr; /* slots in use */

@@ -8,6 +8,7 @@
 #include "vm/report.h"
 
 #include "swap/swap.h"
+#include "vm/backing.h"
 
 enum { PSS_SHIFT = 12 };
 
@@ -18,6 +19,7 @@ struct smaps {
 	uint64_t pss, pss_dirty, pss_anon, pss_file, pss_shmem, pss_locked;
 	uint32_t vma_flags;
 	kmm_word swap; /* entries that name slots; for SwapPss each counts whole */
+	kmm_word file_swap; /* pages of the backing that are in swap and would be seen here */
 };
 
 static uint64_t *sort_of_pss(struct smaps *s, const struct kmm_page *page)
@@ -129,7 +131,7 @@ static void put_sums(const struct smaps *s, bool rollup, struct kmm_sink *out)
 	put(out, "LazyFree:", kmm_kb(s->lazy_free));
 	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
 		put(out, nothing[i], 0);
-	put(out, "Swap:", kmm_kb(s->swap));
+	put(out, "Swap:", kmm_kb(s->swap + s->file_swap));
 	put(out, "SwapPss:", kmm_kb(s->swap));
 	put_pss(out, "Locked:", s->pss_locked);
 }
@@ -145,9 +147,25 @@ static void put_area(const struct kmm_vma *vma, const struct smaps *s, struct km
 	put_vm_flags(vma->mm, vma->flags, out);
 }
 
+/* As Linux: not in private areas that may have copies in their places. */
+static void count_file_swap(struct kmm_vma *vma, struct smaps *s)
+{
+	struct kmm_file *file = (struct kmm_file *)vma->backing;
+	struct kmm_mapping *mapping;
+
+	if (!vma->backing || !kmm_backing_is_file(vma->backing) || (kmm_vma_is_private(vma) && vma->anon))
+		return;
+	mapping = kmm_mapping_of(vma->backing);
+	kmm_mutex_lock_class(s->k, &mapping->lock, KMM_LOCK_BACKING);
+	s->file_swap += (kmm_word)kmm_file_count_swapped(file, vma->pgoff, vma->pgoff + kmm_vma_pages(vma));
+	kmm_mutex_unlock_class(s->k, &mapping->lock, KMM_LOCK_BACKING);
+}
+
 static void count_area(struct kmm_vma *vma, struct smaps *s)
 {
 	kmm_word resume;
+
+	count_file_swap(vma, s);
 
 	s->vma_flags = vma->flags;
 	kmm_pt_for_each_run(s->k, &vma->mm->space, vma->start, vma->end, count_run, s, &resume);

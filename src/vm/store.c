@@ -82,9 +82,9 @@ enum kmm_status kmm_file_read_page(struct kmm_file *file, uint64_t index, struct
 	return file->store->read(file, index, 1, &page);
 }
 
-static bool write_one(struct kmm_file *file, uint64_t index, struct kmm_page *page)
+static bool write_one(struct kmm_file *file, uint64_t index, struct kmm_page *page, bool awake)
 {
-	return file->store->write(file, index, 1, &page) == KMM_OK;
+	return file->store->write(file, index, 1, &page, awake) == KMM_OK;
 }
 
 static void note_error(struct kmm_file *file, uint64_t index)
@@ -96,7 +96,8 @@ static void note_error(struct kmm_file *file, uint64_t index)
 	kmm_warn(k, "file %s: page %u cannot be written and stays in memory", file->name ? file->name : "", (unsigned)index);
 }
 
-void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages)
+/* In a row; nobody can change them now. They are clean then, but those that failed. */
+static void write_pages(struct kmm_file *file, uint64_t first, unsigned nr, struct kmm_page *const *pages, bool awake)
 {
 	struct kmm *k = file->backing.k;
 	bool all;
@@ -105,9 +106,9 @@ void kmm_file_write_pages(struct kmm_file *file, uint64_t first, unsigned nr, st
 	for (unsigned i = 0; i < nr; i++)
 		kmm_file_mark_clean(file, pages[i]);
 	count(&k->vm->nr_writing, nr);
-	all = file->store->write(file, first, nr, pages) == KMM_OK;
+	all = file->store->write(file, first, nr, pages, awake) == KMM_OK;
 	for (unsigned i = 0; i < nr && !all; i++) { /* what is wrong with one is no reason to keep the others */
-		if (nr > 1 && write_one(file, first + i, pages[i]))
+		if (nr > 1 && write_one(file, first + i, pages[i], awake))
 			continue;
 		note_error(file, first + i);
 		kmm_file_mark_dirty(file, pages[i]);
@@ -147,6 +148,7 @@ static bool find_row(struct row *r, uint64_t at, uint64_t end)
 	return r->nr > 0;
 }
 
+/* Entries of a page that is being evicted are moving ones; should the page stay, they are to be as clean as the others. */
 struct protection {
 	struct kmm *k;
 	const struct kmm_page *page;
@@ -160,7 +162,7 @@ static bool protect_entry(void *arg, struct kmm_vma *vma, const struct kmm_ptref
 	struct protection *p = arg;
 	struct kmm_mm *mm = vma->mm;
 
-	if (!kmm_leaf_is_present(ref->entry) || kmm_leaf_page(p->k, kmm_leaf_read(p->k, ref->entry)) != p->page)
+	if (!kmm_leaf_is_mapped(ref->entry) || kmm_leaf_page(p->k, kmm_leaf_read(p->k, ref->entry)) != p->page)
 		return true;
 	if (kmm_entry_load_low(ref->entry) & (KMM_X86_RW | KMM_X86_D)) {
 		p->is_full = !kmm_flushes_note(p->flushes, mm->space.root, va);
@@ -205,7 +207,7 @@ static bool settle(struct row *r, unsigned i)
 	return false;
 }
 
-bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end)
+bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end, bool awake)
 {
 	struct row r = { .file = file };
 	unsigned nr = 0;
@@ -218,6 +220,6 @@ bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end)
 	kmm_flushes_run(file->backing.k, &r.flushes);
 	*at = r.first + nr;
 	if (nr)
-		kmm_file_write_pages(file, r.first, nr, r.page);
+		write_pages(file, r.first, nr, r.page, awake);
 	return true;
 }

@@ -34,6 +34,8 @@ struct kmm_vm {
 	enum kmm_answer answer;      /* of new spaces; looked at without a lock */
 	/* Writing back (writeback.c). */
 	struct kmm_list dirty_files; /* v: mappings whose files have dirty pages */
+	struct kmm_list swapped_files; /* v: mappings whose files have pages in swap */
+	unsigned nr_swapped_files;   /* v */
 	unsigned dirty_ratio, dirty_background_ratio; /* looked at without a lock */
 	kmm_word nr_dirty, nr_writing, nr_dirtied, nr_written, nr_read, nr_write_errors, nr_throttled; /* pages; atomic */
 	struct kmm_page *zero_page;  /* kind ZERO, never written, one reference for ever. The rest: constant */

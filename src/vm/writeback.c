@@ -22,7 +22,7 @@ static bool write_row(struct kmm_file *file, uint64_t *at, uint64_t end)
 	bool more;
 
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	more = kmm_file_write_next(file, at, end);
+	more = kmm_file_write_next(file, at, end, false);
 	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	if (more && *at == was && k->port->relax) /* its entries are on the move */
 		k->port->relax(k->port);
@@ -47,31 +47,22 @@ enum kmm_status kmm_file_sync(struct kmm_file *file, uint64_t first, uint64_t nr
 	return __atomic_exchange_n(seen, errors, __ATOMIC_ACQ_REL) == errors ? KMM_OK : KMM_EIO;
 }
 
-/* What is still dirty is lost with the file. */
-static void give_up(struct kmm_file *file)
+void kmm_file_settle(struct kmm_file *file)
 {
 	struct kmm_mapping *mapping = kmm_mapping_of(&file->backing);
 	struct kmm *k = file->backing.k;
-	struct kmm_page *page;
-
-	kmm_warn(k, "file %s: %u pages could not be written and are lost", file->name ? file->name : "", (unsigned)file->nr_dirty);
-	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	for (uint64_t index = 0; (page = kmm_radix_next(k, file->pages, &index)) != NULL; index++)
-		kmm_file_mark_clean(file, page);
-	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	KMM_ASSERT(k, file->nr_dirty == 0);
-}
-
-void kmm_file_settle(struct kmm_file *file)
-{
 	uint64_t at = 0;
 
-	if (!file->nr_dirty)
-		return;
-	while (write_row(file, &at, UINT64_MAX))
-		;
 	if (file->nr_dirty)
-		give_up(file);
+		while (write_row(file, &at, UINT64_MAX))
+			;
+	if (file->nr_dirty)
+		kmm_warn(k, "file %s: %u pages could not be written and are lost", file->name ? file->name : "",
+			 (unsigned)file->nr_dirty);
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	kmm_file_empty(file);
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	KMM_ASSERT(k, !file->nr_dirty && !file->nr_swapped && !file->nr_pages);
 }
 
 /* ---- files by turns ---- */
@@ -106,7 +97,7 @@ static uint64_t write_guest(struct kmm *k, const struct kmm_guest *guest, uint64
 	while (more && done < budget) {
 		was = at;
 		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-		more = kmm_guests_is_alive(&mapping->guests) && kmm_file_write_next(file, &at, UINT64_MAX) && at != was;
+		more = kmm_guests_is_alive(&mapping->guests) && kmm_file_write_next(file, &at, UINT64_MAX, false) && at != was;
 		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 		done = __atomic_load_n(&k->vm->nr_written, __ATOMIC_RELAXED) - before;
 	}

@@ -34,6 +34,25 @@ done
 user x86_64 64M wide user64
 user x86_64-la57 64M wide user64
 
+# Programs that take all there is of processes, areas, tables or memory; and what was in frames before, looked for under
+# pressure; the latter also on swap.
+for name in bombs leftovers; do
+	user i386 32M $name
+	user x86_64 32M $name user64
+done
+
+# swapped MACHINE RAM PROGRAM ARGUMENT...
+swapped() {
+	machine=$1 ram=$2 what="$1 $2 swap ${3##*/}"
+	shift 2
+	guest --icount --machine "$machine" --ram "$ram" --swap 64M --report "$dir/report.json" "$@" </dev/null
+	ends 0 "$what"
+	output "$what" '^[1-9][0-9]* passed, 0 failed$'
+	true_of 'd["audit"]["violations"] == 0' "$what: audit"
+	true_of 'd["memory"]["swapped_out"] > 1000' "$what: pages went out"
+}
+swapped x86_64 32M build/user64/leftovers 40
+
 # Program files that are broken: refused with an error of exec, never loaded, never fatal.
 python3 - "$dir" build/debian-i386/bin/busybox <<'END' || bad "making damaged programs"
 import struct, sys

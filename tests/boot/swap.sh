@@ -75,6 +75,60 @@ output "the others go on" '^11 passed, 1 failed$'
 message "why" 'swap is full: 4092 KiB'
 message "who" 'killed process .* (bigger), which held most'
 true_of 'd["audit"]["violations"] == 0' "memory ends: audit"
+# files on a disk, the last time with more dirty pages than memory; what is left on it is looked at from here
+for config in "i386 64M 8" "x86_64 64M 8" "i386-pae 32M 40"; do
+	set -- $config
+	truncate -s 0 "$dir/disk" && truncate -s 48M "$dir/disk"
+	guest --machine "$1" --ram "$2" --disk "$dir/disk" --report "$dir/report.json" "$(user "$1")/diskfile" /dev/vda "$3" </dev/null
+	ends 0 "$1: files on a disk"
+	output "$1: files on a disk" '^[1-9][0-9]* passed, 0 failed$'
+	true_of 'd["audit"]["violations"] == 0' "$1: files on a disk: audit"
+	if python3 -c '
+import sys
+d = open(sys.argv[1], "rb").read(64 * 4096)
+sys.exit(d != b"".join(bytes(4096) if n == 5 else bytes(n + i * 7 & 255 for i in range(4096)) for n in range(64)))' "$dir/disk"
+	then ok; else bad "$1: what is on the disk"; fi
+done
+guest --ram 64M --disk "$dir/disk" busybox sh -c 'cd /proc/sys/vm; cat dirty_ratio dirty_background_ratio; echo 35 >dirty_ratio
+	cat dirty_ratio; (echo 101 >dirty_ratio) 2>/dev/null; echo "refused $?"; cat /dev/vda | wc -c; grep -w Cached /proc/meminfo >/a
+	echo 3 >drop_caches; grep -w Cached /proc/meminfo >/b; cut -c16- /a /b | sed "s/kB//" | tr -d "\\n" | (read a b; echo dropped $((a - b > 40000)))' </dev/null
+output "the limits" '^35$'
+output "limits that cannot be" '^refused 1$'
+output "drop_caches" '^dropped 1$'
+if [ "$("$(user x86_64)/diskfile" "$dir/disk" 8 | tail -n 1)" = "32 passed, 0 failed" ]; then ok; else bad "files on Linux's disk"; fi
+guest --ram 64M --icount --disk "$dir/disk" busybox true </dev/null
+ends 2 "--disk with --icount"
+guest --ram 64M --disk "$dir/none" busybox true </dev/null
+ends 3 "--disk of nothing"
+# the story of one page: of each line the words before the entry
+cat >"$dir/story" <<'END'
+mapped: untouched
+fault: read
+zero page
+fault: write
+own frame, dirty
+on its way out
+swapped: slot 0 of area 0
+fault: read
+refault: own frame, dirty
+no entry
+END
+for machine in i386-pae x86_64; do
+	timeout 300 "$kmm" life 20000000 --icount --machine $machine --ram 32M --swap 64M -- "$(user $machine)/onelife" \
+		</dev/null >"$dir/out" 2>"$dir/err"
+	status=$?
+	ends 0 "$machine: a page's life"
+	cut -c 14-45 "$dir/out" | sed 's/ *$//' | grep -v '^unmapped' | awk 'p != $0 { print } { p = $0 }' | sed -n '/^mapped/,$p' >"$dir/told"
+	if cmp -s "$dir/story" "$dir/told"; then ok; else bad "$machine: a page's life"; diff "$dir/story" "$dir/told"; fi
+done
+"$kmm" life 20000000 --json --icount --ram 32M --swap 64M -- build/user/onelife </dev/null 2>/dev/null | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+sys.exit(not (d["schema"] == "kmm.life" and any(s["state"] == "zero page" and s["bits"].startswith("P US A") for s in d["steps"])))'
+if [ $? = 0 ]; then ok; else bad "a page's life, for machines"; fi
+"$kmm" life nowhere -- build/user/onelife >/dev/null 2>&1
+status=$?
+ends 2 "life at no address"
 guest --ram 64M --swap 1K busybox true </dev/null
 ends 3 "a swap disk that is too small"
 sum

@@ -172,12 +172,14 @@ static void make_mremap(struct generator *g, struct step *s)
 
 static void make_madvise(struct generator *g, struct step *s)
 {
-	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 3, 3, 5, 8, 8, 9, 9, 10, 11, 16, 17, 18, 18, 19, 20, 21, 22, 22, 23, 23,
+	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 3, 3, 5, 8, 8, 9, 9, 10, 11, 16, 17, 18, 18, 19, 20, 20, 22, 22, 23, 23,
 					  24, 77 };
 
 	s->flags = one_in(g, 100) ? (one_in(g, 4) ? 100 + dice(g, 2) : dice(g, 26)) : PICK(often); /* some seldom */
 	if (s->flags == 14 || s->flags == 15 || s->flags == 25)
 		s->flags = 12; /* huge pages are an option of Linux, and on wherever it is compared with */
+	if (s->flags == 21)
+		s->flags = 20; /* PAGEOUT depends on where there is room to page out to: tests of reclaim have it */
 }
 
 static void make_mlockall(struct generator *g, struct step *s)
@@ -260,6 +262,18 @@ static void make_seal(struct generator *g, struct step *s)
 	s->flags = one_in(g, 12) ? 64 : one_in(g, 12) ? 1 : dice(g, 16) * 2;
 }
 
+static void make_attach(struct generator *g, struct step *s)
+{
+	static const uint32_t often[] = { 0, 0, 040000, 040000, 040000, 050000, 020000, 010000, 0100000, 060000, 0140000 };
+
+	s->file = one_in(g, 40) ? FILE_NONE : (uint8_t)dice(g, ORACLE_SEGMENTS);
+	s->at = one_in(g, 6) ? (struct place){ 0, BASE_ABSOLUTE } : somewhere(g);
+	if (one_in(g, 8))
+		s->at.offset += dice(g, 4096);
+	s->flags = PICK(often);
+	s->slot = (uint8_t)dice(g, ORACLE_SLOTS);
+}
+
 static void make_limit(struct generator *g, struct step *s)
 {
 	s->flags = dice(g, LIMIT_NR);
@@ -312,7 +326,7 @@ static enum op random_op(struct generator *g)
 		OP_MPROTECT, OP_MPROTECT, OP_MREMAP, OP_MREMAP, OP_MREMAP, OP_BRK, OP_MADVISE, OP_MADVISE, OP_MADVISE, OP_MADVISE, OP_MLOCK, OP_MUNLOCK,
 		OP_MINCORE, OP_MINCORE, OP_REMAP_PAGES, OP_MSYNC, OP_READ,
 		OP_READ, OP_READ, OP_READ, OP_READ, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_WRITE, OP_EXEC, OP_PREAD,
-		OP_PREAD, OP_COPYIN, OP_COPYIN, OP_PWRITE, OP_PWRITE, OP_FTRUNCATE, OP_PEEK, OP_POKE,
+		OP_PREAD, OP_COPYIN, OP_COPYIN, OP_PWRITE, OP_PWRITE, OP_FTRUNCATE, OP_PEEK, OP_POKE, OP_SHMAT, OP_SHMDT,
 	};
 
 	if (one_in(g, 50))
@@ -353,6 +367,8 @@ static void random_step(struct generator *g, struct step *s)
 	case OP_PEEK:
 	case OP_POKE: make_other(g, s); break;
 	case OP_SEAL: make_seal(g, s); break;
+	case OP_SHMAT: make_attach(g, s); break;
+	case OP_SHMDT: s->at = somewhere(g); break;
 	case OP_FORK: make_fork(g, s); break;
 	case OP_RLIMIT: make_limit(g, s); break;
 	case OP_MUNLOCKALL:

@@ -23,12 +23,14 @@ struct image_area {
 struct oracle_machine {
 	struct hosted_machine *m;
 	struct kmm *k;
-	uint64_t heap, data_bytes;
+	uint64_t ram_bytes, heap, data_bytes;
 	struct image_area image[16];
 	unsigned nr_image;
 	/* of one program */
 	struct kmm_mm *actor[ORACLE_ACTORS];
 	struct kmm_file file[ORACLE_FILES]; /* but not the one that is another again */
+	struct kmm_file segment[ORACLE_SEGMENTS];
+	uint32_t attaches;
 	uint64_t slots[ORACLE_SLOTS];
 };
 
@@ -73,26 +75,33 @@ static void boot(struct oracle_machine *om)
 	struct hosted_config config = { .machine = { .format = KMM_X86_64, .nr_cpus = 1 } };
 	const char *why = "";
 
-	/* As much as the host has: what is refused as obviously too much depends on it. */
-	config.ram_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) & ~UINT64_C(0xfffffff);
-
+	config.ram_bytes = om->ram_bytes;
 	if (hosted_boot(&config, &om->m, &why) != KMM_OK)
 		must(KMM_ENOTSUP, why);
 	om->k = hosted_kmm(om->m);
 }
 
-struct oracle_machine *machine_start(uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len)
+struct oracle_machine *machine_start_with(uint64_t ram_bytes, uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len)
 {
 	struct oracle_machine *om = calloc(1, sizeof(*om));
 
 	if (!om)
 		must(KMM_ENOMEM, "start");
+	om->ram_bytes = ram_bytes;
 	boot(om);
 	om->heap = heap;
 	om->data_bytes = data_bytes;
 	for (const char *line = image; line && line < image + len; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
 		take_image_row(om, line);
 	return om;
+}
+
+/* What is refused as obviously too much depends on how much there is. */
+struct oracle_machine *machine_start(uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len)
+{
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return machine_start_with(host & ~UINT64_C(0xfffffff), heap, data_bytes, image, len);
 }
 
 void machine_stop(struct oracle_machine *om)
@@ -127,6 +136,9 @@ static struct kmm_mm *new_space(struct oracle_machine *om)
 
 		must(kmm_mmap(mm, kmm_uva(a->start), a->end - a->start, a->prot, a->flags, NULL, 0, &out), "the image");
 	}
+	for (unsigned n = 0; n < ORACLE_SEGMENTS; n++) /* what is locked there is resident in all other places too */
+		must(kmm_mmap(mm, kmm_uva(ORACLE_SEGMENT_AT(n)), ORACLE_SEGMENT_PAGES * ORACLE_PAGE, KMM_PROT_READ | KMM_PROT_WRITE,
+			      KMM_MAP_FIXED | KMM_MAP_SHARED, &om->segment[n].backing, 0, &out), "a segment");
 	kmm_mm_set_brk(mm, kmm_uva(om->heap));
 	kmm_mm_set_data(mm, om->data_bytes);
 	kmm_brk(mm, kmm_uva(om->heap + ORACLE_HEAP_SKIP * ORACLE_PAGE));
@@ -149,19 +161,28 @@ static void new_file(struct oracle_machine *om, struct kmm_file *file, const cha
 	}
 }
 
+/* That a segment counts its areas is what keeps them apart; who holds it here is the machine. */
+static void area_counted(struct kmm_backing *backing) { (void)backing; }
+static const struct kmm_area_ops segment_ops = { .opened = area_counted, .closed = area_counted };
+
 static void new_files(struct oracle_machine *om)
 {
 	new_file(om, &om->file[0], "oracle0", ORACLE_FILE_PAGES, 100);
 	new_file(om, &om->file[1], "oracle1", 0, 0);
 	new_file(om, &om->file[FILE_SEALABLE], "oracle3", ORACLE_SEALABLE_PAGES, 0);
 	om->file[FILE_SEALABLE].seals = 0;
+	for (unsigned n = 0; n < ORACLE_SEGMENTS; n++) {
+		kmm_file_init(&om->segment[n], om->k, ORACLE_SEGMENT_PAGES * ORACLE_PAGE, "/SYSV00000000 (deleted)");
+		om->segment[n].is_shared_memory = true;
+		om->segment[n].backing.areas = &segment_ops;
+	}
 }
 
 void machine_begin(struct oracle_machine *om)
 {
 	memset(om->actor, 0, sizeof(om->actor));
-	om->actor[0] = new_space(om);
 	new_files(om);
+	om->actor[0] = new_space(om);
 	for (unsigned i = 0; i < ORACLE_SLOTS; i++)
 		om->slots[i] = ORACLE_WINDOW + i * ORACLE_PAGE;
 }
@@ -179,6 +200,8 @@ unsigned machine_end(struct oracle_machine *om, bool audit)
 	for (unsigned i = 0; i < ORACLE_FILES; i++)
 		if (i != FILE_READ_ONLY)
 			kmm_backing_put(&om->file[i].backing);
+	for (unsigned n = 0; n < ORACLE_SEGMENTS; n++)
+		kmm_backing_put(&om->segment[n].backing);
 	if (audit)
 		bad += kmm_audit(om->k, hosted_file_sink(&sink, stderr));
 	return bad;
@@ -227,7 +250,8 @@ static int residency(struct kmm_mm *mm, const struct step *s, uint64_t at, int64
 
 	if (status)
 		return kmm_status_errno(status);
-	must(kmm_copy_in(mm, bytes, vector, sizeof(bytes), NULL), "the answer of mincore");
+	if (kmm_copy_in(mm, bytes, vector, sizeof(bytes), NULL) != KMM_OK)
+		return EFAULT;
 	*ret = look_residency(bytes, s->len);
 	return 0;
 }
@@ -241,6 +265,7 @@ static bool is_user(uint64_t at, uint64_t len)
 static int file_to_user(struct oracle_machine *om, struct kmm_mm *mm, const struct step *s, uint64_t at, int64_t *ret)
 {
 	struct kmm_file *file = file_of(om, s);
+	enum kmm_status status;
 	size_t done = 0, out = 0;
 	uint8_t bytes[64];
 
@@ -248,7 +273,11 @@ static int file_to_user(struct oracle_machine *om, struct kmm_mm *mm, const stru
 		return EBADF;
 	if (!is_user(at, s->len))
 		return EFAULT;
-	must(kmm_file_read(file, s->off, bytes, s->len, &done), "reading a file");
+	if ((int64_t)s->off < 0)
+		return EINVAL;
+	status = kmm_file_read(file, s->off, bytes, s->len, &done);
+	if (status)
+		return kmm_status_errno(status);
 	if (kmm_copy_out(mm, kmm_uva(at), bytes, done, &out) != KMM_OK && !out)
 		return EFAULT;
 	*ret = (int64_t)out;
@@ -291,6 +320,47 @@ static int seal(struct oracle_machine *om, const struct step *s, int64_t *ret)
 	status = kmm_file_add_seals(file, s->flags);
 	*ret = file->seals;
 	return kmm_status_errno(status);
+}
+
+/* What shmat() makes of an address and its flags, before mmap. */
+static int attach_place(uint32_t shm_flags, uint64_t *at, unsigned *flags)
+{
+	enum { ROUND = 020000, REPLACE = 040000 };
+
+	if (!*at)
+		return shm_flags & REPLACE ? EINVAL : 0;
+	if ((*at & (ORACLE_PAGE - 1)) && !(shm_flags & ROUND))
+		return EINVAL;
+	*at &= ~(ORACLE_PAGE - 1);
+	if (!*at && (shm_flags & REPLACE))
+		return EINVAL;
+	*flags |= shm_flags & REPLACE || !*at ? KMM_MAP_FIXED : KMM_MAP_FIXED_NOREPLACE;
+	return 0;
+}
+
+static int attach(struct oracle_machine *om, struct kmm_mm *mm, const struct step *s, uint64_t at, int64_t *ret)
+{
+	enum { READ_ONLY = 010000, EXECUTABLE = 0100000 };
+	struct kmm_mmap_args args = { .prot = KMM_PROT_READ, .flags = KMM_MAP_SHARED, .opening = ++om->attaches };
+	struct kmm_uva out = kmm_uva(0);
+	enum kmm_status status;
+	int err;
+
+	if (s->file >= ORACLE_SEGMENTS)
+		return EINVAL;
+	err = attach_place(s->flags, &at, &args.flags);
+	if (err)
+		return err;
+	if ((args.flags & KMM_MAP_FIXED_NOREPLACE) && at + ORACLE_SEGMENT_PAGES * ORACLE_PAGE < at)
+		return EINVAL;
+	args.prot |= (s->flags & READ_ONLY ? 0u : KMM_PROT_WRITE) | (s->flags & EXECUTABLE ? KMM_PROT_EXEC : 0u);
+	args.flags |= s->flags & READ_ONLY ? KMM_MAP_RDONLY : 0u;
+	args.addr = kmm_uva(at);
+	args.len = ORACLE_SEGMENT_PAGES * ORACLE_PAGE;
+	args.backing = &om->segment[s->file].backing;
+	status = kmm_mmap_opened(mm, &args, &out);
+	*ret = (int64_t)out.v;
+	return status == KMM_EEXIST ? EINVAL : kmm_status_errno(status);
 }
 
 /* As process_vm_readv and process_vm_writev: as far as the other's memory can be reached. */
@@ -442,6 +512,8 @@ static int carry_out(struct oracle_machine *om, struct kmm_mm *mm, const struct 
 	case OP_PEEK:
 	case OP_POKE: return in_space_of(om->actor[s->slot], s, at, &a->ret);
 	case OP_SEAL: return seal(om, s, &a->ret);
+	case OP_SHMAT: return attach(om, mm, s, at, &a->ret);
+	case OP_SHMDT: return kmm_status_errno(kmm_munmap_attached(mm, kmm_uva(at), &segment_ops));
 	case OP_FTRUNCATE: return truncate_file(om, s);
 	case OP_FORK: return om->actor[s->slot] ? EBUSY : kmm_status_errno(kmm_mm_fork(mm, &om->actor[s->slot]));
 	case OP_RLIMIT: return set_limit(mm, s);
@@ -464,7 +536,7 @@ void machine_step(struct oracle_machine *om, const struct step *s, struct answer
 	if (s->op > OP_MSYNC && s->len > 8)
 		must(KMM_EINVAL, "an access of more than eight bytes");
 	a->err = carry_out(om, mm, s, a);
-	if (!a->err && (s->op == OP_MMAP || s->op == OP_MREMAP) && s->slot < ORACLE_SLOTS)
+	if (!a->err && (s->op == OP_MMAP || s->op == OP_MREMAP || s->op == OP_SHMAT) && s->slot < ORACLE_SLOTS)
 		om->slots[s->slot] = (uint64_t)a->ret;
 	look(om, mm, a, text);
 	if (s->op == OP_EXIT) {

@@ -13,6 +13,8 @@ struct oracle_machine;
 /* image: the rows of /proc/self/maps of the native program, whose areas below the heap every space gets too, so that
  * limits and counts mean the same. Exits with a sentence when there is no machine. */
 struct oracle_machine *machine_start(uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len);
+/* The same with so much memory, where machine_start() takes as much as the host has. */
+struct oracle_machine *machine_start_with(uint64_t ram_bytes, uint64_t heap, uint64_t data_bytes, const char *image, uint32_t len);
 void machine_stop(struct oracle_machine *om);
 /* As hosted_catch_fatal(); after true the machine must be started again, with all that was in it gone. */
 bool machine_catch(struct oracle_machine *om, void (*fn)(void *arg), void *arg, const char **what);

@@ -16,6 +16,7 @@ extern const char __ehdr_start[];
 static struct shared *const sh = ORACLE_SHARED;
 static unsigned me; /* which actor this process is */
 static int files[ORACLE_FILES], pipe_fds[2];
+static sword segments[ORACLE_SEGMENTS];
 static uint64_t copied; /* what came through the pipe */
 static char maps[MAPS_ROOM];
 static uint64_t pagemap[LOOK_MOST_PAGES];
@@ -287,6 +288,8 @@ static sword carry_out(const struct step *s)
 	case OP_PEEK:
 	case OP_POKE: return in_space_of(s, at);
 	case OP_SEAL: return seal(s);
+	case OP_SHMAT: return sys3(NR_SHMAT, s->file < ORACLE_SEGMENTS ? (uword)segments[s->file] : (uword)-1, at, s->flags);
+	case OP_SHMDT: return sys3(NR_SHMDT, at, 0, 0);
 	case OP_FTRUNCATE: return sys3(NR_FTRUNCATE, file_of(s), (uword)s->off, 0);
 	case OP_FORK: return fork_actor(s);
 	case OP_RLIMIT: return set_limit(s);
@@ -306,11 +309,11 @@ static void answer(const struct step *s, struct answer *a, sword result)
 	*a = (struct answer){ .ret = result };
 	if (!access && result < 0 && result > -4096)
 		a->err = (int32_t)-result;
-	if (!a->err && (s->op == OP_MMAP || s->op == OP_MREMAP) && s->slot < ORACLE_SLOTS)
+	if (!a->err && (s->op == OP_MMAP || s->op == OP_MREMAP || s->op == OP_SHMAT) && s->slot < ORACLE_SLOTS)
 		sh->slots[s->slot] = (uword)result;
 	if (!a->err && (s->op == OP_COPYIN || s->op == OP_PEEK))
 		a->ret = (int64_t)copied;
-	if (s->op == OP_MMAP || s->op == OP_MREMAP || s->op == OP_BRK)
+	if (s->op == OP_MMAP || s->op == OP_MREMAP || s->op == OP_BRK || s->op == OP_SHMAT)
 		a->ret = (int64_t)(uword)result;
 	if (access && signal_nr) {
 		a->sig = signal_nr;
@@ -402,6 +405,19 @@ static void make_files(void)
 	files[FILE_SEALABLE] = make_file("oracle3", MFD_ALLOW_SEALING_BIT, ORACLE_SEALABLE_PAGES, 0);
 }
 
+/* New ones for each program. They have been removed already, so they end with who has them attached. */
+static void make_segments(void)
+{
+	for (unsigned n = 0; n < ORACLE_SEGMENTS; n++) {
+		uword at = (uword)ORACLE_SEGMENT_AT(n);
+
+		sys3(NR_SHMDT, at, 0, 0);
+		segments[n] = sys3(NR_SHMGET, 0, ORACLE_SEGMENT_PAGES * ORACLE_PAGE, 0700);
+		sys3(NR_SHMAT, (uword)segments[n], at, 0);
+		sys3(NR_SHMCTL, (uword)segments[n], 0, 0);
+	}
+}
+
 /* ---- the whole ---- */
 
 static void exit_now(void)
@@ -441,6 +457,7 @@ void native_run(void)
 	sh->processes = 1;
 	sh->living = 1;
 	sh->text_len = 0;
+	make_segments();
 	for (unsigned i = 0; i < ORACLE_SLOTS; i++)
 		sh->slots[i] = ORACLE_WINDOW + i * ORACLE_PAGE;
 	if (sys3(NR_FORK, 0, 0, 0) == 0)
@@ -495,6 +512,7 @@ void native_prepare(void)
 	uint64_t heap = ((uword)_end + ORACLE_PAGE - 1) & ~(ORACLE_PAGE - 1);
 
 	unmap_others(heap);
+	make_segments();
 	sh->heap = heap;
 	sh->data_bytes = image_data();
 	sys3(NR_BRK, (uword)(heap + ORACLE_HEAP_SKIP * ORACLE_PAGE), 0, 0);

@@ -35,6 +35,7 @@ enum op {
 	OP_PWRITE,                           /* a byte into a file, not from the program's memory */
 	OP_PEEK, OP_POKE,                    /* another process's memory, by process_vm_readv and process_vm_writev */
 	OP_SEAL,                             /* a file; returns the seals it then has */
+	OP_SHMAT, OP_SHMDT,                  /* System V shared memory; the segment is named where others name a file */
 	OP_FTRUNCATE, OP_FORK, OP_EXIT, OP_RLIMIT,
 	OP_NR
 };
@@ -45,6 +46,9 @@ enum base { BASE_ABSOLUTE, BASE_WINDOW, BASE_FAR, BASE_HEAP, BASE_SLOT, BASE_NR 
 /* Files, of memory: 0 has FILE_PAGES pages and a bit, 1 is empty at first, 2 is file 0 opened for reading only, 3 has four
  * pages and may be sealed. */
 enum { FILE_NONE = 255, FILE_READ_ONLY = 2, FILE_SEALABLE = 3, ORACLE_SEALABLE_PAGES = 4 };
+/* Segments of shared memory; the native program itself has them attached below its image. */
+enum { ORACLE_SEGMENTS = 2, ORACLE_SEGMENT_PAGES = 5 };
+#define ORACLE_SEGMENT_AT(n) (UINT64_C(0x02000000) + (n) * ORACLE_SEGMENT_PAGES * ORACLE_PAGE)
 enum { LIMIT_AS, LIMIT_DATA, LIMIT_STACK, LIMIT_MEMLOCK, LIMIT_NR };
 
 struct place {

@@ -119,8 +119,7 @@ static int choose_ops(struct open_file *file)
 		file->ops = dev_ops(inode->rdev);
 		return file->ops ? 0 : -ENXIO;
 	case S_IFBLK:
-		file->ops = &block_ops;
-		return 0;
+		return block_open(file);
 	default:
 		return -ELOOP; /* a symbolic link with O_NOFOLLOW */
 	}

@@ -7,6 +7,7 @@
 #include "fs/userfault.h"
 #include "kmm/observe.h"
 #include "kmm/reclaim.h"
+#include "kmm/writeback.h"
 #include "proc/cpu.h"
 #include "sys/sys.h"
 
@@ -175,6 +176,60 @@ static int write_overcommit_ratio(const char *text)
 	return os_errno(kmm_set_overcommit(os.k, now.mode, ratio));
 }
 
+static void text_dirty_ratio(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_writeback_stats now;
+
+	(void)proc;
+	kmm_writeback_stats(os.k, &now);
+	sink_printf(out, "%u\n", now.ratio);
+}
+
+static void text_dirty_background_ratio(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_writeback_stats now;
+
+	(void)proc;
+	kmm_writeback_stats(os.k, &now);
+	sink_printf(out, "%u\n", now.background_ratio);
+}
+
+static int write_dirty_ratio(const char *text)
+{
+	struct kmm_writeback_stats now;
+	uint32_t ratio;
+
+	if (!is_number(text, &ratio))
+		return -EINVAL;
+	kmm_writeback_stats(os.k, &now);
+	return os_errno(kmm_set_dirty_limits(os.k, ratio, now.background_ratio));
+}
+
+static int write_dirty_background_ratio(const char *text)
+{
+	struct kmm_writeback_stats now;
+	uint32_t ratio;
+
+	if (!is_number(text, &ratio))
+		return -EINVAL;
+	kmm_writeback_stats(os.k, &now);
+	return os_errno(kmm_set_dirty_limits(os.k, now.ratio, ratio));
+}
+
+/* 1: clean pages of disks (files in memory have nowhere else to be); 2: what caches of the kernel can do without. */
+static int write_drop_caches(const char *text)
+{
+	uint32_t what;
+
+	if (!is_number(text, &what) || what < 1 || what > 4)
+		return -EINVAL;
+	if (what & 1)
+		blocks_forget();
+	if (what & 2)
+		kmm_shrink(os.k, KMM_GFP_KERNEL, 1 << 20);
+	return 0;
+}
+
 static void text_max_map_count(struct proc *proc, struct kmm_sink *out)
 {
 	sink_printf(out, "%u\n", proc->mm ? kmm_mm_limits(proc->mm)->max_map_count : 0);
@@ -248,6 +303,10 @@ static int write_unprivileged_userfaultfd(const char *text)
 
 static const struct proc_entry vm_entries[] = {
 	{ .name = "overcommit_memory", .mode = S_IFREG | 0644, .text = text_overcommit, .write = write_overcommit },
+	{ .name = "dirty_background_ratio", .mode = S_IFREG | 0644, .text = text_dirty_background_ratio,
+	  .write = write_dirty_background_ratio },
+	{ .name = "dirty_ratio", .mode = S_IFREG | 0644, .text = text_dirty_ratio, .write = write_dirty_ratio },
+	{ .name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches },
 	{ .name = "overcommit_ratio", .mode = S_IFREG | 0644, .text = text_overcommit_ratio, .write = write_overcommit_ratio },
 	{ .name = "when_full", .mode = S_IFREG | 0644, .text = text_when_full, .write = write_when_full }, /* not Linux's */
 	{ .name = "unprivileged_userfaultfd", .mode = S_IFREG | 0644, .text = text_unprivileged_userfaultfd,

@@ -96,6 +96,7 @@ struct open_file {
 	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY...; those that change, change atomically */
 	struct sleep_lock pos_lock;
 	uint64_t pos;    /* pos_lock */
+	uint32_t seen_errors; /* of writing back, that this opening has heard of */
 	bool watched;    /* some epoll set may have it */
 	void *priv;      /* pipe, text of a /proc file */
 	size_t priv_size;
@@ -222,6 +223,10 @@ extern const struct file_ops tty_ops, regular_ops, directory_ops;
 
 /* block.c: block devices. size: bytes, 0: the machine has none of that name. false: no more of them. */
 extern const struct file_ops block_ops;
+int block_open(struct open_file *file);
+struct kmm_backing *block_backing(const struct open_file *file); /* NULL: its device is gone */
+void blocks_forget(void); /* clean pages of all of them, in which nobody is interested now */
+int block_sync(struct open_file *file, uint64_t first, uint64_t nr); /* pages */
 bool block_device(unsigned n, const char **name, uint32_t *rdev, uint64_t *size);
 
 /* tty.c: called at every console interrupt and tick. */

@@ -354,11 +354,6 @@ sword sys_ioctl(const uword *a)
 	}
 }
 
-sword sys_fsync(const uword *a)
-{
-	return file_arg(a[0]) ? 0 : -EBADF; /* there is no disk: written is stored */
-}
-
 /* Kernel buffer between two files; stops at the first short step. */
 static sword transfer(struct open_file *out, struct open_file *in, uint64_t *pos, uint32_t len)
 {

@@ -39,8 +39,9 @@ SYS(105, getitimer) SYS_FREE(162, nanosleep) SYS_FREE(265, clock_gettime) SYS_FR
 SYS_FREE(403, clock_gettime64) SYS_FREE(406, clock_getres_time64) SYS_FREE(407, clock_nanosleep_time64)
 /* open files */
 SYS_FILES(3, read) SYS_FILES(4, write) SYS_FILES(19, lseek) SYS_FILES(54, ioctl) SYS_FILES(140, llseek) SYS_FILES(145, readv) SYS_FILES(146, writev)
-SYS_FILES(180, pread64) SYS_FILES(181, pwrite64) SYS_FILES(187, sendfile) SYS_FILES(239, sendfile64) SYS_FREE(36, ok) SYS_FILES(118, fsync)
-SYS_FILES(148, fsync) SYS_FILES(225, fsync) SYS_FILES(250, fsync) SYS_FILES(272, fsync)
+SYS_FILES(180, pread64) SYS_FILES(181, pwrite64) SYS_FILES(187, sendfile) SYS_FILES(239, sendfile64) SYS_FREE(36, sync) SYS_FILES(118, fsync)
+SYS_FILES(148, fsync) SYS_FILES(225, readahead) SYS_FILES(250, fadvise64) SYS_FILES(272, fadvise64_64) SYS_FILES(314, sync_file_range)
+SYS_FILES(344, syncfs)
 SYS_FILES(333, preadv) SYS_FILES(334, pwritev) SYS_FILES(378, preadv2) SYS_FILES(379, pwritev2)
 /* descriptors */
 SYS_FILES(143, flock) SYS(5, open) SYS_FILES(6, close) SYS(8, creat) SYS_FILES(41, dup) SYS_FILES(42, pipe) SYS_FILES(55, fcntl) SYS_FILES(63, dup2) SYS_FILES(221, fcntl)

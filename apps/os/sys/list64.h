@@ -33,8 +33,8 @@ SYS_FREE(201, time) SYS(219, restart_syscall) SYS_FREE(228, clock_gettime64) SYS
 SYS_FREE(230, clock_nanosleep_time64)
 /* open files */
 SYS_FILES(0, read) SYS_FILES(1, write) SYS_FILES(8, lseek) SYS_FILES(16, ioctl) SYS_FILES(17, pread64) SYS_FILES(18, pwrite64) SYS_FILES(19, readv)
-SYS_FILES(20, writev) SYS_FILES(40, sendfile64) SYS_FILES(74, fsync) SYS_FILES(75, fsync) SYS_FREE(162, ok) SYS_FILES(187, fsync) SYS_FILES(221, fsync)
-SYS_FILES(306, fsync)
+SYS_FILES(20, writev) SYS_FILES(40, sendfile64) SYS_FILES(74, fsync) SYS_FILES(75, fsync) SYS_FREE(162, sync) SYS_FILES(187, readahead) SYS_FILES(221, fadvise64)
+SYS_FILES(277, sync_file_range) SYS_FILES(306, syncfs)
 SYS_FILES(295, preadv) SYS_FILES(296, pwritev) SYS_FILES(327, preadv2) SYS_FILES(328, pwritev2)
 /* descriptors */
 SYS_FILES(73, flock) SYS(2, open) SYS_FILES(3, close) SYS_FILES(22, pipe) SYS_FILES(32, dup) SYS_FILES(33, dup2) SYS_FILES(72, fcntl) SYS(85, creat)

@@ -42,10 +42,10 @@ static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *fla
 		*flags |= KMM_MAP_RDONLY;
 	if (!file_can_read(file))
 		*flags |= KMM_MAP_WRONLY;
-	if (file->ops != &regular_ops)
-		*flags |= KMM_MAP_NODEV;
 	out->opening = file->opening;
-	out->backing = &file->inode->file.backing;
+	out->backing = file->ops == &block_ops ? block_backing(file) : &file->inode->file.backing;
+	if (file->ops != &regular_ops && file->ops != &block_ops)
+		*flags |= KMM_MAP_NODEV;
 	kmm_backing_get(out->backing);
 	return 0;
 }
