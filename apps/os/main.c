@@ -70,6 +70,7 @@ void kernel_main(void)
 	start_files();
 	start_program();
 	trap_init();
+	background_start();
 	cpus_start();
 	x86_irq_start();
 	sched_idle_loop();

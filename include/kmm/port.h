@@ -116,6 +116,10 @@ struct kmm_port {
 	unsigned (*stall)(struct kmm_port *port, enum kmm_stall what);
 	/* This CPU now runs `root`. Default: nothing (the embedder switches by itself). */
 	void (*activate_space)(struct kmm_port *port, struct kmm_paddr root);
+	/* A request found every zone that may serve it below its low mark: whoever calls kmm_reclaim_step() has something to do.
+	 * Where somebody does, requests go down to the min marks before they reclaim for themselves. Default: nobody does, and
+	 * they do so at the low marks. */
+	void (*memory_low)(struct kmm_port *port);
 	/* A word of the running thread's own, 0 when the thread starts and not touched otherwise: which sleeping locks it
 	 * holds. Asked only by builds that check the order of locks (KMM_LOCK_ORDER). Default: that of sleeping locks
 	 * is not checked. */

@@ -52,8 +52,8 @@ extern const struct kmm_reclaim_policy *const kmm_reclaim_policies[]; /* all of 
 void kmm_reclaim_set_policy(struct kmm *k, const struct kmm_reclaim_policy *policy);
 const struct kmm_reclaim_policy *kmm_reclaim_policy_of(const struct kmm *k);
 
-/* A step of background reclaim, for a thread of the embedder's: brings zones that are below their low marks nearer to
- * the high ones. Evicts about `budget` pages at most. true: more is to be done. context: no locks, may sleep. */
+/* A step of background reclaim, for a thread of the embedder's that port->memory_low wakes: brings zones nearer to their high
+ * marks, counting pages that a device is writing as free, and waits for one transfer if some are under way. Evicts about `budget` pages at most. true: more is to be done. context: no locks, may sleep. */
 KMM_MUST_CHECK bool kmm_reclaim_step(struct kmm *k, kmm_word budget);
 /* Evicts up to nr pages of user spaces and file caches although there is memory; returns how many. context: no locks. */
 kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr);

@@ -21,7 +21,7 @@ static void turn(struct kmm *k, struct kmm_hand *hand)
 {
 	const struct kmm_reclaim_policy *policy = k->pageq->policy;
 
-	hand->facts.pages = hand->met;
+	__atomic_store_n(&hand->facts.pages, hand->met, __ATOMIC_RELAXED); /* faults ask the policy meanwhile */
 	hand->facts.turns++;
 	hand->at = hand->met = 0;
 	if (policy->turned)

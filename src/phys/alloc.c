@@ -132,7 +132,7 @@ static struct kmm_page *take(struct kmm *k, struct kmm_zone *z, const struct req
 
 	if (pfn == KMM_NO_PFN)
 		return NULL;
-	KMM_ASSERT(k, (kmm_page_at(k->phys, pfn)->flags & ~KMM_ZONE_MASK) == 0); /* nobody's */
+	KMM_ASSERT(k, (kmm_page_flags(kmm_page_at(k->phys, pfn)) & ~KMM_ZONE_MASK) == 0); /* nobody's */
 	kmm_pcp_count(kmm_this_pcp(k, z, rq->mobility), rq->kind, (kmm_word)1 << rq->order);
 	kmm_page_prepare(k->phys, kmm_page_at(k->phys, pfn), rq->kind, rq->order, rq->mobility);
 	return kmm_page_at(k->phys, pfn);
@@ -226,6 +226,10 @@ static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 
 	kmm_pcp_serve(k);
 	page = pass(k, rq, false);
+	if (!page && k->port->memory_low) {
+		k->port->memory_low(k->port);
+		page = last_passes(k, rq);
+	}
 	while (!page) {
 		kmm_word freed = let_reclaim(k, rq);
 
@@ -496,7 +500,7 @@ static void free_uncached(struct kmm *k, struct kmm_page *page, unsigned order)
 
 	KMM_ASSERT(k, kmm_page_order(page) == order && atomic_load_explicit(&page->refcount, memory_order_relaxed) == 0);
 	kmm_pcp_count(kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE), kmm_page_kind(page), -((kmm_word)1 << order));
-	kmm_flags_set(page, page->flags & KMM_ZONE_MASK);
+	kmm_flags_set(page, kmm_page_flags(page) & KMM_ZONE_MASK);
 	kmm_tract_put(k, z, kmm_pfn_of(k->phys, page), order);
 	kmm_spin_unlock(k, &z->lock, KMM_LOCK_ZONE, irq);
 	if (atomic_load_explicit(&k->phys->waiters, memory_order_acquire))
@@ -530,7 +534,7 @@ static void free_cached(struct kmm *k, struct kmm_page *page, unsigned order, un
 	struct kmm_pcp *pcp = p->pcp_of[kmm_page_cache_number(page)][kmm_cpu(k)];
 
 	kmm_pcp_count(pcp, kmm_page_kind(page), -((kmm_word)1 << order));
-	if (put_cached(pcp, page, page->flags, kmm_pfn_of(p, page), list))
+	if (put_cached(pcp, page, kmm_page_flags(page), kmm_pfn_of(p, page), list))
 		kmm_irq_restore(k, irq);
 	else
 		overflow(k, pcp, irq);
@@ -595,7 +599,7 @@ ALWAYS_INLINE void free_recent(struct kmm *k, struct kmm_recent *recent, struct 
 ALWAYS_INLINE bool free_like(struct kmm *k, struct kmm_page *page, kmm_word pfn)
 {
 	struct kmm_phys *p = k->phys;
-	uint32_t flags = page->flags;
+	uint32_t flags = kmm_page_flags(page); /* the hand may note an age still */
 	unsigned long irq = kmm_port_irq_save(k->port);
 	struct kmm_recent *recent = &p->recent[straight_cpu(k)];
 
@@ -630,7 +634,7 @@ ALWAYS_INLINE bool free_cacheable(struct kmm *k, struct kmm_page *page, unsigned
 
 	if (list >= KMM_PCP_LISTS || !may_be_one(k, page, pfn, dropped))
 		return false;
-	flags = page->flags;
+	flags = kmm_page_flags(page);
 	irq = kmm_port_irq_save(k->port);
 	recent = &k->phys->recent[straight_cpu(k)];
 	if (RARE(!is_like(recent, flags, order))) {

@@ -40,7 +40,7 @@
 
 /* Zone, node and sort of a frame as one number: the cache of a CPU that it goes to. */
 #define KMM_CACHE_NUMBERS 256u
-static inline unsigned kmm_page_cache_number(const struct kmm_page *page) { return page->flags >> 8 & (KMM_CACHE_NUMBERS - 1); }
+static inline unsigned kmm_page_cache_number(const struct kmm_page *page) { return kmm_page_flags(page) >> 8 & (KMM_CACHE_NUMBERS - 1); }
 static inline unsigned kmm_cache_number(unsigned node, enum kmm_zone_id zone, unsigned sort)
 {
 	return sort << (KMM_PG_SORT_SHIFT - 8) | node << 3 | (unsigned)zone;
@@ -296,7 +296,7 @@ static inline kmm_word kmm_pfn_exact(const struct kmm_phys *p, const struct kmm_
 /* A free frame's descriptor, of which the flags are what it keeps all its life, and no more, gets others beside them. */
 static inline void kmm_page_become(const struct kmm_phys *p, struct kmm_page *page, uint32_t flags)
 {
-	__atomic_store_n(&page->flags, page->flags | flags, __ATOMIC_RELAXED);
+	__atomic_store_n(&page->flags, kmm_page_flags(page) | flags, __ATOMIC_RELAXED);
 	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
 	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
 	page->a = page->b = page->obj = 0;

@@ -91,8 +91,9 @@ static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t wa
 	unsigned tier = was & KNOWN ? tier_of(was) : 0;
 
 	(void)distance;
-	z->own[RETURNED + tier]++;
-	return byte_of(z->own[MAX], tier + (tier < TIERS - 1));
+	/* The hand moves on meanwhile; a count may be lost. */
+	__atomic_store_n(&z->own[RETURNED + tier], __atomic_load_n(&z->own[RETURNED + tier], __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+	return byte_of(__atomic_load_n(&z->own[MAX], __ATOMIC_RELAXED), tier + (tier < TIERS - 1));
 }
 
 static void make_generation(struct kmm_reclaim_zone *z)

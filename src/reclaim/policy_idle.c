@@ -20,7 +20,8 @@
  * an upper one: in a loop all are equal, and nobody changes places. One that is seen used twice within a short time counts half
  * its idle time.
  *
- * own[]: see the enum. Words that faults change (hosts, the histogram) may lose a count; a turn makes them true again.
+ * own[]: see the enum. Faults call refault() while the hand moves on, with no lock: so words are read and written whole, and
+ * those that faults change (hosts, the histogram) may lose a count; a turn makes them true again.
  */
 #include "kmm/reclaim.h"
 
@@ -32,21 +33,51 @@ enum { HOSTS, HOSTS_MET, TOP, CALLED, IDLE, IDLE_MET = IDLE + LONGEST + 1, END =
 
 _Static_assert(END <= KMM_RECLAIM_OWN, "fits what a policy has");
 
+static kmm_word get(const struct kmm_reclaim_zone *z, kmm_word i)
+{
+	return __atomic_load_n(&z->own[i], __ATOMIC_RELAXED);
+}
+
+static void put(struct kmm_reclaim_zone *z, kmm_word i, kmm_word value)
+{
+	__atomic_store_n(&z->own[i], value, __ATOMIC_RELAXED);
+}
+
+static void add(struct kmm_reclaim_zone *z, kmm_word i, kmm_word nr)
+{
+	put(z, i, get(z, i) + nr);
+}
+
+/* One less, but never less than none. */
+static void take(struct kmm_reclaim_zone *z, kmm_word i)
+{
+	kmm_word nr = get(z, i);
+
+	if (nr)
+		put(z, i, nr - 1);
+}
+
+static kmm_word all_pages(const struct kmm_reclaim_zone *z)
+{
+	return __atomic_load_n(&z->all_pages, __ATOMIC_RELAXED);
+}
+
 static kmm_word unit(const struct kmm_reclaim_zone *z)
 {
-	return z->all_pages / UNITS + 1;
+	return all_pages(z) / UNITS + 1;
 }
 
 static uint8_t now(const struct kmm_reclaim_zone *z)
 {
-	return (uint8_t)(z->clock / (uint32_t)unit(z) & STAMP);
+	return (uint8_t)(__atomic_load_n(&z->clock, __ATOMIC_RELAXED) / (uint32_t)unit(z) & STAMP);
 }
 
 static kmm_word host_places(const struct kmm_reclaim_zone *z)
 {
-	kmm_word guests = z->pages / GUEST_PART + 1; /* one at least, or the last pages would stay for ever */
+	kmm_word pages = __atomic_load_n(&z->pages, __ATOMIC_RELAXED);
+	kmm_word guests = pages / GUEST_PART + 1; /* one at least, or the last pages would stay for ever */
 
-	return z->pages > guests ? z->pages - guests : 0;
+	return pages > guests ? pages - guests : 0;
 }
 
 /* Units, at most LONGEST. */
@@ -61,41 +92,44 @@ static unsigned idle_of(const struct kmm_reclaim_zone *z, uint8_t age)
 
 static bool is_worth(struct kmm_reclaim_zone *z, kmm_word interval)
 {
-	if (z->own[HOSTS] < host_places(z))
+	kmm_word top = get(z, TOP); /* read once: another fault may lower it as well */
+
+	if (get(z, HOSTS) < host_places(z))
 		return true;
-	while (z->own[TOP] && !z->own[IDLE + z->own[TOP]])
-		z->own[TOP]--;
-	if (z->own[TOP] * unit(z) <= interval)
+	while (top && !get(z, IDLE + top))
+		top--;
+	put(z, TOP, top);
+	if (top * unit(z) <= interval)
 		return false;
-	z->own[IDLE + z->own[TOP]]--;
-	if (z->own[TOP] < z->own[CALLED])
-		z->own[CALLED] = z->own[TOP];
+	take(z, IDLE + top);
+	if (top < get(z, CALLED))
+		put(z, CALLED, top);
 	return true;
 }
 
 static void become_host(struct kmm_reclaim_zone *z, uint8_t *age)
 {
 	*age = HOST | now(z);
-	z->own[HOSTS]++;
-	z->own[HOSTS_MET]++;
+	add(z, HOSTS, 1);
+	add(z, HOSTS_MET, 1);
 }
 
 static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 {
 	if (*age == 0) {
 		*age = GUEST;
-		if (z->turns == 0 || z->own[HOSTS] < host_places(z)) /* those that are not used again become guests in time */
+		if (z->turns == 0 || get(z, HOSTS) < host_places(z)) /* those that are not used again become guests in time */
 			become_host(z, age);
 		return false;
 	}
-	if (referenced && is_worth(z, z->all_pages / GUEST_PART))
+	if (referenced && is_worth(z, all_pages(z) / GUEST_PART))
 		become_host(z, age);
 	return !referenced;
 }
 
 static bool is_called(const struct kmm_reclaim_zone *z, uint8_t age)
 {
-	return z->own[HOSTS] > host_places(z) && idle_of(z, age) >= z->own[CALLED];
+	return get(z, HOSTS) > host_places(z) && idle_of(z, age) >= get(z, CALLED);
 }
 
 static void met_host(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
@@ -111,11 +145,11 @@ static void met_host(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 	}
 	if (!referenced && is_called(z, *age)) {
 		*age = GUEST;
-		z->own[HOSTS]--;
+		take(z, HOSTS);
 		return;
 	}
-	z->own[HOSTS_MET]++;
-	z->own[IDLE_MET + idle_of(z, *age)]++;
+	add(z, HOSTS_MET, 1);
+	add(z, IDLE_MET + idle_of(z, *age), 1);
 }
 
 static bool met(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
@@ -130,7 +164,7 @@ static bool skip(struct kmm_reclaim_zone *z, uint8_t age)
 {
 	if (!(age & HOST) || z->turns % LOOK_EVERY == 0 || is_called(z, age))
 		return false;
-	z->own[HOSTS_MET]++;
+	add(z, HOSTS_MET, 1);
 	return true;
 }
 
@@ -139,7 +173,7 @@ static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t wa
 	uint8_t age = 0;
 
 	(void)was;
-	if (is_worth(z, distance + z->all_pages / GUEST_PART))
+	if (is_worth(z, distance + all_pages(z) / GUEST_PART))
 		become_host(z, &age);
 	return age;
 }
@@ -147,29 +181,29 @@ static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t wa
 /* More hosts than places: the most idle ones are called. */
 static void call_hosts(struct kmm_reclaim_zone *z)
 {
-	kmm_word places = host_places(z), over = z->own[HOSTS] > places ? z->own[HOSTS] - places : 0;
+	kmm_word places = host_places(z), over = get(z, HOSTS) > places ? get(z, HOSTS) - places : 0;
 	unsigned at = LONGEST;
 
-	z->own[CALLED] = LONGEST + 1;
+	put(z, CALLED, LONGEST + 1);
 	if (!over)
 		return;
-	for (; at && over > z->own[IDLE + at]; at--)
-		over -= z->own[IDLE + at];
-	z->own[CALLED] = at;
+	for (; at && over > get(z, IDLE + at); at--)
+		over -= get(z, IDLE + at);
+	put(z, CALLED, at);
 }
 
 static void turned(struct kmm_reclaim_zone *z)
 {
-	z->own[HOSTS] = z->own[HOSTS_MET];
-	z->own[HOSTS_MET] = 0;
+	put(z, HOSTS, get(z, HOSTS_MET));
+	put(z, HOSTS_MET, 0);
 	if ((z->turns - 1) % LOOK_EVERY == 0) {
 		for (unsigned i = 0; i <= LONGEST; i++)
-			z->own[IDLE + i] = z->own[IDLE_MET + i];
-		z->own[TOP] = LONGEST;
+			put(z, IDLE + i, get(z, IDLE_MET + i));
+		put(z, TOP, LONGEST);
 		call_hosts(z);
 	}
 	for (unsigned i = 0; i <= LONGEST; i++)
-		z->own[IDLE_MET + i] = 0;
+		put(z, IDLE_MET + i, 0);
 }
 
 const struct kmm_reclaim_policy kmm_policy_idle = {

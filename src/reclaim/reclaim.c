@@ -58,7 +58,7 @@ static void evict(struct scan *s)
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
 	kmm_word_add(&hand->evicted, mover.moved);
-	hand->facts.clock = s->k->swap->clock;
+	__atomic_store_n(&hand->facts.clock, s->k->swap->clock, __ATOMIC_RELAXED);
 	out = kmm_swap_gone(s->k) - out;
 	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
 	s->nr = 0;
@@ -124,8 +124,8 @@ static void scan_zone(struct scan *s)
 	struct kmm_page **pages = s->k->pageq->seen;
 
 	kmm_cached_trim(s->k);
-	hand->facts.clock = s->k->swap->clock;
-	hand->facts.all_pages = count_pages(s->k);
+	__atomic_store_n(&hand->facts.clock, s->k->swap->clock, __ATOMIC_RELAXED);
+	__atomic_store_n(&hand->facts.all_pages, count_pages(s->k), __ATOMIC_RELAXED);
 	s->k->pageq->insists = s->is_brief;
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want) {

@@ -182,12 +182,20 @@ bool kmm_swap_info(struct kmm *k, unsigned i, struct kmm_swap_info *out)
 
 void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out)
 {
+	const struct kmm_swap_stats *now;
 	struct kmm_swap_info info;
 
 	*out = (struct kmm_swap_stats){ 0 };
 	if (!k->swap)
 		return;
-	*out = k->swap->stats;
+	now = &k->swap->stats;
+	*out = (struct kmm_swap_stats){
+		.in = kmm_word_glance(&now->in), .out = kmm_word_glance(&now->out),
+		.same_in = kmm_word_glance(&now->same_in), .same_out = kmm_word_glance(&now->same_out),
+		.read_errors = kmm_word_glance(&now->read_errors), .write_errors = kmm_word_glance(&now->write_errors),
+		.ahead = kmm_word_glance(&now->ahead), .ahead_used = kmm_word_glance(&now->ahead_used),
+		.retaken = kmm_word_glance(&now->retaken),
+	};
 	if (k->swap->cache) {
 		out->cached = __atomic_load_n(&k->swap->cache->nr_idle, __ATOMIC_RELAXED);
 		out->writing = kmm_swap_writing(k);

@@ -163,6 +163,20 @@ static bool take_literals(struct reader *r, size_t nr)
 	return true;
 }
 
+/* What is shorter than the match is repeated: twice as much is there after each step. */
+static void repeat(struct reader *r, size_t offset, size_t nr)
+{
+	const uint8_t *from = r->to - offset;
+
+	while (nr) {
+		size_t there = (size_t)(r->to - from), step = there < nr ? there : nr;
+
+		memcpy(r->to, from, step);
+		r->to += step;
+		nr -= step;
+	}
+}
+
 static bool take_match(struct reader *r, size_t nr)
 {
 	size_t offset;
@@ -176,12 +190,7 @@ static bool take_match(struct reader *r, size_t nr)
 	nr += LEAST;
 	if (nr > (size_t)(r->to_end - r->to))
 		return false;
-	if (offset >= nr)
-		memcpy(r->to, r->to - offset, nr);
-	else
-		for (size_t i = 0; i < nr; i++) /* it repeats what it writes */
-			r->to[i] = *(r->to + i - offset);
-	r->to += nr;
+	repeat(r, offset, nr);
 	return true;
 }
 

@@ -23,7 +23,7 @@ static bool look_at(void *arg, struct kmm_vma *vma, const struct kmm_ptref *ref,
 
 	if (!kmm_leaf_is_present(ref->entry) || kmm_leaf_page(l->k, kmm_leaf_read(l->k, ref->entry)) != l->page)
 		return true;
-	l->kept |= (vma->flags & KMM_VM_LOCKED) != 0;
+	l->kept |= (__atomic_load_n(&vma->flags, __ATOMIC_RELAXED) & KMM_VM_LOCKED) != 0;
 	if (!(kmm_entry_load_low(ref->entry) & KMM_X86_A))
 		return !l->kept;
 	l->used = true;

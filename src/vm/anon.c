@@ -112,8 +112,8 @@ enum kmm_status kmm_anon_prepare(struct kmm_vma *vma)
 		return KMM_ENOMEM;
 	*anon = (struct kmm_anon){ .refs = 0 };
 	kmm_list_init(&anon->vmas);
-	kmm_guests_init(&anon->guests, KMM_OWNER_ANON);
 	join(vma, anon, 0, false);
+	kmm_guests_init(&anon->guests, KMM_OWNER_ANON); /* last: from here on guests come, if only by a stale name */
 	atomic_fetch_add_explicit(&k->vm->nr_anon, 1, memory_order_relaxed);
 	return KMM_OK;
 }

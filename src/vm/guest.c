@@ -81,7 +81,9 @@ struct kmm_guest kmm_guest_enter(struct kmm *k, const struct kmm_page *page)
 	struct kmm_guest guest = read_name(k, page);
 
 	KMM_ASSERT(k, atomic_load_explicit(&k->vm->visitors, memory_order_relaxed) > 0);
-	if (guest.owner && is_in_low_memory(k, guest.owner) && has_mark(&guest))
+	/* The mark once more, now that it is one: with it we see all that was written before it was set. */
+	if (guest.owner && is_in_low_memory(k, guest.owner) && has_mark(&guest) &&
+	    __atomic_load_n(&guest.owner->mark, __ATOMIC_ACQUIRE))
 		guest.owner->nr++;
 	else
 		guest.owner = NULL;

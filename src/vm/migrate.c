@@ -141,7 +141,7 @@ static bool unmap_entry(struct batch *b, struct move *m, struct kmm_vma *vma, co
 		return true;
 	if (!is_same_page(b, m))
 		return false;
-	m->refused = b->mover->evict && (vma->flags & KMM_VM_LOCKED);
+	m->refused = b->mover->evict && (__atomic_load_n(&vma->flags, __ATOMIC_RELAXED) & KMM_VM_LOCKED);
 	if (m->refused)
 		return false;
 	b->is_full = !kmm_flushes_note(&b->flushes, mm->space.root, va);

@@ -132,7 +132,7 @@ static enum kmm_status protect_part(struct kmm_mm *mm, struct kmm_vma *vma, stru
 	status = kmm_vma_carve(mm, *prev, vma, start, end, new_flags, r, prev);
 	if (status)
 		return status;
-	(*prev)->flags = new_flags;
+	__atomic_store_n(&(*prev)->flags, new_flags, __ATOMIC_RELAXED); /* who comes by the reverse map reads them without our locks */
 	if (!kmm_pt_is_void(mm->k, &mm->space, start, end))
 		change_entries(*prev, old_flags, start, end);
 	kmm_mm_account_change(mm, old_flags, new_flags, pages);

@@ -19,6 +19,7 @@ bigger() {
 	true_of 'd["audit"]["violations"] == 0' "$machine, $cpus processors: audit"
 	true_of 'd["memory"]["swapped_out"] > '$least "$machine, $cpus processors: pages went out"
 	true_of 'd["memory"]["disk_begun"] > '$begun "$machine, $cpus processors: transfers end by themselves"
+	true_of 'd["memory"]["stolen_step"] > 0' "$machine, $cpus processors: the kernel's thread reclaims"
 }
 
 # a real disk: on a busy host each transfer takes long, so these are small

@@ -9,6 +9,8 @@
  *	evictor       pages to swap, and all of them back by swapoff
  *	device        ends transfers that were begun, the last ones first
  */
+#include "model/migrate_threads.h"
+
 #include "harness/space.h"
 #include "kmm/compact.h"
 #include "kmm/reclaim.h"
@@ -16,7 +18,6 @@
 #include <pthread.h>
 #include <sched.h>
 
-enum what { MOVES_PAGES, EVICTS, EVICTS_LATER };
 enum { WORKERS = 3, DEVICE_CPU = WORKERS + 1, PAGES = 300, FILE_PAGES = 40, STEPS = 4000, MOVES = 2000 };
 #define AT 0x20000000ull
 #define FILE_AT 0x30000000ull
@@ -255,7 +256,7 @@ static void stop(struct arena *a)
 	hosted_shutdown(a->m);
 }
 
-static void run(enum kmm_format_id format, enum what what)
+void migrate_threads_run(enum kmm_format_id format, enum what what)
 {
 	static struct arena a;
 	pthread_t thread[WORKERS], mover, device;
@@ -282,12 +283,6 @@ static void run(enum kmm_format_id format, enum what what)
 	hosted_swap_close(a.disk);
 }
 
-KMM_TEST(migrate_threads_i386) { CALL(run(KMM_I386, MOVES_PAGES)); }
-KMM_TEST(migrate_threads_i386_pae) { CALL(run(KMM_I386_PAE, MOVES_PAGES)); }
-KMM_TEST(migrate_threads_x86_64) { CALL(run(KMM_X86_64, MOVES_PAGES)); }
-KMM_TEST(swap_threads_i386) { CALL(run(KMM_I386, EVICTS)); }
-KMM_TEST(swap_threads_i386_pae) { CALL(run(KMM_I386_PAE, EVICTS)); }
-KMM_TEST(swap_threads_x86_64) { CALL(run(KMM_X86_64, EVICTS)); }
-KMM_TEST(swap_later_threads_i386) { CALL(run(KMM_I386, EVICTS_LATER)); }
-KMM_TEST(swap_later_threads_i386_pae) { CALL(run(KMM_I386_PAE, EVICTS_LATER)); }
-KMM_TEST(swap_later_threads_x86_64) { CALL(run(KMM_X86_64, EVICTS_LATER)); }
+KMM_TEST(migrate_threads_i386) { CALL(migrate_threads_run(KMM_I386, MOVES_PAGES)); }
+KMM_TEST(migrate_threads_i386_pae) { CALL(migrate_threads_run(KMM_I386_PAE, MOVES_PAGES)); }
+KMM_TEST(migrate_threads_x86_64) { CALL(migrate_threads_run(KMM_X86_64, MOVES_PAGES)); }

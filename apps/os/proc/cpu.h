@@ -26,6 +26,9 @@ static inline struct cpu *cpu_here(void)
 /* cpus.c: starts them. The last step of the boot. */
 void cpus_start(void);
 
+/* background.c: the thread that reclaims memory. */
+void background_start(void);
+
 /* sched.c, for sleep.c */
 void sched_enqueue(struct task *task);
 void sched_leave_cpu(void); /* gives up the kernel lock meanwhile */

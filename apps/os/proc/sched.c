@@ -173,9 +173,10 @@ static void prepare_processor(struct task *next)
 		return;
 	}
 	x86_set_kernel_stack(next->stack + KERNEL_STACK_SIZE);
-	x86_tls_load(&next->tls);
+	if (next->proc != &init_proc) /* a thread of the kernel's has no segments, but those of a program are in registers still */
+		x86_tls_load(&next->tls);
 	x86_fpu_switch(&next->fpu);
-	if (next->proc->mm)
+	if (next->proc->mm || next->proc == &init_proc) /* the kernel's own threads have none */
 		space_activate(next->proc->mm);
 }
 
