@@ -37,12 +37,19 @@ static uint32_t area_flags(const struct kmm_mm *mm, unsigned prot, unsigned flag
 	return vm_flags;
 }
 
-/* A file that must not be written can still be read, by mappings that stay so (as Linux 6.1 since its 6.1.149). */
-static void apply_write_seal(const struct kmm_backing *backing, uint32_t *vm_flags)
+/*
+ * A file that must not be written can still be read, by mappings that stay so (as Linux 6.1 since its 6.1.149). b is not
+ * needed: who seals looks at mappings.
+ */
+static enum kmm_status apply_write_seal(const struct kmm_backing *backing, uint32_t *vm_flags)
 {
-	if (kmm_backing_is_file(backing) && (((const struct kmm_file *)backing)->seals & KMM_SEALS_WRITING) &&
-	    (*vm_flags & (KMM_VM_SHARED | KMM_VM_WRITE)) == KMM_VM_SHARED)
-		*vm_flags &= ~(uint32_t)KMM_VM_MAYWRITE;
+	if (!kmm_backing_is_file(backing) || !(*vm_flags & KMM_VM_SHARED) ||
+	    !(__atomic_load_n(&((const struct kmm_file *)backing)->seals, __ATOMIC_RELAXED) & KMM_SEALS_WRITING))
+		return KMM_OK;
+	if (*vm_flags & KMM_VM_WRITE)
+		return KMM_EPERM;
+	*vm_flags &= ~(uint32_t)KMM_VM_MAYWRITE;
+	return KMM_OK;
 }
 
 static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm_flags)
@@ -72,8 +79,7 @@ static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm
 		return KMM_EACCES;
 	if (rq->flags & KMM_MAP_NODEV)
 		return KMM_ENODEV;
-	apply_write_seal(rq->backing, vm_flags);
-	return *vm_flags & KMM_VM_GROWSDOWN ? KMM_EINVAL : KMM_OK;
+	return *vm_flags & KMM_VM_GROWSDOWN ? KMM_EINVAL : apply_write_seal(rq->backing, vm_flags);
 }
 
 static enum kmm_status anonymous_flags(const struct kmm_map_request *rq, uint32_t *vm_flags)
@@ -250,23 +256,12 @@ static bool is_within_limits(struct kmm_mm *mm, const struct kmm_piece *piece)
 	       kmm_mm_may_expand(mm, piece->flags, pages - mapped_pages(mm, piece->start, piece->end));
 }
 
-/* Not enough memory for the piece, or a seal. Linux finds out after it has unmapped what was at a fixed place. */
+/* Not enough memory for the piece. Linux finds out after it has unmapped what was at a fixed place. */
 static enum kmm_status refuse_area(struct kmm_mm *mm, const struct kmm_piece *piece, enum kmm_status why)
 {
 	enum kmm_status status = kmm_munmap_locked(mm, piece->start, piece->end - piece->start);
 
 	return status == KMM_OK ? why : status;
-}
-
-/* Seals of the file stand against writing by this mapping, now or later. b is not needed: who seals looks at mappings. */
-static bool is_sealed(const struct kmm_piece *piece)
-{
-	uint32_t seals;
-
-	if (!piece->backing || !kmm_backing_is_file(piece->backing) || !(piece->flags & KMM_VM_SHARED))
-		return false;
-	seals = __atomic_load_n(&((const struct kmm_file *)piece->backing)->seals, __ATOMIC_RELAXED);
-	return (seals & KMM_SEALS_WRITING) && (piece->flags & KMM_VM_MAYWRITE);
 }
 
 static enum kmm_status map_area(struct kmm_mm *mm, const struct kmm_piece *piece)
@@ -275,8 +270,6 @@ static enum kmm_status map_area(struct kmm_mm *mm, const struct kmm_piece *piece
 		return KMM_ENOMEM;
 	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, piece_pages(piece)))
 		return refuse_area(mm, piece, KMM_ENOMEM);
-	if (is_sealed(piece))
-		return refuse_area(mm, piece, KMM_EPERM);
 	return put_area(mm, piece);
 }
 

@@ -155,13 +155,6 @@ static bool maps_droppable(const struct difference *d)
 	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL;
 }
 
-static bool unmaps_before_seals(const struct difference *d)
-{
-	const struct step *s = &d->steps[d->at];
-
-	return s->op == OP_MMAP && s->file == FILE_SEALABLE && d->native.err == EPERM && d->machine.err;
-}
-
 /* ---- the list ---- */
 
 struct exception oracle_exceptions[] = {
@@ -170,8 +163,6 @@ struct exception oracle_exceptions[] = {
 			  "come first, in another order", mremap_arguments_first, false, 0 },
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
-	{ "sealed-too-late", "6.1 has asked the limits, and unmapped what was at a fixed place, when it finds the file sealed; later ones look before",
-	  unmaps_before_seals, false, 0 },
 	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, false, 0 },
 	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, false, 0 },
 	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, false, 0 },

@@ -96,8 +96,15 @@ static void check_write(void)
 	CHECK("no writing", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0);
 	REFUSED(pwrite(fd, "x", 1, 0), EPERM);
 	REFUSED(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0), EPERM);
-	if (on_kmm()) /* Linux since 6.7 lets it be read */
-		REFUSED(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0), EPERM);
+	p = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p[0] = 7;
+	REFUSED(mmap(p, PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0), EPERM);
+	CHECK("what was there stays", p[0] == 7);
+	munmap(p, PAGE);
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK("still read", p != MAP_FAILED && p[0] == 5);
+	REFUSED(mprotect(p, PAGE, RW), EACCES);
+	munmap(p, PAGE);
 	q = mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 0);
 	CHECK("a copy", q != MAP_FAILED && q[0] == 5 && (q[0] = 6) == 6);
 	munmap(q, PAGE);
