@@ -89,7 +89,6 @@ KMM_TEST(mlock_limit)
 	CALL(space_stop(&s));
 }
 
-/* A heap, a stack and a right to write, each locked and grown. */
 /* What becomes writable gets its pages area by area, so that the next area finds the same owner. */
 KMM_TEST(mlock_writable_merges)
 {
@@ -106,6 +105,27 @@ KMM_TEST(mlock_writable_merges)
 	}
 }
 
+/* What is locked only once it is used gets neither pages nor an owner: a fork has nothing to copy. */
+KMM_TEST(mlock_onfault_writable_has_no_owner)
+{
+	uint8_t present = 0xff;
+	struct kmm_mm *child;
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 3, SPACE_R, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&s, page(8), 1, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(lock(&s, page(0), 3, KMM_MLOCK_ONFAULT), 0);
+	CHECK_EQ(space_protect(&s, page(1), 1, SPACE_RW), 0);
+	CHECK_EQ(space_peek(&s, s.mm, page(1)), 0);
+	CHECK_OK(kmm_mm_fork(s.mm, &child));
+	CHECK_OK(kmm_mincore(child, kmm_uva((kmm_word)page(1)), SPACE_PAGE, kmm_uva((kmm_word)page(8))));
+	CHECK_OK(kmm_copy_in(child, &present, kmm_uva((kmm_word)page(8)), 1, NULL));
+	CHECK_EQ(present, 0);
+	hosted_put_space(s.m, child);
+	CALL(space_stop(&s));
+}
+
 /* A length that leads beyond all addresses is too much before it is wrong, also where part of it is locked. */
 KMM_TEST(mlock_beyond_all_addresses)
 {
@@ -119,6 +139,7 @@ KMM_TEST(mlock_beyond_all_addresses)
 	CALL(space_stop(&s));
 }
 
+/* A heap, a stack and a right to write, each locked and grown. */
 KMM_TEST(mlock_grows)
 {
 	struct space s;

@@ -146,7 +146,8 @@ static void note_writable(struct kmm_vma *vma, struct kmm_populate *populate, ui
 {
 	enum kmm_status ignored;
 
-	if ((old_flags & (KMM_VM_WRITE | KMM_VM_SHARED | KMM_VM_LOCKED)) != KMM_VM_LOCKED || !(vma->flags & KMM_VM_WRITE))
+	if ((old_flags & (KMM_VM_WRITE | KMM_VM_SHARED | KMM_VM_LOCKED | KMM_VM_LOCKONFAULT)) != KMM_VM_LOCKED ||
+	    !(vma->flags & KMM_VM_WRITE))
 		return;
 	ignored = kmm_anon_prepare(vma);
 	(void)ignored;

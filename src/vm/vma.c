@@ -316,22 +316,28 @@ void kmm_vma_drop_backing(struct kmm_vma *vma)
 
 /* ---- cutting ---- */
 
-void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm)
+static inline void copy_from(struct kmm_vma *to, const struct kmm_vma *from, kmm_word start, struct kmm_mm *mm)
 {
-	to->start = from->start;
+	to->start = start;
 	to->end = from->end;
 	to->flags = from->flags;
 	to->tag = from->tag;
 	to->cloned = from->cloned;
 	to->opening = from->opening;
-	to->pgoff = from->pgoff;
+	to->pgoff = kmm_vma_index(from, start);
 	to->mm = mm;
 	to->backing = from->backing;
 	to->anon = NULL;
 	to->userfault = from->userfault;
 	if (to->userfault)
 		kmm_userfault_get(to->userfault);
-	kmm_vma_hold_backing(to);
+	if (to->backing)
+		kmm_vma_hold_backing(to);
+}
+
+void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm)
+{
+	copy_from(to, from, from->start, mm);
 }
 
 struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, struct kmm_vma *tail)
@@ -341,10 +347,8 @@ struct kmm_vma *kmm_vma_split(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word a
 
 	KMM_ASSERT(k, vma->start < addr && addr < vma->end && (addr & (KMM_PAGE_SIZE - 1)) == 0);
 	kmm_vma_write(vma);
-	kmm_vma_copy(tail, vma, mm);
+	copy_from(tail, vma, addr, mm);
 	init_locks(mm, tail);
-	tail->pgoff = kmm_vma_index(vma, addr);
-	tail->start = addr;
 	kmm_edit_begin(k, vma->backing);
 	flags = lock_family(k, vma->anon);
 	kmm_tree_cut(k, &mm->tree, vma, tail);

@@ -155,6 +155,14 @@ static bool maps_droppable(const struct difference *d)
 	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL;
 }
 
+/* The machine has the host's vm.mmap_min_addr, which fixed places keep to. */
+static bool grows_below_what_is_built_in(const struct difference *d)
+{
+	enum { SEGV = 11, BUILT_IN = 65536 };
+
+	return d->native.sig == SEGV && d->native.addr < BUILT_IN && !d->machine.sig;
+}
+
 /* ---- the list ---- */
 
 struct exception oracle_exceptions[] = {
@@ -163,6 +171,8 @@ struct exception oracle_exceptions[] = {
 			  "come first, in another order", mremap_arguments_first, false, 0 },
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
+	{ "low-stack", "a stack grows down to the least address built into the host's Linux, even if vm.mmap_min_addr is less; Debian's "
+		       "6.1 has the same number in both", grows_below_what_is_built_in, false, 0 },
 	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, false, 0 },
 	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, false, 0 },
 	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, false, 0 },
