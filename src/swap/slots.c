@@ -122,7 +122,7 @@ static void free_slot(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
 
 void kmm_slot_put(struct kmm *k, uint32_t raw)
 {
-	struct kmm_swap_area *a = &k->swap->area[kmm_swap_place(raw)];
+	struct kmm_swap_area *a;
 	struct kmm_page *page = NULL;
 	struct kmm_slot *slot;
 	unsigned long flags;
@@ -130,6 +130,7 @@ void kmm_slot_put(struct kmm *k, uint32_t raw)
 
 	if (kmm_swap_is_same(raw))
 		return;
+	a = &k->swap->area[kmm_swap_place(raw)];
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
 	slot = slot_of(k, raw);
 	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
