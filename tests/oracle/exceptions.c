@@ -2,6 +2,8 @@
 /* exceptions.c - see exceptions.h. */
 #include "oracle/exceptions.h"
 
+#include "oracle/look.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,22 +59,18 @@ static bool continues(const struct area *a, const struct area *b)
 	       (!file || a->offset + (a->end - a->start) == b->offset);
 }
 
-/* The areas of a look, neighbours that look alike taken together, and the pages and the answer as one sum. */
-static unsigned united_areas(const char *text, uint32_t len, struct area *out, unsigned room, uint64_t *others)
+/* The areas of a look, neighbours that look alike taken together. */
+static unsigned united_areas(const char *text, uint32_t len, struct area *out, unsigned room)
 {
 	const char *end = text + len;
 	char line[256];
 	unsigned nr = 0;
 
-	*others = 14695981039346656037u;
 	while (next_line(&text, end, line)) {
 		struct area area;
 
-		if (line[0] == ' ' || line[0] == '=') {
-			for (const char *p = line; *p; p++)
-				*others = (*others ^ (uint8_t)*p) * 1099511628211u;
+		if (line[0] == ' ' || line[0] == '=')
 			continue;
-		}
 		parse_area(line, &area);
 		if (nr && continues(&out[nr - 1], &area))
 			out[nr - 1].end = area.end;
@@ -80,6 +78,31 @@ static unsigned united_areas(const char *text, uint32_t len, struct area *out, u
 			out[nr++] = area;
 	}
 	return nr;
+}
+
+/* Is the page shown however the area is cut? Looks show the pages near both ends of each area only. */
+static bool is_always_shown(const struct area *area, unsigned nr, unsigned long at)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (at >= area[i].start && at < area[i].end)
+			return at - area[i].start < LOOK_MOST_PAGES * ORACLE_PAGE || area[i].end - at <= LOOK_MOST_PAGES * ORACLE_PAGE;
+	return true;
+}
+
+/* The answer, and the pages that are shown however the areas are cut, as one sum. */
+static uint64_t sum_of_others(const char *text, uint32_t len, const struct area *area, unsigned nr)
+{
+	const char *end = text + len;
+	uint64_t sum = 14695981039346656037u;
+	char line[256];
+
+	while (next_line(&text, end, line)) {
+		if (line[0] != '=' && !(line[0] == ' ' && is_always_shown(area, nr, (unsigned long)strtoull(line, NULL, 16))))
+			continue;
+		for (const char *p = line; *p; p++)
+			sum = (sum ^ (uint8_t)*p) * 1099511628211u;
+	}
+	return sum;
 }
 
 /* 6.1 calls an area the heap that begins where the heap ends. */
@@ -102,16 +125,15 @@ static bool differs_by_heap_name(const struct difference *d)
 static bool differs_by_merging(const struct difference *d)
 {
 	static struct area a[512], b[512];
-	uint64_t others_a, others_b;
-	unsigned nr_a = united_areas(d->native_text, d->native_len, a, 512, &others_a);
-	unsigned nr_b = united_areas(d->machine_text, d->machine_len, b, 512, &others_b);
+	unsigned nr_a = united_areas(d->native_text, d->native_len, a, 512);
+	unsigned nr_b = united_areas(d->machine_text, d->machine_len, b, 512);
 
-	if (nr_a != nr_b || others_a != others_b)
+	if (nr_a != nr_b)
 		return false;
 	for (unsigned i = 0; i < nr_a; i++)
 		if (a[i].start != b[i].start || a[i].end != b[i].end || strcmp(a[i].rights, b[i].rights) || strcmp(a[i].name, b[i].name))
 			return false;
-	return true;
+	return sum_of_others(d->native_text, d->native_len, a, nr_a) == sum_of_others(d->machine_text, d->machine_len, b, nr_b);
 }
 
 /* ---- orders of checks ---- */
