@@ -181,7 +181,11 @@ static bool maps_droppable(const struct difference *d)
 static bool grows_below_what_is_built_in(const struct difference *d)
 {
 	enum { SEGV = 11, BUILT_IN = 65536 };
+	const struct step *s = &d->steps[d->at];
+	bool is_call = s->op == OP_COPYIN || s->op == OP_PREAD;
 
+	if (is_call)
+		return d->native.err == EFAULT && !d->machine.err && s->at.base == BASE_ABSOLUTE && s->at.offset < BUILT_IN;
 	return d->native.sig == SEGV && d->native.addr < BUILT_IN && !d->machine.sig;
 }
 
