@@ -34,11 +34,12 @@ enum spin_class {
 	SPIN_NR_CLASSES
 };
 
+/* Served in the order of arrival: one that is taken again and again by one processor keeps no other waiting. */
 struct spin {
-	uint32_t held;
-	uint32_t class; /* enum spin_class */
+	uint16_t next, serving; /* the numbers of who comes next and of who has it; equal: it is free */
+	uint32_t class;         /* enum spin_class */
 };
-#define SPIN_OF(class_) { .held = 0, .class = (class_) }
+#define SPIN_OF(class_) { .next = 0, .class = (class_) }
 
 /* lock.c; nothing, where the order is not checked. A broken order is a panic. */
 #if defined(KMM_DEBUG) && KMM_DEBUG >= 2
@@ -54,15 +55,17 @@ static inline void spin_may_sleep(void) {}
 
 static inline void spin_lock(struct spin *lock)
 {
+	uint16_t number;
+
 	spin_note(lock);
-	while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
-		while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
-			x86_relax();
+	number = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != number)
+		x86_relax();
 }
 
 static inline void spin_unlock(struct spin *lock)
 {
-	__atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&lock->serving, (uint16_t)(lock->serving + 1), __ATOMIC_RELEASE);
 	spin_forget(lock);
 }
 
