@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define KMM_RECLAIM_OWN 104u
+#define KMM_RECLAIM_OWN 112u
 
 /* What a policy keeps for a zone, and the facts that it may use. */
 struct kmm_reclaim_zone {
