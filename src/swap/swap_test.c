@@ -5,6 +5,9 @@
  */
 #include "swap/swap.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "harness/space.h"
 #include "kmm/reclaim.h"
 
@@ -17,6 +20,7 @@ struct swapping {
 	struct hosted_swap *disk;
 };
 
+static bool threads; /* a machine with a second CPU for one */
 static bool later; /* a device that begins transfers, and ends them in another order */
 
 /* The test with either sort of device. */
@@ -36,8 +40,8 @@ static bool later; /* a device that begins transfers, and ends them in another o
 
 static void start_sized(struct swapping *w, enum kmm_format_id format, uint64_t ram_mib, uint64_t swap_pages)
 {
-	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = ram_mib << 20,
-					.log = HOSTED_LOG_KEEP };
+	struct hosted_config config = { .machine = { .format = format, .nr_cpus = threads ? 2 : 1 }, .ram_bytes = ram_mib << 20,
+					.log = HOSTED_LOG_KEEP, .threads = threads };
 	const char *why = "";
 
 	hosted_set_cpu(0);
@@ -299,6 +303,48 @@ BOTH(swap_larger_than_memory)
 	}
 }
 
+/* Begins to read slot ahead of anybody's wish. false: not now. */
+static bool read_ahead(struct swapping *w, uint32_t slot, struct kmm_page *page)
+{
+	uint32_t raw = kmm_swap_raw(0, slot);
+
+	if (w->s.k->swap->area[0].slot[slot].count != 1 || !kmm_slot_get(w->s.k, raw))
+		return false;
+	kmm_get_page(w->s.k, page);
+	if (kmm_cached_add_read(w->s.k, raw, page) != KMM_CACHED_ADDED)
+		abort();
+	if (kmm_swap_start_read(w->s.k, 0, slot, 1, &page, -1))
+		return true;
+	kmm_cached_read_over(w->s.k, raw, false);
+	return false;
+}
+
+/* Reads are under way, and leave no transfers for writing: who asks for memory waits for them and does not fail. */
+KMM_TEST(swap_reads_take_the_transfers)
+{
+	enum { NR = 2 * 16 * 256, MORE = 600 };
+	struct kmm_page *page[KMM_SWAP_IOS];
+	unsigned begun = 0;
+	struct swapping w;
+
+	later = true;
+	CALL(start_sized(&w, KMM_X86_64, 16, 4 * NR));
+	for (unsigned i = 0; i < KMM_SWAP_IOS; i++)
+		CHECK((page[i] = kmm_alloc_pages(w.s.k, KMM_GFP_KERNEL, 0)) != NULL);
+	CHECK_EQ(space_map(&w.s, at(0), NR + MORE, SPACE_RW, SPACE_ANON), 0);
+	CALL(fill(&w, w.s.mm, 0, NR, 1));
+	kmm_swap_quiesce(w.s.k);
+	for (uint32_t slot = 0; slot < NR && begun < KMM_SWAP_IOS; slot++)
+		begun += read_ahead(&w, slot, page[begun]);
+	CHECK(begun > 8);
+	CALL(fill(&w, w.s.mm, NR, MORE, 1));
+	CALL(verify(&w, w.s.mm, 0, NR + MORE, 1));
+	kmm_swap_quiesce(w.s.k);
+	for (unsigned i = 0; i < KMM_SWAP_IOS; i++)
+		kmm_put_page(w.s.k, page[i]);
+	CALL(stop(&w));
+}
+
 /* Without a place to go to, private pages are looked at a few times until the request fails, not at every page of the
  * last watermark anew. */
 BOTH(reclaim_end_is_found_quickly)
@@ -371,6 +417,73 @@ BOTH(swap_off_and_priorities)
 	CHECK_EQ(space_protect(&w.s, at(70), 10, SPACE_RW), 0);
 	CALL(verify(&w, w.s.mm, 0, 100, 1));
 	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
+	CALL(stop(&w));
+}
+
+static struct swapping *polled; /* by the device */
+
+static void (*polled_start)(struct kmm_swap_device *dev, struct kmm_swap_io *io);
+
+static void *touch_all_of(void *arg)
+{
+	struct swapping *w = arg;
+	uint8_t byte;
+
+	hosted_set_cpu(1);
+	for (unsigned i = 0; i < 40; i++)
+		if (!hosted_read_user(w->s.m, w->s.mm, at(i) + 16, &byte, 1).ok || byte != i + 1)
+			abort();
+	hosted_run_space(w->s.m, NULL);
+	return NULL;
+}
+
+/* The transfer ends, and the page's owner is quicker than who waits for it, too. */
+static bool poll_and_touch(struct kmm_swap_device *dev)
+{
+	pthread_t owner;
+	bool some = hosted_swap_finish(polled->disk, 1) != 0;
+
+	(void)dev;
+	if (!some)
+		return false;
+	if (pthread_create(&owner, NULL, touch_all_of, polled) != 0)
+		abort();
+	pthread_join(owner, NULL);
+	return true;
+}
+
+/* Others end at once. */
+static void start_and_end(struct kmm_swap_device *dev, struct kmm_swap_io *io)
+{
+	polled_start(dev, io);
+	hosted_swap_finish(polled->disk, 1);
+}
+
+/* swapoff waits for a page that is being read, and its owner gets it first. */
+KMM_TEST(swap_off_against_the_owner)
+{
+	struct kmm_swap_ops ops;
+	struct kmm_page *page;
+	struct swapping w;
+
+	later = threads = true;
+	CALL(start_sized(&w, KMM_X86_64, 64, 4096));
+	threads = false;
+	ops = *hosted_swap_device(w.disk)->ops;
+	page = kmm_alloc_pages(w.s.k, KMM_GFP_KERNEL, 0);
+	CHECK_EQ(space_map(&w.s, at(0), 40, SPACE_RW, SPACE_ANON), 0);
+	CALL(fill(&w, w.s.mm, 0, 40, 1));
+	CALL(push_out(&w));
+	polled = &w;
+	polled_start = ops.start;
+	ops.start = start_and_end;
+	ops.poll = poll_and_touch;
+	CHECK(read_ahead(&w, 0, page));
+	hosted_swap_device(w.disk)->ops = &ops;
+	CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(w.disk)));
+	kmm_put_page(w.s.k, page);
+	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
+	CALL(verify(&w, w.s.mm, 0, 40, 1));
 	CALL(stop(&w));
 }
 
