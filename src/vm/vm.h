@@ -32,6 +32,7 @@ struct kmm_vm {
 	kmm_word shared_committed;   /* atomic: pages that shared anonymous objects promised */
 	unsigned overcommit_mode, overcommit_ratio; /* looked at without a lock */
 	enum kmm_answer answer;      /* of new spaces; looked at without a lock */
+	kmm_word overcommit_pages;   /* the same; 0: the ratio counts */
 	/* Writing back (writeback.c). */
 	struct kmm_list dirty_files; /* v: mappings whose files have dirty pages */
 	struct kmm_list swapped_files; /* v: mappings whose files have pages in swap */

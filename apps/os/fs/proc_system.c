@@ -173,6 +173,7 @@ static int write_overcommit_ratio(const char *text)
 	if (!is_number(text, &ratio))
 		return -EINVAL;
 	kmm_overcommit(os.k, &now);
+	kmm_set_overcommit_pages(os.k, 0);
 	return os_errno(kmm_set_overcommit(os.k, now.mode, ratio));
 }
 
@@ -267,6 +268,25 @@ static int write_drop_caches(const char *text)
 	return 0;
 }
 
+static void text_overcommit_kbytes(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_overcommit now;
+
+	(void)proc;
+	kmm_overcommit(os.k, &now);
+	sink_printf(out, "%llu\n", LL(now.pages) << (KMM_PAGE_SHIFT - 10));
+}
+
+static int write_overcommit_kbytes(const char *text)
+{
+	uint32_t kbytes;
+
+	if (!is_number(text, &kbytes))
+		return -EINVAL;
+	kmm_set_overcommit_pages(os.k, kbytes >> (KMM_PAGE_SHIFT - 10));
+	return 0;
+}
+
 static void text_max_map_count(struct proc *proc, struct kmm_sink *out)
 {
 	sink_printf(out, "%u\n", proc->mm ? kmm_mm_limits(proc->mm)->max_map_count : 0);
@@ -348,6 +368,7 @@ static const struct proc_entry vm_entries[] = {
 	  .write = write_dirty_writeback_centisecs },
 	{ .name = "dirty_ratio", .mode = S_IFREG | 0644, .text = text_dirty_ratio, .write = write_dirty_ratio },
 	{ .name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches },
+	{ .name = "overcommit_kbytes", .mode = S_IFREG | 0644, .text = text_overcommit_kbytes, .write = write_overcommit_kbytes },
 	{ .name = "overcommit_ratio", .mode = S_IFREG | 0644, .text = text_overcommit_ratio, .write = write_overcommit_ratio },
 	{ .name = "when_full", .mode = S_IFREG | 0644, .text = text_when_full, .write = write_when_full }, /* not Linux's */
 	{ .name = "unprivileged_userfaultfd", .mode = S_IFREG | 0644, .text = text_unprivileged_userfaultfd,
