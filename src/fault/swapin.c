@@ -43,7 +43,9 @@ static uint64_t entry_of(struct kmm_fault *f, struct kmm_page *page)
 		rights |= KMM_X86_SOFT_DIRTY;
 	if (f->vma->flags & KMM_VM_WRITE)
 		rights |= KMM_X86_D;
-	if ((f->vma->flags & KMM_VM_WRITE) && (f->access == KMM_WRITE || is_written(f)))
+	if (kmm_raw_is_watched(f->raw))
+		rights |= KMM_X86_WATCHED;
+	else if ((f->vma->flags & KMM_VM_WRITE) && (f->access == KMM_WRITE || is_written(f)))
 		rights |= KMM_FAULT_WRITABLE;
 	return kmm_pt_leaf(rights, kmm_pfn(kmm_pfn_of(k->phys, page)));
 }
