@@ -36,11 +36,11 @@
 
 enum { GUEST = 1, HOST = 0x80, OFTEN = 0x40, STAMP = 0x3f, LONGEST = 47 };
 /* UNITS: of time, in which as many pages as there are went out. Parts are of all pages, the rest times in units. */
-enum { UNITS = 16, GUEST_PART = 4, LEAST_PART = 16, FIRST_PART = 256, SLOWLY = 16, LOST_PART = 16, LOOK_EVERY = 2, SHORT = 8, COLD = 6 };
-enum { HOSTS, HOSTS_MET, FRESH_MET, KNOWS, KNEW, LOOKS, LOOKED, BEGAN, BEGAN_BEFORE, TOP, CALLED, IDLE,
+enum { UNITS = 16, GUEST_PART = 4, LEAST_PART = 16, FIRST_PART = 256, SLOWLY = 16, LOST_PART = 16, LOOK_EVERY = 3, SHORT = 8, COLD = 6 };
+enum { HOSTS, HOSTS_MET, FRESH_MET, KNOWS, KNEW, LOOKS, LOOKED, WENT, BEGAN, BEGAN_BEFORE, TOP, CALLED, IDLE,
        IDLE_MET = IDLE + LONGEST + 1, END = IDLE_MET + LONGEST + 1 };
 /* HOSTS: now; HOSTS_MET, FRESH_MET: in this turn. KNOWS: it is not learning, since the clock was KNEW. LOOKS: hosts are looked at
- * in this turn; LOOKED: the clock then. BEGAN: the clock when this turn began, and the one before. TOP: no host was idle for
+ * in this turn; LOOKED: the clock then. WENT: pages that went in this turn. BEGAN: the clock when this turn began, and the one before. TOP: no host was idle for
  * longer. CALLED: hosts so idle shall become guests. IDLE: hosts by idle time; IDLE_MET: those met in this turn. */
 
 _Static_assert(END <= KMM_RECLAIM_OWN, "fits what a policy has");
@@ -165,8 +165,10 @@ static void met_fresh(struct kmm_reclaim_zone *z, uint8_t *age)
 
 static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 {
-	if (!referenced && get(z, KNOWS))
+	if (!referenced && get(z, KNOWS)) {
+		add(z, WENT, 1);
 		return true;
+	}
 	if (!referenced || is_worth(z, 0))
 		become_host(z, age);
 	return false;
@@ -216,10 +218,13 @@ static bool met(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 
 static bool skip(struct kmm_reclaim_zone *z, uint8_t age)
 {
-	if (!(age & HOST) || get(z, LOOKS) || is_called(z, age))
-		return false;
-	add(z, HOSTS_MET, 1);
-	return true;
+	return (age & HOST) && !get(z, LOOKS) && !is_called(z, age);
+}
+
+static void passed(struct kmm_reclaim_zone *z, uint8_t age, kmm_word nr)
+{
+	(void)age; /* a host's */
+	add(z, HOSTS_MET, nr);
 }
 
 static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t was)
@@ -271,11 +276,12 @@ static void turned(struct kmm_reclaim_zone *z)
 	}
 	if (looked)
 		call_hosts(z);
-	put(z, LOOKS, !get(z, KNOWS) || since(z, LOOKED) >= LOOK_EVERY * unit(z));
+	put(z, LOOKS, !get(z, KNOWS) || !get(z, WENT) || since(z, LOOKED) >= LOOK_EVERY * unit(z));
+	put(z, WENT, 0);
 	if (get(z, LOOKS))
 		put(z, LOOKED, clock_of(z));
 }
 
 const struct kmm_reclaim_policy kmm_policy_idle = {
-	.name = "idle", .met = met, .skip = skip, .refault = refault, .turned = turned
+	.name = "idle", .met = met, .skip = skip, .passed = passed, .refault = refault, .turned = turned
 };
