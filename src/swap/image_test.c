@@ -386,8 +386,8 @@ KMM_TEST(hibernation_refuses_damaged_blocks)
 		CHECK_EQ(resume(&t, "damaged"), KMM_EINVAL);
 		CALL(flip(&t, t.head.first_index, bit));
 	}
-	for (uint32_t n = 1; n < 40; n++) { /* of whatever comes behind it; some bits lie behind the last byte that counts */
-		CALL(flip(&t, t.head.first_index + n, n * 331 % 16384));
+	for (uint32_t n = 1; n < 30; n++) { /* of the first bytes of whatever comes behind it, which all count */
+		CALL(flip(&t, t.head.first_index + n, n * 331 % 128));
 		if (n % 13 == 0) {
 			t.head.first_index++;
 			t.head.sum = kmm_image_head_sum(&t.head);
@@ -396,7 +396,7 @@ KMM_TEST(hibernation_refuses_damaged_blocks)
 			t.head.sum = kmm_image_head_sum(&t.head);
 		}
 		refused += resume(&t, "damaged") == KMM_EINVAL;
-		CALL(flip(&t, t.head.first_index + n, n * 331 % 16384));
+		CALL(flip(&t, t.head.first_index + n, n * 331 % 128));
 		CALL(audit(&t));
 		if (refused != n)
 			printf("slot %u: not refused\n", n);

@@ -71,7 +71,8 @@ enum kmm_cached_state {
 	KMM_CACHED_FAILED         /* could not be written: the only copy; its slot will be retired */
 };
 
-enum { KMM_CACHED_MOST = 512, KMM_CACHED_BUCKETS = 256, KMM_CACHED_FOR_WRITES = 64, KMM_SWAP_IOS = 24, KMM_SWAP_IOS_FOR_READS = 8 };
+enum { KMM_CACHED_MOST = 512, KMM_CACHED_BUCKETS = 256, KMM_CACHED_FOR_WRITES = 64, KMM_SWAP_IOS = 24, KMM_SWAP_IOS_FOR_READS = 8,
+       KMM_SWAP_IOS_NOT_AHEAD = 12 /* reads that nobody waits for leave so many to others */ };
 
 struct kmm_cached {
 	uint32_t raw;             /* w */
