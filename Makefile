@@ -270,6 +270,11 @@ selftests-linux: build/kmm kernels ## run Linux's own tests of virtual memory on
 soak-smp: build/kmm kernels user ## minutes of everything at once on machines with several processors, audit at the end
 	@SECONDS_EACH=$(or $(SECONDS_EACH),120) tests/boot/smp.sh
 
+# SEED=N makes another load.
+.PHONY: soak-swap
+soak-swap: build/kmm kernels user ## MINUTES (default 10) of a load of 512 MiB in 64 MiB with swap, for each of four machines
+	@scripts/soak-swap $(MINUTES)
+
 .PHONY: deps
 deps: ## install what building, running and checking need (quick when all is there)
 	@scripts/deps

@@ -74,6 +74,8 @@ static bool is_fit(const struct pin *p, const struct kmm_page *page, uint64_t ra
 		return false;
 	if (!write || (raw & KMM_X86_RW))
 		return true;
+	if (raw & KMM_X86_WATCHED)
+		return false;
 	/* By force: private, and the program itself will not get the right by a fault. */
 	return is_alone(page) && !(vma->flags & KMM_VM_WRITE);
 }
