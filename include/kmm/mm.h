@@ -123,8 +123,8 @@ KMM_MUST_CHECK enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva ad
 KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len,
 					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,
 					  struct kmm_uva *out);
-/* madvise(2): every advice of Linux 6.1, done or refused as by a kernel built without huge pages (HUGEPAGE, NOHUGEPAGE and
- * COLLAPSE: KMM_EINVAL). PAGEOUT writes private pages to swap and those of files to their files, as far as nobody else maps them and there is
+/* madvise(2): every advice of Linux 6.1, done or refused as where huge pages are never used (HUGEPAGE and NOHUGEPAGE mark areas
+ * and are KMM_EINVAL on i386, COLLAPSE: KMM_EINVAL). PAGEOUT writes private pages to swap and those of files to their files, as far as nobody else maps them and there is
  * somewhere to go. MERGEABLE marks areas,
  * and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice, alignment, an area that cannot be
  * advised so), KMM_ENOMEM (a hole; the rest is done), KMM_EAGAIN (no memory to cut areas), KMM_EACCES and KMM_ENOTSUP
@@ -182,7 +182,8 @@ struct kmm_fault_info {
 enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info);
 
 /* ---- accesses on behalf of a space: the only way for system call code to touch user memory ----
- * done (may be NULL) gets the bytes copied. errors: KMM_EFAULT at the first byte that cannot be reached. */
+ * done (may be NULL) gets the bytes copied. errors: KMM_EFAULT at the first byte that cannot be reached, also because a page
+ * table entry on the way was damaged (an address that no memory of the machine has); the tables are left as they are. */
 KMM_MUST_CHECK enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
 KMM_MUST_CHECK enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len,
 					    size_t *done);

@@ -149,7 +149,9 @@ static enum kmm_status try_page(struct pin *p)
 
 	if (status)
 		return status;
-	if (!take(p))
+	if (kmm_pt_is_damaged(p->mm->k, &p->mm->space, p->fault.addr))
+		status = KMM_EFAULT;
+	else if (!take(p))
 		status = p->fault.vma->userfault ? KMM_EAGAIN : take_by_faults(p);
 	kmm_vma_read_end(p->fault.vma);
 	return status;
