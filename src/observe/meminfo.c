@@ -2,7 +2,8 @@
 /*
  * /proc/meminfo: figures that only the sum of the layers has.
  *
- * Every line is a count that the core keeps or a true zero: a page is in memory or in swap, so SwapCached is none. There are
+ * Every line is a count that the core keeps or a true zero. SwapCached are the pages on their way: being written to a device that
+ * tells of the end, read ahead, or the only copies of what could not be written; at rest a page is in memory or in swap. There are
  * no lists of pages, so Active and Inactive cannot be told apart: all anonymous pages and shared memory stand as inactive, and
  * file pages, of which those that were written have no other store than the cache, as unevictable, as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
  * embedder, Percpu, huge pages) are left out.
@@ -88,7 +89,7 @@ static void memory_lines(const struct kmm_totals *t, struct kmm_sink *out)
 	line(out, "MemAvailable:", available(t));
 	line(out, "Buffers:", 0);
 	line(out, "Cached:", t->kinds[KMM_KIND_FILE]);
-	line(out, "SwapCached:", 0);
+	line(out, "SwapCached:", t->swap.cached + t->swap.writing);
 	line(out, "Active:", 0);
 	line(out, "Inactive:", t->kinds[KMM_KIND_ANON] + t->shmem);
 	line(out, "Active(anon):", 0);
