@@ -28,6 +28,8 @@ struct scan {
 	bool no_files, no_swap;      /* the request forbids it */
 	bool is_step;
 	bool is_brief;               /* one turn, for whatever is not used */
+	bool has_room;               /* private pages may go to swap, as this batch begins */
+	struct kmm_guest guest;      /* of the owner of the page looked at last */
 	struct kmm_flushes flushes;
 	unsigned nr;                 /* pages in pageq->pfns, to evict */
 	kmm_word freed;
@@ -77,10 +79,10 @@ static bool is_open(const struct scan *s, const struct kmm_page *page)
 	if (!kmm_frame_may_move(s->k, page))
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		return can_swap(s);
+		return s->has_room;
 	if (s->no_files || !(kmm_page_flags(page) & KMM_PG_DIRTY))
 		return !s->no_files;
-	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : can_swap(s);
+	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : s->has_room;
 }
 
 static void meet(struct scan *s, struct kmm_page *page)
@@ -93,16 +95,26 @@ static void meet(struct scan *s, struct kmm_page *page)
 
 	if (!is_open(s, page))
 		return;
-	look = kmm_page_look(s->k, page, &s->flushes);
+	look = kmm_page_look(s->k, page, &s->guest, &s->flushes);
 	if (look == KMM_LOOK_KEPT)
 		return;
-	kmm_hand_count(hand);
+	kmm_hand_count(hand, 1);
 	if (look == KMM_LOOK_NOT) /* its file is locked, for now */
 		return;
 	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
 		kmm_page_set_age(page, age);
+}
+
+static void meet_all(struct scan *s, struct kmm_page *const *pages, unsigned nr)
+{
+	s->has_room = can_swap(s);
+	for (unsigned i = 0; i < nr; i++)
+		meet(s, pages[i]);
+	if (s->guest.owner)
+		kmm_guest_leave(s->k, &s->guest);
+	s->guest.owner = NULL;
 }
 
 static kmm_word count_pages(struct kmm *k)
@@ -128,12 +140,11 @@ static void scan_zone(struct scan *s)
 	__atomic_store_n(&hand->facts.all_pages, count_pages(s->k), __ATOMIC_RELAXED);
 	s->k->pageq->insists = s->is_brief;
 	kmm_guest_begin(s->k);
-	while (left && s->freed < s->want) {
+	while (left && s->freed < s->want && !kmm_swap_is_congested(s->k)) { /* then only ends of transfers help, or another round */
 		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
 
 		kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
-		for (unsigned i = 0; i < nr; i++)
-			meet(s, pages[i]);
+		meet_all(s, pages, nr);
 		kmm_flushes_run_here(s->k, &s->flushes);
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */
@@ -236,13 +247,20 @@ static kmm_word reclaim_unless_spent(struct kmm *k, struct scan *s, enum kmm_zon
 	return is_hopeless(k) ? 0 : freed;
 }
 
-/* Pages that are on their way to a device are free when that says so. true: one was waited for. */
+/* Pages that are on their way to a device are free when that says so, and while reads leave no transfers for writing nothing
+ * else can go out. true: one was waited for. */
 static bool wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word now_free)
 {
-	if (now_free || !kmm_swap_writing(k))
+	if (now_free || !(kmm_swap_writing(k) || kmm_swap_is_congested(k)))
 		return false;
 	kmm_swap_wait(k, seen, (gfp & KMM_GFP_HARDWALL) != 0);
 	return true;
+}
+
+/* Are there pages that could go, of which none did only because all are in use or held for the moment? */
+static bool could_go(struct kmm *k, const struct scan *s)
+{
+	return !s->no_swap && kmm_swap_has_room(k) && count_pages(k) >= kmm_phys_managed_pages(k) / LEAST_PART;
 }
 
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
@@ -251,6 +269,7 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 			  .no_swap = !(gfp & KMM_GFP_IO) };
 	unsigned seen = kmm_swap_ends(k);
 	kmm_word freed;
+	bool waited;
 
 	if (s.want < BATCH)
 		s.want = BATCH;
@@ -258,12 +277,14 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 	lock_hands(k, gfp);
 	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	kmm_mutex_unlock(k, &k->pageq->lock);
-	s.was_busy |= wait_for_device(k, gfp, seen, freed - s.later);
+	waited = wait_for_device(k, gfp, seen, freed - s.later);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
 	kmm_stall_end(k);
-	return freed || !s.was_busy ? freed : 1; /* then trying again is worth it */
+	if (waited && freed < BATCH)
+		return BATCH; /* whoever got what has become free */
+	return freed || !(s.was_busy || could_go(k, &s)) ? freed : (kmm_word)KMM_PRESSURE_AGAIN;
 }
 
 /* ---- in steps ---- */

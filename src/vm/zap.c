@@ -10,6 +10,8 @@
 #include "vm/backing.h"
 #include "vm/mm.h"
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* ---- what is resident ---- */
 
 kmm_word kmm_mm_resident(const struct kmm_mm *mm)
@@ -75,23 +77,24 @@ static bool zap_absent(struct kmm_vma *vma, uint64_t raw)
 {
 	struct kmm *k = vma->mm->k;
 
+	if (raw == KMM_RAW_WATCHED_HOLE)
+		return false;
 	if (!kmm_raw_is_swap(raw)) { /* the mover's no longer */
 		atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
 		return true;
 	}
 	KMM_ASSERT(k, kmm_mm_rss(vma->mm, KMM_RSS_SWAP) > 0);
-	kmm_slot_put(k, (uint32_t)raw);
+	kmm_slot_put(k, kmm_raw_slot(raw));
 	kmm_mm_count_rss(vma->mm, KMM_RSS_SWAP, -(kmm_word)1);
 	return false;
 }
 
-/* Stops when the gather is full. */
-static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+/* Stops when the gather is full. keeps: what is watched leaves a mark; known where this is compiled. */
+ALWAYS_INLINE bool zap_entries(struct zap *z, const struct kmm_ptref *first, kmm_word va, unsigned nr, bool keeps)
 {
-	struct zap *z = arg;
 	struct kmm *k = z->vma->mm->k;
 	struct kmm_leaf_run run = { .space = z->tlb->space };
-	unsigned nr_held = z->tlb->nr_held, nr_anon = 0;
+	unsigned nr_held = z->tlb->nr_held, nr_anon = 0, nr_kept = 0;
 	kmm_word end = va + ((kmm_word)nr << KMM_PAGE_SHIFT);
 	void *entry = first->entry;
 
@@ -103,6 +106,10 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 			continue;
 		raw = kmm_entry_take(k, entry);
 		kmm_leaf_tally(k, &run, va, 0);
+		if (keeps && kmm_raw_is_watched(raw)) {
+			kmm_entry_store(k, entry, KMM_RAW_WATCHED_HOLE);
+			nr_kept++;
+		}
 		if (__builtin_expect(!(raw & KMM_X86_P), 0) && !zap_absent(z->vma, raw))
 			continue;
 		page = kmm_leaf_page(k, raw);
@@ -114,22 +121,42 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	}
 	settle_resident(z->vma, nr_anon, nr_held - z->tlb->nr_held - nr_anon);
 	z->tlb->nr_held = nr_held;
-	kmm_leaf_settle(k, &run, first->table, -(int)run.nr, z->tlb);
+	kmm_leaf_settle(k, &run, first->table, (int)nr_kept - (int)run.nr, z->tlb);
 	z->seen = true;
 	z->empties |= atomic_load_explicit(&first->table->count, memory_order_relaxed) == 0;
 	z->next = va;
 	return va == end;
 }
 
-bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	return zap_entries(arg, first, va, nr, false);
+}
+
+static bool zap_keeping(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	return zap_entries(arg, first, va, nr, true);
+}
+
+static bool zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb, bool keeps)
 {
 	struct kmm *k = vma->mm->k;
 	struct zap z = { .vma = vma, .tlb = tlb, .next = start };
 	kmm_word resume;
 
 	KMM_ASSERT(k, tlb->space == &vma->mm->space && vma->start <= start && start < end && end <= vma->end);
-	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, zap_run, &z, &resume))
+	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, keeps ? zap_keeping : zap_run, &z, &resume))
 		kmm_tlb_flush(k, tlb);
 	/* Of several tables, or of upper ones alone, the run does not tell. */
 	return z.empties || !z.seen || ((start ^ (end - 1)) >> kmm_pt_fmt(k)->level[1].shift) != 0;
+}
+
+bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+{
+	return zap(vma, start, end, tlb, false);
+}
+
+void kmm_zap_pages(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+{
+	zap(vma, start, end, tlb, vma->backing && (vma->flags & KMM_VM_WATCH_WRITES));
 }

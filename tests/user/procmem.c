@@ -215,12 +215,17 @@ static void check_limits(void)
 	CHECK("limits", found >= 2);
 }
 
-static int set_overcommit(const char *mode)
+static int set(const char *file, const char *value)
 {
-	int fd = open("/proc/sys/vm/overcommit_memory", O_WRONLY), done = (int)write(fd, mode, strlen(mode));
+	int fd = open(file, O_WRONLY), done = (int)write(fd, value, strlen(value));
 
 	close(fd);
-	return done == (int)strlen(mode);
+	return done == (int)strlen(value);
+}
+
+static int set_overcommit(const char *mode)
+{
+	return set("/proc/sys/vm/overcommit_memory", mode);
 }
 
 /* By the rule that promises no more than there is. Not on a machine that has other things to do. */
@@ -243,6 +248,10 @@ static void check_overcommit(void)
 	p = map(pages / 8, ANONYMOUS);
 	CHECK("not too much", p != MAP_FAILED);
 	munmap(p, pages / 8 * PAGE);
+	CHECK("by an amount", set("/proc/sys/vm/overcommit_kbytes", "12000\n") && line_of("/proc/meminfo", NULL, "CommitLimit:") == 12000 &&
+				      line_of("/proc/sys/vm/overcommit_ratio", NULL, "") == 0);
+	CHECK("by a ratio", set("/proc/sys/vm/overcommit_ratio", "50") && line_of("/proc/sys/vm/overcommit_kbytes", NULL, "") == 0 &&
+				    line_of("/proc/meminfo", NULL, "CommitLimit:") == limit);
 	CHECK("as before", set_overcommit("0"));
 }
 
@@ -273,6 +282,26 @@ static void check_status(void)
 	CHECK("of here", line_of("/proc/self/status", NULL, "NSpid:") == getpid() && line_of("/proc/self/status", NULL, "SigQ:") >= 0);
 }
 
+/* Marks without effect here: no page is huge, and none are merged. */
+static void check_marks(void)
+{
+	char *p = map(4, ANONYMOUS);
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
+	char line[32] = "";
+
+	CHECK("merged", madvise(p, PAGE, MADV_MERGEABLE) == 0 && has_flag(p, " mg ") && !has_flag(p + PAGE, " mg "));
+	CHECK("and not", madvise(p, PAGE, MADV_UNMERGEABLE) == 0 && !has_flag(p, " mg "));
+	if (f) {
+		CHECK("their size", fgets(line, sizeof(line), f) && atoi(line) == 2 << 20);
+		CHECK("huge", madvise(p, PAGE, MADV_HUGEPAGE) == 0 && has_flag(p, " hg "));
+		CHECK("not huge", madvise(p, PAGE, MADV_NOHUGEPAGE) == 0 && has_flag(p, " nh ") && !has_flag(p, " hg "));
+		fclose(f);
+	} else {
+		CHECK("without PAE", madvise(p, PAGE, MADV_HUGEPAGE) == -1 && errno == EINVAL);
+	}
+	munmap(p, 4 * PAGE);
+}
+
 int main(void)
 {
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
@@ -281,6 +310,7 @@ int main(void)
 	check_soft_dirty();
 	check_clear_refs();
 	check_rollup();
+	check_marks();
 	check_status();
 	check_overcommit();
 	check_limits(); /* last: memory is little then */
