@@ -55,6 +55,8 @@ void x86_tlb_mark(const struct kmm_flush *flush);
 extern bool x86_pcid_on; /* identifiers are in use: 64-bit, where the processor has them and global pages */
 void x86_tlb_others(uint64_t cpus, const struct kmm_flush *flush);
 void x86_tlb_serve(void);
+/* The interrupt that another processor sent. */
+void x86_tlb_interrupt(void);
 void x86_tlb_leave(void); /* an idle processor is about to touch kernel addresses again */
 void x86_tlb_load_root(uint64_t root_pa);
 extern uint64_t x86_kernel_root;
