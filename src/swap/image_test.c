@@ -386,7 +386,7 @@ KMM_TEST(hibernation_refuses_damaged_blocks)
 		CHECK_EQ(resume(&t, "damaged"), KMM_EINVAL);
 		CALL(flip(&t, t.head.first_index, bit));
 	}
-	for (uint32_t n = 1; n < 40; n++) { /* of whatever comes behind it; some bits lie behind the last byte that counts */
+	for (uint32_t n = 1; n < 40; n++) { /* of whatever comes behind it: what is not refused must do no harm */
 		CALL(flip(&t, t.head.first_index + n, n * 331 % 16384));
 		if (n % 13 == 0) {
 			t.head.first_index++;
@@ -395,13 +395,17 @@ KMM_TEST(hibernation_refuses_damaged_blocks)
 			t.head.first_index--;
 			t.head.sum = kmm_image_head_sum(&t.head);
 		}
-		refused += resume(&t, "damaged") == KMM_EINVAL;
+		if (resume(&t, "damaged") == KMM_EINVAL) {
+			refused++;
+			CALL(audit(&t));
+		} else { /* behind the last byte of a batch, or an equal match of the compressor's */
+			CALL(audit(&t));
+			CHECK_EQ(sum_of(&t, t.s.mm), sum);
+			CALL(restart(&t));
+		}
 		CALL(flip(&t, t.head.first_index + n, n * 331 % 16384));
-		CALL(audit(&t));
-		if (refused != n)
-			printf("slot %u: not refused\n", n);
-		CHECK_EQ(refused, n);
 	}
+	CHECK(refused > 20);
 	CHECK_OK(resume(&t, NULL));
 	CALL(audit(&t));
 	CHECK_EQ(sum_of(&t, t.s.mm), sum);

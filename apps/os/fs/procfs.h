@@ -27,6 +27,8 @@ extern const struct proc_entry proc_system_entries[]; /* proc_system.c */
 extern const struct proc_entry proc_pid_entries[];    /* proc_pid.c */
 extern const struct proc_entry proc_kmm_entries[];    /* proc_kmm.c */
 
+extern const struct proc_entry sysfs_entries[];       /* proc_power.c */
+
 /* proc_ipc.c */
 extern const struct proc_entry proc_sysvipc_entries[];
 void proc_text_shmmax(struct proc *proc, struct kmm_sink *out);
