@@ -9,22 +9,9 @@
 
 #include "hosted.h"
 #include "kmm/observe.h"
+#include "reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct reader {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint64_t take(struct reader *r, unsigned bytes)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes && r->left; i++, r->left--)
-		v = v << 8 | *r->data++;
-	return v;
-}
 
 /* Mostly page numbers near a few busy places, sometimes anything. */
 static uint64_t take_address(struct reader *r)

@@ -9,25 +9,12 @@
 
 #include "hosted.h"
 #include "kmm/observe.h"
+#include "reader.h"
 
 #define MAX_RANGES 24
 #define LIMIT ((uint64_t)1 << 38) /* what the arena may span */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct reader {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint64_t take(struct reader *r, unsigned bytes)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes && r->left; i++, r->left--)
-		v = v << 8 | *r->data++;
-	return v;
-}
 
 /* Sizes and starts by exponent and mantissa, so that pages, megabytes and wrap-around all come up. */
 static uint64_t take_number(struct reader *r)

@@ -9,6 +9,7 @@
 
 #include "kmm/observe.h"
 #include "oracle/machine.h"
+#include "reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,20 +20,6 @@ enum { TEXT_ROOM = 1 << 16, MOST_STEPS = 64 };
 
 /* As the native program's own areas would be: something below the heap. */
 static const char image[] = "01000000-01400000 rw-s 00000000 00:00 0\n08000000-08150000 r-xp 00000000 00:00 0\n";
-
-struct reader {
-	const uint8_t *data;
-	size_t left;
-};
-
-static uint64_t take(struct reader *r, unsigned bytes)
-{
-	uint64_t v = 0;
-
-	for (unsigned i = 0; i < bytes && r->left; i++, r->left--)
-		v = v << 8 | *r->data++;
-	return v;
-}
 
 static struct place take_place(struct reader *r)
 {

@@ -33,7 +33,7 @@ static const struct argp_option run_options[] = {
 	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
 	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
 	{ "disk", OPT_DISK, "FILE", 0, "a disk over FILE, which keeps what is written to it: /dev/vda, or /dev/vdb where --swap has the "
-	  "first; not with --icount", 0 },
+	  "first; a second time: the next one; not with --icount", 0 },
 	{ "hibernate", OPT_HIBERNATE, "FILE", 0, "the swap disk is FILE, which stays (--swap SIZE makes it that large): writing \"disk\" to "
 	  "/sys/power/state writes the whole machine to it and ends this command", 0 },
 	{ "resume", OPT_RESUME, "FILE", 0, "go on with the machine that is in FILE, by the same kernel; no PROGRAM is needed, and one is "
@@ -48,7 +48,7 @@ static const struct argp_option run_options[] = {
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
 	  "repeatable", 0 },
 	{ "root", OPT_ROOT, "DIR", 0, "look for the program, its libraries and what --add names below DIR, which stands for /", 0 },
-	{ "env", OPT_ENV, "NAME=VALUE", 0, "an environment variable of the program; repeatable", 0 },
+	{ "env", OPT_ENV, "NAME=VALUE", 0, "a variable of its environment; repeatable", 0 },
 	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
 	{ "icount", OPT_ICOUNT, NULL, 0, "count instructions instead of time: every run is the same", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of everything random in the machine", 0 },
@@ -124,7 +124,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!parse_size(arg, &r->swap))
 			STOP(EXIT_USAGE, "--swap %s: not a size; sizes look like 512M or 4G", arg);
 		return 0;
-	case OPT_DISK: r->disk = arg; return 0;
+	case OPT_DISK:
+		if (r->nr_disks == GUEST_FILE_DISKS)
+			STOP(EXIT_USAGE, "more than %d times --disk", GUEST_FILE_DISKS);
+		r->disk[r->nr_disks++] = arg;
+		return 0;
 	case OPT_HIBERNATE: r->hibernate = arg; return 0;
 	case OPT_RESUME: r->resume = arg; return 0;
 	case OPT_ZSWAP:
@@ -248,20 +252,21 @@ static int open_swap(struct run *r)
 	return r->hibernate || r->resume ? sleeper_open(r) : open_nameless(r);
 }
 
-/* -1: none was asked for. */
-static int open_disk(const struct run *r)
+/* -1: it was not asked for. */
+static int open_disk(const struct run *r, unsigned n)
 {
-	int fd = r->disk ? open(r->disk, O_RDWR) : -1;
+	const char *path = n < r->nr_disks ? r->disk[n] : NULL;
+	int fd = path ? open(path, O_RDWR) : -1;
 	struct stat st;
 
-	if (!r->disk)
+	if (!path)
 		return -1;
 	if (r->icount)
 		STOP(EXIT_USAGE, "--disk with --icount: waiting for a disk does not repeat");
 	if (fd < 0 || fstat(fd, &st) != 0)
-		STOP(EXIT_INPUT, "--disk %s: %s", r->disk, strerror(errno));
+		STOP(EXIT_INPUT, "--disk %s: %s", path, strerror(errno));
 	if (S_ISREG(st.st_mode) && st.st_size < 2 * 4096)
-		STOP(EXIT_INPUT, "--disk %s: a disk needs 8 KiB or more", r->disk);
+		STOP(EXIT_INPUT, "--disk %s: a disk needs 8 KiB or more", path);
 	return fd;
 }
 
@@ -396,7 +401,8 @@ int run_program(int argc, char **argv, const char *words, struct guest_result *r
 	g.cpu = r.m->cpu;
 	g.append = append;
 	g.ram_bytes = r.ram + (r.icount ? r.swap : 0);
-	g.disk_fd[1] = open_disk(&r);
+	for (unsigned i = 0; i < GUEST_FILE_DISKS; i++)
+		g.disk_fd[1 + i] = open_disk(&r, i);
 	g.cpus = (unsigned)r.cpus;
 	g.initrd_fd = rd.fd;
 	g.icount = r.icount;

@@ -8,7 +8,7 @@
  *   tty=1        the console is a terminal
  *   report=1     write the memory report to the second serial port at the end
  *   bench=1      run the in-kernel benchmarks (bench.c) before the first program; results on the log
- *   swap=NAME    prepare this disk (vda, vdb, ram0) for swap and use it (swap.c)
+ *   swap=NAME    prepare this disk (vda, vdb, vdc, ram0) for swap and use it (swap.c)
  *   resume=NAME  go on with the hibernated machine on this disk; a program is started only if that cannot be (hibernate.c)
  *   note=TEXT    kept with an image of the machine, for who resumes it
  *   zswap=N      keep pages in memory compressed before they go to a swap area, in up to N percent of it (swap.c)

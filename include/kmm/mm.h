@@ -88,8 +88,12 @@ enum kmm_answer kmm_answer_of(const struct kmm *k);
  * first). ratio: per cent of memory, to which swap is added. errors: KMM_EINVAL. */
 enum { KMM_OVERCOMMIT_GUESS, KMM_OVERCOMMIT_ALWAYS, KMM_OVERCOMMIT_NEVER };
 KMM_MUST_CHECK enum kmm_status kmm_set_overcommit(struct kmm *k, unsigned mode, unsigned ratio);
+/* The limit of NEVER as an amount instead of a ratio (/proc/sys/vm/overcommit_kbytes): in pages, to which swap is added. The one
+ * that is set last counts, and the other is 0. 0: nothing but swap, unless a ratio is set. */
+void kmm_set_overcommit_pages(struct kmm *k, kmm_word pages);
 struct kmm_overcommit {
 	unsigned mode, ratio;
+	kmm_word pages; /* kmm_set_overcommit_pages(); 0: the ratio counts */
 	kmm_word limit_pages, committed_pages;
 };
 void kmm_overcommit(struct kmm *k, struct kmm_overcommit *out);
@@ -178,7 +182,8 @@ struct kmm_fault_info {
 enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info);
 
 /* ---- accesses on behalf of a space: the only way for system call code to touch user memory ----
- * done (may be NULL) gets the bytes copied. errors: KMM_EFAULT at the first byte that cannot be reached. */
+ * done (may be NULL) gets the bytes copied. errors: KMM_EFAULT at the first byte that cannot be reached, also because a page
+ * table entry on the way was damaged (an address that no memory of the machine has); the tables are left as they are. */
 KMM_MUST_CHECK enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
 KMM_MUST_CHECK enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len,
 					    size_t *done);

@@ -57,25 +57,29 @@ static inline bool lock_entry(struct kmm_fault *f, unsigned long *flags)
 	return kmm_table_lock(k, f->ref.table, flags);
 }
 
-static enum kmm_status replace(struct kmm_fault *f, struct kmm_page *page, uint64_t raw)
+/* What was seen is a page, or a hole whose writes are watched; watched it stays. */
+static enum kmm_status replace(struct kmm_fault *f, struct kmm_page *page, uint64_t raw, const struct kmm_page *source)
 {
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm *k = mm->k;
-	struct kmm_page *old = kmm_leaf_page(k, f->raw);
+	struct kmm_page *old = f->raw & KMM_X86_P ? kmm_leaf_page(k, f->raw) : NULL;
 	unsigned long flags;
 	bool same;
 
-	KMM_CHECK(k, f->raw & KMM_X86_P);
+	KMM_CHECK(k, old || f->raw == KMM_RAW_WATCHED_HOLE);
+	if (kmm_raw_is_watched(f->raw))
+		raw = (raw & ~(uint64_t)KMM_X86_RW) | KMM_X86_WATCHED;
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
-	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k);
+	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k) && !(source && kmm_page_is_cut_off(source));
 	if (same) {
 		kmm_pt_write(k, &mm->space, &f->ref, f->addr, raw);
-		kmm_vma_count_page(f->vma, old, false);
+		if (old)
+			kmm_vma_count_page(f->vma, old, false);
 		kmm_vma_count_page(f->vma, page, true);
 	}
 	kmm_pt_unlock(k, &f->ref, flags);
-	if (same)
+	if (same && old)
 		drop_old(f, old);
 	return same ? KMM_OK : KMM_EAGAIN;
 }
@@ -89,7 +93,7 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 	bool free;
 
 	if (f->raw)
-		return replace(f, page, raw);
+		return replace(f, page, raw, source);
 	if (!f->has_table && kmm_pt_make(k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
 		return KMM_ENOMEM;
 	if (!lock_entry(f, &flags))

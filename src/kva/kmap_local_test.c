@@ -2,7 +2,7 @@
 /*
  * kmap_local: nesting, order, depth, what the CPU sees, device frames; and whole-frame work through views.
  */
-#include "harness/kernel.h"
+#include "harness/window.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -16,26 +16,6 @@ static const struct hosted_config wide = { .machine = { .format = KMM_X86_64 }, 
 static const struct hosted_config *const narrow[] = { &pae, &pae_strict, &i386_strict };
 
 enum { DEPTH = 16 };
-
-static struct kmm_page *high_page(struct tier_b *t)
-{
-	struct kmm_page *page = kmm_alloc_pages(t->k, KMM_GFP_HIGHUSER, 0);
-
-	return page && kmm_page_is_high(page) ? page : NULL;
-}
-
-static unsigned char *bus(struct tier_b *t, struct kmm_page *page)
-{
-	return hosted_phys(t->m, kmm_pfn_to_paddr(kmm_page_to_pfn(t->k, page)).v);
-}
-
-static struct kmm_kmap_info info(struct tier_b *t)
-{
-	struct kmm_kmap_info i;
-
-	kmm_kmap_info(t->k, &i);
-	return i;
-}
 
 KMM_TEST(kmap_local_nests_to_its_slots)
 {

@@ -2,7 +2,7 @@
 /*
  * The kmap window: sharing, lazy flush, exhaustion, sleepers in order of arrival, and force_kmap.
  */
-#include "harness/kernel.h"
+#include "harness/window.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -11,27 +11,6 @@ static const struct hosted_config pae = { .machine = { .format = KMM_I386_PAE },
 static const struct hosted_config i386_strict = { .machine = { .format = KMM_I386 }, .ram_bytes = 1200ull << 20,
 						  .strict = true };
 static const struct hosted_config wide = { .machine = { .format = KMM_X86_64 }, .ram_bytes = 64ull << 20 };
-
-static struct kmm_page *high_page(struct tier_b *t)
-{
-	struct kmm_page *page = kmm_alloc_pages(t->k, KMM_GFP_HIGHUSER, 0);
-
-	return page && kmm_page_is_high(page) ? page : NULL;
-}
-
-/* The byte that the hardware sees at the start of a frame. */
-static unsigned char *bus(struct tier_b *t, struct kmm_page *page)
-{
-	return hosted_phys(t->m, kmm_pfn_to_paddr(kmm_page_to_pfn(t->k, page)).v);
-}
-
-static struct kmm_kmap_info info(struct tier_b *t)
-{
-	struct kmm_kmap_info i;
-
-	kmm_kmap_info(t->k, &i);
-	return i;
-}
 
 static void check_sharing(const struct hosted_config *config)
 {

@@ -19,7 +19,6 @@
 #include "phys/alloc.h"
 
 #include "base/mem.h"
-#include "base/printf.h"
 #include "kmm/node.h"
 #include "phys/owner.h"
 #include "phys/phys.h"
@@ -244,36 +243,6 @@ static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 
 /* ---- NOFAIL ---- */
 
-struct waiter {
-	struct kmm_phys *p;
-	unsigned seen; /* p->frees when the last attempt began */
-};
-
-static bool something_was_freed(void *arg)
-{
-	struct waiter *w = arg;
-
-	return atomic_load_explicit(&w->p->frees, memory_order_acquire) != w->seen;
-}
-
-void kmm_phys_waiter(struct kmm *k, bool begins)
-{
-	atomic_fetch_add_explicit(&k->phys->waiters, begins ? 1u : -1u, memory_order_seq_cst);
-}
-
-unsigned kmm_phys_freed(const struct kmm *k)
-{
-	return atomic_load_explicit(&k->phys->frees, memory_order_acquire);
-}
-
-void kmm_phys_wait_freed(struct kmm *k, unsigned seen)
-{
-	struct waiter w = { k->phys, seen };
-
-	kmm_pcp_drain_all(k);
-	k->port->wait(k->port, &k->phys->frees, something_was_freed, &w);
-}
-
 static struct kmm_page *insist(struct kmm *k, const struct request *rq)
 {
 	struct kmm_page *page;
@@ -292,13 +261,6 @@ static struct kmm_page *insist(struct kmm *k, const struct request *rq)
 	if (!page)
 		kmm_warn(k, "a request that must not fail fails: nothing can be reclaimed and nobody can wait");
 	return page;
-}
-
-void kmm_tell_waiters(struct kmm *k)
-{
-	atomic_fetch_add_explicit(&k->phys->frees, 1, memory_order_release);
-	if (k->port->wake)
-		k->port->wake(k->port, &k->phys->frees);
 }
 
 /* ---- requests ---- */
@@ -758,32 +720,7 @@ void kmm_free_pages_bulk(struct kmm *k, size_t nr, struct kmm_page *const *pages
 	}
 }
 
-/* ---- by linear address ---- */
-
-/* Noinline: the return address must be the caller's. */
-__attribute__((noinline)) void *kmm_get_free_pages(struct kmm *k, kmm_gfp gfp, unsigned order)
-{
-	struct kmm_page *page;
-
-	if (gfp & KMM_GFP_HIGHMEM) {
-		char names[128];
-
-		kmm_gfp_describe(gfp, names, sizeof(names));
-		kmm_warn(k, "get_free_pages: caller %lx asks with %s for an address, which high memory does not have; "
-			    "HIGHMEM is ignored", (unsigned long)(uintptr_t)__builtin_return_address(0), names);
-		gfp &= ~(kmm_gfp)KMM_GFP_HIGHMEM;
-	}
-	page = kmm_phys_alloc(k, gfp, order, KMM_KIND_KERNEL, "get_free_pages");
-	return page ? kmm_page_lowmem_ptr(k, page) : NULL;
-}
-
-void kmm_free_pages_at(struct kmm *k, void *addr, unsigned order)
-{
-	struct kmm_page *page = kmm_virt_to_page(k, addr);
-
-	KMM_ASSERT(k, page != NULL);
-	kmm_free_pages(k, page, order);
-}
+/* ---- what others do for it ---- */
 
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order))
 {

@@ -236,10 +236,11 @@ static kmm_word reclaim_unless_spent(struct kmm *k, struct scan *s, enum kmm_zon
 	return is_hopeless(k) ? 0 : freed;
 }
 
-/* Pages that are on their way to a device are free when that says so. true: one was waited for. */
+/* Pages that are on their way to a device are free when that says so, and while reads leave no transfers for writing nothing
+ * else can go out. true: one was waited for. */
 static bool wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word now_free)
 {
-	if (now_free || !kmm_swap_writing(k))
+	if (now_free || !(kmm_swap_writing(k) || kmm_swap_is_congested(k)))
 		return false;
 	kmm_swap_wait(k, seen, (gfp & KMM_GFP_HARDWALL) != 0);
 	return true;

@@ -19,7 +19,7 @@ static enum kmm_status drop_pages(struct kmm_vma *vma, kmm_word start, kmm_word 
 	struct kmm_tlb tlb;
 
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);
-	kmm_zap(vma, start, end, &tlb);
+	kmm_zap_pages(vma, start, end, &tlb);
 	kmm_tlb_flush(k, &tlb);
 	return KMM_OK;
 }

@@ -42,7 +42,10 @@ static kmm_word swap_pages(struct kmm *k)
 kmm_word kmm_vm_commit_limit(struct kmm *k)
 {
 	unsigned ratio = __atomic_load_n(&k->vm->overcommit_ratio, __ATOMIC_RELAXED);
+	kmm_word pages = __atomic_load_n(&k->vm->overcommit_pages, __ATOMIC_RELAXED);
 
+	if (pages)
+		return pages + swap_pages(k);
 	return (kmm_word)kmm_div_u64((uint64_t)kmm_phys_managed_pages(k) * ratio, 100, NULL) + swap_pages(k);
 }
 
@@ -85,14 +88,23 @@ enum kmm_status kmm_set_overcommit(struct kmm *k, unsigned mode, unsigned ratio)
 	if (mode > KMM_OVERCOMMIT_NEVER || ratio > 1000)
 		return KMM_EINVAL;
 	__atomic_store_n(&k->vm->overcommit_mode, mode, __ATOMIC_RELAXED);
+	if (ratio)
+		__atomic_store_n(&k->vm->overcommit_pages, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&k->vm->overcommit_ratio, ratio, __ATOMIC_RELAXED);
 	return KMM_OK;
+}
+
+void kmm_set_overcommit_pages(struct kmm *k, kmm_word pages)
+{
+	__atomic_store_n(&k->vm->overcommit_pages, pages, __ATOMIC_RELAXED);
+	__atomic_store_n(&k->vm->overcommit_ratio, 0, __ATOMIC_RELAXED);
 }
 
 void kmm_overcommit(struct kmm *k, struct kmm_overcommit *out)
 {
 	out->mode = __atomic_load_n(&k->vm->overcommit_mode, __ATOMIC_RELAXED);
 	out->ratio = __atomic_load_n(&k->vm->overcommit_ratio, __ATOMIC_RELAXED);
+	out->pages = __atomic_load_n(&k->vm->overcommit_pages, __ATOMIC_RELAXED);
 	out->limit_pages = kmm_vm_commit_limit(k);
 	out->committed_pages = kmm_vm_committed(k);
 }

@@ -76,5 +76,14 @@ KMM_TEST(commit_rules)
 	CHECK_EQ(space_map(&s, page(0), most / 4, SPACE_RW, SPACE_SHARED), 0);
 	CHECK_OK(kmm_set_overcommit(s.k, KMM_OVERCOMMIT_NEVER, 0));
 	CHECK_EQ(space_map(&s, page(0), 1, SPACE_RW, SPACE_ANON), ENOMEM);
+	kmm_set_overcommit_pages(s.k, most / 8); /* an amount instead */
+	CHECK_OK(kmm_set_overcommit(s.k, KMM_OVERCOMMIT_NEVER, 0));
+	kmm_overcommit(s.k, &now);
+	CHECK_EQ(now.limit_pages, most / 8);
+	CHECK_EQ(now.pages, most / 8);
+	CHECK_OK(kmm_set_overcommit(s.k, KMM_OVERCOMMIT_NEVER, 50));
+	kmm_overcommit(s.k, &now);
+	CHECK_EQ(now.limit_pages, most);
+	CHECK_EQ(now.pages, 0);
 	CALL(space_stop(&s));
 }

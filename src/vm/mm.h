@@ -38,13 +38,14 @@ enum {
 	KMM_VM_READ = 0x1, KMM_VM_WRITE = 0x2, KMM_VM_EXEC = 0x4, KMM_VM_SHARED = 0x8,
 	KMM_VM_MAYREAD = 0x10, KMM_VM_MAYWRITE = 0x20, KMM_VM_MAYEXEC = 0x40, KMM_VM_MAYSHARE = 0x80,
 	KMM_VM_GROWSDOWN = 0x100, KMM_VM_WATCH_MISSING = 0x200, /* userfault.c */
-	 KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
+	KMM_VM_WATCH_WRITES = 0x1000, /* watch.c */
+	KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
 	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_LOCKONFAULT = 0x80000, KMM_VM_ACCOUNT = 0x100000,
 	KMM_VM_NORESERVE = 0x200000, KMM_VM_WIPEONFORK = 0x2000000, KMM_VM_DONTDUMP = 0x4000000,
 	KMM_VM_SOFTDIRTY = 0x8000000,  /* new since the last kmm_clear_refs(): all of it counts as written */
 	KMM_VM_MERGEABLE = 0x10000000, /* Linux's is bit 31, more than an enum's int */
 	KMM_VM_WATCH_MINOR = 0x20000000, /* Linux's is bit 37 */
-	KMM_VM_WATCHED = KMM_VM_WATCH_MISSING | KMM_VM_WATCH_MINOR,
+	KMM_VM_WATCHED = KMM_VM_WATCH_MISSING | KMM_VM_WATCH_WRITES | KMM_VM_WATCH_MINOR,
 	KMM_VM_SHMEM = 0x40000000,  /* ours: backed by a shared anonymous object */
 	KMM_VM_ACCESS = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_EXEC,
 	KMM_VM_MAY = KMM_VM_MAYREAD | KMM_VM_MAYWRITE | KMM_VM_MAYEXEC,
@@ -274,6 +275,8 @@ static inline void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page
 /* Every present entry in [start, end) of vma goes; frames are dropped through tlb, which may be flushed on the way.
  * false: no table of the range can have fallen empty. Lock held: m, or b of the area's backing. No spin locks. */
 bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
+/* The same while the area stays: in one with a backing, watched writes stay watched. */
+void kmm_zap_pages(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
 
 /* Each area of a guest's owner that would show the guest's page at va and has a table there, which is locked; ref is the
  * entry, whatever it shows. visit returns false to stop. context: no spin locks; for pages of files b is held. */
@@ -337,6 +340,11 @@ static inline void kmm_vma_unwatch(struct kmm_vma *vma)
 	if (vma->userfault)
 		kmm_vma_watch(vma, NULL, 0);
 }
+/* Entries of a range in mm: writes to them are the watcher's, or nobody's, to allow (watch.c). m held and the area locked for
+ * writing, or not found yet. */
+void kmm_watch_writes(struct kmm_mm *mm, kmm_word start, kmm_word end, bool watched);
+/* The same, on, also for what no entry shows yet in an area with a backing. errors: KMM_ENOMEM, nothing was done. */
+KMM_MUST_CHECK enum kmm_status kmm_vma_watch_writes(struct kmm_vma *vma, kmm_word start, kmm_word end);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm);
 

@@ -7,7 +7,7 @@
  * of the destination included. But after an error that is not a lack of memory, what MREMAP_FIXED had unmapped at
  * the destination stays unmapped, as in Linux.
  */
-#include "pt/leaf.h"
+#include "swap/swap.h"
 #include "vm/lock.h"
 
 struct move {
@@ -138,11 +138,13 @@ static bool move_absent(struct kmm *k, void *entry, void *target)
 	if (kmm_leaf_is_zero(entry))
 		return false;
 	raw = kmm_entry_take(k, entry);
-	kmm_entry_set(k, target, kmm_raw_is_moving(raw) ? raw | KMM_X86_SOFT_DIRTY : raw);
+	if (raw != KMM_RAW_WATCHED_HOLE)
+		raw |= kmm_raw_is_moving(raw) ? KMM_X86_SOFT_DIRTY : KMM_SWAP_WRITTEN;
+	kmm_entry_set(k, target, raw);
 	return true;
 }
 
-/* nr entries of one table to places in one that are zero; how many there were. What holds a frame is new at its address. */
+/* nr entries of one table to places in one that are zero; how many there were. What they show is new at its address. */
 static unsigned move_entries_of(struct kmm *k, void *entry, void *target, unsigned nr)
 {
 	const uintptr_t across = (uintptr_t)target - (uintptr_t)entry;
@@ -290,6 +292,8 @@ static enum kmm_status move_area(struct move *m)
 	kmm_edit_begin(mm->k, backing);
 	move_entries(mm, m->from, m->old_len, m->to);
 	kmm_edit_end(mm->k, backing);
+	if (flags & KMM_VM_WATCH_WRITES) /* not by anybody there */
+		kmm_watch_writes(mm, m->to, m->to + m->old_len, false);
 	/* The peak must not count the range twice. */
 	if (m->flags & KMM_MREMAP_DONTUNMAP) {
 		kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);

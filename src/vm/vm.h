@@ -32,11 +32,13 @@ struct kmm_vm {
 	kmm_word shared_committed;   /* atomic: pages that shared anonymous objects promised */
 	unsigned overcommit_mode, overcommit_ratio; /* looked at without a lock */
 	enum kmm_answer answer;      /* of new spaces; looked at without a lock */
+	kmm_word overcommit_pages;   /* the same; 0: the ratio counts */
 	/* Writing back (writeback.c). */
 	struct kmm_list dirty_files; /* v: mappings whose files have dirty pages */
 	struct kmm_list swapped_files; /* v: mappings whose files have pages in swap */
 	unsigned nr_swapped_files;   /* v */
 	unsigned dirty_ratio, dirty_background_ratio; /* looked at without a lock */
+	uint64_t dirty_expire_ns;    /* v */
 	kmm_word nr_dirty, nr_writing, nr_dirtied, nr_written, nr_read, nr_write_errors, nr_throttled; /* pages; atomic */
 	struct kmm_page *zero_page;  /* kind ZERO, never written, one reference for ever. The rest: constant */
 	struct kmm_cache *mm_cache, *vma_cache, *node_cache, *anon_cache;

@@ -215,12 +215,17 @@ static void check_limits(void)
 	CHECK("limits", found >= 2);
 }
 
-static int set_overcommit(const char *mode)
+static int set(const char *file, const char *value)
 {
-	int fd = open("/proc/sys/vm/overcommit_memory", O_WRONLY), done = (int)write(fd, mode, strlen(mode));
+	int fd = open(file, O_WRONLY), done = (int)write(fd, value, strlen(value));
 
 	close(fd);
-	return done == (int)strlen(mode);
+	return done == (int)strlen(value);
+}
+
+static int set_overcommit(const char *mode)
+{
+	return set("/proc/sys/vm/overcommit_memory", mode);
 }
 
 /* By the rule that promises no more than there is. Not on a machine that has other things to do. */
@@ -243,6 +248,10 @@ static void check_overcommit(void)
 	p = map(pages / 8, ANONYMOUS);
 	CHECK("not too much", p != MAP_FAILED);
 	munmap(p, pages / 8 * PAGE);
+	CHECK("by an amount", set("/proc/sys/vm/overcommit_kbytes", "12000\n") && line_of("/proc/meminfo", NULL, "CommitLimit:") == 12000 &&
+				      line_of("/proc/sys/vm/overcommit_ratio", NULL, "") == 0);
+	CHECK("by a ratio", set("/proc/sys/vm/overcommit_ratio", "50") && line_of("/proc/sys/vm/overcommit_kbytes", NULL, "") == 0 &&
+				    line_of("/proc/meminfo", NULL, "CommitLimit:") == limit);
 	CHECK("as before", set_overcommit("0"));
 }
 

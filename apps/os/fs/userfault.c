@@ -8,8 +8,8 @@
  *	close()     forgets the areas and wakes all, whose accesses are then ordinary ones
  *
  * All under the kernel lock, which who sleeps gives up. Each waiter has a reference, so the descriptor's own part may go first.
- * Missing pages and, on 64-bit kernels as on Linux, pages of shared memory that are not mapped are told of. Events other than
- * faults and write protection are not: they are refused, as by kernels built without them.
+ * Missing pages are told of and, on 64-bit kernels as on Linux, writes to pages and pages of shared memory that are not mapped.
+ * Events other than faults are not: they are refused, as by kernels built without them.
  */
 #include "fs/userfault.h"
 #include "kmm/userfault.h"
@@ -21,14 +21,16 @@ bool userfault_for_all;
 /* Of linux/userfaultfd.h. */
 #define UFFD_API 0xaaull
 enum {
+	FEATURE_WRITES = 1 << 0, FEATURE_MISSING_HUGETLBFS = 1 << 4, FEATURE_MINOR_HUGETLBFS = 1 << 9, FEATURE_WRITES_SHMEM = 1 << 12,
 	FEATURE_MISSING_SHMEM = 1 << 5, FEATURE_SIGBUS = 1 << 7, FEATURE_THREAD_ID = 1 << 8, FEATURE_MINOR_SHMEM = 1 << 10,
 	FEATURE_EXACT_ADDRESS = 1 << 11,
-	FEATURES = FEATURE_MISSING_SHMEM | FEATURE_SIGBUS | FEATURE_THREAD_ID | FEATURE_EXACT_ADDRESS |
-		   (sizeof(uword) == 8 ? FEATURE_MINOR_SHMEM : 0)
+	FEATURES_OF_64 = FEATURE_WRITES | FEATURE_WRITES_SHMEM | FEATURE_MINOR_SHMEM | FEATURE_MINOR_HUGETLBFS,
+	FEATURES = FEATURE_MISSING_SHMEM | FEATURE_MISSING_HUGETLBFS | FEATURE_SIGBUS | FEATURE_THREAD_ID | FEATURE_EXACT_ADDRESS |
+		   (sizeof(uword) == 8 ? FEATURES_OF_64 : 0)
 };
-enum { NR_REGISTER, NR_UNREGISTER, NR_WAKE, NR_COPY, NR_ZEROPAGE, NR_CONTINUE = 7, NR_API = 0x3f };
-enum { MODES = KMM_USERFAULT_MISSING | (sizeof(uword) == 8 ? KMM_USERFAULT_MINOR : 0) };
-enum { DONT_WAKE = 1, EVENT_PAGEFAULT = 0x12, FLAG_WRITE = 1, FLAG_MINOR = 4 };
+enum { NR_REGISTER, NR_UNREGISTER, NR_WAKE, NR_COPY, NR_ZEROPAGE, NR_WRITEPROTECT = 6, NR_CONTINUE = 7, NR_API = 0x3f };
+enum { MODES = KMM_USERFAULT_MISSING | (sizeof(uword) == 8 ? KMM_USERFAULT_MINOR | KMM_USERFAULT_WRITES : 0) };
+enum { DONT_WAKE = 1, COPY_WATCHED = 2, EVENT_PAGEFAULT = 0x12, FLAG_WRITE = 1, FLAG_WATCHED = 2, FLAG_MINOR = 4 };
 #define UFFDIO_API 0xc018aa3fu
 #define UFFDIO_REGISTER 0xc020aa00u
 #define UFFDIO_UNREGISTER 0x8010aa01u
@@ -112,7 +114,8 @@ static enum kmm_status on_fault(struct kmm_userfault *core, struct kmm_mm *mm, s
 		return KMM_EFAULT;
 	if (!(u->features & FEATURE_EXACT_ADDRESS))
 		w.address &= ~(uint64_t)(KMM_PAGE_SIZE - 1);
-	w.flags = (access == KMM_WRITE ? FLAG_WRITE : 0) | (why == KMM_USERFAULT_MINOR ? FLAG_MINOR : 0);
+	w.flags = (access == KMM_WRITE ? FLAG_WRITE : 0) | (why == KMM_USERFAULT_MINOR ? FLAG_MINOR : 0) |
+		  (why == KMM_USERFAULT_WRITES ? FLAG_WATCHED : 0);
 	kernel_lock();
 	wait_for_page(u, &w, mm, addr, why);
 	kernel_unlock();
@@ -211,8 +214,7 @@ static bool is_range(const struct range *r)
 {
 	uint64_t end = abi_64() ? kmm_layout_of(os.k)->user_end_max : user_end_of(false);
 
-	return !((r->start | r->len) & (KMM_PAGE_SIZE - 1)) && r->len && r->start >= kmm_mm_limits(current->proc->mm)->mmap_min_addr &&
-	       r->start < end && r->len <= end - r->start;
+	return !((r->start | r->len) & (KMM_PAGE_SIZE - 1)) && r->len && r->start < end && r->len <= end - r->start;
 }
 
 static bool is_one_area(struct kmm_mm *mm, const struct range *r)
@@ -227,6 +229,7 @@ struct providing {
 	struct kmm_mm *mm;
 	uint64_t source; /* UFFDIO_COPY */
 	void *buf;
+	bool watched;    /* writes to it are, from the start */
 	int (*op)(const struct providing *p, uint64_t at, uint64_t offset);
 };
 
@@ -234,7 +237,7 @@ static int copy_page(const struct providing *p, uint64_t at, uint64_t offset)
 {
 	if (copy_in(p->buf, (uword)(p->source + offset), KMM_PAGE_SIZE) != 0)
 		return -EFAULT;
-	return os_errno(kmm_userfault_fill(p->mm, kmm_uva((uword)at), p->buf));
+	return os_errno((p->watched ? kmm_userfault_fill_watched : kmm_userfault_fill)(p->mm, kmm_uva((uword)at), p->buf));
 }
 
 static int zero_page(const struct providing *p, uint64_t at, uint64_t offset)
@@ -292,8 +295,9 @@ static int ioctl_copy(struct userfault *u, uword arg)
 	if (copy_in(&a, arg, sizeof(a)) != 0)
 		return -EFAULT;
 	r = (struct range){ a.dst, a.len };
-	if (!is_range(&r) || a.src + a.len <= a.src || (a.mode & ~(uint64_t)DONT_WAKE))
+	if (!is_range(&r) || a.src + a.len <= a.src || (a.mode & ~(uint64_t)(DONT_WAKE | COPY_WATCHED)))
 		return -EINVAL;
+	p.watched = a.mode & COPY_WATCHED;
 	p.source = a.src;
 	p.buf = os_alloc(KMM_PAGE_SIZE);
 	if (!p.buf)
@@ -337,6 +341,8 @@ static int ioctl_register(struct userfault *u, uword arg)
 	proc_let_go(proc, mm);
 	if (err)
 		return err;
+	if (a.mode & KMM_USERFAULT_WRITES)
+		ioctls |= 1u << NR_WRITEPROTECT;
 	if (a.mode & KMM_USERFAULT_MINOR)
 		ioctls |= 1u << NR_CONTINUE;
 	return copy_out(arg + sizeof(a), &ioctls, sizeof(ioctls));
@@ -375,17 +381,26 @@ static int ioctl_wake(struct userfault *u, uword arg)
 	return 0;
 }
 
-/* No area is ever registered for write protection. */
-static int ioctl_protect(uword arg)
+static int ioctl_protect(struct userfault *u, uword arg)
 {
 	enum { PROTECT = 1, NO_WAKE = 2 };
 	struct { struct range range; uint64_t mode; } a;
+	struct kmm_mm *mm;
+	struct proc *proc;
+	int err;
 
 	if (copy_in(&a, arg, sizeof(a)) != 0)
 		return -EFAULT;
 	if (!is_range(&a.range) || (a.mode & ~(uint64_t)(PROTECT | NO_WAKE)) || a.mode == (PROTECT | NO_WAKE))
 		return -EINVAL;
-	return -ENOENT;
+	err = hold_space(u, &proc, &mm);
+	if (err)
+		return err;
+	err = os_errno(kmm_userfault_protect(mm, kmm_uva((uword)a.range.start), a.range.len, a.mode & PROTECT));
+	proc_let_go(proc, mm);
+	if (err == 0 && !a.mode)
+		wake(u, a.range.start, a.range.len);
+	return err;
 }
 
 /* ---- the descriptor ---- */
@@ -427,7 +442,7 @@ static int userfault_ioctl(struct open_file *file, uint32_t request, uword arg)
 	case UFFDIO_COPY: return ioctl_copy(u, arg);
 	case UFFDIO_ZEROPAGE: return ioctl_provide(u, arg, zero_page);
 	case UFFDIO_CONTINUE: return sizeof(uword) == 8 ? ioctl_provide(u, arg, map_page) : -EINVAL;
-	case UFFDIO_WRITEPROTECT: return ioctl_protect(arg);
+	case UFFDIO_WRITEPROTECT: return ioctl_protect(u, arg);
 	default: return -EINVAL;
 	}
 }

@@ -264,6 +264,10 @@ int copy_out(uword to, const void *from, size_t len);
 /* The same up to the first byte that cannot be reached: bytes copied. */
 size_t copy_in_some(void *to, uword from, size_t len);
 size_t copy_out_some(uword to, const void *from, size_t len);
+/* As the core's. */
+enum kmm_status copy_in_string(char *to, uword from, size_t size, size_t *len);
+/* 0 or -EFAULT. */
+int compare_swap(uword at, uint32_t *expected, uint32_t desired, bool *swapped);
 /* A path or other string into a fresh buffer of PATH_SIZE: -EFAULT, -ENAMETOOLONG, -ENOMEM. Free with os_free. */
 int copy_in_path(uword from, char **out);
 /* `long`s, sizes and pointers of a program: 32 or 64 bits each in its memory. At most MAX_WORDS. */
