@@ -17,6 +17,7 @@
 #ifndef KMM_FAULT_FAULT_H
 #define KMM_FAULT_FAULT_H
 
+#include "phys/phys.h"
 #include "vm/lock.h"
 
 enum kmm_fault_case {
@@ -77,7 +78,23 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page);
 
 /* A page for private content in f's area: kind ANON, owner and index set, content undefined. NULL: no memory. */
-struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);
+static inline struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
+{
+	struct kmm_mempolicy *policy = &f->vma->mm->policy;
+	struct kmm *k = f->vma->mm->k;
+	struct kmm_page *page;
+
+	if (policy->mode == KMM_POLICY_DEFAULT)
+		page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	else
+		page = kmm_phys_alloc_policy(k, policy, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	if (!page)
+		return NULL;
+	KMM_CHECK(k, f->vma->anon && kmm_vma_is_private(f->vma));
+	kmm_page_name(k, page, f->vma->anon, kmm_vma_index(f->vma, f->addr));
+	return page;
+}
+
 
 /* Right to write in an entry for a page of f's backing itself. */
 uint64_t kmm_fault_write_rights(const struct kmm_fault *f);

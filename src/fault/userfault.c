@@ -75,6 +75,12 @@ static enum kmm_status lock_watched(struct kmm_mm *mm, kmm_word addr, struct kmm
 	return status;
 }
 
+/* Something has happened that the watcher has not heard of yet, so what it provides may be wrong. */
+static bool is_changing(const struct kmm_fault *f)
+{
+	return __atomic_load_n(&f->vma->userfault->changing, __ATOMIC_ACQUIRE) != 0;
+}
+
 static void fill_page(struct kmm *k, struct kmm_page *page, const void *content)
 {
 	void *to;
@@ -158,7 +164,9 @@ static enum kmm_status fill(struct kmm_mm *mm, kmm_word addr, const void *conten
 
 	if (status)
 		return status;
-	if (watched && !(f.vma->flags & KMM_VM_WATCH_WRITES))
+	if (is_changing(&f))
+		status = KMM_EAGAIN;
+	else if (watched && !(f.vma->flags & KMM_VM_WATCH_WRITES))
 		status = KMM_EINVAL;
 	else
 		while ((status = provide(&f, content, watched)) == KMM_EAGAIN)
@@ -185,7 +193,9 @@ enum kmm_status kmm_userfault_continue(struct kmm_mm *mm, struct kmm_uva addr)
 	if (status)
 		return status;
 	kmm_fault_look(&f);
-	if (!f.vma->backing)
+	if (is_changing(&f))
+		status = KMM_EAGAIN;
+	else if (!f.vma->backing)
 		status = KMM_EINVAL;
 	else if (f.raw && f.raw != KMM_RAW_WATCHED_HOLE)
 		status = KMM_EEXIST;

@@ -128,7 +128,7 @@ static void scan_zone(struct scan *s)
 	__atomic_store_n(&hand->facts.all_pages, count_pages(s->k), __ATOMIC_RELAXED);
 	s->k->pageq->insists = s->is_brief;
 	kmm_guest_begin(s->k);
-	while (left && s->freed < s->want) {
+	while (left && s->freed < s->want && !kmm_swap_is_congested(s->k)) { /* then only ends of transfers help, or another round */
 		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
 
 		kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
@@ -246,12 +246,19 @@ static bool wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word 
 	return true;
 }
 
+/* Are there pages that could go, of which none did only because all are in use or held for the moment? */
+static bool could_go(struct kmm *k, const struct scan *s)
+{
+	return !s->no_swap && kmm_swap_has_room(k) && count_pages(k) >= kmm_phys_managed_pages(k) / LEAST_PART;
+}
+
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
 	struct scan s = { .k = k, .want = (kmm_word)1 << order, .no_files = !(gfp & KMM_GFP_FS),
 			  .no_swap = !(gfp & KMM_GFP_IO) };
 	unsigned seen = kmm_swap_ends(k);
 	kmm_word freed;
+	bool waited;
 
 	if (s.want < BATCH)
 		s.want = BATCH;
@@ -259,12 +266,14 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 	lock_hands(k, gfp);
 	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	kmm_mutex_unlock(k, &k->pageq->lock);
-	s.was_busy |= wait_for_device(k, gfp, seen, freed - s.later);
+	waited = wait_for_device(k, gfp, seen, freed - s.later);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
 	kmm_stall_end(k);
-	return freed || !s.was_busy ? freed : 1; /* then trying again is worth it */
+	if (waited && freed < BATCH)
+		return BATCH; /* whoever got what has become free */
+	return freed || !(s.was_busy || could_go(k, &s)) ? freed : (kmm_word)KMM_PRESSURE_AGAIN;
 }
 
 /* ---- in steps ---- */

@@ -249,6 +249,7 @@ static enum kmm_status copy_entries(struct kmm_mm *child, const struct kmm_vma *
 static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, struct kmm_tlb *tlb)
 {
 	struct kmm *k = child->k;
+	enum kmm_status status = KMM_OK;
 	struct kmm_reserve r;
 	struct kmm_vma *copy;
 
@@ -262,7 +263,10 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
-	kmm_vma_unwatch(copy);
+	if (kmm_vma_tells(vma, KMM_USERFAULT_FORK))
+		status = kmm_note_fork(copy, vma);
+	else
+		kmm_vma_unwatch(copy);
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
 	if (!(vma->flags & KMM_VM_WIPEONFORK))
@@ -270,6 +274,8 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	kmm_edit_end(k, copy->backing);
 	kmm_reserve_drop(child, &r);
 	kmm_mm_account(child, copy->flags, kmm_vma_pages(copy));
+	if (status)
+		return status; /* the copy goes with the child */
 	return copy->anon || (copy->flags & KMM_VM_WATCH_WRITES) ? copy_entries(child, copy, vma, tlb) : KMM_OK;
 }
 
@@ -312,6 +318,8 @@ enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
 	copy_values(child, parent);
 	status = copy_areas(child, parent);
 	kmm_mm_unlock(child);
+	if (status)
+		kmm_notes_drop(parent);
 	kmm_mm_unlock(parent);
 	if (status) {
 		kmm_mm_put(child);

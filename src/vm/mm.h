@@ -39,6 +39,7 @@ enum {
 	KMM_VM_MAYREAD = 0x10, KMM_VM_MAYWRITE = 0x20, KMM_VM_MAYEXEC = 0x40, KMM_VM_MAYSHARE = 0x80,
 	KMM_VM_GROWSDOWN = 0x100, KMM_VM_WATCH_MISSING = 0x200, /* userfault.c */
 	KMM_VM_WATCH_WRITES = 0x1000, /* watch.c */
+	KMM_VM_HUGE = 0x400, KMM_VM_NOT_HUGE = 0x800, /* wanted and unwanted huge pages, of which there are none. Linux's: bits 29, 30 */
 	KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
 	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_LOCKONFAULT = 0x80000, KMM_VM_ACCOUNT = 0x100000,
 	KMM_VM_NORESERVE = 0x200000, KMM_VM_WIPEONFORK = 0x2000000, KMM_VM_DONTDUMP = 0x4000000,
@@ -100,6 +101,8 @@ struct kmm_mm {
 	struct kmm_list vmas;    /* m: the same VMAs by address */
 	struct kmm_vma *recent;  /* last found, or NULL; linked. m, or l of the area that is put there */
 	struct kmm_vma *gone;    /* m: unlinked, freed when m is given back */
+	struct kmm_note *notes;  /* m: what watchers are to hear when m is given back (notes.c) */
+	bool tells;              /* m: there may be some */
 	struct kmm_vma *spare[KMM_SPARE_AREAS]; /* m: memory of areas, kept for the next call that needs some */
 	unsigned nr_spare;
 	uint32_t write_seq;      /* m: vm/lock.h */
@@ -345,6 +348,23 @@ static inline void kmm_vma_unwatch(struct kmm_vma *vma)
 void kmm_watch_writes(struct kmm_mm *mm, kmm_word start, kmm_word end, bool watched);
 /* The same, on, also for what no entry shows yet in an area with a backing. errors: KMM_ENOMEM, nothing was done. */
 KMM_MUST_CHECK enum kmm_status kmm_vma_watch_writes(struct kmm_vma *vma, kmm_word start, kmm_word end);
+/* What watchers are told (notes.c); m held. A note before the change that it is about; told when m is given back. errors: KMM_ENOMEM. */
+static inline bool kmm_vma_tells(const struct kmm_vma *vma, unsigned what)
+{
+	return vma->userfault && (vma->userfault->events & what);
+}
+KMM_MUST_CHECK enum kmm_status kmm_note(struct kmm_mm *mm, struct kmm_userfault *u, const struct kmm_userfault_event *event);
+KMM_MUST_CHECK enum kmm_status kmm_note_unmap_slow(struct kmm_mm *mm, kmm_word start, kmm_word end);
+static inline enum kmm_status kmm_note_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end)
+{
+	return __builtin_expect(mm->tells, 0) ? kmm_note_unmap_slow(mm, start, end) : KMM_OK;
+}
+/* copy, not linked yet, of vma, whose watcher wants to hear of that, is watched by the child's. */
+KMM_MUST_CHECK enum kmm_status kmm_note_fork(struct kmm_vma *copy, const struct kmm_vma *vma);
+/* All of them are not to be told after all. */
+void kmm_notes_drop(struct kmm_mm *mm);
+/* Without m, which the caller had when they were noted. */
+void kmm_notes_tell(struct kmm_mm *mm, struct kmm_note *notes);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm);
 

@@ -155,6 +155,7 @@ enum kmm_status kmm_userfault_register(struct kmm_userfault *u, struct kmm_mm *m
 		status = KMM_ENOMEM;
 	else
 		status = vma->start < end ? may_register(u, vma, end, flags_of(modes)) : KMM_EINVAL;
+	mm->tells |= status == KMM_OK && u->events;
 	if (status == KMM_OK)
 		status = change_range(vma, addr.v, end, u, flags_of(modes), NULL);
 	kmm_mm_unlock(mm);

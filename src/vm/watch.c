@@ -112,6 +112,8 @@ static enum kmm_status protect(struct kmm_mm *mm, kmm_word start, kmm_word end, 
 
 	if (!vma || vma->start > start || vma->end < end || !(vma->flags & KMM_VM_WATCH_WRITES))
 		return KMM_ENOENT;
+	if (__atomic_load_n(&vma->userfault->changing, __ATOMIC_ACQUIRE))
+		return KMM_EAGAIN;
 	kmm_vma_write(vma);
 	if (watched)
 		return kmm_vma_watch_writes(vma, start, end);

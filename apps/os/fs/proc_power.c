@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* proc_power.c - all there is of /sys: power/state, which hibernates the machine when "disk" is written to it. */
+/* proc_power.c - /sys/power: state, which hibernates the machine when "disk" is written to it. */
 #include "fs/procfs.h"
 #include "hibernate.h"
 
@@ -14,10 +14,6 @@ static int write_state(const char *text)
 	return str_eq(text, "disk") || str_eq(text, "disk\n") ? hibernate() : -EINVAL;
 }
 
-static const struct proc_entry power_entries[] = {
+const struct proc_entry sysfs_power_entries[] = {
 	{ .name = "state", .mode = S_IFREG | 0644, .text = text_state, .write = write_state }, { .name = NULL },
-};
-
-const struct proc_entry sysfs_entries[] = {
-	{ .name = "power", .mode = S_IFDIR | 0555, .children = power_entries }, { .name = NULL },
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * procfs.c - the trees of /proc and (proc_power.c) /sys: constant tables, one directory per process, one link per open descriptor. A process
+ * procfs.c - the trees of /proc and (sysfs.c) /sys: constant tables, one directory per process, one link per open descriptor. A process
  * that ends while its entries are open leaves inodes whose reading says ESRCH.
  */
 #include "fs/procfs.h"
@@ -13,7 +13,6 @@ static const struct proc_entry self_entry = { .name = "self", .mode = S_IFLNK | 
 static const struct proc_entry fd_link_entry = { .name = "", .mode = S_IFLNK | 0700 };
 static const struct proc_entry root_entry = { .name = "proc", .mode = S_IFDIR | 0555,
 					      .children = proc_system_entries };
-static const struct proc_entry sys_root_entry = { .name = "sys", .mode = S_IFDIR | 0555, .children = sysfs_entries };
 static const struct proc_entry pid_entry = { .name = "", .mode = S_IFDIR | 0555, .children = proc_pid_entries };
 
 static const struct proc_entry *entry_of(const struct inode *inode)
@@ -342,9 +341,9 @@ static int text_open(struct inode *inode, struct open_file *file)
 
 static const struct inode_ops text_ops = { .open = text_open };
 
-static int add_tree(const struct proc_entry *e, const struct inode_ops *ops)
+static int add_root(const struct proc_entry *e, const struct inode_ops *ops)
 {
-	struct inode *root = inode_new(S_IFDIR | 0555);
+	struct inode *root = inode_new(e->mode);
 	int err;
 
 	if (!root)
@@ -358,7 +357,8 @@ static int add_tree(const struct proc_entry *e, const struct inode_ops *ops)
 
 int proc_fs_init(void)
 {
-	int err = add_tree(&root_entry, &root_ops);
+	int err = add_root(&root_entry, &root_ops);
 
-	return err ? err : add_tree(&sys_root_entry, &table_ops);
+	/* Without PAE Linux has no huge pages for programs. */
+	return err ? err : add_root(kmm_machine_of(os.k)->format == KMM_I386 ? &sysfs_root_small : &sysfs_root, &table_ops);
 }

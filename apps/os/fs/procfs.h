@@ -26,8 +26,10 @@ struct proc_entry {
 extern const struct proc_entry proc_system_entries[]; /* proc_system.c */
 extern const struct proc_entry proc_pid_entries[];    /* proc_pid.c */
 extern const struct proc_entry proc_kmm_entries[];    /* proc_kmm.c */
+extern const struct proc_entry sysfs_root;            /* sysfs.c */
 
-extern const struct proc_entry sysfs_entries[];       /* proc_power.c */
+extern const struct proc_entry sysfs_root_small;      /* the same without huge pages */
+extern const struct proc_entry sysfs_power_entries[]; /* proc_power.c */
 
 /* proc_ipc.c */
 extern const struct proc_entry proc_sysvipc_entries[];

@@ -59,6 +59,7 @@ struct task {
 	bool notify;             /* look for signals, stop or exit before going back to ring 3. Set by anybody */
 	unsigned lock_depth;     /* times it has taken the kernel lock */
 	bool stalled;            /* waits for memory; its own */
+	struct proc *forking;    /* the child that it copies its space for */
 	uint32_t core_locks;     /* the core's: which of its sleeping locks the task holds */
 	struct x86_context *context;
 	char *stack;             /* lowest byte; NULL: the boot context */
