@@ -28,6 +28,8 @@ struct scan {
 	bool no_files, no_swap;      /* the request forbids it */
 	bool is_step;
 	bool is_brief;               /* one turn, for whatever is not used */
+	bool has_room;               /* private pages may go to swap, as this batch begins */
+	struct kmm_guest guest;      /* of the owner of the page looked at last */
 	struct kmm_flushes flushes;
 	unsigned nr;                 /* pages in pageq->pfns, to evict */
 	kmm_word freed;
@@ -77,10 +79,10 @@ static bool is_open(const struct scan *s, const struct kmm_page *page)
 	if (!kmm_frame_may_move(s->k, page))
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		return can_swap(s);
+		return s->has_room;
 	if (s->no_files || !(kmm_page_flags(page) & KMM_PG_DIRTY))
 		return !s->no_files;
-	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : can_swap(s);
+	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : s->has_room;
 }
 
 static void meet(struct scan *s, struct kmm_page *page)
@@ -93,16 +95,26 @@ static void meet(struct scan *s, struct kmm_page *page)
 
 	if (!is_open(s, page))
 		return;
-	look = kmm_page_look(s->k, page, &s->flushes);
+	look = kmm_page_look(s->k, page, &s->guest, &s->flushes);
 	if (look == KMM_LOOK_KEPT)
 		return;
-	kmm_hand_count(hand);
+	kmm_hand_count(hand, 1);
 	if (look == KMM_LOOK_NOT) /* its file is locked, for now */
 		return;
 	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
 		kmm_page_set_age(page, age);
+}
+
+static void meet_all(struct scan *s, struct kmm_page *const *pages, unsigned nr)
+{
+	s->has_room = can_swap(s);
+	for (unsigned i = 0; i < nr; i++)
+		meet(s, pages[i]);
+	if (s->guest.owner)
+		kmm_guest_leave(s->k, &s->guest);
+	s->guest.owner = NULL;
 }
 
 static kmm_word count_pages(struct kmm *k)
@@ -132,8 +144,7 @@ static void scan_zone(struct scan *s)
 		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
 
 		kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
-		for (unsigned i = 0; i < nr; i++)
-			meet(s, pages[i]);
+		meet_all(s, pages, nr);
 		kmm_flushes_run_here(s->k, &s->flushes);
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */
