@@ -156,7 +156,7 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 	return KMM_OK;
 }
 
-struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
+static struct kmm_page *alloc_page(struct kmm_fault *f)
 {
 	struct kmm_mempolicy *policy = &f->vma->mm->policy;
 	struct kmm *k = f->vma->mm->k;
@@ -172,6 +172,35 @@ struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 	kmm_page_set_owner(k, page, f->vma->anon);
 	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
 	return page;
+}
+
+/* The page as it is, or NULL if there is no room in the group. from: of a slot. */
+static __attribute__((noinline)) struct kmm_page *charge(struct kmm_fault *f, struct kmm_page *page, struct kmm_group *from)
+{
+	struct kmm_mm *mm = f->vma->mm;
+
+	if (!page) {
+		__atomic_store_n(&mm->oom_group, 0, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	if (kmm_mm_charge_back(mm, page, from) == KMM_OK)
+		return page;
+	kmm_put_page(mm->k, page);
+	return NULL;
+}
+
+struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
+{
+	struct kmm_page *page = alloc_page(f);
+
+	return __builtin_expect(f->vma->mm->group != NULL, 0) ? charge(f, page, NULL) : page;
+}
+
+struct kmm_page *kmm_fault_page_back(struct kmm_fault *f, struct kmm_group *from)
+{
+	struct kmm_page *page = alloc_page(f);
+
+	return from || f->vma->mm->group ? charge(f, page, from) : page;
 }
 
 /* ---- the way in ---- */

@@ -76,8 +76,11 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
  * NULL. */
 enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page);
 
-/* A page for private content in f's area: kind ANON, owner and index set, content undefined. NULL: no memory. */
+/* A page for private content in f's area: kind ANON, owner and index set, charged to the space's group, content undefined. NULL: no
+ * memory, or no room in the group. */
 struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);
+/* The same for what comes back from a slot that is charged to that group, or to none. */
+struct kmm_page *kmm_fault_page_back(struct kmm_fault *f, struct kmm_group *from);
 
 /* Right to write in an entry for a page of f's backing itself. */
 uint64_t kmm_fault_write_rights(const struct kmm_fault *f);

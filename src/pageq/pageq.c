@@ -17,7 +17,7 @@ void kmm_page_set_age(struct kmm_page *page, uint8_t age)
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-static void turn(struct kmm *k, struct kmm_hand *hand)
+void kmm_hand_turn(struct kmm *k, struct kmm_hand *hand)
 {
 	const struct kmm_reclaim_policy *policy = k->pageq->policy;
 
@@ -55,8 +55,8 @@ static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const stru
 	for (kmm_word i = 0; i < s->nr; i++, page = (struct kmm_page *)(void *)((char *)page + stride)) {
 		uint32_t flags = kmm_page_flags(page), kind = flags & 15;
 
-		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & KMM_ZONE_MASK) != z->bits)
-			continue;
+		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & (KMM_ZONE_MASK | KMM_PG_CHARGED)) != z->bits)
+			continue; /* a group's hand meets its pages */
 		if (skip && skip(&hand->facts, (uint8_t)(flags >> KMM_PG_AGE_SHIFT))) {
 			kmm_hand_count(hand);
 			continue;
@@ -81,7 +81,7 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 		if (hand->at >= z->spanned && nr)
 			break; /* a turn ends when its pages were judged */
 		if (hand->at >= z->spanned)
-			turn(k, hand);
+			kmm_hand_turn(k, hand);
 		s = stretch_at(k, z->start + hand->at, z->spanned - hand->at);
 		passed = s.nr;
 		if (s.live)
@@ -94,13 +94,13 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 	return nr;
 }
 
-void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance, uint8_t was)
+void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, struct kmm_hand *hand, uint32_t distance, uint8_t was)
 {
 	const struct kmm_reclaim_policy *policy = __atomic_load_n(&k->pageq->policy, __ATOMIC_ACQUIRE);
 
 	kmm_pageq_count(&k->pageq->stats.refaults, 1);
 	if (policy->refault)
-		kmm_page_set_age(page, policy->refault(&kmm_hand_of(k, kmm_zone_of(k->phys, page))->facts, distance, was));
+		kmm_page_set_age(page, policy->refault(&hand->facts, distance, was));
 }
 
 enum kmm_status kmm_pageq_init(struct kmm *k, const struct kmm_reclaim_policy *policy)
