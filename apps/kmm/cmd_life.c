@@ -152,8 +152,9 @@ static void finish(struct teller *t, int status)
 static void usage(FILE *out)
 {
 	fputs("Usage: kmm life ADDRESS [--json] [OPTION OF kmm run...] -- PROGRAM [ARGUMENT...]\n"
-	      "What becomes of the page at ADDRESS (hexadecimal) while the program runs: untouched, zero page, own frame, dirty,\n"
-	      "swapped, back again; with the bits of the entry, and a letter for each space that has one.\n\n"
+	      "What becomes of the page at ADDRESS (hexadecimal) while the program runs:\n"
+	      "untouched, zero page, own frame, dirty, swapped, back again; with the bits of\n"
+	      "the entry, and a letter for each space that has one.\n\n"
 	      "  --json    for machines\n\n"
 	      "What the program writes goes to stderr. Exit status: as of kmm run.\n"
 	      "  kmm life 20000000 --icount --ram 32M --swap 64M -- build/user/onelife\n", out);

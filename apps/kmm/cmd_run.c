@@ -43,7 +43,7 @@ static const struct argp_option run_options[] = {
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
 	  "repeatable", 0 },
 	{ "root", OPT_ROOT, "DIR", 0, "look for the program, its libraries and what --add names below DIR, which stands for /", 0 },
-	{ "env", OPT_ENV, "NAME=VALUE", 0, "an environment variable of the program; repeatable", 0 },
+	{ "env", OPT_ENV, "NAME=VALUE", 0, "a variable of its environment; repeatable", 0 },
 	{ "report", OPT_REPORT, "FILE", 0, "write the machine's memory report (JSON) to FILE at the end", 0 },
 	{ "icount", OPT_ICOUNT, NULL, 0, "count instructions instead of time: every run is the same", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of everything random in the machine", 0 },

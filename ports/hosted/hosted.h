@@ -54,6 +54,16 @@ KMM_MUST_CHECK enum kmm_status hosted_boot(const struct hosted_config *config, s
 void hosted_shutdown(struct hosted_machine *m);
 
 struct kmm *hosted_kmm(struct hosted_machine *m);
+
+/* ---- off and on again (power.c) ---- */
+
+/* All memory and the kernel are lost, and a fresh one starts in the same place; devices stay. errors: those of kmm_init();
+ * KMM_ENOTSUP the host refuses. After an error the machine is good for hosted_shutdown() only. */
+KMM_MUST_CHECK enum kmm_status hosted_restart(struct hosted_machine *m, const char **why);
+/* kmm_state_size() bytes: what the kernel keeps outside of its RAM here, to be saved with an image. */
+void *hosted_state(const struct hosted_machine *m);
+/* Goes on with the kernel that an image was taken of: moves as kmm_image_read() left them, and its state. */
+KMM_MUST_CHECK bool hosted_resume(struct hosted_machine *m, struct kmm_pfn moves, const void *state);
 /* The boot configuration with every default filled in. */
 const struct hosted_config *hosted_config_of(const struct hosted_machine *m);
 

@@ -59,6 +59,9 @@ bool hosted_arena_init(struct hosted_machine *m, uint64_t ram_end);
 void hosted_arena_fini(struct hosted_machine *m);
 uint64_t hosted_arena_used(const struct hosted_machine *m);
 
+/* machine.c: the core in m->state, as far as the configuration says. */
+enum kmm_status hosted_start_core(struct hosted_machine *m, const char **why);
+
 /* hooks.c: fills the port's hooks and makes the processors (without paging). */
 void hosted_hooks_init(struct hosted_machine *m);
 void hosted_hooks_fini(struct hosted_machine *m);

@@ -97,7 +97,7 @@ static enum kmm_status describe(struct hosted_machine *m, const char **why)
 	return status;
 }
 
-static enum kmm_status start_core(struct hosted_machine *m, const char **why)
+enum kmm_status hosted_start_core(struct hosted_machine *m, const char **why)
 {
 	enum kmm_status status = kmm_init_frames(m->state, &m->config.machine, &m->port, &m->k, why);
 
@@ -125,7 +125,7 @@ static enum kmm_status build(struct hosted_machine *m, const char **why)
 	if (!m->state)
 		return refuse(KMM_ENOMEM, why, "the host is out of memory");
 	memset(m->state, 0, state_bytes);
-	return start_core(m, why);
+	return hosted_start_core(m, why);
 }
 
 enum kmm_status hosted_boot(const struct hosted_config *config, struct hosted_machine **out, const char **why)

@@ -83,15 +83,15 @@ static uint32_t hold_slot(struct kmm_fault *f, const struct cluster *c, kmm_word
 		return 0;
 	if (!kmm_table_lock(c->k, ref.table, &flags))
 		return 0;
-	if (kmm_pt_read(c->k, &ref) != raw || !kmm_slot_get(c->k, (uint32_t)raw))
+	if (kmm_pt_read(c->k, &ref) != raw || !kmm_slot_get(c->k, kmm_raw_slot(raw)))
 		raw = 0;
 	kmm_pt_unlock(c->k, &ref, flags);
 	/* Asked of a slot that we hold: of one that we do not, the answer may be that of its content before. */
 	if (raw && kmm_zswap_has(&c->k->swap->area[c->place], kmm_swap_slot((uint32_t)raw))) {
-		kmm_slot_put(c->k, (uint32_t)raw);
+		kmm_slot_put(c->k, kmm_raw_slot(raw));
 		raw = 0;
 	}
-	return (uint32_t)raw;
+	return kmm_raw_slot(raw);
 }
 
 /* Only while there is memory. */
@@ -179,7 +179,7 @@ static enum kmm_status read_cluster(struct cluster *c, uint32_t raw, struct kmm_
 enum kmm_status kmm_fault_read_swap(struct kmm_fault *f, struct kmm_page *page)
 {
 	struct cluster c = { .k = f->vma->mm->k };
-	uint32_t raw = (uint32_t)f->raw;
+	uint32_t raw = kmm_raw_slot(f->raw);
 	enum kmm_status status;
 
 	if (kmm_swap_is_same(raw) || !kmm_device_starts(c.k->swap->area[kmm_swap_place(raw)].dev))

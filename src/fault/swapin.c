@@ -26,14 +26,24 @@ static bool lock_seen(struct kmm_fault *f, unsigned long *flags)
 	return false;
 }
 
-/* The page is nobody else's, so it may be written at once. Not marked as used: the access that faulted does that. */
+/* Does the page count as written already? */
+static bool is_written(const struct kmm_fault *f)
+{
+	return (f->raw & KMM_SWAP_WRITTEN) || (f->vma->flags & KMM_VM_SOFTDIRTY);
+}
+
+/* The page is nobody else's, so it may be written at once, unless writing is watched: then the first write is to be a fault. Not
+ * marked as used: the access that faulted does that. */
 static uint64_t entry_of(struct kmm_fault *f, struct kmm_page *page)
 {
 	struct kmm *k = f->vma->mm->k;
 	uint64_t rights = kmm_fault_rights(f) & ~(uint64_t)KMM_X86_A;
 
-	rights |= KMM_X86_SOFT_DIRTY; /* slots do not say whether it was */
+	if (f->raw & KMM_SWAP_WRITTEN)
+		rights |= KMM_X86_SOFT_DIRTY;
 	if (f->vma->flags & KMM_VM_WRITE)
+		rights |= KMM_X86_D;
+	if ((f->vma->flags & KMM_VM_WRITE) && (f->access == KMM_WRITE || is_written(f)))
 		rights |= KMM_FAULT_WRITABLE;
 	return kmm_pt_leaf(rights, kmm_pfn(kmm_pfn_of(k->phys, page)));
 }
@@ -57,7 +67,7 @@ static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
 		return KMM_EAGAIN;
 	put_entry(f, page);
 	kmm_pt_unlock(mm->k, &f->ref, flags);
-	kmm_slot_put(mm->k, (uint32_t)f->raw);
+	kmm_slot_put(mm->k, kmm_raw_slot(f->raw));
 	return KMM_OK;
 }
 
@@ -82,7 +92,7 @@ static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance,
 static enum kmm_status look(struct kmm_fault *f, enum kmm_cached_claim *claim, struct kmm_page **cached)
 {
 	struct kmm *k = f->vma->mm->k;
-	uint32_t raw = (uint32_t)f->raw, distance;
+	uint32_t raw = kmm_raw_slot(f->raw), distance;
 	unsigned long flags;
 	bool held = true;
 	uint8_t was = 0;
@@ -127,14 +137,14 @@ static enum kmm_status get_content(struct kmm_fault *f, struct kmm_page *page, s
 static enum kmm_status bring_back(struct kmm_fault *f, struct kmm_page *cached)
 {
 	struct kmm *k = f->vma->mm->k;
-	struct kmm_page *page = kmm_fault_page_back(f, kmm_slot_group(k, (uint32_t)f->raw));
+	struct kmm_page *page = kmm_fault_page_back(f, kmm_slot_group(k, kmm_raw_slot(f->raw)));
 	enum kmm_status status;
 	uint32_t distance;
 	uint8_t was;
 
 	if (!page)
 		return KMM_ENOMEM;
-	distance = kmm_slot_distance(k, (uint32_t)f->raw, &was);
+	distance = kmm_slot_distance(k, kmm_raw_slot(f->raw), &was);
 	kmm_group_refault(k, page, distance, was);
 	status = get_content(f, page, cached);
 	if (status == KMM_OK)
@@ -166,7 +176,7 @@ enum kmm_status kmm_fault_swap(struct kmm_fault *f)
 	default:
 		status = bring_back(f, cached);
 	}
-	kmm_slot_put(k, (uint32_t)f->raw);
+	kmm_slot_put(k, kmm_raw_slot(f->raw));
 	if (cached)
 		kmm_put_page(k, cached);
 	return status;

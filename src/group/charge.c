@@ -170,9 +170,9 @@ static bool is_shmem(uint32_t flags)
 
 static void mark(struct kmm_group *g, struct kmm_page *page)
 {
-	KMM_ASSERT(g->k, !kmm_page_is_charged(page) && kmm_page_is_chargeable(page));
+	KMM_ASSERT(g->k, !kmm_page_is_charged(page) && (kmm_page_kind(page) == KMM_KIND_ANON || kmm_page_kind(page) == KMM_KIND_FILE));
 	page->b = g->id;
-	__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_CHARGED, __ATOMIC_SEQ_CST);
+	kmm_page_set_charged(page);
 	kmm_group_note_chunk(g, kmm_pfn_of(g->k->phys, page));
 }
 
@@ -212,8 +212,7 @@ void kmm_group_uncharge(struct kmm *k, struct kmm_page *page)
 	__atomic_fetch_sub(&g->own[sort_of(page)], 1, __ATOMIC_RELAXED);
 	if (is_shmem(kmm_page_flags(page)))
 		__atomic_fetch_sub(&g->own[KMM_GROUP_SHMEM], 1, __ATOMIC_RELAXED);
-	__atomic_fetch_and(&page->flags, ~(uint32_t)KMM_PG_CHARGED, __ATOMIC_RELAXED);
-	page->b = 0;
+	kmm_page_set_uncharged(page);
 	if (!return_to_stock(g))
 		sub(g, 1, NULL);
 }
@@ -226,8 +225,7 @@ void kmm_group_move_charge(struct kmm *k, struct kmm_page *to, struct kmm_page *
 		return;
 	KMM_ASSERT(k, kmm_page_kind(to) == kmm_page_kind(from));
 	mark(g, to);
-	__atomic_fetch_and(&from->flags, ~(uint32_t)KMM_PG_CHARGED, __ATOMIC_RELAXED);
-	from->b = 0;
+	kmm_page_set_uncharged(from);
 }
 
 void kmm_group_note_shmem(struct kmm *k, struct kmm_page *page)

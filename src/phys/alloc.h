@@ -72,6 +72,8 @@ unsigned kmm_phys_audit(struct kmm *k, struct kmm_sink *out);
  * nr: pages of the block. Free frames are not visited, nor sections that were never materialised. */
 void kmm_phys_for_each(struct kmm *k, void (*visit)(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr),
 		       void *arg);
+/* All frames of RAM that are not free, also in sections that were not made: runs of nr, in no order. Nothing else runs. */
+void kmm_phys_each_used(struct kmm *k, void (*visit)(void *arg, struct kmm_pfn pfn, kmm_word nr), void *arg);
 
 /* Allocations so far, in blocks; wraps. */
 kmm_word kmm_phys_allocations(const struct kmm *k);

@@ -353,3 +353,45 @@ void kmm_phys_for_each(struct kmm *k, void (*visit)(void *arg, struct kmm_page *
 			pfn = end;
 	}
 }
+
+struct used {
+	void (*visit)(void *arg, struct kmm_pfn pfn, kmm_word nr);
+	void *arg;
+};
+
+static void visit_used(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
+{
+	const struct used *u = arg;
+
+	(void)page;
+	u->visit(u->arg, pfn, nr);
+}
+
+/* Of sections that were not made: what was set aside at boot. */
+static void visit_lazy(const struct kmm_phys *p, kmm_word pfn, kmm_word end, const struct used *u)
+{
+	while (pfn < end) {
+		struct kmm_run run;
+		kmm_word stop;
+
+		kmm_boot_run(&p->boot, pfn, &run);
+		stop = run.end < end ? run.end : end;
+		if (run.ram && run.kind != KMM_KIND_FREE)
+			u->visit(u->arg, kmm_pfn(pfn), stop - pfn);
+		pfn = stop;
+	}
+}
+
+void kmm_phys_each_used(struct kmm *k, void (*visit)(void *arg, struct kmm_pfn pfn, kmm_word nr), void *arg)
+{
+	const struct kmm_phys *p = k->phys;
+	struct used u = { visit, arg };
+
+	kmm_phys_for_each(k, visit_used, &u);
+	for (kmm_word pfn = 0; pfn < p->max_pfn; pfn += KMM_SECTION_PAGES) {
+		kmm_word end = pfn + KMM_SECTION_PAGES < p->max_pfn ? pfn + KMM_SECTION_PAGES : p->max_pfn;
+
+		if (!kmm_section_is_live(p, kmm_section_of(pfn)))
+			visit_lazy(p, pfn, end, &u);
+	}
+}

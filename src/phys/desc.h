@@ -53,9 +53,10 @@ _Static_assert(KMM_NR_KINDS <= 16 && KMM_NR_ZONES <= 8 && KMM_MAX_NODES <= 8, "f
 #define KMM_PG_SORT (3u << KMM_PG_SORT_SHIFT)
 
 enum {
-	/* ANON, FILE: charged to a group. With the sort of all such requests (1, movable) that makes a sort that no request has; so
-	 * a free finds the page unlike any other and takes the long way, and no other free pays for that. */
-	KMM_PG_CHARGED = 2u << KMM_PG_SORT_SHIFT,
+	/* ANON, FILE: charged to a group, which is a sort that no request has. So a free finds the page unlike any other and takes the
+	 * long way, and no other free pays for that. The request's own was movable, or else (a page that was pinned for long): */
+	KMM_PG_CHARGED = 3u << KMM_PG_SORT_SHIFT,
+	KMM_PG_UNMOVABLE = 1u << 21,
 	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
@@ -79,11 +80,19 @@ static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return 
 static inline unsigned kmm_page_node(const struct kmm_page *p) { return kmm_page_flags(p) >> 11 & 7; }
 
 static inline bool kmm_page_is_charged(const struct kmm_page *p) { return (kmm_page_flags(p) & KMM_PG_SORT) == KMM_PG_SORT; }
-/* Could be: a user's page, asked for as a movable one. */
-static inline bool kmm_page_is_chargeable(const struct kmm_page *p)
+static inline void kmm_page_set_charged(struct kmm_page *p)
 {
-	return (kmm_page_kind(p) == KMM_KIND_ANON || kmm_page_kind(p) == KMM_KIND_FILE) &&
-	       (kmm_page_flags(p) & KMM_PG_SORT) == (uint32_t)KMM_MOBILITY_MOVABLE << KMM_PG_SORT_SHIFT;
+	bool movable = (kmm_page_flags(p) & KMM_PG_SORT) == (uint32_t)KMM_MOBILITY_MOVABLE << KMM_PG_SORT_SHIFT;
+
+	__atomic_fetch_or(&p->flags, (uint32_t)KMM_PG_CHARGED | (movable ? 0 : KMM_PG_UNMOVABLE), __ATOMIC_SEQ_CST);
+}
+static inline void kmm_page_set_uncharged(struct kmm_page *p)
+{
+	bool movable = !(kmm_page_flags(p) & KMM_PG_UNMOVABLE);
+	uint32_t less = KMM_PG_SORT ^ (uint32_t)KMM_MOBILITY_MOVABLE << KMM_PG_SORT_SHIFT;
+
+	__atomic_fetch_and(&p->flags, ~(movable ? less : KMM_PG_SORT | (uint32_t)KMM_PG_UNMOVABLE), __ATOMIC_RELAXED);
+	p->b = 0;
 }
 
 /* Changes the kind of an allocated frame, which is charged to no group, and keeps the per-zone counts by kind; count/a/b/obj become 0. */

@@ -2,7 +2,8 @@
 /*
  * Swap inside: areas, their maps of slots, and the entries of page tables that name a slot.
  *
- *	entry in a table   bits 1-4: place of the area + 1, or SAME; bits 9-31: slot, or the byte; all others 0
+ *	entry in a table   bits 1-4: place of the area + 1, or SAME; bits 9-31: slot, or the byte; bit 5: a mark of the
+ *	                   page (KMM_SWAP_MARKS); all others 0
  *
  * So an entry fits the 4-byte format and is the same in all; it is neither present nor "moving" (pt/leaf.h). SAME: the page
  * was one byte repeated; it takes no slot.
@@ -174,6 +175,12 @@ static inline bool kmm_raw_is_swap(uint64_t raw)
 {
 	return raw != 0 && !(raw & (KMM_X86_P | KMM_X86_MOVING));
 }
+
+/* Marks of an entry that are no part of the slot's name, which functions about slots are given: the page was written since the
+ * last kmm_clear_refs(), as KMM_X86_SOFT_DIRTY. */
+#define KMM_SWAP_WRITTEN (1u << 5)
+#define KMM_SWAP_MARKS KMM_SWAP_WRITTEN
+static inline uint32_t kmm_raw_slot(uint64_t raw) { return (uint32_t)raw & ~KMM_SWAP_MARKS; }
 
 static inline uint32_t kmm_swap_raw(unsigned place, uint32_t slot) { return (place + 1) << 1 | slot << 9; }
 static inline uint32_t kmm_swap_raw_same(uint8_t byte) { return KMM_SWAP_SAME << 1 | (uint32_t)byte << 9; }

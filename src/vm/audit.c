@@ -105,7 +105,7 @@ static void check_swapped(struct audit *a, kmm_word va, uint64_t raw)
 {
 	struct kmm_vma *vma = kmm_tree_find(&a->mm->tree, va);
 
-	if (!kmm_raw_is_swap(raw) || raw >> 32 || !kmm_swap_check_entry(a->k, (uint32_t)raw))
+	if (!kmm_raw_is_swap(raw) || raw >> 32 || !kmm_swap_check_entry(a->k, kmm_raw_slot(raw)))
 		complain(a, "a software value in a user table", va, raw);
 	else if (!vma || vma->start > va || !kmm_vma_is_private(vma) || !vma->anon)
 		complain(a, "a swapped page outside of private memory", va, raw);

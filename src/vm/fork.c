@@ -65,7 +65,7 @@ static bool collect_absent(struct batch *b, const void *entry, unsigned i)
 		return false;
 	raw = kmm_leaf_read(k, entry);
 	KMM_ASSERT(k, kmm_raw_is_swap(raw));
-	b->is_crowded = !kmm_slot_get(k, (uint32_t)raw);
+	b->is_crowded = !kmm_slot_get(k, kmm_raw_slot(raw));
 	if (b->is_crowded)
 		return false;
 	b->nr_swap++;
@@ -125,7 +125,7 @@ static void drop_batch(struct batch *b)
 		struct kmm_page *page = kmm_leaf_page(k, b->raw[i]);
 
 		if (kmm_raw_is_swap(b->raw[i])) {
-			kmm_slot_put(k, (uint32_t)b->raw[i]);
+			kmm_slot_put(k, kmm_raw_slot(b->raw[i]));
 			continue;
 		}
 		if (kmm_page_kind(page) == KMM_KIND_ZERO)

@@ -163,7 +163,7 @@ static bool unmap_entry(struct batch *b, struct move *m, struct kmm_vma *vma, co
 static void evict_entry(struct batch *b, struct move *m, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va)
 {
 	struct kmm *k = b->k;
-	bool counted = !m->raw || kmm_slot_get(k, m->raw);
+	bool written = (kmm_leaf_read(k, ref->entry) & KMM_X86_SOFT_DIRTY) != 0, counted = !m->raw || kmm_slot_get(k, m->raw);
 
 	KMM_ASSERT(k, counted); /* a page with so many mappings was not evicted */
 	(void)counted;
@@ -171,7 +171,7 @@ static void evict_entry(struct batch *b, struct move *m, struct kmm_vma *vma, co
 	kmm_vma_count_page(vma, m->from, false);
 	if (m->raw)
 		kmm_mm_count_rss(vma->mm, KMM_RSS_SWAP, 1);
-	kmm_pt_write(k, &vma->mm->space, ref, va, m->raw);
+	kmm_pt_write(k, &vma->mm->space, ref, va, m->raw && written ? m->raw | KMM_SWAP_WRITTEN : m->raw);
 	atomic_fetch_sub_explicit(&m->from->refcount, 1, memory_order_release);
 	atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
 }

@@ -7,7 +7,7 @@
  * of the destination included. But after an error that is not a lack of memory, what MREMAP_FIXED had unmapped at
  * the destination stays unmapped, as in Linux.
  */
-#include "pt/leaf.h"
+#include "swap/swap.h"
 #include "vm/lock.h"
 
 struct move {
@@ -138,11 +138,11 @@ static bool move_absent(struct kmm *k, void *entry, void *target)
 	if (kmm_leaf_is_zero(entry))
 		return false;
 	raw = kmm_entry_take(k, entry);
-	kmm_entry_set(k, target, kmm_raw_is_moving(raw) ? raw | KMM_X86_SOFT_DIRTY : raw);
+	kmm_entry_set(k, target, raw | (kmm_raw_is_moving(raw) ? KMM_X86_SOFT_DIRTY : KMM_SWAP_WRITTEN));
 	return true;
 }
 
-/* nr entries of one table to places in one that are zero; how many there were. What holds a frame is new at its address. */
+/* nr entries of one table to places in one that are zero; how many there were. What they show is new at its address. */
 static unsigned move_entries_of(struct kmm *k, void *entry, void *target, unsigned nr)
 {
 	const uintptr_t across = (uintptr_t)target - (uintptr_t)entry;

@@ -43,9 +43,9 @@ static uint64_t word_of_present(const struct pagemap *p, uint64_t raw)
 
 static uint64_t word_of_swapped(const struct pagemap *p, uint64_t raw)
 {
-	uint64_t word = PAGE_SWAPPED | (p->watches ? PAGE_SOFT_DIRTY : 0); /* slots do not say; so perhaps */
+	uint64_t word = PAGE_SWAPPED | (p->watches && (raw & KMM_SWAP_WRITTEN) ? PAGE_SOFT_DIRTY : 0);
 
-	if (kmm_swap_is_same((uint32_t)raw))
+	if (!p->frames || kmm_swap_is_same((uint32_t)raw))
 		return word;
 	return word | kmm_swap_place((uint32_t)raw) | (uint64_t)kmm_swap_slot((uint32_t)raw) << 5;
 }

@@ -5,7 +5,7 @@
  * Writes are watched by taking the right to write away from every entry together with its mark: the next write is a fault,
  * which gives both back (fault/fault.h). An area made later counts as written as a whole, by a flag of its own.
  */
-#include "pt/leaf.h"
+#include "swap/swap.h"
 #include "vm/lock.h"
 
 struct forget {
@@ -13,6 +13,17 @@ struct forget {
 	struct kmm_tlb *tlb;
 	uint32_t marks;
 };
+
+/* An entry that names a slot has one mark. */
+static bool forget_entry(const struct forget *f, void *entry)
+{
+	if (kmm_leaf_is_mapped(entry))
+		return kmm_leaf_remove(entry, f->marks) & f->marks;
+	if (!(f->marks & KMM_X86_SOFT_DIRTY) || !(kmm_entry_load_low(entry) & KMM_SWAP_WRITTEN))
+		return false;
+	kmm_leaf_remove(entry, KMM_SWAP_WRITTEN);
+	return true;
+}
 
 static bool forget_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
@@ -22,9 +33,8 @@ static bool forget_run(void *arg, const struct kmm_ptref *first, kmm_word va, un
 	void *entry = first->entry;
 
 	for (unsigned i = 0; i < nr; i++, entry = kmm_leaf_next(k, entry)) {
-		if (!kmm_leaf_is_mapped(entry) || !(kmm_leaf_remove(entry, f->marks) & f->marks))
-			continue;
-		kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), kmm_leaf_read(k, entry));
+		if (forget_entry(f, entry))
+			kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), kmm_leaf_read(k, entry));
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, f->tlb);
 	return true;

@@ -80,7 +80,7 @@ static bool zap_absent(struct kmm_vma *vma, uint64_t raw)
 		return true;
 	}
 	KMM_ASSERT(k, kmm_mm_rss(vma->mm, KMM_RSS_SWAP) > 0);
-	kmm_slot_put(k, (uint32_t)raw);
+	kmm_slot_put(k, kmm_raw_slot(raw));
 	kmm_mm_count_rss(vma->mm, KMM_RSS_SWAP, -(kmm_word)1);
 	return false;
 }
