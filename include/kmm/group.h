@@ -26,7 +26,7 @@ enum kmm_group_limit {
 	                     * KMM_FAULT_OOM, and kmm_mm_oom_group() says whose limit it was */
 	KMM_GROUP_HIGH,     /* who charges more reclaims for it, but never fails */
 	KMM_GROUP_LOW,      /* is not reclaimed for others as long as they have anything else */
-	KMM_GROUP_MIN,      /* is never reclaimed for others */
+	KMM_GROUP_MIN,      /* is never reclaimed for others, nor for a limit above */
 	KMM_GROUP_SWAP_MAX, /* never more of it in swap */
 	KMM_NR_GROUP_LIMITS
 };
@@ -71,6 +71,7 @@ enum kmm_group_event {
 struct kmm_group_info {
 	kmm_word pages, peak;       /* charged now; peak counts what processors charged ahead, 32 pages each at most */
 	kmm_word swap, swap_peak;
+	kmm_word writing;           /* of pages: on their way to swap */
 	kmm_word anon, file, shmem; /* pages = anon + file; shmem is part of file */
 	kmm_word spaces;            /* of the group itself, without those below */
 	kmm_word refaults;          /* pages that came back from swap; this and the next two wrap */

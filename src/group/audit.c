@@ -76,6 +76,8 @@ static unsigned check_sums(struct kmm *k, const struct kmm_group *g, struct kmm_
 		}
 	if (pages != kmm_group_pages(g))
 		bad += complain(out, g, "pages of the tree", pages, kmm_group_pages(g));
+	if (g->writing) /* transfers were waited for */
+		bad += complain(out, g, "pages on their way", 0, g->writing);
 	if (swap != g->swap)
 		bad += complain(out, g, "slots of the tree", swap, g->swap);
 	return bad;

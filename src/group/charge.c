@@ -7,6 +7,7 @@
  */
 #include "group/group.h"
 
+enum { HIGH_ROUNDS = 8 };
 enum { PATIENCE = 2 }; /* rounds of reclaim that give nothing before a charge fails; each looks at all pages several times */
 
 /* ---- counters ---- */
@@ -135,17 +136,28 @@ static enum kmm_status make_room(struct kmm_group *g, kmm_gfp gfp, struct kmm_gr
 	return KMM_OK;
 }
 
-/* Above HIGH: pays for a batch, wherever up the tree. */
+/* Above HIGH, wherever up the tree: reclaims what is too much, as far as it may have charged since it last looked. */
+static void pay_in(struct kmm_group *g, kmm_gfp gfp)
+{
+	kmm_word high = kmm_word_look(&g->limit[KMM_GROUP_HIGH]), pages = kmm_group_pages(g);
+
+	if (pages <= high)
+		return;
+	kmm_group_count_event(g, KMM_GROUP_EV_HIGH);
+	for (unsigned i = 0; i < HIGH_ROUNDS && pages > high; i++) {
+		kmm_word nr = pages - high < 2 * KMM_GROUP_STOCK ? pages - high : 2 * KMM_GROUP_STOCK;
+
+		if (!g->k->groups->reclaim(g->k, g, nr < KMM_GROUP_BATCH ? KMM_GROUP_BATCH : nr, gfp))
+			return;
+		pages = kmm_group_pages(g);
+	}
+}
+
 static void pay(struct kmm_group *g, kmm_gfp gfp)
 {
-	for (; g; g = g->parent) {
-		kmm_word high = kmm_word_look(&g->limit[KMM_GROUP_HIGH]);
-
-		if (kmm_word_look(&g->usage) <= high || kmm_group_pages(g) <= high)
-			continue;
-		kmm_group_count_event(g, KMM_GROUP_EV_HIGH);
-		g->k->groups->reclaim(g->k, g, KMM_GROUP_BATCH, gfp);
-	}
+	for (; g; g = g->parent)
+		if (kmm_word_look(&g->usage) > kmm_word_look(&g->limit[KMM_GROUP_HIGH]))
+			pay_in(g, gfp);
 }
 
 void kmm_group_settle(struct kmm_group *g, kmm_gfp gfp)
@@ -237,6 +249,12 @@ void kmm_group_note_shmem(struct kmm *k, struct kmm_page *page)
 }
 
 /* ---- slots ---- */
+
+void kmm_group_note_writing(struct kmm *k, const struct kmm_page *page, bool begins)
+{
+	for (struct kmm_group *g = kmm_page_group(k, page); g; g = g->parent)
+		__atomic_fetch_add(&g->writing, begins ? 1 : -(kmm_word)1, __ATOMIC_RELAXED);
+}
 
 bool kmm_group_swap_try(struct kmm *k, const struct kmm_page *page)
 {

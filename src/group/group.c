@@ -271,6 +271,7 @@ void kmm_group_info(struct kmm_group *g, struct kmm_group_info *out)
 {
 	*out = (struct kmm_group_info){ .pages = kmm_group_pages(g), .peak = kmm_word_look(&g->peak) };
 	out->swap = kmm_word_look(&g->swap);
+	out->writing = kmm_word_look(&g->writing);
 	out->swap_peak = kmm_word_look(&g->swap_peak);
 	out->spaces = __atomic_load_n(&g->spaces, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < KMM_NR_GROUP_EVENTS; i++) {

@@ -42,6 +42,7 @@ struct kmm_group {
 	kmm_word limit[KMM_NR_GROUP_LIMITS]; /* atomic, as all below */
 	kmm_word usage, peak;        /* of it and those below, with stocks */
 	kmm_word swap, swap_peak;    /* of it and those below */
+	kmm_word writing;            /* the same: pages on their way to slots, charged as long as they are */
 	kmm_word own[KMM_NR_GROUP_COUNTS], own_swap; /* of it alone */
 	kmm_word past[KMM_NR_GROUP_PASTS]; /* of it alone, and of those that were below it and are gone */
 	kmm_word events[KMM_NR_GROUP_EVENTS], local_events[KMM_NR_GROUP_EVENTS];
@@ -49,6 +50,7 @@ struct kmm_group {
 	struct kmm_hand hand;        /* q: over its own pages, wherever they are */
 	kmm_word protected_min, protected_low; /* q: of this round of reclaim */
 	bool is_barren;              /* q: gave nothing in it */
+	uint64_t given;              /* q: reclaim/groups.c */
 	kmm_word seen, seen_swap;    /* the checker's */
 	kmm_bits *chunks;            /* atomic: bit per chunk of frames: a page of it may be there */
 };
@@ -62,6 +64,7 @@ struct kmm_groups {
 	unsigned nr;                 /* q: all, also those offline */
 	unsigned chunk_shift;
 	kmm_word nr_chunks;
+	uint64_t given[KMM_MAX_ZONES], floor; /* q: of zones; reclaim/groups.c */
 	uint32_t turn;               /* q: id where the next search for a free one begins */
 	/* Evicts about nr pages of the group and those below it; how many. No spin locks. */
 	kmm_word (*reclaim)(struct kmm *k, struct kmm_group *group, kmm_word nr, kmm_gfp gfp);
@@ -101,6 +104,13 @@ static inline struct kmm_group *kmm_group_by_id(const struct kmm *k, uint32_t id
 }
 /* Pages charged to the group and below, without stocks. */
 kmm_word kmm_group_pages(const struct kmm_group *group);
+/* Of these, those that are not on their way out. */
+static inline kmm_word kmm_group_stays(const struct kmm_group *group)
+{
+	kmm_word pages = kmm_group_pages(group), writing = kmm_word_look(&group->writing);
+
+	return pages > writing ? pages - writing : 0;
+}
 
 /* ---- charges (charge.c) ---- */
 
@@ -137,6 +147,8 @@ static inline struct kmm_group *kmm_page_group(const struct kmm *k, const struct
 /* Of swap. try: for a page's group; true too for pages of none. */
 bool kmm_group_swap_try(struct kmm *k, const struct kmm_page *page);
 void kmm_group_swap_put(struct kmm_group *group);
+/* A charged page is on its way to a slot from now on; it is no longer. */
+void kmm_group_note_writing(struct kmm *k, const struct kmm_page *page, bool begins);
 bool kmm_group_swap_is_full(const struct kmm_group *group);
 
 /* ---- pages of a group (scan.c) ---- */

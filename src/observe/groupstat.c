@@ -64,7 +64,7 @@ void kmm_report_group_stat(struct kmm_group *group, struct kmm_sink *out)
 	bytes(out, "anon", info.anon);
 	bytes(out, "file", info.file);
 	bytes(out, "shmem", info.shmem);
-	bytes(out, "swapcached", kmm_cached_of_group(group->k, group));
+	bytes(out, "swapcached", info.writing);
 	line(out, "workingset_refault_anon", info.refaults);
 	line(out, "pgscan", info.scanned);
 	line(out, "pgsteal", info.stolen);

@@ -55,7 +55,7 @@ static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const stru
 	for (kmm_word i = 0; i < s->nr; i++, page = (struct kmm_page *)(void *)((char *)page + stride)) {
 		uint32_t flags = kmm_page_flags(page), kind = flags & 15;
 
-		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & (KMM_ZONE_MASK | KMM_PG_CHARGED)) != z->bits)
+		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & (KMM_ZONE_MASK | KMM_PG_CHARGED_ALONE)) != z->bits)
 			continue; /* a group's hand meets its pages */
 		if (skip && skip(&hand->facts, (uint8_t)(flags >> KMM_PG_AGE_SHIFT))) {
 			kmm_hand_count(hand);

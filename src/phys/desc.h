@@ -57,6 +57,7 @@ enum {
 	 * long way, and no other free pays for that. The request's own was movable, or else (a page that was pinned for long): */
 	KMM_PG_CHARGED = 3u << KMM_PG_SORT_SHIFT,
 	KMM_PG_UNMOVABLE = 1u << 21,
+	KMM_PG_CHARGED_ALONE = 2u << KMM_PG_SORT_SHIFT, /* its bit that users' pages do not have otherwise */
 	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */

@@ -5,7 +5,8 @@
  *	for a group    because its limit was met: its own pages and those of groups below it
  *	for all        because zones are low: pages that are charged to nobody, by the zones' hands, and those of groups by theirs
  *
- * In both cases hands take turns: the next is the one of whose pages the smallest part was evicted yet. Groups within
+ * In both cases hands take turns: the next is the one that has given the smallest part of its pages yet. Who comes anew, or was not
+ * asked for long, begins with those that are asked now, nearly. Groups within
  * their MIN are left out, those within their LOW too as long as anything else gives pages. What a group is protected
  * from is reclaim for others: a limit of its own, or of a group above it up to the one that is reclaimed for, is not held off.
  *
@@ -17,13 +18,13 @@
 #include "reclaim/scan.h"
 #include "swap/swap.h"
 
-enum { BATCH = KMM_MOVE_BATCH, ROUNDS = 16 };
+enum { BATCH = KMM_MOVE_BATCH, ROUNDS = 16, WHOLE = 1 << 16, SLACK = WHOLE / 16 }; /* WHOLE: all pages of a hand */
 
 /* ---- protection ---- */
 
 static kmm_word used_of(const struct kmm_group *g, enum kmm_group_limit which)
 {
-	kmm_word limit = kmm_word_look(&g->limit[which]), pages = kmm_group_pages(g);
+	kmm_word limit = kmm_word_look(&g->limit[which]), pages = kmm_group_stays(g);
 
 	return limit < pages ? limit : pages;
 }
@@ -79,12 +80,20 @@ struct pick {
 	struct kmm_zone *zone;
 	struct kmm_group *group;
 	unsigned place;             /* of the zone */
-	uint64_t part;
+	kmm_word pages;
+	uint64_t given;             /* parts of WHOLE, summed up */
 };
+
+static uint64_t raised(const struct turns *t, uint64_t given)
+{
+	uint64_t least = t->k->groups->floor > SLACK ? t->k->groups->floor - SLACK : 0;
+
+	return given > least ? given : least;
+}
 
 static void consider(struct pick *best, struct pick candidate)
 {
-	if ((!best->zone && !best->group) || candidate.part < best->part)
+	if ((!best->zone && !best->group) || candidate.given < best->given)
 		*best = candidate;
 }
 
@@ -96,7 +105,8 @@ static void consider_zones(const struct turns *t, struct pick *best)
 
 		if (!z->managed || z->id > t->start || (t->only && z != t->only) || (t->barren_zones >> i & 1))
 			continue;
-		consider(best, (struct pick){ .zone = z, .place = i, .part = kmm_scan_part(hand, z->managed) });
+		consider(best, (struct pick){ .zone = z, .place = i, .given = raised(t, t->k->groups->given[i]),
+					      .pages = hand->facts.turns ? hand->facts.pages : z->managed });
 	}
 }
 
@@ -108,7 +118,7 @@ static kmm_word own_pages(const struct kmm_group *g)
 /* How much of it may go at all. */
 static kmm_word open_pages(const struct turns *t, const struct kmm_group *g)
 {
-	kmm_word pages = kmm_group_pages(g), kept = g->protected_min, own = own_pages(g);
+	kmm_word pages = kmm_group_stays(g), kept = g->protected_min, own = own_pages(g);
 
 	if (!t->breaks_low && g->protected_low > kept)
 		kept = g->protected_low;
@@ -121,7 +131,7 @@ static void consider_groups(const struct turns *t, struct pick *best)
 {
 	for (struct kmm_group *g = kmm_group_next(t->k, t->root, NULL); g; g = kmm_group_next(t->k, t->root, g))
 		if (!g->is_barren && open_pages(t, g))
-			consider(best, (struct pick){ .group = g, .part = kmm_scan_part(&g->hand, own_pages(g)) });
+			consider(best, (struct pick){ .group = g, .given = raised(t, g->given), .pages = own_pages(g) });
 }
 
 static void begin(struct turns *t)
@@ -129,6 +139,15 @@ static void begin(struct turns *t)
 	for (struct kmm_group *g = kmm_group_next(t->k, t->root, NULL); g; g = kmm_group_next(t->k, t->root, g))
 		g->is_barren = false;
 	t->barren_zones = 0;
+}
+
+static void note_given(struct turns *t, const struct pick *p, kmm_word nr)
+{
+	uint64_t *given = p->group ? &p->group->given : &t->k->groups->given[p->place];
+
+	*given = p->given + kmm_div_u64((uint64_t)nr * WHOLE, (uint32_t)(p->pages | 1), NULL);
+	if (p->given > t->k->groups->floor)
+		t->k->groups->floor = p->given;
 }
 
 /* A batch by one hand. */
@@ -143,6 +162,7 @@ static void take(struct turns *t, struct kmm_scan *s, const struct pick *p)
 	else
 		kmm_scan_zone(s, p->zone);
 	s->want = want;
+	note_given(t, p, s->freed - before);
 	if (s->freed != before)
 		return;
 	if (p->group)
@@ -154,15 +174,21 @@ static void take(struct turns *t, struct kmm_scan *s, const struct pick *p)
 /* Whom LOW did not help. */
 static void note_broken(const struct kmm_group *g)
 {
-	if (g && kmm_group_pages(g) <= g->protected_low)
+	if (g && kmm_group_stays(g) <= g->protected_low)
 		kmm_group_count_event((struct kmm_group *)g, KMM_GROUP_EV_LOW);
+}
+
+/* No more can be written now, which is nobody's fault who has such pages. */
+static bool is_held_up(const struct kmm_scan *s)
+{
+	return !s->no_swap && kmm_swap_is_congested(s->k);
 }
 
 static void go_round(struct turns *t, struct kmm_scan *s)
 {
 	begin(t);
-	while (s->freed < s->want) {
-		struct pick p = { .part = 0 };
+	while (s->freed < s->want && !is_held_up(s)) {
+		struct pick p = { .given = 0 };
 
 		if (!t->root)
 			consider_zones(t, &p);
@@ -182,7 +208,7 @@ static void take_turns(struct turns *t, struct kmm_scan *s)
 	s->top = t->start;
 	go_round(t, s);
 	t->breaks_low = true;
-	if (s->freed < s->want)
+	if (s->freed < s->want && !is_held_up(s))
 		go_round(t, s);
 }
 
@@ -204,8 +230,10 @@ void kmm_reclaim_shared_zone(struct kmm_scan *s, struct kmm_zone *zone)
 
 /* ---- for a group ---- */
 
-static kmm_word reclaim(struct kmm *k, struct kmm_group *group, kmm_word nr, kmm_gfp gfp)
+/* *again: although nothing was freed trying once more is worth it. */
+static kmm_word reclaim(struct kmm_group *group, kmm_word nr, kmm_gfp gfp, bool *again)
 {
+	struct kmm *k = group->k;
 	struct turns t = { .k = k, .root = group, .start = KMM_ZONE_MOVABLE };
 	struct kmm_scan s = { .k = k, .want = nr, .no_files = !(gfp & KMM_GFP_FS), .no_swap = !(gfp & KMM_GFP_IO) };
 	unsigned seen = kmm_swap_ends(k);
@@ -214,14 +242,24 @@ static kmm_word reclaim(struct kmm *k, struct kmm_group *group, kmm_word nr, kmm
 	kmm_lock_hands(k, gfp);
 	take_turns(&t, &s);
 	kmm_mutex_unlock(k, &k->pageq->lock);
-	s.was_busy |= kmm_wait_for_device(k, gfp, seen, s.freed - s.later);
+	*again = kmm_wait_for_device(k, gfp, seen, s.freed - s.later) || s.was_busy;
 	kmm_stall_end(k);
-	return s.freed || !s.was_busy ? s.freed : 1; /* then trying again is worth it */
+	return s.freed;
+}
+
+/* For charges. */
+static kmm_word reclaim_for_charge(struct kmm *k, struct kmm_group *group, kmm_word nr, kmm_gfp gfp)
+{
+	bool again;
+	kmm_word freed = reclaim(group, nr, gfp, &again);
+
+	KMM_ASSERT(k, group->k == k);
+	return freed || !again ? freed : 1;
 }
 
 enum kmm_status kmm_group_create(struct kmm *k, struct kmm_group *parent, struct kmm_group **out)
 {
-	enum kmm_status status = kmm_groups_init(k, reclaim);
+	enum kmm_status status = kmm_groups_init(k, reclaim_for_charge);
 
 	if (status == KMM_OK)
 		status = kmm_swap_make_groups(k);
@@ -230,11 +268,13 @@ enum kmm_status kmm_group_create(struct kmm *k, struct kmm_group *parent, struct
 
 kmm_word kmm_group_reclaim(struct kmm_group *group, kmm_word nr)
 {
-	kmm_word freed = 0, got = 1;
+	kmm_word freed = 0, got;
+	bool again = true;
 
-	while (freed < nr && got) {
-		got = reclaim(group->k, group, nr - freed < BATCH ? nr - freed : BATCH, KMM_GFP_HIGHUSER_MOVABLE);
+	while (freed < nr && again) {
+		got = reclaim(group, nr - freed < BATCH ? nr - freed : BATCH, KMM_GFP_HIGHUSER_MOVABLE, &again);
 		freed += got;
+		again |= got != 0;
 	}
 	return freed;
 }

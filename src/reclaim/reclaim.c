@@ -119,12 +119,13 @@ static unsigned find(struct kmm_scan *s, kmm_word *left)
 {
 	struct kmm_reclaim_stats *stats = &s->k->pageq->stats;
 	struct kmm_page **pages = s->k->pageq->seen;
-	unsigned nr;
+	kmm_word wanted = s->want - s->freed - s->nr;
+	unsigned nr = BATCH - s->nr;
 
-	if (s->group)
-		nr = kmm_group_hand_next(s->group, left, pages, BATCH - s->nr);
+	if (s->group) /* no more of it than that, as some is perhaps protected */
+		nr = kmm_group_hand_next(s->group, left, pages, wanted < nr ? (unsigned)wanted : nr);
 	else
-		nr = kmm_hand_next(s->k, s->zone, left, pages, BATCH - s->nr);
+		nr = kmm_hand_next(s->k, s->zone, left, pages, nr);
 	kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
 	if (s->group)
 		kmm_group_count(s->group, KMM_GROUP_SCANNED, nr);
@@ -177,11 +178,6 @@ void kmm_scan_group(struct kmm_scan *s, struct kmm_group *group)
 
 /* ---- zones ---- */
 
-uint64_t kmm_scan_part(const struct kmm_hand *hand, kmm_word pages)
-{
-	return kmm_div_u64((uint64_t)hand->evicted << 16, (uint32_t)((hand->facts.turns ? hand->facts.pages : pages) | 1), NULL);
-}
-
 /* Of the zones that may serve, the one of whose pages the smallest part was evicted. */
 static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
 {
@@ -194,7 +190,8 @@ static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
 
 		if (!z->managed || z->id > start || (hand->facts.turns && !hand->facts.pages && best))
 			continue;
-		part = kmm_scan_part(hand, z->managed);
+		part = (uint64_t)hand->evicted << 16;
+		part = kmm_div_u64(part, (uint32_t)((hand->facts.turns ? hand->facts.pages : z->managed) | 1), NULL);
 		if (best && part >= least)
 			continue;
 		best = z;

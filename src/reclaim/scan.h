@@ -28,9 +28,6 @@ struct kmm_scan {
 /* Goes on with the zone's hand, or the group's, until `want` is freed or for a few turns. q held. */
 void kmm_scan_zone(struct kmm_scan *s, struct kmm_zone *zone);
 void kmm_scan_group(struct kmm_scan *s, struct kmm_group *group);
-/* The part of the hand's pages that was evicted, in 65536ths of them: hands take turns by it, so that ages under all of them mean
- * the same. pages: how many it may have, as long as no turn says so. */
-uint64_t kmm_scan_part(const struct kmm_hand *hand, kmm_word pages);
 /* What may go under any hand. */
 kmm_word kmm_count_pages(struct kmm *k);
 /* q; and waiting for a page that is on its way, when nothing else was freed. true: one was waited for. */

@@ -134,6 +134,8 @@ void kmm_cached_written(struct kmm *k, uint32_t raw, struct kmm_page *page, bool
 	bool keep;
 
 	KMM_ASSERT(k, !e || (e->state == KMM_CACHED_WRITING && e->page == page));
+	if (kmm_page_is_charged(page))
+		kmm_group_note_writing(k, page, false);
 	keep = e && !good && slot_of(k, raw)->count > 1;
 	if (keep) {
 		kmm_group_uncharge_if(k, page); /* whoever takes it is charged */
@@ -289,24 +291,6 @@ void kmm_cached_trim(struct kmm *k)
 		kmm_slot_put(k, raw);
 		kmm_put_page(k, page);
 	}
-}
-
-/* ---- looking ---- */
-
-unsigned kmm_cached_of_group(struct kmm *k, const struct kmm_group *group)
-{
-	struct kmm_swap_cache *c = k->swap->cache;
-	unsigned nr = 0;
-	unsigned long flags;
-
-	if (!c)
-		return 0;
-	flags = lock(k);
-	for (unsigned i = 0; i < KMM_CACHED_MOST; i++)
-		if (c->at[i].state == KMM_CACHED_WRITING && kmm_page_is_charged(c->at[i].page))
-			nr += kmm_group_is_below(kmm_page_group(k, c->at[i].page), group);
-	unlock(k, flags);
-	return nr;
 }
 
 /* ---- the checker ---- */

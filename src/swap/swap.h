@@ -135,8 +135,6 @@ enum kmm_cached_claim kmm_cached_claim(struct kmm *k, uint32_t raw, bool may_tak
 bool kmm_cached_let_go(struct kmm *k, uint32_t raw, struct kmm_page **page, bool *failed);
 /* Pages that were read ahead some time ago are let go. */
 void kmm_cached_trim(struct kmm *k);
-/* Pages on their way to slots now that are charged to the group or those below it. */
-unsigned kmm_cached_of_group(struct kmm *k, const struct kmm_group *group);
 unsigned kmm_cached_check(struct kmm *k, struct kmm_sink *out);
 
 /* ---- transfers (transfer.c) ---- */
