@@ -178,7 +178,7 @@ app_os = $(APP_OS) $(APP_OS_$(WIDTH_$(1)))
 TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_test.c apps/kmm/*_test.c) \
 	$(wildcard $(foreach d,model conformance scenario question,tests/$(d)/*.c)) \
 	$(wildcard tests/harness/*.c) tests/main_hosted.c
-RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c tests/model/migrate_threads_host.c $(wildcard tests/harness/*.c) tests/main_hosted.c
+RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/model/*_threads_host.c) $(wildcard tests/harness/*.c) tests/main_hosted.c
 SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
 # The oracle: the runner, and the program that plays both on the host and in guests, which has no C library.
 ORACLE := $(addprefix tests/oracle/,runner.c host.c machine.c exceptions.c words.c ops.c look.c generate.c)
@@ -269,6 +269,11 @@ selftests-linux: build/kmm kernels ## run Linux's own tests of virtual memory on
 .PHONY: soak-smp
 soak-smp: build/kmm kernels user ## minutes of everything at once on machines with several processors, audit at the end
 	@SECONDS_EACH=$(or $(SECONDS_EACH),120) tests/boot/smp.sh
+
+# SEED=N makes another load.
+.PHONY: soak-swap
+soak-swap: build/kmm kernels user ## MINUTES (default 10) of a load of 512 MiB in 64 MiB with swap, for each of four machines
+	@scripts/soak-swap $(MINUTES)
 
 .PHONY: deps
 deps: ## install what building, running and checking need (quick when all is there)

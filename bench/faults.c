@@ -12,7 +12,7 @@
  * touched once before, as RAM is.
  *
  * A first write costs at least what clearing its page costs, and that depends on whether the pages fit into a cache. So
- * each is measured over 64 MiB and over 4 MiB, beside clearing the same number of pages of memory by memset() alone.
+ * each is measured over 64 MiB and over 4 MiB, beside clearing as many frames of the same machine by memset() alone.
  */
 #include "common/bench.h"
 #include "common/machine.h"
@@ -230,53 +230,84 @@ static double touch_once(struct run *run, uint64_t nr_pages, enum kmm_access acc
 	return (double)touching / (double)all;
 }
 
+/* Each size by itself, so that what stays in a cache is there when it is measured. unmaps may be NULL. */
+static void sample_touch(struct run *run, uint64_t nr_pages, enum kmm_access access, const char *name, struct bench_samples *unmaps)
+{
+	struct bench_samples touches = { .nr = 0 };
+	struct bench_rounds rounds = { .patient = true };
+	double ns, unmap_ns;
+
+	touch_once(run, nr_pages, access, &unmap_ns);
+	while (bench_next(run->options, &rounds)) {
+		ns = touch_once(run, nr_pages, access, &unmap_ns);
+		if (!bench_counts(&rounds))
+			continue;
+		bench_add(&touches, ns);
+		if (unmaps)
+			bench_add(unmaps, unmap_ns);
+	}
+	bench_print(name, "ns", run->side->name, &touches);
+}
+
 static void bench_touch(struct run *run)
 {
-	struct bench_samples writes = { .nr = 0 }, few = writes, reads = writes, unmaps = writes;
-	double unmap_ns, ignored;
+	struct bench_samples unmaps = { .nr = 0 };
 
-	touch_once(run, run->nr_pages, KMM_WRITE, &ignored);
-	for (unsigned i = 0; i < run->options->repeats; i++) {
-		bench_add(&writes, touch_once(run, run->nr_pages, KMM_WRITE, &unmap_ns));
-		bench_add(&unmaps, unmap_ns);
-		bench_add(&reads, touch_once(run, run->nr_pages, KMM_READ, &ignored));
-		bench_add(&few, touch_once(run, FEW_PAGES, KMM_WRITE, &ignored));
-	}
-	bench_print("faults.anon-write", "ns", run->side->name, &writes);
-	bench_print("faults.anon-write-4M", "ns", run->side->name, &few);
-	bench_print("faults.zero-read", "ns", run->side->name, &reads);
+	sample_touch(run, run->nr_pages, KMM_WRITE, "faults.anon-write", &unmaps);
+	sample_touch(run, FEW_PAGES, KMM_WRITE, "faults.anon-write-4M", NULL);
+	sample_touch(run, run->nr_pages, KMM_READ, "faults.zero-read", NULL);
 	bench_print("faults.munmap-per-touched-page", "ns", run->side->name, &unmaps);
 }
 
-/* What no first write can be cheaper than. */
-static double clear_once(struct run *run, char *memory, uint64_t nr_pages)
+/* What no first write can be cheaper than: frames as a fault gets them, cleared and nothing else. */
+static double clear_once(struct run *run, void *const *frame, uint64_t nr_pages)
 {
 	uint64_t t = bench_now_ns(), all = 0;
 
 	for (; all < run->nr_pages; all += nr_pages) {
-		for (uint64_t i = 0; i < nr_pages; i++)
-			memset(memory + i * KMM_PAGE_SIZE, 0, KMM_PAGE_SIZE);
-		__asm__ volatile("" : : "r"(memory) : "memory");
+		for (uint64_t i = 0; i < nr_pages; i++) {
+			memset(frame[i], 0, KMM_PAGE_SIZE);
+			bench_keep(frame[i]);
+		}
 	}
 	return (double)(bench_now_ns() - t) / (double)all;
 }
 
+static void take_frames(struct kmm_page **page, void **frame, uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++) {
+		page[i] = kmm_alloc_pages(k, KMM_GFP_HIGHUSER_MOVABLE, 0);
+		if (!page[i])
+			bench_die("the machine is too small");
+		frame[i] = kmm_page_address(k, page[i]);
+	}
+}
+
+static void sample_clear(struct run *run, void *const *frame, uint64_t nr_pages, const char *name)
+{
+	struct bench_samples samples = { .nr = 0 };
+	struct bench_rounds rounds = { .patient = true };
+
+	clear_once(run, frame, nr_pages);
+	while (bench_next(run->options, &rounds)) {
+		double ns = clear_once(run, frame, nr_pages);
+
+		if (bench_counts(&rounds))
+			bench_add(&samples, ns);
+	}
+	bench_print(name, "ns", "clearing alone", &samples);
+}
+
 static void bench_clear(struct run *run)
 {
-	struct bench_samples all = { .nr = 0 }, few = all;
-	uint64_t bytes = run->nr_pages * KMM_PAGE_SIZE;
-	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	static struct kmm_page *page[NR_PAGES];
+	static void *frame[NR_PAGES];
 
-	if (memory == MAP_FAILED)
-		bench_die("mmap failed");
-	clear_once(run, memory, run->nr_pages);
-	for (unsigned i = 0; i < run->options->repeats; i++) {
-		bench_add(&all, clear_once(run, memory, run->nr_pages));
-		bench_add(&few, clear_once(run, memory, FEW_PAGES < run->nr_pages ? FEW_PAGES : run->nr_pages));
-	}
-	munmap(memory, bytes);
-	bench_print("faults.anon-write", "ns", "memset alone", &all);
-	bench_print("faults.anon-write-4M", "ns", "memset alone", &few);
+	take_frames(page, frame, run->nr_pages);
+	sample_clear(run, frame, run->nr_pages, "faults.anon-write");
+	sample_clear(run, frame, FEW_PAGES < run->nr_pages ? FEW_PAGES : run->nr_pages, "faults.anon-write-4M");
+	for (uint64_t i = run->nr_pages; i > 0; i--)
+		kmm_free_pages(k, page[i - 1], 0);
 }
 
 static double pair_once(struct run *run)
@@ -329,12 +360,17 @@ static double cow_once(struct run *run)
 static void measure(struct run *run, const char *name, double (*once)(struct run *run))
 {
 	struct bench_samples samples = { .nr = 0 };
+	struct bench_rounds rounds = { .patient = true };
 
 	if (!bench_wants(run->options, name))
 		return;
 	once(run);
-	for (unsigned i = 0; i < run->options->repeats; i++)
-		bench_add(&samples, once(run));
+	while (bench_next(run->options, &rounds)) {
+		double ns = once(run);
+
+		if (bench_counts(&rounds))
+			bench_add(&samples, ns);
+	}
 	bench_print(name, "ns", run->side->name, &samples);
 }
 
@@ -365,9 +401,9 @@ int main(int argc, char **argv)
 		bench_die("uname failed");
 	snprintf(host_side.name, sizeof(host_side.name), "host %s %s (real faults)", host.sysname, host.release);
 	run_side(&run, &host_side); /* first, while this process is small */
+	start_machine();
 	if (bench_wants(&options, "faults.touch"))
 		bench_clear(&run);
-	start_machine();
 	run_side(&run, &kmm_side);
 	stop_machine();
 	return 0;

@@ -3,10 +3,13 @@
  * The index of areas by itself: spaces of 10, 1000 and 100,000 areas of three pages with a hole of one between them,
  * filled and emptied in random order, and asked for random addresses in between.
  *
- * An insertion here is what mmap does: the number of spare nodes it can need, those nodes, the insertion. Areas are
- * made beforehand, so the first look at each is part of the cost: it comes from memory. The rows "at-hand" fetch each a
- * little before its turn: a call has just filled its area in, or found it. (Who measures an index with keys from a list
- * and values that it does not look into measures that.) The peer keeps the same areas in a sorted
+ * An insertion here is what mmap does: the number of spare nodes it can need, those nodes, the insertion. Twice:
+ *
+ *   insert, erase           addresses are read from the area, which was made long before and comes from memory
+ *   insert-..-by-key, ...   addresses are made from the place in the list: the index by itself, which looks into no area
+ *
+ * At 100,000 areas the first stand beside "area alone", which reads the addresses of each area in that order, one after the
+ * other, and does nothing with them. The peer of the others keeps the same areas in a sorted
  * array, the least that a lookup by bisection can cost; its insertions and erasures move half of the array, so the
  * largest size is left out.
  */
@@ -17,7 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEP_PAGES = 4, AREA_PAGES = 3, LOOKUPS = 2000000, ARRAY_MOST = 1000, FIELDS = 64, AHEAD = 8 };
+enum { STEP_PAGES = 4, AREA_PAGES = 3, LOOKUPS = 2000000, ARRAY_MOST = 1000, FIELDS = 64 };
+
+#define AREA_BYTES ((kmm_word)AREA_PAGES << KMM_PAGE_SHIFT)
 
 struct field {
 	uint32_t nr;
@@ -78,7 +83,7 @@ static void make_field(struct field *f, struct kmm *k, uint32_t nr, uint32_t nr_
 	f->sorted = must_alloc(nr, sizeof(f->sorted[0]));
 	for (uint32_t i = 0; i < nr; i++) {
 		f->area[i].start = start_of(i);
-		f->area[i].end = f->area[i].start + ((kmm_word)AREA_PAGES << KMM_PAGE_SHIFT);
+		f->area[i].end = f->area[i].start + AREA_BYTES;
 	}
 	for (uint32_t i = 0; i < nr_lookups; i++)
 		f->target[i] = bench_below(&seed, nr);
@@ -96,16 +101,16 @@ static void drop_field(struct field *f)
 
 /* ---- kmm ---- */
 
-static void tree_insert(struct field *f, struct kmm_vma *vma)
+static void tree_insert(struct field *f, struct kmm_vma *vma, kmm_word start)
 {
-	if (kmm_tree_fill(f->k, &f->tree, kmm_tree_need(&f->tree, vma->start, 1)) != KMM_OK)
+	if (kmm_tree_fill(f->k, &f->tree, kmm_tree_need(&f->tree, start, 1)) != KMM_OK)
 		bench_die("the machine is too small");
-	kmm_tree_insert(f->k, &f->tree, vma);
+	kmm_tree_insert(f->k, &f->tree, vma, start, start + AREA_BYTES);
 }
 
 static struct kmm_vma *tree_find(struct field *f, kmm_word addr) { return kmm_tree_find(&f->tree, addr); }
 
-static void tree_erase(struct field *f, struct kmm_vma *vma) { kmm_tree_erase(f->k, &f->tree, vma); }
+static void tree_erase(struct field *f, struct kmm_vma *vma, kmm_word start) { kmm_tree_erase(f->k, &f->tree, vma, start); }
 
 /* ---- the sorted array ---- */
 
@@ -124,9 +129,9 @@ static uint32_t array_place(const struct field *f, kmm_word addr)
 	return low;
 }
 
-static void array_insert(struct field *f, struct kmm_vma *vma)
+static void array_insert(struct field *f, struct kmm_vma *vma, kmm_word start)
 {
-	uint32_t i = array_place(f, vma->start);
+	uint32_t i = array_place(f, start);
 
 	memmove(&f->sorted[i + 1], &f->sorted[i], (f->nr_sorted++ - i) * sizeof(f->sorted[0]));
 	f->sorted[i] = vma;
@@ -139,10 +144,11 @@ static struct kmm_vma *array_find(struct field *f, kmm_word addr)
 	return i < f->nr_sorted ? f->sorted[i] : NULL;
 }
 
-static void array_erase(struct field *f, struct kmm_vma *vma)
+static void array_erase(struct field *f, struct kmm_vma *vma, kmm_word start)
 {
-	uint32_t i = array_place(f, vma->start);
+	uint32_t i = array_place(f, start);
 
+	KMM_ASSERT(f->k, f->sorted[i] == vma);
 	memmove(&f->sorted[i], &f->sorted[i + 1], (--f->nr_sorted - i) * sizeof(f->sorted[0]));
 }
 
@@ -150,9 +156,9 @@ static void array_erase(struct field *f, struct kmm_vma *vma)
 
 struct subject {
 	const char *name;
-	void (*insert)(struct field *f, struct kmm_vma *vma);
+	void (*insert)(struct field *f, struct kmm_vma *vma, kmm_word start);
 	struct kmm_vma *(*find)(struct field *f, kmm_word addr);
-	void (*erase)(struct field *f, struct kmm_vma *vma);
+	void (*erase)(struct field *f, struct kmm_vma *vma, kmm_word start);
 };
 
 static double lookups(struct field *f, const struct subject *s)
@@ -166,58 +172,55 @@ static double lookups(struct field *f, const struct subject *s)
 	return (double)(bench_now_ns() - t) / f->nr_lookups;
 }
 
-/* All areas of all fields in an order. at_hand: each was looked at a little before. */
-static uint64_t change_all(struct field *f, uint32_t fields, bool inserting, const struct subject *s, bool at_hand)
+/* All areas of all fields in an order. */
+static uint64_t change_all(struct field *f, uint32_t fields, bool inserting, const struct subject *s, bool by_key)
 {
-	void (*change)(struct field *f, struct kmm_vma *vma) = inserting ? s->insert : s->erase;
+	void (*change)(struct field *f, struct kmm_vma *vma, kmm_word start) = inserting ? s->insert : s->erase;
 	uint64_t t = bench_now_ns();
 
 	for (uint32_t n = 0; n < fields; n++, f++) {
 		struct kmm_vma **order = inserting ? f->in : f->out;
 
-		for (uint32_t i = 0; i < f->nr; i++) {
-			if (at_hand && i + AHEAD < f->nr)
-				__builtin_prefetch(&order[i + AHEAD]->start);
-			change(f, order[i]);
-		}
+		for (uint32_t i = 0; i < f->nr; i++)
+			change(f, order[i], by_key ? start_of((uint32_t)(order[i] - f->area)) : order[i]->start);
 	}
 	return bench_now_ns() - t;
 }
 
 /* Small sizes are several fields that are filled and emptied many times, for the clock's sake. */
-static struct cost once(struct field *f, uint32_t fields, const struct subject *s, uint32_t rounds, bool at_hand)
+static struct cost once(struct field *f, uint32_t fields, const struct subject *s, uint32_t rounds, bool by_key)
 {
 	uint64_t inserting = 0, erasing = 0;
 	struct cost cost = { 0 };
 
 	for (uint32_t r = 0; r < rounds; r++) {
-		inserting += change_all(f, fields, true, s, at_hand);
+		inserting += change_all(f, fields, true, s, by_key);
 		if (r == 0)
 			cost.lookup = lookups(f, s);
-		erasing += change_all(f, fields, false, s, at_hand);
+		erasing += change_all(f, fields, false, s, by_key);
 	}
 	cost.insert = (double)inserting / rounds / fields / f->nr;
 	cost.erase = (double)erasing / rounds / fields / f->nr;
 	return cost;
 }
 
-static void print(const char *what, uint32_t nr, bool at_hand, const char *subject, struct bench_samples *samples)
+static void print(const char *what, uint32_t nr, bool by_key, const char *subject, struct bench_samples *samples)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "vma.%s-%u%s", what, (unsigned)nr, at_hand ? "-at-hand" : "");
+	snprintf(name, sizeof(name), "vma.%s-%u%s", what, (unsigned)nr, by_key ? "-by-key" : "");
 	bench_print(name, "ns", subject, samples);
 }
 
-static void measure(struct field *f, uint32_t fields, const struct subject *s, const struct bench_options *options, bool at_hand)
+static void measure(struct field *f, uint32_t fields, const struct subject *s, const struct bench_options *options, bool by_key)
 {
 	struct bench_samples insert = { .nr = 0 }, lookup = insert, erase = insert;
 	uint32_t times = 1 + (uint32_t)bench_scale(options, 200000, 100) / (f->nr * fields);
 	struct bench_rounds rounds = { .patient = true };
 
-	once(f, fields, s, times, at_hand);
+	once(f, fields, s, times, by_key);
 	while (bench_next(options, &rounds)) {
-		struct cost cost = once(f, fields, s, times, at_hand);
+		struct cost cost = once(f, fields, s, times, by_key);
 
 		if (!bench_counts(&rounds))
 			continue;
@@ -225,10 +228,40 @@ static void measure(struct field *f, uint32_t fields, const struct subject *s, c
 		bench_add(&lookup, cost.lookup);
 		bench_add(&erase, cost.erase);
 	}
-	if (!at_hand)
+	if (by_key)
 		print("lookup", f->nr, false, s->name, &lookup);
-	print("insert", f->nr, at_hand, s->name, &insert);
-	print("erase", f->nr, at_hand, s->name, &erase);
+	print("insert", f->nr, by_key, s->name, &insert);
+	print("erase", f->nr, by_key, s->name, &erase);
+}
+
+/* Each address waits for the one before: addresses of areas have no bit 0. */
+static double fetch_all(const struct field *f, struct kmm_vma *const *order)
+{
+	uint64_t t = bench_now_ns();
+	uint32_t odd = 0;
+
+	for (uint32_t i = 0; i < f->nr; i++)
+		odd |= (uint32_t)((volatile struct kmm_vma *)order[i | odd])->start & 1;
+	return (double)(bench_now_ns() - t) / f->nr;
+}
+
+/* What the areas themselves cost whoever has to fetch them. */
+static void measure_fetch(const struct field *f, const struct bench_options *options)
+{
+	struct bench_samples in = { .nr = 0 }, out = in;
+	struct bench_rounds rounds = { .patient = true };
+
+	fetch_all(f, f->in);
+	while (bench_next(options, &rounds)) {
+		double in_ns = fetch_all(f, f->in), out_ns = fetch_all(f, f->out);
+
+		if (!bench_counts(&rounds))
+			continue;
+		bench_add(&in, in_ns);
+		bench_add(&out, out_ns);
+	}
+	print("insert", f->nr, false, "area alone", &in);
+	print("erase", f->nr, false, "area alone", &out);
 }
 
 static void measure_size(struct kmm *k, uint32_t nr, const struct bench_options *options)
@@ -243,7 +276,9 @@ static void measure_size(struct kmm *k, uint32_t nr, const struct bench_options 
 	measure(field, fields, &tree, options, false);
 	measure(field, fields, &tree, options, true);
 	if (nr <= ARRAY_MOST)
-		measure(field, fields, &array, options, false);
+		measure(field, fields, &array, options, true);
+	else
+		measure_fetch(field, options);
 	for (uint32_t i = 0; i < fields; i++) {
 		kmm_tree_trim(k, &field[i].tree, 0);
 		drop_field(&field[i]);

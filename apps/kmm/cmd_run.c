@@ -32,7 +32,7 @@ static const struct argp_option run_options[] = {
 	{ "ram", OPT_RAM, "SIZE", 0, "16M to 4G (i386) or 64G (i386-pae), 32M to 512G (x86_64, x86_64-la57); default 256M", 0 },
 	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
 	{ "disk", OPT_DISK, "FILE", 0, "a disk over FILE, which keeps what is written to it: /dev/vda, or /dev/vdb where --swap has the "
-	  "first; not with --icount", 0 },
+	  "first; a second time: the next one; not with --icount", 0 },
 	{ "zswap", OPT_ZSWAP, "PERCENT", OPTION_ARG_OPTIONAL, "keep pages compressed in up to so much of memory (1 to 90, default 20) before "
 	  "they go to the swap disk", 0 },
 	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default), clock or gen", 0 },
@@ -118,7 +118,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!parse_size(arg, &r->swap))
 			STOP(EXIT_USAGE, "--swap %s: not a size; sizes look like 512M or 4G", arg);
 		return 0;
-	case OPT_DISK: r->disk = arg; return 0;
+	case OPT_DISK:
+		if (r->nr_disks == GUEST_FILE_DISKS)
+			STOP(EXIT_USAGE, "more than %d times --disk", GUEST_FILE_DISKS);
+		r->disk[r->nr_disks++] = arg;
+		return 0;
 	case OPT_ZSWAP:
 		r->zswap = arg ? number("zswap", arg, 90) : 20;
 		if (!r->zswap)
@@ -230,20 +234,21 @@ static int open_swap(const struct run *r)
 	return fileno(f);
 }
 
-/* -1: none was asked for. */
-static int open_disk(const struct run *r)
+/* -1: it was not asked for. */
+static int open_disk(const struct run *r, unsigned n)
 {
-	int fd = r->disk ? open(r->disk, O_RDWR) : -1;
+	const char *path = n < r->nr_disks ? r->disk[n] : NULL;
+	int fd = path ? open(path, O_RDWR) : -1;
 	struct stat st;
 
-	if (!r->disk)
+	if (!path)
 		return -1;
 	if (r->icount)
 		STOP(EXIT_USAGE, "--disk with --icount: waiting for a disk does not repeat");
 	if (fd < 0 || fstat(fd, &st) != 0)
-		STOP(EXIT_INPUT, "--disk %s: %s", r->disk, strerror(errno));
+		STOP(EXIT_INPUT, "--disk %s: %s", path, strerror(errno));
 	if (S_ISREG(st.st_mode) && st.st_size < 2 * 4096)
-		STOP(EXIT_INPUT, "--disk %s: a disk needs 8 KiB or more", r->disk);
+		STOP(EXIT_INPUT, "--disk %s: a disk needs 8 KiB or more", path);
 	return fd;
 }
 
@@ -370,7 +375,8 @@ int run_program(int argc, char **argv, const char *words, struct guest_result *r
 	g.append = append;
 	g.ram_bytes = r.ram + (r.icount ? r.swap : 0);
 	g.disk_fd[0] = open_swap(&r);
-	g.disk_fd[1] = open_disk(&r);
+	for (unsigned i = 0; i < GUEST_FILE_DISKS; i++)
+		g.disk_fd[1 + i] = open_disk(&r, i);
 	g.cpus = (unsigned)r.cpus;
 	g.initrd_fd = rd.fd;
 	g.icount = r.icount;

@@ -109,7 +109,7 @@ static void add_files(struct args *a, const struct guest *g, const struct channe
 	add_text(a, "/dev/fd/%d", g->initrd_fd);
 	add(a, "-append");
 	add(a, g->append);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 1 + GUEST_FILE_DISKS; i++)
 		if (g->disk_fd[i] >= 0)
 			add_disk(a, i, g->disk_fd[i]);
 }

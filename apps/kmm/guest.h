@@ -16,6 +16,7 @@
 
 enum guest_input { GUEST_INPUT_NONE, GUEST_INPUT_STREAM /* bytes with an end mark */, GUEST_INPUT_TERMINAL };
 
+enum { GUEST_FILE_DISKS = 2 /* over files of the user's */ };
 enum { GUEST_QUIT_KEY = 0x1d /* ^], as in telnet: on a terminal all other keys belong to the program */ };
 
 struct guest {
@@ -24,7 +25,7 @@ struct guest {
 	uint64_t ram_bytes;
 	unsigned cpus;
 	int initrd_fd;
-	int disk_fd[2];  /* files behind virtio disks; -1: none */
+	int disk_fd[1 + GUEST_FILE_DISKS]; /* files behind virtio disks, the first for swap; -1: none */
 	enum guest_input input;
 	bool icount, verbose;
 	unsigned timeout_s; /* 0: none */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "guest.h"
 #include "initrd.h"
 
 enum { MAX_STRINGS = 256, PATH_ROOM = 4096 };
@@ -21,13 +22,13 @@ struct machine {
 };
 
 struct run {
-	const char *machine, *kernel, *report, *disk;
+	const char *machine, *kernel, *report, *disk[GUEST_FILE_DISKS];
 	const struct machine *m;
 	FILE *report_file;
 	const char *policy, *answer;
 	uint64_t ram, swap, zswap, seed, kaslr, timeout_s, cpus;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS], *add[MAX_STRINGS];
-	unsigned nr_files, nr_env, nr_add;
+	unsigned nr_files, nr_env, nr_add, nr_disks;
 	bool icount, verbose, has_seed, has_kaslr;
 	char **program; /* argv of the program; NULL: none given */
 	char root[PATH_ROOM];       /* of --root, "": the host's own */

@@ -2,7 +2,7 @@
 /*
  * block.c - block devices and their files.
  *
- *   vda, vdb   virtio disks of the machine
+ *   vda to vdc virtio disks of the machine
  *   ram0       a piece of RAM that was kept from the core (ramdisk=SIZE on the command line): a disk without waiting, so that
  *              runs with counted instructions repeat
  *
@@ -20,6 +20,7 @@ enum { NR_DEVICES = X86_MAX_DISKS + 1, RAM = X86_MAX_DISKS, SECTORS = 8 };
 static struct block block[NR_DEVICES] = {
 	{ .name = "vda", .rdev = 254 << 8 | 0, .path = "/dev/vda" },
 	{ .name = "vdb", .rdev = 254 << 8 | 16, .path = "/dev/vdb" },
+	{ .name = "vdc", .rdev = 254 << 8 | 32, .path = "/dev/vdc" },
 	{ .name = "ram0", .rdev = 1 << 8 | 0, .path = "/dev/ram0" },
 };
 
@@ -133,6 +134,14 @@ void blocks_swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io)
 bool blocks_swap_poll(struct kmm_swap_device *dev)
 {
 	return x86_disk_poll((unsigned)((struct block *)dev - block));
+}
+
+bool blocks_any(void)
+{
+	for (unsigned i = 0; i < NR_DEVICES; i++)
+		if (block[i].nr_pages > 1)
+			return true;
+	return false;
 }
 
 bool block_is_disk(const struct block *b) { return b != &block[RAM]; }

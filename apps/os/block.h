@@ -16,6 +16,7 @@ struct block {
 };
 
 void blocks_start(void);
+bool blocks_any(void); /* is there a block device? */
 struct block *block_named(const char *name); /* NULL: there is no such name */
 struct block *block_of(const struct inode *inode);
 bool block_is_disk(const struct block *b);

@@ -8,7 +8,7 @@
  *   tty=1        the console is a terminal
  *   report=1     write the memory report to the second serial port at the end
  *   bench=1      run the in-kernel benchmarks (bench.c) before the first program; results on the log
- *   swap=NAME    prepare this disk (vda, vdb, ram0) for swap and use it (swap.c)
+ *   swap=NAME    prepare this disk (vda, vdb, vdc, ram0) for swap and use it (swap.c)
  *   zswap=N      keep pages in memory compressed before they go to a swap area, in up to N percent of it (swap.c)
  *   policy=NAME  which pages go when memory is short: the name of one of the core's policies
  *   answer=NAME  what programs get when memory ends: swap, enomem or block

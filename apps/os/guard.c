@@ -4,7 +4,7 @@
  * nothing may be written and executed, nothing of the kernel may be ring 3's, and what is executed must not be written by
  * its address in the direct map either. `broken=rights` and `broken=locks` on the command line make a fault that this, and
  * the order of locks, must find: a check that never fails proves nothing. With `broken=entry` a program that writes an
- * address to /proc/kmm/explain gets a bit that the processor reserves into the entry of that page.
+ * address to /proc/kmm/explain gets a bit that the processor reserves into an entry on the way to that page.
  */
 #include "kmm/layout.h"
 #include "kmm/pagetable.h"
@@ -101,18 +101,20 @@ static void break_lock_order(void)
 	spin_unlock(&later);
 }
 
-/* The topmost bit of an address that no processor here has; with PAE the rest of the upper half is reserved too. */
+/* The topmost bit of an address that no processor here has; with PAE the rest of the upper half is reserved too. The
+ * lowest bits of va are the entry's level. */
 void guard_break_entry(uword va)
 {
 	const char *broken = os.options.broken;
+	unsigned level = va & 7;
 	struct kmm_walk w;
 
 	if (KMM_DEBUG < 2 || !broken || !str_eq(broken, "entry"))
 		return;
 	kmm_walk(os.k, kmm_mm_root(current->proc->mm), va, &w);
-	if (!w.mapped || KMM_PIN_FORMAT.entry_size != 8)
+	if (!w.mapped || level >= w.nr_steps || KMM_PIN_FORMAT.entry_size != 8)
 		return;
-	__atomic_fetch_or((uint32_t *)x86_phys_ptr(last_step(&w)->entry_at.v) + 1, 1u << 19, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or((uint32_t *)x86_phys_ptr(w.step[w.nr_steps - 1 - level].entry_at.v) + 1, 1u << 19, __ATOMIC_SEQ_CST);
 	x86_tlb_flush_page(va);
 }
 

@@ -91,7 +91,9 @@ static int turn_on(struct block *b, int priority)
 		err = empty_cache(b);
 	if (err)
 		return err;
-	b->dev = (struct kmm_swap_device){ .ops = block_is_disk(b) ? &disk_ops : &ram_ops, .name = b->path, .type = "partition", .nr_slots = b->nr_pages - 1 };
+	if (!b->dev.ops) /* once: it may be in use */
+		b->dev = (struct kmm_swap_device){ .ops = block_is_disk(b) ? &disk_ops : &ram_ops, .name = b->path, .type = "partition",
+						   .nr_slots = b->nr_pages - 1 };
 	return os_errno(kmm_swap_on(os.k, &b->dev, priority));
 }
 
@@ -135,7 +137,7 @@ static void start_with(const char *name)
 	struct block *b = block_named(name);
 
 	if (!b)
-		os_leave(OS_EXIT_INPUT, "swap=NAME: the name of no disk (vda, vdb, ram0)");
+		os_leave(OS_EXIT_INPUT, "swap=NAME: the name of no disk (vda, vdb, vdc, ram0)");
 	if (b->nr_pages < 2)
 		os_leave(OS_EXIT_INPUT, "the machine has no such disk to swap to");
 	if (header(b, write_header) != 0 || turn_on(b, -1) != 0)

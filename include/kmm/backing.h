@@ -91,6 +91,8 @@ struct kmm_file {
 	uint64_t fill_end;          /* core: from this byte on the content is zeros, fill is not asked: the file once ended here */
 	const struct kmm_file_store *store; /* kmm_file_set_store() */
 	uint64_t nr_dirty;          /* core: cached pages that the store has not got yet */
+	uint64_t dirty_since;       /* core: time at which the first of them became so, or earlier */
+	uint64_t pass_since, pass_at; /* core: background writing of all of them: when it began, and page where it goes on */
 	uint64_t nr_swapped;        /* core: pages in swap, where those of a file without a store go when memory is short */
 	uint32_t nr_errors;         /* core: writes to the store that failed; wraps */
 	uint32_t seen_errors;       /* core: of those, reported by msync */

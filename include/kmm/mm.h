@@ -182,7 +182,8 @@ struct kmm_fault_info {
 enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info);
 
 /* ---- accesses on behalf of a space: the only way for system call code to touch user memory ----
- * done (may be NULL) gets the bytes copied. errors: KMM_EFAULT at the first byte that cannot be reached. */
+ * done (may be NULL) gets the bytes copied. errors: KMM_EFAULT at the first byte that cannot be reached, also because a page
+ * table entry on the way was damaged (an address that no memory of the machine has); the tables are left as they are. */
 KMM_MUST_CHECK enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done);
 KMM_MUST_CHECK enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len,
 					    size_t *done);

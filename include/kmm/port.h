@@ -123,6 +123,9 @@ struct kmm_port {
 	 * Where somebody does, requests go down to the min marks before they reclaim for themselves. Default: nobody does, and
 	 * they do so at the low marks. */
 	void (*memory_low)(struct kmm_port *port);
+	/* There are dirty pages of files where there were none, or more than the background limit: whoever calls kmm_writeback_step()
+	 * now and then has something to do. Spin locks may be held. Default: only writers above the limit write, and who syncs. */
+	void (*files_dirty)(struct kmm_port *port);
 	/* A word of the running thread's own, 0 when the thread starts and not touched otherwise: which sleeping locks it
 	 * holds. Asked only by builds that check the order of locks (KMM_LOCK_ORDER). Default: that of sleeping locks
 	 * is not checked. */

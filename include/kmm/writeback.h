@@ -19,8 +19,13 @@ extern "C" {
  * errors: KMM_EINVAL above 100. */
 KMM_MUST_CHECK enum kmm_status kmm_set_dirty_limits(struct kmm *k, unsigned ratio, unsigned background_ratio);
 
+/* Pages that are dirty for longer are written by kmm_writeback_step(), however few they are, by the clock of the port
+ * (/proc/sys/vm/dirty_expire_centisecs; 30 s at first). */
+void kmm_set_dirty_expire(struct kmm *k, uint64_t ns);
+
 struct kmm_writeback_stats {
 	unsigned ratio, background_ratio;
+	uint64_t expire_ns;
 	kmm_word limit, background_limit;  /* pages, now */
 	kmm_word dirty, writing;           /* pages, now */
 	kmm_word dirtied, written, read, errors; /* pages so far; wrap */
@@ -29,7 +34,7 @@ struct kmm_writeback_stats {
 void kmm_writeback_stats(struct kmm *k, struct kmm_writeback_stats *out);
 
 /* A step of background writing, for a thread of the embedder's: about `budget` pages at most, of the files by turns, if there are
- * more than the background limit or `all`. true: more is to be done, and this got something done. context: no locks, may sleep. */
+ * more than the background limit or `all`, and then of files with pages that are dirty for too long. true: more is to be done, and this got something done. context: no locks, may sleep. */
 KMM_MUST_CHECK bool kmm_writeback_step(struct kmm *k, kmm_word budget, bool all);
 /* Everything that is dirty now, as sync(2). Errors are for who syncs the files. context: no locks, may sleep. */
 void kmm_sync(struct kmm *k);

@@ -430,7 +430,7 @@ void x86_report_write(const char *data, size_t size);
  * addresses, from a sector of 512 bytes on. Any number may be under way; they end in any order. Any context from the time the
  * core's page tables are in use, interrupts off.
  */
-#define X86_MAX_DISKS 2u
+#define X86_MAX_DISKS 3u
 #define X86_DISK_PAGES 32u /* in one transfer */
 struct x86_disk_request {
 	bool write;

@@ -70,7 +70,7 @@ bool kmm_fault_around(struct kmm_fault *f)
 	bool has_target;
 
 	if (!backing->ops->cached_pages || backing->areas ||
-	    (f->vma->flags & KMM_VM_WATCH_MINOR)) /* its watcher is to hear of each page */
+	    (f->vma->flags & (KMM_VM_WATCH_MINOR | KMM_VM_WATCH_WRITES))) /* its watcher is to hear of each page */
 		return false;
 	if (!f->has_table && kmm_pt_make(backing->k, &f->vma->mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
 		return false;

@@ -4,6 +4,9 @@
  * the access is used as it is, with the marks the processor would set; otherwise the fault handler is asked, so rights,
  * copy on write and stack growth are the program's own.
  *
+ * The kernel comes here before any processor, so damaged tables, which to a program are a fault that ends it, are refused: an
+ * entry that cannot be is none, and nobody is asked to put a page there.
+ *
  * No lock is held while bytes move: the entry is found by a walk, and the page is held by a reference taken under the
  * table's lock, so neither an unmap nor a truncation takes it away meanwhile. What they do before or after is as if the
  * copy had been a program's own accesses.
@@ -18,6 +21,7 @@ struct range {
 	kmm_word at;
 	size_t left;
 	enum kmm_access access;
+	bool damaged; /* the tables, at the start of the range */
 };
 
 /* The page at the start of the range, referenced, if its entry allows the access. In a walk. */
@@ -30,18 +34,20 @@ static struct kmm_page *walk_to_page(const struct range *r)
 	struct kmm_ptref ref;
 	struct kmm_pte pte;
 	unsigned long flags;
+	uint64_t raw;
 
 	if (r->access == KMM_WRITE) {
 		need |= KMM_PTE_WRITE;
 		mark |= KMM_PTE_DIRTY;
 	}
-	if (!kmm_pt_lookup_lock(k, &mm->space, r->at, &ref, &flags))
+	if (!kmm_pt_lookup_lock_wary(k, &mm->space, r->at, &ref, &flags))
 		return NULL;
-	pte = kmm_pt_decode(k, kmm_pt_read(k, &ref));
-	if ((pte.flags & need) == need) {
+	raw = kmm_pt_read(k, &ref);
+	pte = kmm_pt_decode(k, raw);
+	if ((pte.flags & need) == need && kmm_pt_leaf_is_possible(k, raw))
 		page = kmm_pfn_to_page(k, pte.pfn);
+	if (page)
 		kmm_get_page(k, page);
-	}
 	if (page && (pte.flags & mark) != mark) {
 		pte.flags |= mark;
 		kmm_pt_write(k, &mm->space, &ref, r->at & ~(kmm_word)(KMM_PAGE_SIZE - 1), kmm_pt_encode(k, pte));
@@ -50,22 +56,24 @@ static struct kmm_page *walk_to_page(const struct range *r)
 	return page;
 }
 
-static struct kmm_page *try_page(const struct range *r)
+static struct kmm_page *try_page(struct range *r)
 {
 	unsigned long flags = kmm_walk_begin(r->mm->k, &r->mm->space);
 	struct kmm_page *page = walk_to_page(r);
 
+	if (!page)
+		r->damaged = kmm_pt_is_damaged(r->mm->k, &r->mm->space, r->at);
 	kmm_walk_end(r->mm->k, flags);
 	return page;
 }
 
 /* NULL: the address cannot be reached that way. */
-static struct kmm_page *get_page(const struct range *r)
+static struct kmm_page *get_page(struct range *r)
 {
 	struct kmm_page *page = try_page(r);
 
 	while (!page) {
-		if (kmm_fault_in(r->mm, r->at, r->access) != KMM_FAULT_OK)
+		if (r->damaged || kmm_fault_in(r->mm, r->at, r->access) != KMM_FAULT_OK)
 			return NULL;
 		page = try_page(r);
 	}
@@ -105,7 +113,7 @@ static void end_piece(struct range *r, struct kmm_page *page, char *view, size_t
 
 enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, size_t len, size_t *done)
 {
-	struct range r = { mm, from.v, len, KMM_READ };
+	struct range r = { mm, from.v, len, KMM_READ, false };
 	struct kmm_page *page;
 	char *view;
 	size_t part;
@@ -125,7 +133,7 @@ enum kmm_status kmm_copy_in(struct kmm_mm *mm, void *to, struct kmm_uva from, si
 
 enum kmm_status kmm_copy_out(struct kmm_mm *mm, struct kmm_uva to, const void *from, size_t len, size_t *done)
 {
-	struct range r = { mm, to.v, len, KMM_WRITE };
+	struct range r = { mm, to.v, len, KMM_WRITE, false };
 	struct kmm_page *page;
 	char *view;
 	size_t part;
@@ -191,7 +199,7 @@ enum kmm_status kmm_poke(struct kmm_mm *mm, struct kmm_uva to, const void *from,
 
 enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len)
 {
-	struct range r = { mm, to.v, len, KMM_WRITE };
+	struct range r = { mm, to.v, len, KMM_WRITE, false };
 	struct kmm_page *page;
 	char *view;
 	size_t part;
@@ -208,7 +216,7 @@ enum kmm_status kmm_clear_user(struct kmm_mm *mm, struct kmm_uva to, size_t len)
 enum kmm_status kmm_compare_swap_user(struct kmm_mm *mm, struct kmm_uva at, uint32_t *expected, uint32_t desired,
 				      bool *swapped)
 {
-	struct range r = { mm, at.v, sizeof(*expected), KMM_WRITE };
+	struct range r = { mm, at.v, sizeof(*expected), KMM_WRITE, false };
 	struct kmm_page *page;
 	size_t part;
 	char *view;
@@ -242,7 +250,7 @@ static bool copy_string_part(char *to, const char *from, size_t len, size_t *cop
 enum kmm_status kmm_copy_in_string(struct kmm_mm *mm, char *to, struct kmm_uva from, size_t size, size_t *len)
 {
 	kmm_word task_size = kmm_mm_task_size(mm);
-	struct range r = { mm, from.v, size, KMM_READ };
+	struct range r = { mm, from.v, size, KMM_READ, false };
 	struct kmm_page *page;
 	char *view;
 	size_t part, copied, total = 0;

@@ -11,6 +11,11 @@
 #include "vm/backing.h"
 #include "vm/migrate.h"
 
+/* The common way is one function after inlining; what is rare is kept out of it, so that it saves few registers. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline)) static
+#define RARE(cond) __builtin_expect(!!(cond), 0)
+
 enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t pte_flags, enum kmm_access access)
 {
 	bool write = access == KMM_WRITE, shared = (vm_flags & KMM_VM_SHARED) != 0;
@@ -28,7 +33,7 @@ enum kmm_fault_case kmm_fault_classify(uint32_t vm_flags, bool backed, uint32_t 
 /* ---- entries ---- */
 
 /* Without a lock: the table stays, and whoever acts on what was seen compares again. */
-static void look(struct kmm_fault *f)
+ALWAYS_INLINE void look(struct kmm_fault *f)
 {
 	struct kmm_mm *mm = f->vma->mm;
 
@@ -57,25 +62,39 @@ static inline bool lock_entry(struct kmm_fault *f, unsigned long *flags)
 	return kmm_table_lock(k, f->ref.table, flags);
 }
 
-static enum kmm_status replace(struct kmm_fault *f, struct kmm_page *page, uint64_t raw)
+/* Where no table was, one is made and locked. */
+NOINLINE enum kmm_status make_and_lock(struct kmm_fault *f, unsigned long *flags)
+{
+	struct kmm_mm *mm = f->vma->mm;
+
+	if (kmm_pt_make(mm->k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
+		return KMM_ENOMEM;
+	return lock_entry(f, flags) ? KMM_OK : KMM_EAGAIN;
+}
+
+/* What was seen is a page, or a hole whose writes are watched; watched it stays. */
+NOINLINE enum kmm_status replace(struct kmm_fault *f, struct kmm_page *page, uint64_t raw, const struct kmm_page *source)
 {
 	struct kmm_mm *mm = f->vma->mm;
 	struct kmm *k = mm->k;
-	struct kmm_page *old = kmm_leaf_page(k, f->raw);
+	struct kmm_page *old = f->raw & KMM_X86_P ? kmm_leaf_page(k, f->raw) : NULL;
 	unsigned long flags;
 	bool same;
 
-	KMM_CHECK(k, f->raw & KMM_X86_P);
+	KMM_CHECK(k, old || f->raw == KMM_RAW_WATCHED_HOLE);
+	if (kmm_raw_is_watched(f->raw))
+		raw = (raw & ~(uint64_t)KMM_X86_RW) | KMM_X86_WATCHED;
 	if (!lock_entry(f, &flags))
 		return KMM_EAGAIN;
-	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k);
+	same = kmm_pt_read(k, &f->ref) == f->raw && f->moves == kmm_moves(k) && !(source && kmm_page_is_cut_off(source));
 	if (same) {
 		kmm_pt_write(k, &mm->space, &f->ref, f->addr, raw);
-		kmm_vma_count_page(f->vma, old, false);
+		if (old)
+			kmm_vma_count_page(f->vma, old, false);
 		kmm_vma_count_page(f->vma, page, true);
 	}
 	kmm_pt_unlock(k, &f->ref, flags);
-	if (same)
+	if (same && old)
 		drop_old(f, old);
 	return same ? KMM_OK : KMM_EAGAIN;
 }
@@ -89,11 +108,15 @@ enum kmm_status kmm_fault_install(struct kmm_fault *f, struct kmm_page *page, ui
 	bool free;
 
 	if (f->raw)
-		return replace(f, page, raw);
-	if (!f->has_table && kmm_pt_make(k, &mm->space, f->addr, KMM_GFP_KERNEL) != KMM_OK)
-		return KMM_ENOMEM;
-	if (!lock_entry(f, &flags))
+		return replace(f, page, raw, source);
+	if (RARE(!f->has_table)) {
+		enum kmm_status status = make_and_lock(f, &flags);
+
+		if (status)
+			return status;
+	} else if (!kmm_table_lock(k, f->ref.table, &flags)) {
 		return KMM_EAGAIN;
+	}
 	free = kmm_pt_read(k, &f->ref) == 0 && f->moves == kmm_moves(k) && !(source && kmm_page_is_cut_off(source));
 	if (free) {
 		kmm_pt_fill(k, &mm->space, &f->ref, f->addr, raw);
@@ -156,26 +179,8 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 	return KMM_OK;
 }
 
-static struct kmm_page *alloc_page(struct kmm_fault *f)
-{
-	struct kmm_mempolicy *policy = &f->vma->mm->policy;
-	struct kmm *k = f->vma->mm->k;
-	struct kmm_page *page;
-
-	if (policy->mode == KMM_POLICY_DEFAULT)
-		page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
-	else
-		page = kmm_phys_alloc_policy(k, policy, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
-	if (!page)
-		return NULL;
-	KMM_CHECK(k, f->vma->anon && kmm_vma_is_private(f->vma));
-	kmm_page_set_owner(k, page, f->vma->anon);
-	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
-	return page;
-}
-
-/* The page as it is, or NULL if there is no room in the group. from: of a slot. */
-static __attribute__((noinline)) struct kmm_page *charge(struct kmm_fault *f, struct kmm_page *page, struct kmm_group *from)
+/* from: of a slot. */
+struct kmm_page *kmm_fault_charge(struct kmm_fault *f, struct kmm_page *page, struct kmm_group *from)
 {
 	struct kmm_mm *mm = f->vma->mm;
 
@@ -187,20 +192,6 @@ static __attribute__((noinline)) struct kmm_page *charge(struct kmm_fault *f, st
 		return page;
 	kmm_put_page(mm->k, page);
 	return NULL;
-}
-
-struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
-{
-	struct kmm_page *page = alloc_page(f);
-
-	return __builtin_expect(f->vma->mm->group != NULL, 0) ? charge(f, page, NULL) : page;
-}
-
-struct kmm_page *kmm_fault_page_back(struct kmm_fault *f, struct kmm_group *from)
-{
-	struct kmm_page *page = alloc_page(f);
-
-	return from || f->vma->mm->group ? charge(f, page, from) : page;
 }
 
 /* ---- the way in ---- */
@@ -220,10 +211,8 @@ static bool is_bad_fetch(const struct kmm_fault *f)
 	       !k->machine.no_nx;
 }
 
-static enum kmm_status dispatch(struct kmm_fault *f)
+NOINLINE enum kmm_status dispatch_rare(struct kmm_fault *f)
 {
-	if (f->raw == 0 && !f->vma->backing) /* nearly all of them */
-		return f->access == KMM_WRITE ? kmm_fault_anon(f) : kmm_fault_zero(f);
 	if (kmm_raw_is_swap(f->raw))
 		return kmm_fault_swap(f);
 	if (is_bad_fetch(f))
@@ -247,6 +236,13 @@ static enum kmm_status dispatch(struct kmm_fault *f)
 		break;
 	}
 	return KMM_OK;
+}
+
+static inline enum kmm_status dispatch(struct kmm_fault *f)
+{
+	if (f->raw == 0 && !f->vma->backing) /* nearly all of them */
+		return f->access == KMM_WRITE ? kmm_fault_anon(f) : kmm_fault_zero(f);
+	return dispatch_rare(f);
 }
 
 /* Any right makes memory readable. A fetch counts as a read until the page is there, as on Linux: beyond the end of a
@@ -303,22 +299,28 @@ static int prepare_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access
 	return vma->userfault ? IS_WATCHED : KMM_FAULT_OK;
 }
 
-/* The area of addr, fit for the access and locked for reading. */
-static int find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
+/* By way of m: what was found without it (if not NULL, locked for reading) does not do. */
+NOINLINE int find_with_lock(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma *found, struct kmm_vma **out)
 {
-	struct kmm_vma *vma = kmm_vma_read_at(mm, addr);
 	int kind;
 
-	if (vma && allows(vma->flags, access) && !lacks_anon(vma, access)) {
-		*out = vma;
-		return KMM_FAULT_OK;
-	}
-	if (vma)
-		kmm_vma_read_end(vma);
+	if (found)
+		kmm_vma_read_end(found);
 	kmm_mm_lock(mm);
 	kind = prepare_area(mm, addr, access, out);
 	kmm_mm_unlock(mm);
 	return kind;
+}
+
+/* The area of addr, fit for the access and locked for reading. */
+ALWAYS_INLINE int find_area(struct kmm_mm *mm, kmm_word addr, enum kmm_access access, struct kmm_vma **out)
+{
+	struct kmm_vma *vma = kmm_vma_read_at(mm, addr);
+
+	*out = vma;
+	if (vma && allows(vma->flags, access) && !lacks_anon(vma, access))
+		return KMM_FAULT_OK;
+	return find_with_lock(mm, addr, access, vma, out);
 }
 
 static inline enum kmm_status resolve(struct kmm_fault *f)
@@ -363,7 +365,7 @@ static enum kmm_fault_kind resolve_watched(struct kmm_mm *mm, struct kmm_vma *vm
 	return why ? kmm_fault_tell(&f, mm, u, addr, why) : verdict(status);
 }
 
-static inline __attribute__((always_inline)) enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+ALWAYS_INLINE enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
 	enum kmm_status status;
 	struct kmm_fault f;
@@ -381,7 +383,7 @@ static inline __attribute__((always_inline)) enum kmm_fault_kind fault_once(stru
 }
 
 /* For a space that waits until memory is free: nothing of it is locked meanwhile. */
-static __attribute__((noinline)) enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
+NOINLINE enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
 	enum kmm_fault_kind kind;
 	unsigned seen;
@@ -440,7 +442,7 @@ static enum kmm_fault_kind handle(struct kmm_mm *mm, const struct kmm_fault_info
 	return kmm_fault_in(mm, info->addr.v, info->access);
 }
 
-static enum kmm_fault_kind handle_traced(struct kmm_mm *mm, const struct kmm_fault_info *info)
+NOINLINE enum kmm_fault_kind handle_traced(struct kmm_mm *mm, const struct kmm_fault_info *info)
 {
 	enum kmm_fault_kind kind;
 
@@ -453,7 +455,7 @@ static enum kmm_fault_kind handle_traced(struct kmm_mm *mm, const struct kmm_fau
 enum kmm_fault_kind kmm_handle_fault(struct kmm_mm *mm, const struct kmm_fault_info *info)
 {
 	kmm_mm_count(mm, &mm->faults);
-	if (__builtin_expect(mm->k->trace != NULL, 0))
+	if (RARE(mm->k->trace != NULL))
 		return handle_traced(mm, info);
 	kmm_count_events(mm->k, KMM_EV_FAULT, 1);
 	kmm_count_events(mm->k, KMM_EV_FAULT_DONE, 1);

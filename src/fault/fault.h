@@ -17,6 +17,7 @@
 #ifndef KMM_FAULT_FAULT_H
 #define KMM_FAULT_FAULT_H
 
+#include "phys/phys.h"
 #include "vm/lock.h"
 
 enum kmm_fault_case {
@@ -76,11 +77,43 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
  * NULL. */
 enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page);
 
-/* A page for private content in f's area: kind ANON, owner and index set, charged to the space's group, content undefined. NULL: no
- * memory, or no room in the group. */
-struct kmm_page *kmm_fault_new_page(struct kmm_fault *f);
+/* The page as it is, or put and NULL if there is no room in the space's group, or in that of the slot (may be NULL) from which it comes.
+ * page NULL: says that it was not the group's fault. */
+struct kmm_page *kmm_fault_charge(struct kmm_fault *f, struct kmm_page *page, struct kmm_group *from);
+
+/* A page for private content in f's area: kind ANON, owner and index set, charged to nobody. */
+static inline struct kmm_page *kmm_fault_take_page(struct kmm_fault *f)
+{
+	struct kmm_mempolicy *policy = &f->vma->mm->policy;
+	struct kmm *k = f->vma->mm->k;
+	struct kmm_page *page;
+
+	if (policy->mode == KMM_POLICY_DEFAULT)
+		page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	else
+		page = kmm_phys_alloc_policy(k, policy, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
+	if (!page)
+		return NULL;
+	KMM_CHECK(k, f->vma->anon && kmm_vma_is_private(f->vma));
+	kmm_page_name(k, page, f->vma->anon, kmm_vma_index(f->vma, f->addr));
+	return page;
+}
+
+/* The same, charged to the space's group; content undefined. NULL: no memory, or no room in the group. */
+static inline struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
+{
+	struct kmm_page *page = kmm_fault_take_page(f);
+
+	return __builtin_expect(f->vma->mm->group != NULL, 0) ? kmm_fault_charge(f, page, NULL) : page;
+}
+
 /* The same for what comes back from a slot that is charged to that group, or to none. */
-struct kmm_page *kmm_fault_page_back(struct kmm_fault *f, struct kmm_group *from);
+static inline struct kmm_page *kmm_fault_page_back(struct kmm_fault *f, struct kmm_group *from)
+{
+	struct kmm_page *page = kmm_fault_take_page(f);
+
+	return from || f->vma->mm->group ? kmm_fault_charge(f, page, from) : page;
+}
 
 /* Right to write in an entry for a page of f's backing itself. */
 uint64_t kmm_fault_write_rights(const struct kmm_fault *f);

@@ -74,6 +74,8 @@ static bool is_fit(const struct pin *p, const struct kmm_page *page, uint64_t ra
 		return false;
 	if (!write || (raw & KMM_X86_RW))
 		return true;
+	if (raw & KMM_X86_WATCHED)
+		return false;
 	/* By force: private, and the program itself will not get the right by a fault. */
 	return is_alone(page) && !(vma->flags & KMM_VM_WRITE);
 }
@@ -147,7 +149,9 @@ static enum kmm_status try_page(struct pin *p)
 
 	if (status)
 		return status;
-	if (!take(p))
+	if (kmm_pt_is_damaged(p->mm->k, &p->mm->space, p->fault.addr))
+		status = KMM_EFAULT;
+	else if (!take(p))
 		status = p->fault.vma->userfault ? KMM_EAGAIN : take_by_faults(p);
 	kmm_vma_read_end(p->fault.vma);
 	return status;

@@ -43,7 +43,9 @@ static uint64_t entry_of(struct kmm_fault *f, struct kmm_page *page)
 		rights |= KMM_X86_SOFT_DIRTY;
 	if (f->vma->flags & KMM_VM_WRITE)
 		rights |= KMM_X86_D;
-	if ((f->vma->flags & KMM_VM_WRITE) && (f->access == KMM_WRITE || is_written(f)))
+	if (kmm_raw_is_watched(f->raw))
+		rights |= KMM_X86_WATCHED;
+	else if ((f->vma->flags & KMM_VM_WRITE) && (f->access == KMM_WRITE || is_written(f)))
 		rights |= KMM_FAULT_WRITABLE;
 	return kmm_pt_leaf(rights, kmm_pfn(kmm_pfn_of(k->phys, page)));
 }
@@ -213,15 +215,13 @@ static uint64_t entry_at(struct kmm_fault *f)
 enum kmm_status kmm_fault_swap_at(struct kmm_mm *mm, kmm_word addr)
 {
 	struct kmm_fault f = { .vma = area_at(mm, addr), .addr = addr, .access = KMM_READ };
-	enum kmm_status status = KMM_OK;
+	enum kmm_status status;
 
 	if (!f.vma)
 		return KMM_OK;
-	do {
-		if (!kmm_raw_is_swap(entry_at(&f)))
-			break;
-		status = kmm_fault_swap(&f);
-	} while (status == KMM_EAGAIN);
+	do /* until it is here, perhaps by somebody else */
+		status = kmm_raw_is_swap(entry_at(&f)) ? kmm_fault_swap(&f) : KMM_OK;
+	while (status == KMM_EAGAIN);
 	kmm_vma_read_end(f.vma);
 	return status;
 }

@@ -8,7 +8,7 @@
 #include "group/group.h"
 
 enum { HIGH_ROUNDS = 8 };
-enum { PATIENCE = 2 }; /* rounds of reclaim that give nothing before a charge fails; each looks at all pages several times */
+enum { PATIENCE = 8 }; /* rounds of reclaim that give nothing before a charge fails; each looks at all pages several times */
 
 /* ---- counters ---- */
 

@@ -25,6 +25,7 @@
 #include "kmm/kmap.h"
 #include "kmm/percpu.h"
 #include "kmm/vmalloc.h"
+#include "phys/phys.h"
 #include "pt/pt.h"
 #include "slab/slab.h"
 
@@ -237,7 +238,9 @@ static inline bool kmm_view_is_linear(const struct kmm *k, const struct kmm_page
 /* kmm_kmap_local() without a call for low frames; and its end. */
 static inline void *kmm_view(struct kmm *k, struct kmm_page *page)
 {
-	return kmm_view_is_linear(k, page) ? kmm_page_lowmem_ptr(k, page) : kmm_kmap_local(k, page);
+	if (!kmm_view_is_linear(k, page))
+		return kmm_kmap_local(k, page);
+	return kmm_lowmem_ptr(k, kmm_pfn_to_paddr(kmm_pfn(kmm_pfn_of(k->phys, page))));
 }
 
 static inline void kmm_unview(struct kmm *k, const struct kmm_page *page, const void *view)

@@ -218,6 +218,12 @@ static struct kmm_page *compact_and_pass(struct kmm *k, const struct request *rq
 	return k->phys->compact(k, rq->gfp, rq->order, rq->start) ? last_passes(k, rq) : NULL;
 }
 
+/* Who gets nothing of what others free, or of what he freed and others were quicker to take, goes on as long as pages get free. */
+static bool counts_as_round(const struct request *rq, kmm_word freed)
+{
+	return rq->order || freed == KMM_PRESSURE_AGAIN || (rq->gfp & KMM_GFP_NORETRY);
+}
+
 static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 {
 	unsigned rounds = rq->gfp & KMM_GFP_NORETRY ? 1 : RECLAIM_ROUNDS;
@@ -235,7 +241,7 @@ static struct kmm_page *take_slowly(struct kmm *k, const struct request *rq)
 		page = last_passes(k, rq);
 		if (!page)
 			page = compact_and_pass(k, rq);
-		if (freed == 0 || --rounds == 0)
+		if (freed == 0 || (counts_as_round(rq, freed) && --rounds == 0))
 			break;
 	}
 	return page;

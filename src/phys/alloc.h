@@ -37,7 +37,8 @@ void *kmm_page_lowmem_ptr(const struct kmm *k, const struct kmm_page *page);
  * failed and who would rather reclaim by himself. */
 bool kmm_phys_is_short(const struct kmm *k, kmm_gfp gfp);
 /* The pressure hook: reclaim registers itself; phys calls it (no locks held) when a blocking request found
- * nothing. Returns pages freed. NULL: none registered. */
+ * nothing. Returns pages freed; AGAIN: none for now, but a few more attempts are worth it. NULL: none registered. */
+enum { KMM_PRESSURE_AGAIN = 1 };
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order));
 
 /* Groups register themselves: called for each page with KMM_PG_CHARGED that is freed; takes that mark off. Any context. */

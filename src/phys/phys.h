@@ -315,6 +315,21 @@ static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *p
 	kmm_page_become(p, page, (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u));
 }
 
+/* kmm_page_set_owner() and kmm_page_set_index() of an owner that there is, for paths that count instructions. */
+static inline void kmm_page_name(const struct kmm *k, struct kmm_page *page, const void *owner, uint64_t index)
+{
+	uint64_t pa = kmm_lowmem_pa(k, owner).v;
+
+	page->a = (uint32_t)index;
+	page->obj = (uint32_t)pa;
+	if (kmm_is_wide(k->phys)) {
+		struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
+
+		wide->a_hi = (uint16_t)(index >> 32);
+		wide->obj_hi = (uint32_t)(pa >> 32);
+	}
+}
+
 /* As kmm_word_glance(): compilers make three instructions of an atomic load that is compared. */
 #if KMM_CHECKED_FOR_RACES
 static inline unsigned kmm_refs_glance(const struct kmm_page *page)

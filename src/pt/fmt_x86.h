@@ -23,6 +23,8 @@ enum {
 /* Of a last-level entry of a user table: written since the last kmm_clear_refs(), as far as entries know. It goes with the
  * right to write: who clears it takes that away too, so that the next write is a fault, which sets it. */
 #define KMM_X86_SOFT_DIRTY KMM_X86_AVL0
+/* Of such an entry: the area's watcher is asked before a write (vm/watch.c). Never together with the right to write. */
+#define KMM_X86_WATCHED KMM_X86_AVL1
 #define KMM_X86_NX (UINT64_C(1) << 63)
 #define KMM_X86_ADDR (UINT64_C(0x000ffffffffff000)) /* bits 51:12, what 8-byte entries can hold */
 

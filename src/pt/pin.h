@@ -60,6 +60,14 @@ static inline struct kmm_pte kmm_pt_decode_at(const struct kmm *k, uint64_t raw,
 static inline struct kmm_pte kmm_pt_decode(const struct kmm *k, uint64_t raw) { return kmm_pt_decode_at(k, raw, 0); }
 static inline uint64_t kmm_pt_encode(const struct kmm *k, struct kmm_pte pte) { return kmm_pt_encode_at(k, pte, 0); }
 
+/* Of a present entry: has its address no bits that decoding may lose, and that no memory can be at? */
+static inline bool kmm_pt_leaf_is_possible(const struct kmm *k, uint64_t raw)
+{
+	const uint64_t no_execute = (uint64_t)1 << 63;
+
+	return (raw & ~no_execute) < k->layout.phys_limit;
+}
+
 /* A present entry of the last level by parts: what kmm_pt_encode() makes of frame 0, and the frame. All formats keep
  * the frame's address in place (tests/conformance/pt_formats.c compares). */
 static inline uint64_t kmm_pt_leaf(uint64_t rights, struct kmm_pfn pfn)

@@ -94,6 +94,11 @@ struct kmm_ptref { void *entry; struct kmm_page *table; unsigned level; };
 bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out);
 /* The same with the table locked. Also in a walk: a table that is dead is none. */
 bool kmm_pt_lookup_lock(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out, unsigned long *flags);
+/* The same for who comes before any processor, and may meet entries that were damaged: what no table can be at is none. */
+bool kmm_pt_lookup_lock_wary(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out, unsigned long *flags);
+/* Has an entry on the way to va an address that nothing of this machine can be at, as processors see by bits that they
+ * reserve? Nobody writes such entries: memory was damaged. context: the tables of va must stay (see above). */
+bool kmm_pt_is_damaged(struct kmm *k, const struct kmm_space *space, kmm_word va);
 static inline void kmm_pt_unlock(struct kmm *k, const struct kmm_ptref *ref, unsigned long flags)
 {
 	kmm_table_unlock(k, ref->table, flags);

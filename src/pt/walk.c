@@ -52,12 +52,16 @@ void kmm_walk(const struct kmm *k, struct kmm_paddr root, kmm_word va, struct km
 	}
 }
 
+/* A descent that follows entries after a processor did need not doubt them: a damaged one was a fault. A wary one comes
+ * first, and takes what lies beyond low memory for no table. Entries for tables have no bits above the address. */
+enum trust { TRUSTING, WARY };
+
 /* One level of a descent: *table becomes the next lower one. false: there is none. */
-static inline bool go_down(const struct kmm *k, kmm_word va, unsigned level, struct kmm_paddr *table)
+static inline bool go_down(const struct kmm *k, kmm_word va, unsigned level, enum trust trust, struct kmm_paddr *table)
 {
 	uint64_t raw = kmm_entry_load(k, kmm_pt_slot(k, *table, kmm_pt_index(k, va, level)));
 
-	if (!kmm_x86_is_table(raw))
+	if (!kmm_x86_is_table(raw) || (trust == WARY && raw >= k->layout.lowmem_end))
 		return false;
 	*table = kmm_x86_table(raw);
 	return true;
@@ -65,30 +69,51 @@ static inline bool go_down(const struct kmm *k, kmm_word va, unsigned level, str
 
 /* From the root in *table to the table of the last level for va, or to the one that has none for it below: its level.
  * Each level on its own, so that in a pinned build all that depends on it is constant. */
-static inline unsigned go_to_last(const struct kmm *k, kmm_word va, struct kmm_paddr *table)
+static inline unsigned go_to_last(const struct kmm *k, kmm_word va, enum trust trust, struct kmm_paddr *table)
 {
 	unsigned root = kmm_pt_root_level(k);
 
-	if (root >= 4 && !go_down(k, va, 4, table))
+	if (root >= 4 && !go_down(k, va, 4, trust, table))
 		return 4;
-	if (root >= 3 && !go_down(k, va, 3, table))
+	if (root >= 3 && !go_down(k, va, 3, trust, table))
 		return 3;
-	if (root >= 2 && !go_down(k, va, 2, table))
+	if (root >= 2 && !go_down(k, va, 2, trust, table))
 		return 2;
-	return go_down(k, va, 1, table) ? 0 : 1;
+	return go_down(k, va, 1, trust, table) ? 0 : 1;
 }
 
-bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out)
+static inline bool lookup(struct kmm *k, struct kmm_space *space, kmm_word va, enum trust trust, struct kmm_ptref *out)
 {
 	struct kmm_paddr table = space->root;
 
-	if (go_to_last(k, va, &table) != 0)
+	if (go_to_last(k, va, trust, &table) != 0)
 		return false;
 	out->entry = kmm_pt_slot(k, table, kmm_pt_index(k, va, 0));
 	out->table = kmm_pt_table_page(k, table);
 	out->level = 0;
 	KMM_CHECK(k, kmm_page_kind(out->table) == KMM_KIND_PGTABLE);
 	return true;
+}
+
+bool kmm_pt_lookup(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out)
+{
+	return lookup(k, space, va, TRUSTING, out);
+}
+
+bool kmm_pt_lookup_lock_wary(struct kmm *k, struct kmm_space *space, kmm_word va, struct kmm_ptref *out, unsigned long *flags)
+{
+	return lookup(k, space, va, WARY, out) && kmm_table_lock(k, out->table, flags);
+}
+
+bool kmm_pt_is_damaged(struct kmm *k, const struct kmm_space *space, kmm_word va)
+{
+	struct kmm_paddr table = space->root;
+	unsigned level = go_to_last(k, va, WARY, &table);
+	uint64_t raw = kmm_entry_load(k, kmm_pt_slot(k, table, kmm_pt_index(k, va, level)));
+
+	if (level > 0)
+		return kmm_x86_is_table(raw); /* and was not followed */
+	return (raw & KMM_X86_P) && !(kmm_pt_leaf_is_possible(k, raw) && kmm_pfn_to_page(k, kmm_pt_decode(k, raw).pfn));
 }
 
 kmm_word kmm_pt_gap_last(const struct kmm *k, const struct kmm_spot *spot, kmm_word va, kmm_word last)
@@ -168,7 +193,7 @@ static bool are_zero(const struct kmm *k, const char *entry, kmm_word nr)
 bool kmm_pt_is_void(struct kmm *k, const struct kmm_space *space, kmm_word start, kmm_word end)
 {
 	struct kmm_paddr table = space->root;
-	unsigned level = go_to_last(k, start, &table);
+	unsigned level = go_to_last(k, start, TRUSTING, &table);
 	kmm_word nr = (end - start) >> KMM_PAGE_SHIFT;
 
 	if (kmm_pt_entry_last(k, start, level ? level : 1) < end - 1)

@@ -144,7 +144,7 @@ static void scan(struct kmm_scan *s, kmm_word turn)
 	__atomic_store_n(&hand->facts.all_pages, s->group ? hand->facts.pages : kmm_count_pages(s->k), __ATOMIC_RELAXED);
 	s->k->pageq->insists = s->is_brief;
 	kmm_guest_begin(s->k);
-	while (left && s->freed < s->want) {
+	while (left && s->freed < s->want && !kmm_swap_is_congested(s->k)) { /* then only ends of transfers help, or another round */
 		unsigned nr = find(s, &left);
 
 		for (unsigned i = 0; i < nr; i++)
@@ -271,13 +271,20 @@ static kmm_word reclaim_unless_spent(struct kmm *k, struct kmm_scan *s, enum kmm
 	return is_hopeless(k) ? 0 : freed;
 }
 
-/* Pages that are on their way to a device are free when that says so. true: one was waited for. */
+/* Pages that are on their way to a device are free when that says so, and while reads leave no transfers for writing nothing
+ * else can go out. true: one was waited for. */
 bool kmm_wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word now_free)
 {
-	if (now_free || !kmm_swap_writing(k))
+	if (now_free || !(kmm_swap_writing(k) || kmm_swap_is_congested(k)))
 		return false;
 	kmm_swap_wait(k, seen, (gfp & KMM_GFP_HARDWALL) != 0);
 	return true;
+}
+
+/* Are there pages that could go, of which none did only because all are in use or held for the moment? q held. */
+static bool could_go(struct kmm *k, const struct kmm_scan *s)
+{
+	return !s->no_swap && kmm_swap_has_room(k) && kmm_count_pages(k) >= kmm_phys_managed_pages(k) / LEAST_PART;
 }
 
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
@@ -286,19 +293,23 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 			  .no_swap = !(gfp & KMM_GFP_IO) };
 	unsigned seen = kmm_swap_ends(k);
 	kmm_word freed;
+	bool waited, could;
 
 	if (s.want < BATCH)
 		s.want = BATCH;
 	kmm_stall_begin(k);
 	kmm_lock_hands(k, gfp);
 	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
+	could = could_go(k, &s);
 	kmm_mutex_unlock(k, &k->pageq->lock);
-	s.was_busy |= kmm_wait_for_device(k, gfp, seen, freed - s.later);
+	waited = kmm_wait_for_device(k, gfp, seen, freed - s.later);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
 	kmm_stall_end(k);
-	return freed || !s.was_busy ? freed : 1; /* then trying again is worth it */
+	if (waited && freed < BATCH)
+		return BATCH; /* whoever got what has become free */
+	return freed || !(s.was_busy || could) ? freed : (kmm_word)KMM_PRESSURE_AGAIN;
 }
 
 /* ---- in steps ---- */

@@ -2,8 +2,8 @@
 /*
  * Swap inside: areas, their maps of slots, and the entries of page tables that name a slot.
  *
- *	entry in a table   bits 1-4: place of the area + 1, or SAME; bits 9-31: slot, or the byte; bit 5: a mark of the
- *	                   page (KMM_SWAP_MARKS); all others 0
+ *	entry in a table   bits 1-4: place of the area + 1, or SAME; bits 9-31: slot, or the byte; bits 5 and 6: marks
+ *	                   of the page (KMM_SWAP_MARKS); all others 0
  *
  * So an entry fits the 4-byte format and is the same in all; it is neither present nor "moving" (pt/leaf.h). SAME: the page
  * was one byte repeated; it takes no slot.
@@ -75,7 +75,8 @@ enum kmm_cached_state {
 	KMM_CACHED_FAILED         /* could not be written: the only copy; its slot will be retired */
 };
 
-enum { KMM_CACHED_MOST = 512, KMM_CACHED_BUCKETS = 256, KMM_CACHED_FOR_WRITES = 64, KMM_SWAP_IOS = 24, KMM_SWAP_IOS_FOR_READS = 8 };
+enum { KMM_CACHED_MOST = 512, KMM_CACHED_BUCKETS = 256, KMM_CACHED_FOR_WRITES = 64, KMM_SWAP_IOS = 24, KMM_SWAP_IOS_FOR_READS = 8,
+       KMM_SWAP_IOS_NOT_AHEAD = 12 /* reads that nobody waits for leave so many to others */ };
 
 struct kmm_cached {
 	uint32_t raw;             /* w */
@@ -168,16 +169,24 @@ static inline unsigned kmm_swap_writing(struct kmm *k)
 /* ---- entries ---- */
 
 #define KMM_SWAP_SAME 15u
+#define KMM_SWAP_PLACE (15u << 1)
 
 static inline bool kmm_raw_is_swap(uint64_t raw)
 {
-	return raw != 0 && !(raw & (KMM_X86_P | KMM_X86_MOVING));
+	return (raw & KMM_SWAP_PLACE) && !(raw & (KMM_X86_P | KMM_X86_MOVING));
 }
 
 /* Marks of an entry that are no part of the slot's name, which functions about slots are given: the page was written since the
  * last kmm_clear_refs(), as KMM_X86_SOFT_DIRTY. */
 #define KMM_SWAP_WRITTEN (1u << 5)
-#define KMM_SWAP_MARKS KMM_SWAP_WRITTEN
+/* As KMM_X86_WATCHED. Alone, without a slot, it keeps the place of a page of a backing that no entry shows now. */
+#define KMM_SWAP_WATCHED (1u << 6)
+#define KMM_RAW_WATCHED_HOLE KMM_SWAP_WATCHED
+#define KMM_SWAP_MARKS (KMM_SWAP_WRITTEN | KMM_SWAP_WATCHED)
+static inline bool kmm_raw_is_watched(uint64_t raw)
+{
+	return (raw & (raw & (KMM_X86_P | KMM_X86_MOVING) ? KMM_X86_WATCHED : KMM_SWAP_WATCHED)) != 0;
+}
 static inline uint32_t kmm_raw_slot(uint64_t raw) { return (uint32_t)raw & ~KMM_SWAP_MARKS; }
 
 static inline uint32_t kmm_swap_raw(unsigned place, uint32_t slot) { return (place + 1) << 1 | slot << 9; }

@@ -5,18 +5,12 @@
  */
 #include "swap/swap.h"
 
-#include "harness/space.h"
-#include "kmm/reclaim.h"
+#include <pthread.h>
+#include <stdlib.h>
 
-#define AT 0x20000000ull
+#include "harness/swap_space.h"
 
-static uint64_t at(uint64_t n) { return AT + n * SPACE_PAGE; }
-
-struct swapping {
-	struct space s;
-	struct hosted_swap *disk;
-};
-
+static bool threads; /* a machine with a second CPU for one */
 static bool later; /* a device that begins transfers, and ends them in another order */
 
 /* The test with either sort of device. */
@@ -34,39 +28,14 @@ static bool later; /* a device that begins transfers, and ends them in another o
 	} \
 	static void name(void)
 
-static void start_sized(struct swapping *w, enum kmm_format_id format, uint64_t ram_mib, uint64_t swap_pages)
+static void start_sized(struct swap_space *w, enum kmm_format_id format, uint64_t ram_mib, uint64_t swap_pages)
 {
-	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = ram_mib << 20,
-					.log = HOSTED_LOG_KEEP };
-	const char *why = "";
-
-	hosted_set_cpu(0);
-	if (!kmm_test_ok((int)hosted_boot(&config, &w->s.m, &why), why, __FILE__, __LINE__))
-		return;
-	w->s.k = hosted_kmm(w->s.m);
-	CHECK_OK(kmm_mm_create(w->s.k, &w->s.mm));
-	w->disk = (later ? hosted_swap_open_later : hosted_swap_open)(w->s.m, swap_pages * SPACE_PAGE);
-	CHECK(w->disk != NULL);
-	CHECK_OK(kmm_swap_on(w->s.k, hosted_swap_device(w->disk), -1));
+	swap_start(w, &(struct swap_setup){ format, ram_mib, swap_pages, later, threads });
 }
 
-static void start(struct swapping *w, enum kmm_format_id format) { start_sized(w, format, 1200, 4096); }
+static void start(struct swap_space *w, enum kmm_format_id format) { start_sized(w, format, 0, 0); }
 
-static void stop(struct swapping *w)
-{
-	struct kmm_swap_info info;
-
-	CALL(space_audit(&w->s));
-	if (w->s.mm)
-		hosted_put_space(w->s.m, w->s.mm);
-	w->s.mm = NULL;
-	CHECK(kmm_swap_info(w->s.k, 0, &info)); /* nothing leaked */
-	CHECK_EQ(info.nr_used, 0);
-	CALL(space_stop(&w->s));
-	hosted_swap_close(w->disk);
-}
-
-static kmm_word swapped(struct swapping *w, struct kmm_mm *mm)
+static kmm_word swapped(struct swap_space *w, struct kmm_mm *mm)
 {
 	struct kmm_mm_stats stats;
 
@@ -75,77 +44,32 @@ static kmm_word swapped(struct swapping *w, struct kmm_mm *mm)
 	return stats.swapped;
 }
 
-static kmm_word slots_used(struct swapping *w)
-{
-	struct kmm_swap_info info;
-
-	return kmm_swap_info(w->s.k, 0, &info) ? info.nr_used : 0;
-}
-
-/* Contents that tell pages apart and that are not one byte repeated. */
-static void fill(struct swapping *w, struct kmm_mm *mm, unsigned first, unsigned nr, uint32_t salt)
-{
-	for (unsigned i = first; i < first + nr; i++) {
-		uint64_t value = (uint64_t)salt << 32 | (i + 1);
-
-		CHECK(hosted_write_user(w->s.m, mm, at(i) + 16, &value, sizeof(value)).ok);
-	}
-}
-
-static void verify(struct swapping *w, struct kmm_mm *mm, unsigned first, unsigned nr, uint32_t salt)
-{
-	for (unsigned i = first; i < first + nr; i++) {
-		uint64_t value = 0;
-
-		CHECK(hosted_read_user(w->s.m, mm, at(i) + 16, &value, sizeof(value)).ok);
-		CHECK_EQ(value, (uint64_t)salt << 32 | (i + 1));
-	}
-}
-
-/* Everything that can go out. */
-static kmm_word drain(struct swapping *w)
-{
-	kmm_word got, total = 0;
-
-	do {
-		got = kmm_reclaim_pages(w->s.k, 100000);
-		total += got;
-	} while (got);
-	return total;
-}
-
-static void push_out(struct swapping *w)
-{
-	CHECK(drain(w) > 0);
-	CALL(space_audit(&w->s));
-}
-
 BOTH(swap_out_and_in)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
-		struct swapping w;
+		struct swap_space w;
 
 		CALL(start(&w, space_formats[f]));
 		CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
-		CALL(fill(&w, w.s.mm, 0, 100, 7));
-		CALL(push_out(&w));
+		CALL(swap_fill(&w, w.s.mm, 0, 100, 7));
+		CALL(swap_push_out(&w));
 		CHECK_EQ(swapped(&w, w.s.mm), 100);
 		CHECK_EQ(slots_used(&w), 100);
-		CALL(verify(&w, w.s.mm, 0, 100, 7));
+		CALL(swap_verify(&w, w.s.mm, 0, 100, 7));
 		CHECK_EQ(swapped(&w, w.s.mm), 0);
 		CHECK_EQ(slots_used(&w), 0);
-		CALL(fill(&w, w.s.mm, 0, 50, 8));
-		CALL(push_out(&w));
-		CALL(verify(&w, w.s.mm, 0, 50, 8));
-		CALL(verify(&w, w.s.mm, 50, 50, 7));
-		CALL(stop(&w));
+		CALL(swap_fill(&w, w.s.mm, 0, 50, 8));
+		CALL(swap_push_out(&w));
+		CALL(swap_verify(&w, w.s.mm, 0, 50, 8));
+		CALL(swap_verify(&w, w.s.mm, 50, 50, 7));
+		CALL(swap_stop(&w));
 	}
 }
 
 /* One byte repeated takes no slot; the zero page and untouched memory are not swapped at all. */
 BOTH(swap_same_filled)
 {
-	struct swapping w;
+	struct swap_space w;
 	struct kmm_swap_stats stats;
 	char page[KMM_PAGE_SIZE];
 
@@ -157,7 +81,7 @@ BOTH(swap_same_filled)
 	}
 	for (unsigned i = 20; i < 40; i++)
 		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), 0);
-	CALL(push_out(&w));
+	CALL(swap_push_out(&w));
 	CHECK_EQ(swapped(&w, w.s.mm), 20);
 	CHECK_EQ(slots_used(&w), 0);
 	for (unsigned i = 0; i < 20; i++) {
@@ -168,7 +92,7 @@ BOTH(swap_same_filled)
 	CHECK_EQ(stats.same_out, 20);
 	CHECK_EQ(stats.same_in, 20);
 	CHECK_EQ(stats.out, 0);
-	CALL(stop(&w));
+	CALL(swap_stop(&w));
 }
 
 /* Unmap, advise, protect, move, and a new mapping over it, while pages are out. */
@@ -176,12 +100,12 @@ BOTH(swap_operations_on_entries)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_uva out;
-		struct swapping w;
+		struct swap_space w;
 
 		CALL(start(&w, space_formats[f]));
 		CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
-		CALL(fill(&w, w.s.mm, 0, 100, 1));
-		CALL(push_out(&w));
+		CALL(swap_fill(&w, w.s.mm, 0, 100, 1));
+		CALL(swap_push_out(&w));
 		CHECK_EQ(space_unmap(&w.s, at(0), 10), 0);
 		CHECK_EQ(slots_used(&w), 90);
 		CHECK_OK(kmm_madvise(w.s.mm, kmm_uva((kmm_word)at(10)), 10 * SPACE_PAGE, 4));
@@ -189,11 +113,11 @@ BOTH(swap_operations_on_entries)
 		CHECK_EQ(space_peek(&w.s, w.s.mm, at(10) + 16), 0);
 		CHECK_EQ(space_protect(&w.s, at(20), 10, SPACE_R), 0);
 		CALL(space_audit(&w.s));
-		CALL(verify(&w, w.s.mm, 20, 10, 1));
+		CALL(swap_verify(&w, w.s.mm, 20, 10, 1));
 		CHECK_EQ(space_poke(&w.s, w.s.mm, at(20), 1), -11);
 		CHECK_EQ(space_protect(&w.s, at(30), 10, KMM_PROT_NONE), 0);
 		CHECK_EQ(space_protect(&w.s, at(30), 10, SPACE_RW), 0);
-		CALL(verify(&w, w.s.mm, 30, 10, 1));
+		CALL(swap_verify(&w, w.s.mm, 30, 10, 1));
 		CHECK_OK(kmm_mremap(w.s.mm, kmm_uva((kmm_word)at(40)), 10 * SPACE_PAGE, 10 * SPACE_PAGE, 3,
 				    kmm_uva((kmm_word)at(1500)), &out));
 		CALL(space_audit(&w.s));
@@ -202,8 +126,8 @@ BOTH(swap_operations_on_entries)
 			CHECK_EQ(space_peek(&w.s, w.s.mm, at(1500 + i) + 16), 41 + (int)i);
 		CHECK_EQ(space_map(&w.s, at(50), 10, SPACE_RW, SPACE_ANON), 0); /* over it */
 		CHECK_EQ(space_peek(&w.s, w.s.mm, at(50) + 16), 0);
-		CALL(verify(&w, w.s.mm, 60, 40, 1));
-		CALL(stop(&w));
+		CALL(swap_verify(&w, w.s.mm, 60, 40, 1));
+		CALL(swap_stop(&w));
 	}
 }
 
@@ -212,31 +136,31 @@ BOTH(swap_and_fork)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_mm *child;
-		struct swapping w;
+		struct swap_space w;
 
 		CALL(start(&w, space_formats[f]));
 		CHECK_EQ(space_map(&w.s, at(0), 200, SPACE_RW, SPACE_ANON), 0);
-		CALL(fill(&w, w.s.mm, 0, 100, 1));
-		CALL(push_out(&w));
+		CALL(swap_fill(&w, w.s.mm, 0, 100, 1));
+		CALL(swap_push_out(&w));
 		CHECK_OK(kmm_mm_fork(w.s.mm, &child));
 		CHECK_EQ(slots_used(&w), 100);
 		CHECK_EQ(swapped(&w, child), 100);
 		CALL(space_audit(&w.s));
-		CALL(fill(&w, child, 0, 50, 2));
-		CALL(verify(&w, w.s.mm, 0, 100, 1));
-		CALL(verify(&w, child, 0, 50, 2));
+		CALL(swap_fill(&w, child, 0, 50, 2));
+		CALL(swap_verify(&w, w.s.mm, 0, 100, 1));
+		CALL(swap_verify(&w, child, 0, 50, 2));
 		CHECK_EQ(slots_used(&w), 50);
-		CALL(verify(&w, child, 50, 50, 1));
+		CALL(swap_verify(&w, child, 50, 50, 1));
 		hosted_put_space(w.s.m, child);
 		/* Shared frames go out as one. */
 		CHECK_OK(kmm_mm_fork(w.s.mm, &child));
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		CHECK_EQ(slots_used(&w), 100);
 		CHECK_EQ(swapped(&w, child) + swapped(&w, w.s.mm), 200);
 		hosted_put_space(w.s.m, child);
 		CHECK_EQ(slots_used(&w), 100);
-		CALL(verify(&w, w.s.mm, 0, 100, 1));
-		CALL(stop(&w));
+		CALL(swap_verify(&w, w.s.mm, 0, 100, 1));
+		CALL(swap_stop(&w));
 	}
 }
 
@@ -247,7 +171,7 @@ BOTH(reclaim_what_may_go)
 		struct kmm_zone_info zone;
 		struct kmm_page *page;
 		struct kmm_file file;
-		struct swapping w;
+		struct swap_space w;
 		kmm_word files = 0;
 
 		CALL(start(&w, space_formats[f]));
@@ -258,9 +182,9 @@ BOTH(reclaim_what_may_go)
 		for (unsigned i = 0; i < 8; i++)
 			CHECK_EQ(space_poke(&w.s, w.s.mm, at(i), 5), 0);
 		CHECK_EQ(space_map(&w.s, at(100), 8, SPACE_RW, SPACE_ANON | KMM_MAP_LOCKED), 0);
-		CALL(fill(&w, w.s.mm, 100, 8, 3));
+		CALL(swap_fill(&w, w.s.mm, 100, 8, 3));
 		CHECK_OK(kmm_file_page(&file, 20, &page)); /* held */
-		CHECK(drain(&w) > 0); /* without an audit, which would find the reference */
+		CHECK(swap_drain(&w) > 0); /* without an audit, which would find the reference */
 		for (unsigned z = 0; z < KMM_NR_ZONES; z++)
 			if (kmm_zone_info(w.s.k, (enum kmm_zone_id)z, &zone))
 				files += zone.kinds[KMM_KIND_FILE];
@@ -273,7 +197,7 @@ BOTH(reclaim_what_may_go)
 		hosted_put_space(w.s.m, w.s.mm);
 		w.s.mm = NULL;
 		kmm_backing_put(&file.backing);
-		CALL(stop(&w));
+		CALL(swap_stop(&w));
 	}
 }
 
@@ -285,18 +209,60 @@ BOTH(swap_larger_than_memory)
 	for (unsigned f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
 		const unsigned nr = 3 * 16 * 256;
 		struct kmm_reclaim_stats stats;
-		struct swapping w;
+		struct swap_space w;
 
 		CALL(start_sized(&w, formats[f], 16, nr));
 		CHECK_EQ(space_map(&w.s, at(0), nr, SPACE_RW, SPACE_ANON), 0);
-		CALL(fill(&w, w.s.mm, 0, nr, 1));
-		CALL(verify(&w, w.s.mm, 0, nr, 1));
-		CALL(fill(&w, w.s.mm, 0, nr, 2));
-		CALL(verify(&w, w.s.mm, 0, nr, 2));
+		CALL(swap_fill(&w, w.s.mm, 0, nr, 1));
+		CALL(swap_verify(&w, w.s.mm, 0, nr, 1));
+		CALL(swap_fill(&w, w.s.mm, 0, nr, 2));
+		CALL(swap_verify(&w, w.s.mm, 0, nr, 2));
 		kmm_reclaim_stats(w.s.k, &stats);
 		CHECK(stats.stolen_direct > 3 * nr / 2);
-		CALL(stop(&w));
+		CALL(swap_stop(&w));
 	}
+}
+
+/* Begins to read slot ahead of anybody's wish. false: not now. */
+static bool read_ahead(struct swap_space *w, uint32_t slot, struct kmm_page *page)
+{
+	uint32_t raw = kmm_swap_raw(0, slot);
+
+	if (w->s.k->swap->area[0].slot[slot].count != 1 || !kmm_slot_get(w->s.k, raw))
+		return false;
+	kmm_get_page(w->s.k, page);
+	if (kmm_cached_add_read(w->s.k, raw, page) != KMM_CACHED_ADDED)
+		abort();
+	if (kmm_swap_start_read(w->s.k, 0, slot, 1, &page, -1))
+		return true;
+	kmm_cached_read_over(w->s.k, raw, false);
+	return false;
+}
+
+/* Reads are under way, and leave no transfers for writing: who asks for memory waits for them and does not fail. */
+KMM_TEST(swap_reads_take_the_transfers)
+{
+	enum { NR = 2 * 16 * 256, MORE = 600 };
+	struct kmm_page *page[KMM_SWAP_IOS];
+	unsigned begun = 0;
+	struct swap_space w;
+
+	later = true;
+	CALL(start_sized(&w, KMM_X86_64, 16, 4 * NR));
+	for (unsigned i = 0; i < KMM_SWAP_IOS; i++)
+		CHECK((page[i] = kmm_alloc_pages(w.s.k, KMM_GFP_KERNEL, 0)) != NULL);
+	CHECK_EQ(space_map(&w.s, at(0), NR + MORE, SPACE_RW, SPACE_ANON), 0);
+	CALL(swap_fill(&w, w.s.mm, 0, NR, 1));
+	kmm_swap_quiesce(w.s.k);
+	for (uint32_t slot = 0; slot < NR && begun < KMM_SWAP_IOS; slot++)
+		begun += read_ahead(&w, slot, page[begun]);
+	CHECK(begun > 8);
+	CALL(swap_fill(&w, w.s.mm, NR, MORE, 1));
+	CALL(swap_verify(&w, w.s.mm, 0, NR + MORE, 1));
+	kmm_swap_quiesce(w.s.k);
+	for (unsigned i = 0; i < KMM_SWAP_IOS; i++)
+		kmm_put_page(w.s.k, page[i]);
+	CALL(swap_stop(&w));
 }
 
 /* Without a place to go to, private pages are looked at a few times until the request fails, not at every page of the
@@ -304,7 +270,7 @@ BOTH(swap_larger_than_memory)
 BOTH(reclaim_end_is_found_quickly)
 {
 	struct kmm_reclaim_stats stats;
-	struct swapping w;
+	struct swap_space w;
 	uint64_t value = 1;
 	unsigned n = 0;
 
@@ -317,13 +283,13 @@ BOTH(reclaim_end_is_found_quickly)
 	kmm_reclaim_stats(w.s.k, &stats);
 	CHECK(stats.scanned_direct > 0);
 	CHECK(stats.scanned_direct < 100 * (kmm_word)n);
-	CALL(stop(&w));
+	CALL(swap_stop(&w));
 }
 
 /* Swap is full, then nothing is left: the fault says so and nothing is lost. */
 BOTH(swap_is_full)
 {
-	struct swapping w;
+	struct swap_space w;
 	unsigned n = 0;
 	uint64_t value;
 
@@ -339,8 +305,8 @@ BOTH(swap_is_full)
 	CHECK_EQ(slots_used(&w), 512);
 	CALL(space_audit(&w.s));
 	CHECK_EQ(space_unmap(&w.s, at(0), 600), 0);
-	CALL(verify(&w, w.s.mm, 600, n - 600, 1));
-	CALL(stop(&w));
+	CALL(swap_verify(&w, w.s.mm, 600, n - 600, 1));
+	CALL(swap_stop(&w));
 }
 
 /* swapoff while pages are out, when they fit and when they do not; areas by priority. */
@@ -348,16 +314,16 @@ BOTH(swap_off_and_priorities)
 {
 	struct hosted_swap *second;
 	struct kmm_swap_info info;
-	struct swapping w;
+	struct swap_space w;
 
 	CALL(start(&w, KMM_I386_PAE));
 	second = hosted_swap_open(w.s.m, 64 * SPACE_PAGE);
 	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(second), 5));
 	CHECK_EQ(kmm_swap_on(w.s.k, hosted_swap_device(second), 5), KMM_EBUSY);
 	CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
-	CALL(fill(&w, w.s.mm, 0, 100, 1));
+	CALL(swap_fill(&w, w.s.mm, 0, 100, 1));
 	CHECK_EQ(space_protect(&w.s, at(70), 10, KMM_PROT_NONE), 0);
-	CALL(push_out(&w));
+	CALL(swap_push_out(&w));
 	CHECK(kmm_swap_info(w.s.k, 1, &info));
 	CHECK_EQ(info.nr_used, 64);
 	CHECK_EQ(slots_used(&w), 36);
@@ -369,9 +335,76 @@ BOTH(swap_off_and_priorities)
 	CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(w.disk)));
 	CHECK_EQ(swapped(&w, w.s.mm), 0);
 	CHECK_EQ(space_protect(&w.s, at(70), 10, SPACE_RW), 0);
-	CALL(verify(&w, w.s.mm, 0, 100, 1));
+	CALL(swap_verify(&w, w.s.mm, 0, 100, 1));
 	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
-	CALL(stop(&w));
+	CALL(swap_stop(&w));
+}
+
+static struct swap_space *polled; /* by the device */
+
+static void (*polled_start)(struct kmm_swap_device *dev, struct kmm_swap_io *io);
+
+static void *touch_all_of(void *arg)
+{
+	struct swap_space *w = arg;
+	uint8_t byte;
+
+	hosted_set_cpu(1);
+	for (unsigned i = 0; i < 40; i++)
+		if (!hosted_read_user(w->s.m, w->s.mm, at(i) + 16, &byte, 1).ok || byte != i + 1)
+			abort();
+	hosted_run_space(w->s.m, NULL);
+	return NULL;
+}
+
+/* The transfer ends, and the page's owner is quicker than who waits for it, too. */
+static bool poll_and_touch(struct kmm_swap_device *dev)
+{
+	pthread_t owner;
+	bool some = hosted_swap_finish(polled->disk, 1) != 0;
+
+	(void)dev;
+	if (!some)
+		return false;
+	if (pthread_create(&owner, NULL, touch_all_of, polled) != 0)
+		abort();
+	pthread_join(owner, NULL);
+	return true;
+}
+
+/* Others end at once. */
+static void start_and_end(struct kmm_swap_device *dev, struct kmm_swap_io *io)
+{
+	polled_start(dev, io);
+	hosted_swap_finish(polled->disk, 1);
+}
+
+/* swapoff waits for a page that is being read, and its owner gets it first. */
+KMM_TEST(swap_off_against_the_owner)
+{
+	struct kmm_swap_ops ops;
+	struct kmm_page *page;
+	struct swap_space w;
+
+	later = threads = true;
+	CALL(start_sized(&w, KMM_X86_64, 64, 4096));
+	threads = false;
+	ops = *hosted_swap_device(w.disk)->ops;
+	page = kmm_alloc_pages(w.s.k, KMM_GFP_KERNEL, 0);
+	CHECK_EQ(space_map(&w.s, at(0), 40, SPACE_RW, SPACE_ANON), 0);
+	CALL(swap_fill(&w, w.s.mm, 0, 40, 1));
+	CALL(swap_push_out(&w));
+	polled = &w;
+	polled_start = ops.start;
+	ops.start = start_and_end;
+	ops.poll = poll_and_touch;
+	CHECK(read_ahead(&w, 0, page));
+	hosted_swap_device(w.disk)->ops = &ops;
+	CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(w.disk)));
+	kmm_put_page(w.s.k, page);
+	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
+	CALL(swap_verify(&w, w.s.mm, 0, 40, 1));
+	CALL(swap_stop(&w));
 }
 
 /* ---- errors of the device ---- */
@@ -386,24 +419,24 @@ BOTH(swap_each_transfer_fails_once)
 		for (uint64_t n = 1; n <= transfers; n++) {
 			struct hosted_swap_faults faults = { .nth = n, .torn = torn }, none = { 0 };
 			struct kmm_swap_info info;
-			struct swapping w;
+			struct swap_space w;
 			unsigned errors = 0;
 
 			CALL(start(&w, KMM_X86_64));
 			CHECK_EQ(space_map(&w.s, at(0), 40, SPACE_RW, SPACE_ANON), 0);
-			CALL(fill(&w, w.s.mm, 0, 40, 1));
+			CALL(swap_fill(&w, w.s.mm, 0, 40, 1));
 			hosted_swap_fail(w.disk, &faults);
-			CALL(push_out(&w));
+			CALL(swap_push_out(&w));
 			for (unsigned i = 0; i < 40; i++)
 				errors += space_peek(&w.s, w.s.mm, at(i) + 16) == -7;
 			transfers = hosted_swap_transfers(w.disk);
 			hosted_swap_fail(w.disk, &none);
 			CHECK(errors <= 1);
-			CALL(verify(&w, w.s.mm, 0, 40, 1));
+			CALL(swap_verify(&w, w.s.mm, 0, 40, 1));
 			CHECK(kmm_swap_info(w.s.k, 0, &info));
 			CHECK_EQ(info.nr_bad, 0); /* a transfer of several is tried again page by page */
 			CHECK(strstr(hosted_log_text(w.s.m), "cannot be read") ? errors == 1 : errors == 0);
-			CALL(stop(&w));
+			CALL(swap_stop(&w));
 		}
 		CHECK(transfers > (later ? 4 : 40)); /* neighbours come together */
 	}
@@ -414,40 +447,40 @@ BOTH(swap_device_disappears)
 {
 	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true };
 	struct kmm_swap_info info;
-	struct swapping w;
+	struct swap_space w;
 
 	CALL(start(&w, KMM_I386));
 	CHECK_EQ(space_map(&w.s, at(0), 80, SPACE_RW, SPACE_ANON), 0);
-	CALL(fill(&w, w.s.mm, 0, 40, 1));
-	CALL(push_out(&w));
-	CALL(fill(&w, w.s.mm, 40, 40, 1));
+	CALL(swap_fill(&w, w.s.mm, 0, 40, 1));
+	CALL(swap_push_out(&w));
+	CALL(swap_fill(&w, w.s.mm, 40, 40, 1));
 	hosted_swap_fail(w.disk, &gone);
 	kmm_reclaim_pages(w.s.k, 40);
 	CALL(space_audit(&w.s));
-	CALL(verify(&w, w.s.mm, 40, 40, 1));
+	CALL(swap_verify(&w, w.s.mm, 40, 40, 1));
 	CHECK(kmm_swap_info(w.s.k, 0, &info)); /* a page that was on its way keeps its slot until it is asked for */
 	CHECK(info.nr_bad >= 40);
 	for (unsigned i = 0; i < 40; i++)
 		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), -7);
 	CHECK(strstr(hosted_log_text(w.s.m), "cannot be written") != NULL);
-	CALL(stop(&w));
+	CALL(swap_stop(&w));
 }
 
 /* Dead slots are told to the device, once a cluster of them is free. */
 BOTH(swap_discards)
 {
 	struct hosted_swap_counts counts;
-	struct swapping w;
+	struct swap_space w;
 
 	CALL(start(&w, KMM_X86_64));
 	CHECK_EQ(space_map(&w.s, at(0), 256, SPACE_RW, SPACE_ANON), 0);
-	CALL(fill(&w, w.s.mm, 0, 256, 1));
-	CALL(push_out(&w));
+	CALL(swap_fill(&w, w.s.mm, 0, 256, 1));
+	CALL(swap_push_out(&w));
 	CHECK_EQ(space_unmap(&w.s, at(0), 256), 0);
 	CHECK(!kmm_reclaim_step(w.s.k, 1));
 	hosted_swap_counts(w.disk, &counts);
 	CHECK_EQ(counts.discarded, 256);
-	CALL(stop(&w));
+	CALL(swap_stop(&w));
 }
 
 /* Lack of memory anywhere on the way of a fault on swap, of fork and of swapon leaves all as it was. */
@@ -462,15 +495,15 @@ static int touch_all(struct space *s)
 BOTH(swap_without_memory)
 {
 	struct kmm_mm *child;
-	struct swapping w;
+	struct swap_space w;
 
 	CALL(start(&w, KMM_I386_PAE));
 	CHECK_EQ(space_map(&w.s, at(0), 40, SPACE_RW, SPACE_ANON), 0);
-	CALL(fill(&w, w.s.mm, 0, 40, 1));
-	CALL(push_out(&w));
+	CALL(swap_fill(&w, w.s.mm, 0, 40, 1));
+	CALL(swap_push_out(&w));
 	CALL(space_fail_each(&w.s, touch_all, false));
-	CALL(verify(&w, w.s.mm, 0, 40, 1));
-	CALL(push_out(&w));
+	CALL(swap_verify(&w, w.s.mm, 0, 40, 1));
+	CALL(swap_push_out(&w));
 	for (uint64_t n = 1;; n++) {
 		enum kmm_status status;
 
@@ -484,6 +517,6 @@ BOTH(swap_without_memory)
 		CHECK_EQ(slots_used(&w), 40);
 	}
 	hosted_put_space(w.s.m, child);
-	CALL(verify(&w, w.s.mm, 0, 40, 1));
-	CALL(stop(&w));
+	CALL(swap_verify(&w, w.s.mm, 0, 40, 1));
+	CALL(swap_stop(&w));
 }

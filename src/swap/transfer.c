@@ -190,7 +190,7 @@ bool kmm_swap_start_write(struct kmm *k, unsigned place, uint32_t first, unsigne
 struct kmm_io *kmm_swap_start_read(struct kmm *k, unsigned place, uint32_t first, unsigned nr, struct kmm_page *const *pages,
 				   int mine)
 {
-	struct kmm_io *io = take_io(k, mine < 0 ? KMM_SWAP_IOS_FOR_READS / 2 : 0);
+	struct kmm_io *io = take_io(k, mine < 0 ? KMM_SWAP_IOS_NOT_AHEAD : 0);
 
 	if (!io)
 		return NULL;

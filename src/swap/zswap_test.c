@@ -5,17 +5,7 @@
  */
 #include "swap/zswap.h"
 
-#include "harness/space.h"
-#include "kmm/reclaim.h"
-
-#define AT 0x20000000ull
-
-static uint64_t at(uint64_t n) { return AT + n * SPACE_PAGE; }
-
-struct packing {
-	struct space s;
-	struct hosted_swap *disk;
-};
+#include "harness/swap_space.h"
 
 /* What a page is to hold: text-like bytes, one word, or chance. */
 enum sort { TEXT, WORD, CHANCE };
@@ -33,24 +23,13 @@ static void make_page(uint8_t *page, enum sort sort, uint64_t salt)
 	}
 }
 
-static void start(struct packing *w, enum kmm_format_id format, uint64_t ram_mib, unsigned swap_pages, unsigned percent)
+static void start(struct swap_space *w, enum kmm_format_id format, uint64_t ram_mib, unsigned swap_pages, unsigned percent)
 {
-	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = ram_mib << 20,
-					.log = HOSTED_LOG_KEEP };
-	const char *why = "";
-
-	hosted_set_cpu(0);
-	if (!kmm_test_ok((int)hosted_boot(&config, &w->s.m, &why), why, __FILE__, __LINE__))
-		return;
-	w->s.k = hosted_kmm(w->s.m);
-	CHECK_OK(kmm_mm_create(w->s.k, &w->s.mm));
-	w->disk = hosted_swap_open(w->s.m, swap_pages * SPACE_PAGE);
-	CHECK(w->disk != NULL);
-	CHECK_OK(kmm_swap_on(w->s.k, hosted_swap_device(w->disk), -1));
+	CALL(swap_start(w, &(struct swap_setup){ .format = format, .ram_mib = ram_mib, .swap_pages = swap_pages }));
 	CHECK_OK(kmm_zswap_on(w->s.k, &kmm_compressor_lz4, percent));
 }
 
-static struct kmm_zswap_stats stats_of(struct packing *w)
+static struct kmm_zswap_stats stats_of(struct swap_space *w)
 {
 	struct kmm_zswap_stats stats;
 
@@ -59,22 +38,17 @@ static struct kmm_zswap_stats stats_of(struct packing *w)
 }
 
 /* Nothing is left, neither slots nor frames but those in reserve. */
-static void stop(struct packing *w)
+static void stop(struct swap_space *w)
 {
-	struct kmm_swap_info info;
-
 	CALL(space_audit(&w->s));
 	hosted_put_space(w->s.m, w->s.mm);
 	w->s.mm = NULL;
-	CHECK(kmm_swap_info(w->s.k, 0, &info));
-	CHECK_EQ(info.nr_used, 0);
 	CHECK_EQ(stats_of(w).pages, 0);
 	CHECK_EQ(stats_of(w).frames, KMM_ZPOOL_SPARE * KMM_ZBLOCK_FRAMES);
-	CALL(space_stop(&w->s));
-	hosted_swap_close(w->disk);
+	CALL(swap_stop(w));
 }
 
-static void fill(struct packing *w, unsigned first, unsigned nr, enum sort sort)
+static void fill(struct swap_space *w, unsigned first, unsigned nr, enum sort sort)
 {
 	uint8_t page[KMM_PAGE_SIZE];
 
@@ -85,7 +59,7 @@ static void fill(struct packing *w, unsigned first, unsigned nr, enum sort sort)
 }
 
 /* Pages that differ; *errors of them gave a bus error. */
-static void verify_in(struct packing *w, struct kmm_mm *mm, unsigned first, unsigned nr, enum sort sort, unsigned *errors)
+static void verify_in(struct swap_space *w, struct kmm_mm *mm, unsigned first, unsigned nr, enum sort sort, unsigned *errors)
 {
 	uint8_t page[KMM_PAGE_SIZE], seen[KMM_PAGE_SIZE];
 
@@ -99,7 +73,7 @@ static void verify_in(struct packing *w, struct kmm_mm *mm, unsigned first, unsi
 	}
 }
 
-static void verify(struct packing *w, unsigned first, unsigned nr, enum sort sort)
+static void verify(struct swap_space *w, unsigned first, unsigned nr, enum sort sort)
 {
 	unsigned errors = 0;
 
@@ -107,31 +81,19 @@ static void verify(struct packing *w, unsigned first, unsigned nr, enum sort sor
 	CHECK_EQ(errors, 0);
 }
 
-static void push_out(struct packing *w)
-{
-	kmm_word got, total = 0;
-
-	do {
-		got = kmm_reclaim_pages(w->s.k, 100000);
-		total += got;
-	} while (got);
-	CHECK(total > 0);
-	CALL(space_audit(&w->s));
-}
-
 /* Text is kept, words are kept for nearly nothing, chance goes to the disk; all come back. */
 KMM_TEST(zswap_sorts_of_pages)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct hosted_swap_counts counts;
-		struct packing w;
+		struct swap_space w;
 
 		CALL(start(&w, space_formats[f], 1200, 4096, 10));
 		CHECK_EQ(space_map(&w.s, at(0), 300, SPACE_RW, SPACE_ANON), 0);
 		CALL(fill(&w, 0, 100, TEXT));
 		CALL(fill(&w, 100, 100, WORD));
 		CALL(fill(&w, 200, 100, CHANCE));
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		hosted_swap_counts(w.disk, &counts);
 		CHECK_EQ(counts.written, 100);
 		CHECK_EQ(stats_of(&w).out, 200);
@@ -155,7 +117,7 @@ KMM_TEST(zswap_larger_than_memory)
 
 	for (unsigned f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
 		const unsigned nr = 3 * 16 * 256;
-		struct packing w;
+		struct swap_space w;
 
 		CALL(start(&w, formats[f], 16, nr, 25));
 		for (unsigned i = 0; i < nr; i += nr / 6)
@@ -178,14 +140,14 @@ KMM_TEST(zswap_oldest_go_on)
 {
 	struct kmm_zswap_stats before;
 	struct hosted_swap_counts counts;
-	struct packing w;
+	struct swap_space w;
 	unsigned nr = 0;
 
 	CALL(start(&w, KMM_X86_64, 64, 16384, 1));
 	CHECK_EQ(space_map(&w.s, at(0), 6000, SPACE_RW, SPACE_ANON), 0);
 	while (stats_of(&w).written_on == 0 && nr < 6000) {
 		CALL(fill(&w, nr, 100, TEXT));
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		nr += 100;
 	}
 	CHECK(nr < 6000);
@@ -205,7 +167,7 @@ KMM_TEST(zswap_oldest_go_on)
 /* ---- errors of the device ---- */
 
 /* Each transfer of a scenario with all sorts of pages and a pool that overflows fails once. Writes cost nobody anything. */
-static unsigned transfers_of(struct packing *w, unsigned nth, bool torn, unsigned *errors)
+static unsigned transfers_of(struct swap_space *w, unsigned nth, bool torn, unsigned *errors)
 {
 	struct hosted_swap_faults faults = { .nth = nth, .torn = torn }, none = { 0 };
 	unsigned transfers;
@@ -214,7 +176,7 @@ static unsigned transfers_of(struct packing *w, unsigned nth, bool torn, unsigne
 	for (unsigned i = 0; i < 500; i += 100) {
 		fill(w, i, 80, TEXT);
 		fill(w, i + 80, 20, CHANCE);
-		push_out(w);
+		swap_push_out(w);
 	}
 	for (unsigned i = 0; i < 500; i += 100) {
 		verify_in(w, w->s.mm, i, 80, TEXT, errors);
@@ -232,7 +194,7 @@ KMM_TEST(zswap_each_transfer_fails_once)
 
 		for (unsigned n = 1; n <= transfers; n += n < 20 ? 1 : 13) {
 			unsigned errors = 0;
-			struct packing w;
+			struct swap_space w;
 
 			CALL(start(&w, KMM_X86_64, 16, 4096, 2));
 			CHECK_EQ(space_map(&w.s, at(0), 500, SPACE_RW, SPACE_ANON), 0);
@@ -255,7 +217,7 @@ KMM_TEST(zswap_device_disappears)
 {
 	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true };
 	struct kmm_swap_info info;
-	struct packing w;
+	struct swap_space w;
 	kmm_word kept;
 
 	CALL(start(&w, KMM_I386_PAE, 16, 4096, 2));
@@ -285,12 +247,12 @@ KMM_TEST(zswap_slots_come_and_go)
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_mm *child;
 		unsigned errors = 0;
-		struct packing w;
+		struct swap_space w;
 
 		CALL(start(&w, space_formats[f], 1200, 4096, 10));
 		CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
 		CALL(fill(&w, 0, 100, TEXT));
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		CHECK_OK(kmm_mm_fork(w.s.mm, &child));
 		CHECK_EQ(stats_of(&w).pages, 100);
 		CHECK_EQ(space_unmap(&w.s, at(0), 50), 0);
@@ -305,11 +267,11 @@ KMM_TEST(zswap_slots_come_and_go)
 		CHECK_EQ(errors, 0);
 		hosted_put_space(w.s.m, child);
 		CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1)); /* an area that comes later is served too */
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		CHECK_EQ(stats_of(&w).pages, 50);
 		kmm_zswap_off(w.s.k);
 		CALL(verify(&w, 50, 50, TEXT));
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		CHECK_EQ(stats_of(&w).pages, 0);
 		CALL(verify(&w, 50, 50, TEXT));
 		CALL(stop(&w));
@@ -319,7 +281,7 @@ KMM_TEST(zswap_slots_come_and_go)
 KMM_TEST(zswap_start_is_checked)
 {
 	static const struct kmm_compressor other = { .name = "other" };
-	struct packing w;
+	struct swap_space w;
 
 	CALL(start(&w, KMM_X86_64, 64, 512, 10));
 	CHECK_EQ(kmm_zswap_on(w.s.k, &kmm_compressor_lz4, 0), KMM_EINVAL);
@@ -338,7 +300,7 @@ KMM_TEST(zswap_start_without_memory)
 
 	for (uint64_t n = 1; status == KMM_ENOMEM; n++) {
 		struct hosted_config config = { .machine = { .format = KMM_X86_64, .nr_cpus = 2 }, .ram_bytes = 16 << 20 };
-		struct packing w = { 0 };
+		struct swap_space w = { 0 };
 		const char *why = "";
 
 		CHECK_OK(hosted_boot(&config, &w.s.m, &why));
@@ -361,13 +323,13 @@ KMM_TEST(zswap_start_without_memory)
 KMM_TEST(zswap_without_memory)
 {
 	for (unsigned n = 1; n < 40; n++) {
-		struct packing w;
+		struct swap_space w;
 
 		CALL(start(&w, KMM_I386, 1200, 4096, 10));
 		CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
 		CALL(fill(&w, 0, 100, TEXT));
 		kmm_fail_nth(w.s.k, n);
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		kmm_fail_nth(w.s.k, 0);
 		CALL(verify(&w, 0, 100, TEXT));
 		CALL(stop(&w));

@@ -13,13 +13,33 @@
 #include "vm/backing.h"
 #include "vm/migrate.h"
 
+/* Its watcher hears of it first, without m. Then there is what is still there of [start, *end): NULL: nothing at start. */
+static enum kmm_status tell_removal(struct kmm_vma **vma, kmm_word start, kmm_word *end)
+{
+	const struct kmm_userfault_event event = { .what = KMM_USERFAULT_REMOVE, .start = kmm_uva(start), .end = kmm_uva(*end) };
+	struct kmm_mm *mm = (*vma)->mm;
+
+	if (!kmm_vma_tells(*vma, KMM_USERFAULT_REMOVE))
+		return KMM_OK;
+	if (kmm_note(mm, (*vma)->userfault, &event) != KMM_OK)
+		return KMM_ENOMEM;
+	kmm_mm_unlock(mm);
+	kmm_mm_lock(mm);
+	*vma = kmm_mm_find(mm, start);
+	if (!*vma || start < (*vma)->start)
+		return KMM_ENOMEM;
+	if (*end > (*vma)->end)
+		*end = (*vma)->end;
+	return KMM_OK;
+}
+
 static enum kmm_status drop_pages(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
 	struct kmm *k = vma->mm->k;
 	struct kmm_tlb tlb;
 
 	kmm_tlb_begin(k, &tlb, &vma->mm->space);
-	kmm_zap(vma, start, end, &tlb);
+	kmm_zap_pages(vma, start, end, &tlb);
 	kmm_tlb_flush(k, &tlb);
 	return KMM_OK;
 }
@@ -190,6 +210,7 @@ static void read_ahead(struct kmm_vma *vma, kmm_word start, kmm_word end)
 
 static enum kmm_status punch(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
+	const struct kmm_userfault_event event = { .what = KMM_USERFAULT_REMOVE, .start = kmm_uva(start), .end = kmm_uva(end) };
 	struct kmm_backing *backing = vma->backing;
 	uint64_t first = kmm_vma_index(vma, start);
 	struct kmm_mm *mm = vma->mm;
@@ -201,6 +222,8 @@ static enum kmm_status punch(struct kmm_vma *vma, kmm_word start, kmm_word end)
 		return KMM_EACCES;
 	if (!backing->ops->punch_hole)
 		return KMM_ENOTSUP;
+	if (kmm_vma_tells(vma, KMM_USERFAULT_REMOVE) && kmm_note(mm, vma->userfault, &event) != KMM_OK)
+		return KMM_ENOMEM;
 	kmm_backing_get(backing);
 	kmm_mm_unlock(mm);
 	status = backing->ops->punch_hole(backing, first, (end - start) >> KMM_PAGE_SHIFT);
@@ -214,7 +237,7 @@ static enum kmm_status punch(struct kmm_vma *vma, kmm_word start, kmm_word end)
 enum kmm_status kmm_advise_pages(struct kmm_vma *vma, kmm_word start, kmm_word end, int advice)
 {
 	bool locked = (vma->flags & KMM_VM_LOCKED) != 0;
-	enum kmm_status status;
+	enum kmm_status status = KMM_OK;
 
 	switch (advice) {
 	case KMM_MADV_WILLNEED:
@@ -223,10 +246,16 @@ enum kmm_status kmm_advise_pages(struct kmm_vma *vma, kmm_word start, kmm_word e
 	case KMM_MADV_REMOVE:
 		return punch(vma, start, end);
 	case KMM_MADV_DONTNEED_LOCKED:
-		return drop_pages(vma, start, end);
 	case KMM_MADV_DONTNEED:
-		return locked ? KMM_EINVAL : drop_pages(vma, start, end);
+		if (locked && advice == KMM_MADV_DONTNEED)
+			return KMM_EINVAL;
+		status = tell_removal(&vma, start, &end);
+		return status ? status : drop_pages(vma, start, end);
 	case KMM_MADV_FREE:
+		if (!locked)
+			status = tell_removal(&vma, start, &end);
+		if (status)
+			return status;
 		if (locked || vma->backing)
 			return KMM_EINVAL;
 		drop_slots(vma, start, end);

@@ -76,7 +76,7 @@ static void check_owner(struct audit *a, const struct kmm_vma *vma, kmm_word va,
 		complain(a, "the zero page where it does not belong", va, 0);
 }
 
-static void check_entry(struct audit *a, kmm_word va, struct kmm_pte pte)
+static void check_entry(struct audit *a, kmm_word va, struct kmm_pte pte, uint64_t raw)
 {
 	struct kmm_vma *vma = kmm_tree_find(&a->mm->tree, va);
 	struct kmm_page *page = kmm_pfn_to_page(a->k, pte.pfn);
@@ -91,6 +91,8 @@ static void check_entry(struct audit *a, kmm_word va, struct kmm_pte pte)
 		return;
 	}
 	kind = kmm_page_kind(page);
+	if ((raw & KMM_X86_WATCHED) && (!(vma->flags & KMM_VM_WATCH_WRITES) || (raw & KMM_X86_RW)))
+		complain(a, "a page is watched where nobody watches writes, or can be written", va, raw);
 	check_rights(a, vma, va, page, pte.flags);
 	check_owner(a, vma, va, page);
 	if (kind == KMM_KIND_ANON)
@@ -105,6 +107,13 @@ static void check_swapped(struct audit *a, kmm_word va, uint64_t raw)
 {
 	struct kmm_vma *vma = kmm_tree_find(&a->mm->tree, va);
 
+	if (kmm_raw_is_watched(raw) && (!vma || !(vma->flags & KMM_VM_WATCH_WRITES)))
+		complain(a, "a page is watched where nobody watches writes", va, raw);
+	if (raw == KMM_RAW_WATCHED_HOLE) {
+		if (!vma || vma->start > va || !vma->backing)
+			complain(a, "a mark where no backing's page can be", va, raw);
+		return;
+	}
 	if (!kmm_raw_is_swap(raw) || raw >> 32 || !kmm_swap_check_entry(a->k, kmm_raw_slot(raw)))
 		complain(a, "a software value in a user table", va, raw);
 	else if (!vma || vma->start > va || !kmm_vma_is_private(vma) || !vma->anon)
@@ -123,7 +132,7 @@ static bool check_run(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 		kmm_word at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
 
 		if (pte.flags & KMM_PTE_PRESENT)
-			check_entry(a, at, pte);
+			check_entry(a, at, pte, raw);
 		else if (raw)
 			check_swapped(a, at, raw);
 	}

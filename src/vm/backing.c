@@ -99,7 +99,7 @@ void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t firs
 		if (!clip(vma, first, end, &from, &to))
 			continue;
 		kmm_tlb_begin(k, &tlb, &vma->mm->space);
-		kmm_zap(vma, from, to, &tlb);
+		kmm_zap_pages(vma, from, to, &tlb);
 		kmm_tlb_flush(k, &tlb);
 	}
 }
@@ -134,7 +134,7 @@ static void unmap_shown(struct kmm_vma *vma, kmm_word from, kmm_word to, struct 
 	kmm_word resume;
 
 	while (from < to && !kmm_pt_for_each_run(s.k, &vma->mm->space, from, to, find_shown, &s, &resume)) {
-		kmm_zap(vma, s.at, s.at + KMM_PAGE_SIZE, tlb);
+		kmm_zap_pages(vma, s.at, s.at + KMM_PAGE_SIZE, tlb);
 		from = s.at + KMM_PAGE_SIZE;
 	}
 }
@@ -152,7 +152,7 @@ void kmm_mapping_unmap_shown(struct kmm *k, struct kmm_mapping *mapping, uint64_
 		if (kmm_vma_is_private(vma))
 			unmap_shown(vma, from, to, &tlb);
 		else
-			kmm_zap(vma, from, to, &tlb);
+			kmm_zap_pages(vma, from, to, &tlb);
 		kmm_tlb_flush(k, &tlb);
 	}
 }

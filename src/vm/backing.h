@@ -77,6 +77,8 @@ bool kmm_file_write_next(struct kmm_file *file, uint64_t *at, uint64_t end, bool
 /* ---- and without it (writeback.c) ---- */
 /* The last reference is gone: what is dirty to the store (what cannot be written is lost, and said so), and all pages go. */
 void kmm_file_settle(struct kmm_file *file);
+/* Time of the port, by which pages are dirty too long. */
+static inline uint64_t kmm_writeback_clock(struct kmm *k) { return k->port->time_ns ? k->port->time_ns(k->port) : 0; }
 /* Before a page becomes dirty: waits while there are too many. context: no b, may sleep. */
 void kmm_throttle_writer(struct kmm *k);
 /* Somebody with a reference wrote to the page by another way than an entry. context: no b. */

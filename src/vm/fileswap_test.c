@@ -9,89 +9,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "harness/space.h"
-#include "kmm/reclaim.h"
+#include "harness/swap_space.h"
 #include "kmm/writeback.h"
 
 enum { BUS = 7, PAGES = 40 };
-#define AT 0x20000000ull
-
-static uint64_t at(unsigned n) { return AT + n * SPACE_PAGE; }
-
-struct memory {
-	struct space s;
-	struct hosted_swap *disk;
-	struct kmm_file file; /* a file in memory, of PAGES pages; the tests that use it map it */
-};
-
-static void start_sized(struct memory *w, enum kmm_format_id format, unsigned ram_mib)
+static void start_sized(struct swap_space *w, enum kmm_format_id format, unsigned ram_mib)
 {
-	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1 }, .ram_bytes = (uint64_t)ram_mib << 20,
-					.log = HOSTED_LOG_KEEP };
-	const char *why = "";
-
-	hosted_set_cpu(0);
-	if (!kmm_test_ok((int)hosted_boot(&config, &w->s.m, &why), why, __FILE__, __LINE__))
-		return;
-	w->s.k = hosted_kmm(w->s.m);
-	CHECK_OK(kmm_mm_create(w->s.k, &w->s.mm));
-	w->disk = hosted_swap_open(w->s.m, 256 * SPACE_PAGE);
-	CHECK(w->disk != NULL);
-	CHECK_OK(kmm_swap_on(w->s.k, hosted_swap_device(w->disk), -1));
-	kmm_file_init(&w->file, w->s.k, PAGES * SPACE_PAGE, "/memory");
+	CALL(swap_start(w, &(struct swap_setup){ .format = format, .ram_mib = ram_mib, .swap_pages = 256 }));
+	kmm_file_init(&w->file, w->s.k, PAGES * SPACE_PAGE, "/memory"); /* the tests that use it map it */
 }
 
-static void start(struct memory *w, enum kmm_format_id format) { start_sized(w, format, 1200); }
+static void start(struct swap_space *w, enum kmm_format_id format) { start_sized(w, format, 0); }
 
-static kmm_word slots_used(struct memory *w)
-{
-	struct kmm_swap_info info;
-
-	return kmm_swap_info(w->s.k, 0, &info) ? info.nr_used : 0;
-}
-
-static void stop(struct memory *w)
+static void stop(struct swap_space *w)
 {
 	CALL(space_audit(&w->s));
-	if (w->s.mm)
-		hosted_put_space(w->s.m, w->s.mm);
+	hosted_put_space(w->s.m, w->s.mm);
 	w->s.mm = NULL;
 	kmm_backing_put(&w->file.backing);
-	CHECK_EQ(slots_used(w), 0); /* nothing leaked */
-	CALL(space_stop(&w->s));
-	hosted_swap_close(w->disk);
-}
-
-/* Contents that tell pages apart and are not one byte repeated. */
-static void fill(struct memory *w, struct kmm_mm *mm, unsigned first, unsigned nr, uint32_t salt)
-{
-	for (unsigned i = first; i < first + nr; i++) {
-		uint64_t value = (uint64_t)salt << 32 | (i + 1);
-
-		CHECK(hosted_write_user(w->s.m, mm, at(i) + 16, &value, sizeof(value)).ok);
-	}
-}
-
-static void verify(struct memory *w, struct kmm_mm *mm, unsigned first, unsigned nr, uint32_t salt)
-{
-	for (unsigned i = first; i < first + nr; i++) {
-		uint64_t value = 0;
-
-		CHECK(hosted_read_user(w->s.m, mm, at(i) + 16, &value, sizeof(value)).ok);
-		CHECK_EQ(value, (uint64_t)salt << 32 | (i + 1));
-	}
-}
-
-static void push_out(struct memory *w)
-{
-	kmm_word total = 0, got;
-
-	do {
-		got = kmm_reclaim_pages(w->s.k, 100000);
-		total += got;
-	} while (got);
-	CHECK(total > 0);
-	CALL(space_audit(&w->s));
+	CALL(swap_stop(w));
 }
 
 /* A line of smaps, summed over all areas, in KiB. */
@@ -113,29 +49,29 @@ KMM_TEST(fileswap_shared_memory)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_mm *child;
-		struct memory w;
+		struct swap_space w;
 
 		CALL(start(&w, space_formats[f]));
 		CHECK_EQ(space_map(&w.s, at(0), PAGES, SPACE_RW, SPACE_SHARED), 0);
-		CALL(fill(&w, w.s.mm, 0, 30, 7));
+		CALL(swap_fill(&w, w.s.mm, 0, 30, 7));
 		CHECK_EQ(smaps(&w.s, "Swap:"), 0);
 		CHECK_OK(kmm_mm_fork(w.s.mm, &child));
-		CALL(verify(&w, child, 10, 5, 7));
-		CALL(push_out(&w));
+		CALL(swap_verify(&w, child, 10, 5, 7));
+		CALL(swap_push_out(&w));
 		CHECK_EQ(slots_used(&w), 30);
 		CHECK_EQ(smaps(&w.s, "Swap:"), 30 * 4);
 		CHECK_EQ(smaps(&w.s, "Rss:"), 0);
-		CALL(verify(&w, child, 0, 10, 7));
-		CALL(fill(&w, child, 5, 1, 9));
-		CALL(verify(&w, w.s.mm, 5, 1, 9));
-		CALL(fill(&w, child, 5, 1, 7));
+		CALL(swap_verify(&w, child, 0, 10, 7));
+		CALL(swap_fill(&w, child, 5, 1, 9));
+		CALL(swap_verify(&w, w.s.mm, 5, 1, 9));
+		CALL(swap_fill(&w, child, 5, 1, 7));
 		CHECK_EQ(slots_used(&w), 20);
 		CALL(space_audit(&w.s));
-		CALL(push_out(&w));
-		CALL(verify(&w, w.s.mm, 0, 30, 7));
+		CALL(swap_push_out(&w));
+		CALL(swap_verify(&w, w.s.mm, 0, 30, 7));
 		CHECK_EQ(slots_used(&w), 0);
 		CHECK_EQ(space_peek(&w.s, w.s.mm, at(35)), 0);
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		hosted_put_space(w.s.m, child);
 		CHECK_EQ(slots_used(&w), 30);
 		CALL(stop(&w));
@@ -145,19 +81,19 @@ KMM_TEST(fileswap_shared_memory)
 /* By calls: what is in swap is read and written as what is in memory, and cut off; nothing that was cut off comes back. */
 KMM_TEST(fileswap_calls_and_truncation)
 {
-	struct memory w;
+	struct swap_space w;
 	char buf[8];
 	size_t done;
 
 	CALL(start(&w, KMM_I386_PAE));
 	CHECK_EQ(space_map_file(&w.s, at(0), PAGES, SPACE_RW, KMM_MAP_SHARED, &w.file, 0), 0);
-	CALL(fill(&w, w.s.mm, 0, PAGES, 3));
-	CALL(push_out(&w));
+	CALL(swap_fill(&w, w.s.mm, 0, PAGES, 3));
+	CALL(swap_push_out(&w));
 	CHECK_EQ(w.file.nr_swapped, PAGES);
 	CHECK_OK(kmm_file_read(&w.file, 4 * SPACE_PAGE + 16, buf, 1, &done));
 	CHECK_EQ(buf[0], 5);
 	CHECK_OK(kmm_file_write(&w.file, 6 * SPACE_PAGE + 100, "x", 1, &done));
-	CALL(verify(&w, w.s.mm, 6, 1, 3));
+	CALL(swap_verify(&w, w.s.mm, 6, 1, 3));
 	CHECK_EQ(w.file.nr_swapped, PAGES - 2);
 	CHECK_OK(kmm_file_truncate(&w.file, 20 * SPACE_PAGE + 17));
 	CHECK_EQ(slots_used(&w), 18);
@@ -168,8 +104,8 @@ KMM_TEST(fileswap_calls_and_truncation)
 	CHECK_EQ(space_peek(&w.s, w.s.mm, at(21) + 16), 0);
 	CHECK_OK(kmm_file_punch(&w.file, 1, 3));
 	CHECK_EQ(space_peek(&w.s, w.s.mm, at(2) + 16), 0);
-	CALL(verify(&w, w.s.mm, 4, 16, 3));
-	CALL(push_out(&w));
+	CALL(swap_verify(&w, w.s.mm, 4, 16, 3));
+	CALL(swap_push_out(&w));
 	CALL(stop(&w)); /* with most of it in swap */
 }
 
@@ -177,23 +113,23 @@ KMM_TEST(fileswap_calls_and_truncation)
 KMM_TEST(fileswap_off)
 {
 	struct kmm_mm *child;
-	struct memory w;
+	struct swap_space w;
 
 	CALL(start(&w, KMM_X86_64));
 	CHECK_EQ(space_map(&w.s, at(0), 20, SPACE_RW, SPACE_SHARED), 0);
 	CHECK_EQ(space_map_file(&w.s, at(20), PAGES, SPACE_RW, KMM_MAP_SHARED, &w.file, 0), 0);
-	CALL(fill(&w, w.s.mm, 0, 20 + PAGES, 4));
+	CALL(swap_fill(&w, w.s.mm, 0, 20 + PAGES, 4));
 	CHECK_OK(kmm_mm_fork(w.s.mm, &child));
-	CALL(push_out(&w));
+	CALL(swap_push_out(&w));
 	CHECK_EQ(slots_used(&w), 20 + PAGES);
 	CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(w.disk)));
 	CHECK_EQ(w.file.nr_swapped, 0);
 	CALL(space_audit(&w.s));
-	CALL(verify(&w, child, 0, 20 + PAGES, 4));
+	CALL(swap_verify(&w, child, 0, 20 + PAGES, 4));
 	CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
 	hosted_put_space(w.s.m, child);
-	CALL(push_out(&w));
-	CALL(verify(&w, w.s.mm, 0, 20 + PAGES, 4));
+	CALL(swap_push_out(&w));
+	CALL(swap_verify(&w, w.s.mm, 0, 20 + PAGES, 4));
 	CALL(stop(&w));
 }
 
@@ -205,19 +141,19 @@ KMM_TEST(fileswap_each_transfer_fails_once)
 	for (uint64_t n = 1; n <= transfers; n++) {
 		struct hosted_swap_faults faults = { .nth = n, .torn = n % 2 }, none = { 0 };
 		unsigned errors = 0;
-		struct memory w;
+		struct swap_space w;
 
 		CALL(start(&w, KMM_X86_64));
 		CHECK_EQ(space_map(&w.s, at(0), PAGES, SPACE_RW, SPACE_SHARED), 0);
-		CALL(fill(&w, w.s.mm, 0, PAGES, 1));
+		CALL(swap_fill(&w, w.s.mm, 0, PAGES, 1));
 		hosted_swap_fail(w.disk, &faults);
-		CALL(push_out(&w));
+		CALL(swap_push_out(&w));
 		for (unsigned i = 0; i < PAGES; i++)
 			errors += space_peek(&w.s, w.s.mm, at(i) + 16) == -BUS;
 		transfers = hosted_swap_transfers(w.disk);
 		hosted_swap_fail(w.disk, &none);
 		CHECK(errors <= 1);
-		CALL(verify(&w, w.s.mm, 0, PAGES, 1));
+		CALL(swap_verify(&w, w.s.mm, 0, PAGES, 1));
 		CALL(stop(&w));
 	}
 	CHECK(transfers > 2);
@@ -233,14 +169,14 @@ static int touch_all(struct space *s)
 
 KMM_TEST(fileswap_without_memory)
 {
-	struct memory w;
+	struct swap_space w;
 
 	CALL(start(&w, KMM_I386));
 	CHECK_EQ(space_map(&w.s, at(0), PAGES, SPACE_RW, SPACE_SHARED), 0);
-	CALL(fill(&w, w.s.mm, 0, PAGES, 1));
-	CALL(push_out(&w));
+	CALL(swap_fill(&w, w.s.mm, 0, PAGES, 1));
+	CALL(swap_push_out(&w));
 	CALL(space_fail_each(&w.s, touch_all, false));
-	CALL(verify(&w, w.s.mm, 0, PAGES, 1));
+	CALL(swap_verify(&w, w.s.mm, 0, PAGES, 1));
 	CALL(stop(&w));
 }
 
@@ -252,7 +188,7 @@ KMM_TEST(fileswap_stored_files)
 	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true }, none = { 0 };
 	int fd = memfd_create("stored", MFD_CLOEXEC);
 	struct hosted_file *f;
-	struct memory w;
+	struct swap_space w;
 	uint64_t value;
 
 	CALL(start(&w, KMM_I386_PAE));
@@ -261,20 +197,20 @@ KMM_TEST(fileswap_stored_files)
 	CHECK_EQ(space_map_file(&w.s, at(0), PAGES, SPACE_RW, KMM_MAP_SHARED, hosted_file_of(f), 0), 0);
 	for (unsigned i = 0; i < PAGES; i++)
 		CHECK_EQ(space_peek(&w.s, w.s.mm, at(i)), 0);
-	CALL(fill(&w, w.s.mm, 0, PAGES - 8, 6));
+	CALL(swap_fill(&w, w.s.mm, 0, PAGES - 8, 6));
 	hosted_file_fail(f, &gone);
-	CALL(push_out(&w));
+	CALL(swap_push_out(&w));
 	CHECK_EQ(hosted_file_of(f)->nr_pages, PAGES - 8);
 	CHECK_EQ(hosted_file_of(f)->nr_dirty, PAGES - 8);
-	CALL(verify(&w, w.s.mm, 0, PAGES - 8, 6));
+	CALL(swap_verify(&w, w.s.mm, 0, PAGES - 8, 6));
 	hosted_file_fail(f, &none);
-	CALL(push_out(&w));
+	CALL(swap_push_out(&w));
 	CHECK_EQ(hosted_file_transfers(f), 1); /* a row, whatever frames it lies in */
 	CHECK_EQ(hosted_file_of(f)->nr_pages, 0);
 	CHECK_EQ(slots_used(&w), 0);
 	CHECK_EQ(pread(fd, &value, sizeof(value), 5 * (off_t)SPACE_PAGE + 16), sizeof(value));
 	CHECK_EQ(value, 6ull << 32 | 6);
-	CALL(verify(&w, w.s.mm, 0, PAGES - 8, 6));
+	CALL(swap_verify(&w, w.s.mm, 0, PAGES - 8, 6));
 	CHECK_EQ(space_unmap(&w.s, at(0), PAGES), 0);
 	hosted_file_put(f);
 	CALL(stop(&w));
@@ -287,7 +223,7 @@ KMM_TEST(fileswap_file_larger_than_memory)
 	enum { MANY = 6000 };
 	int fd = memfd_create("stored", MFD_CLOEXEC);
 	struct hosted_file *f;
-	struct memory w;
+	struct swap_space w;
 	uint64_t value;
 
 	CALL(start_sized(&w, KMM_X86_64, 16));
@@ -295,8 +231,8 @@ KMM_TEST(fileswap_file_larger_than_memory)
 	CHECK(fd >= 0 && ftruncate(fd, MANY * (off_t)SPACE_PAGE) == 0);
 	f = hosted_file_open(w.s.m, fd, "/stored");
 	CHECK_EQ(space_map_file(&w.s, at(0), MANY, SPACE_RW, KMM_MAP_SHARED, hosted_file_of(f), 0), 0);
-	CALL(fill(&w, w.s.mm, 0, MANY, 2));
-	CALL(verify(&w, w.s.mm, 0, MANY, 2));
+	CALL(swap_fill(&w, w.s.mm, 0, MANY, 2));
+	CALL(swap_verify(&w, w.s.mm, 0, MANY, 2));
 	CALL(space_audit(&w.s));
 	CHECK_EQ(space_unmap(&w.s, at(0), MANY), 0);
 	hosted_file_put(f);
@@ -317,17 +253,17 @@ KMM_TEST(fileswap_pageout)
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		const kmm_word start_of_all = (kmm_word)at(0);
 		struct kmm_mm *child;
-		struct memory w;
+		struct swap_space w;
 
 		CALL(start(&w, space_formats[f]));
 		CHECK_EQ(space_map(&w.s, at(0), PAGES, SPACE_RW, SPACE_ANON), 0);
 		CHECK_EQ(space_map(&w.s, at(PAGES), PAGES, SPACE_RW, SPACE_SHARED), 0);
-		CALL(fill(&w, w.s.mm, 0, 2 * PAGES, 2));
+		CALL(swap_fill(&w, w.s.mm, 0, 2 * PAGES, 2));
 		CHECK_OK(kmm_madvise(w.s.mm, kmm_uva(start_of_all), 2 * PAGES * SPACE_PAGE, KMM_MADV_PAGEOUT));
 		CHECK_EQ(slots_used(&w), 2 * PAGES);
 		CHECK_EQ(smaps(&w.s, "Swap:"), 2 * PAGES * 4);
 		CALL(space_audit(&w.s));
-		CALL(verify(&w, w.s.mm, 0, 2 * PAGES, 2));
+		CALL(swap_verify(&w, w.s.mm, 0, 2 * PAGES, 2));
 		CHECK_OK(kmm_mm_fork(w.s.mm, &child));
 		CHECK_OK(kmm_madvise(w.s.mm, kmm_uva(start_of_all), PAGES * SPACE_PAGE, KMM_MADV_PAGEOUT));
 		CHECK_EQ(slots_used(&w), 0);
@@ -336,7 +272,7 @@ KMM_TEST(fileswap_pageout)
 		CHECK_OK(kmm_madvise(w.s.mm, kmm_uva(start_of_all), 2 * PAGES * SPACE_PAGE, KMM_MADV_PAGEOUT));
 		CHECK_EQ(smaps(&w.s, "Rss:"), 2 * PAGES * 4);
 		CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
-		CALL(verify(&w, w.s.mm, 0, 2 * PAGES, 2));
+		CALL(swap_verify(&w, w.s.mm, 0, 2 * PAGES, 2));
 		CALL(stop(&w));
 	}
 }

@@ -29,6 +29,7 @@ struct batch {
 	kmm_word next;           /* first address not looked at */
 	kmm_word base;           /* address of place 0; the batch is entries of one table */
 	unsigned nr;
+	bool watched;            /* the child's area has a watcher of writes too */
 	bool is_moving;          /* the entry at next is */
 	bool is_pinned;          /* the page of the entry at next is: the child needs a copy */
 	bool is_crowded;         /* the slot that the entry at next names has as many entries as it can count */
@@ -52,6 +53,16 @@ static void share_page(struct batch *b, struct kmm_page *page)
 	atomic_fetch_add_explicit(&page->count, 1, memory_order_relaxed);
 }
 
+/* Where the entry shows, or showed, what the child will find in the backing: that its writes are watched goes along. */
+static bool collect_hole(struct batch *b, uint64_t raw, unsigned i)
+{
+	if (!b->watched || !kmm_raw_is_watched(raw))
+		return true;
+	b->raw[b->nr] = KMM_RAW_WATCHED_HOLE;
+	b->place[b->nr++] = (uint16_t)i;
+	return true;
+}
+
 /* An entry that is not present. false: it cannot be taken along, and b says why. */
 static bool collect_absent(struct batch *b, const void *entry, unsigned i)
 {
@@ -60,6 +71,8 @@ static bool collect_absent(struct batch *b, const void *entry, unsigned i)
 
 	if (kmm_leaf_is_zero(entry))
 		return true;
+	if (kmm_entry_load(k, entry) == KMM_RAW_WATCHED_HOLE)
+		return collect_hole(b, KMM_RAW_WATCHED_HOLE, i);
 	b->is_moving = kmm_leaf_is_moving(entry);
 	if (b->is_moving)
 		return false;
@@ -69,14 +82,14 @@ static bool collect_absent(struct batch *b, const void *entry, unsigned i)
 	if (b->is_crowded)
 		return false;
 	b->nr_swap++;
-	b->raw[b->nr] = raw;
+	b->raw[b->nr] = b->watched ? raw : raw & ~(uint64_t)KMM_SWAP_WATCHED;
 	b->place[b->nr++] = (uint16_t)i;
 	return true;
 }
 
-static inline bool is_pinned(const struct batch *b, const struct kmm_page *page)
+static inline bool is_pinned(const struct kmm_page *page)
 {
-	return kmm_vma_is_private(b->vma) && kmm_page_kind(page) == KMM_KIND_ANON && kmm_page_is_pinned(page);
+	return kmm_page_kind(page) == KMM_KIND_ANON && kmm_page_is_pinned(page);
 }
 
 /* A batch is one table's entries: it ends with the run, or when it is full. */
@@ -85,7 +98,8 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	struct batch *b = arg;
 	struct kmm *k = b->vma->mm->k;
 	struct kmm_leaf_run run = { .space = &b->vma->mm->space };
-	const uint32_t forbid = kmm_vma_is_private(b->vma) ? KMM_X86_RW : 0;
+	const uint32_t strip = b->watched ? 0 : KMM_X86_WATCHED;
+	const bool is_private = kmm_vma_is_private(b->vma);
 	void *entry = first->entry;
 	unsigned i;
 
@@ -99,16 +113,20 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 			continue;
 		}
 		raw = kmm_leaf_read(k, entry);
-		b->is_pinned = is_pinned(b, kmm_leaf_page(k, raw));
+		if (__builtin_expect(!is_private, 0)) {
+			collect_hole(b, raw, i);
+			continue;
+		}
+		b->is_pinned = is_pinned(kmm_leaf_page(k, raw));
 		if (__builtin_expect(b->is_pinned, 0))
 			break;
-		if (raw & forbid) {
+		if (raw & KMM_X86_RW) {
 			kmm_leaf_forbid_write(entry);
 			raw &= ~(uint64_t)KMM_X86_RW;
 			kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), raw);
 		}
 		share_page(b, kmm_leaf_page(k, raw));
-		b->raw[b->nr] = raw;
+		b->raw[b->nr] = raw & ~(uint64_t)strip;
 		b->place[b->nr++] = (uint16_t)i;
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, b->tlb);
@@ -124,6 +142,8 @@ static void drop_batch(struct batch *b)
 	for (unsigned i = 0; i < b->nr; i++) {
 		struct kmm_page *page = kmm_leaf_page(k, b->raw[i]);
 
+		if (b->raw[i] == KMM_RAW_WATCHED_HOLE)
+			continue;
 		if (kmm_raw_is_swap(b->raw[i])) {
 			kmm_slot_put(k, kmm_raw_slot(b->raw[i]));
 			continue;
@@ -163,7 +183,7 @@ static enum kmm_status install_batch(struct kmm_mm *child, struct batch *b)
  * may write it meanwhile is as if it wrote before or after the fork. */
 static enum kmm_status copy_pinned(struct kmm_mm *child, struct batch *b)
 {
-	const uint64_t marks = KMM_X86_RW | KMM_X86_D | KMM_X86_SOFT_DIRTY;
+	const uint64_t marks = KMM_X86_RW | KMM_X86_D | KMM_X86_SOFT_DIRTY | (b->watched ? KMM_X86_WATCHED : 0u);
 	struct kmm *k = child->k;
 	struct kmm_page *page = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_ANON, "anonymous page");
 	struct kmm_ptref ref;
@@ -198,7 +218,7 @@ static enum kmm_status copy_pinned(struct kmm_mm *child, struct batch *b)
 	return status;
 }
 
-static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, struct kmm_tlb *tlb)
+static enum kmm_status copy_entries(struct kmm_mm *child, const struct kmm_vma *copy, struct kmm_vma *vma, struct kmm_tlb *tlb)
 {
 	struct kmm *k = child->k;
 	struct batch b;
@@ -207,6 +227,7 @@ static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, s
 	bool done = false;
 
 	b.vma = vma;
+	b.watched = (copy->flags & KMM_VM_WATCH_WRITES) != 0;
 	b.tlb = tlb;
 	b.next = vma->start;
 	kmm_edit_begin(k, vma->backing);
@@ -233,6 +254,7 @@ static enum kmm_status copy_entries(struct kmm_mm *child, struct kmm_vma *vma, s
 static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, struct kmm_tlb *tlb)
 {
 	struct kmm *k = child->k;
+	enum kmm_status status = KMM_OK;
 	struct kmm_reserve r;
 	struct kmm_vma *copy;
 
@@ -246,7 +268,10 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	copy = kmm_reserve_take(child, &r);
 	kmm_vma_copy(copy, vma, child);
 	copy->flags &= ~(uint32_t)KMM_VM_LOCKS;
-	kmm_vma_unwatch(copy);
+	if (kmm_vma_tells(vma, KMM_USERFAULT_FORK))
+		status = kmm_note_fork(copy, vma);
+	else
+		kmm_vma_unwatch(copy);
 	kmm_edit_begin(k, copy->backing);
 	kmm_vma_link(child, copy);
 	if (!(vma->flags & KMM_VM_WIPEONFORK))
@@ -254,7 +279,9 @@ static enum kmm_status copy_area(struct kmm_mm *child, struct kmm_vma *vma, stru
 	kmm_edit_end(k, copy->backing);
 	kmm_reserve_drop(child, &r);
 	kmm_mm_account(child, copy->flags, kmm_vma_pages(copy));
-	return copy->anon ? copy_entries(child, vma, tlb) : KMM_OK;
+	if (status)
+		return status; /* the copy goes with the child */
+	return copy->anon || (copy->flags & KMM_VM_WATCH_WRITES) ? copy_entries(child, copy, vma, tlb) : KMM_OK;
 }
 
 static enum kmm_status copy_areas(struct kmm_mm *child, struct kmm_mm *parent)
@@ -297,6 +324,8 @@ enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
 	kmm_mm_inherit_group(child, parent);
 	status = copy_areas(child, parent);
 	kmm_mm_unlock(child);
+	if (status)
+		kmm_notes_drop(parent);
 	kmm_mm_unlock(parent);
 	if (status) {
 		kmm_mm_put(child);

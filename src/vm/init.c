@@ -64,6 +64,7 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 	vm->overcommit_ratio = 50;
 	vm->dirty_ratio = 20;
 	vm->dirty_background_ratio = 10;
+	vm->dirty_expire_ns = 30000000000u;
 	vm->next_ino = 1024; /* as Linux's own mount of shmem counts */
 	vm->zero_page = kmm_phys_alloc(k, KMM_GFP_KERNEL | KMM_GFP_ZERO, 0, KMM_KIND_ZERO, "zero page");
 	vm->move_room = kmm_kmalloc(k, kmm_move_room_size(), KMM_GFP_KERNEL);

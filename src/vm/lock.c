@@ -134,8 +134,13 @@ static void free_unlinked(struct kmm_mm *mm)
 
 void kmm_mm_unlock(struct kmm_mm *mm)
 {
+	struct kmm_note *notes = mm->notes;
+
+	mm->notes = NULL;
 	if (mm->gone || mm->tree.nr_spare > KMM_TREE_KEEP)
 		free_unlinked(mm);
 	__atomic_store_n(&mm->write_seq, mm->write_seq + 1, __ATOMIC_RELEASE);
 	kmm_mutex_unlock_class(mm->k, &mm->lock, KMM_LOCK_MM);
+	if (__builtin_expect(notes != NULL, 0))
+		kmm_notes_tell(mm, notes);
 }

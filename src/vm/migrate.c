@@ -159,11 +159,20 @@ static bool unmap_entry(struct batch *b, struct move *m, struct kmm_vma *vma, co
 	return true;
 }
 
+/* What stays known about a page that is gone; of one that has no slot: a hole. */
+static uint32_t evicted_marks(const struct move *m, const struct kmm_vma *vma, uint64_t raw)
+{
+	uint32_t watched = kmm_raw_is_watched(raw) && (m->raw || vma->backing) ? KMM_SWAP_WATCHED : 0;
+
+	return watched | (m->raw && (raw & KMM_X86_SOFT_DIRTY) ? KMM_SWAP_WRITTEN : 0);
+}
+
 /* A moving entry of an evicted page names its slot, or nothing; the mapping is gone. */
 static void evict_entry(struct batch *b, struct move *m, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va)
 {
 	struct kmm *k = b->k;
-	bool written = (kmm_leaf_read(k, ref->entry) & KMM_X86_SOFT_DIRTY) != 0, counted = !m->raw || kmm_slot_get(k, m->raw);
+	uint32_t marks = evicted_marks(m, vma, kmm_leaf_read(k, ref->entry));
+	bool counted = !m->raw || kmm_slot_get(k, m->raw);
 
 	KMM_ASSERT(k, counted); /* a page with so many mappings was not evicted */
 	(void)counted;
@@ -171,7 +180,7 @@ static void evict_entry(struct batch *b, struct move *m, struct kmm_vma *vma, co
 	kmm_vma_count_page(vma, m->from, false);
 	if (m->raw)
 		kmm_mm_count_rss(vma->mm, KMM_RSS_SWAP, 1);
-	kmm_pt_write(k, &vma->mm->space, ref, va, m->raw && written ? m->raw | KMM_SWAP_WRITTEN : m->raw);
+	kmm_pt_write(k, &vma->mm->space, ref, va, m->raw | marks);
 	atomic_fetch_sub_explicit(&m->from->refcount, 1, memory_order_release);
 	atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
 }

@@ -39,13 +39,14 @@ enum {
 	KMM_VM_READ = 0x1, KMM_VM_WRITE = 0x2, KMM_VM_EXEC = 0x4, KMM_VM_SHARED = 0x8,
 	KMM_VM_MAYREAD = 0x10, KMM_VM_MAYWRITE = 0x20, KMM_VM_MAYEXEC = 0x40, KMM_VM_MAYSHARE = 0x80,
 	KMM_VM_GROWSDOWN = 0x100, KMM_VM_WATCH_MISSING = 0x200, /* userfault.c */
-	 KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
+	KMM_VM_WATCH_WRITES = 0x1000, /* watch.c */
+	KMM_VM_LOCKED = 0x2000, KMM_VM_SEQ_READ = 0x8000, KMM_VM_RAND_READ = 0x10000,
 	KMM_VM_DONTCOPY = 0x20000, KMM_VM_DONTEXPAND = 0x40000, KMM_VM_LOCKONFAULT = 0x80000, KMM_VM_ACCOUNT = 0x100000,
 	KMM_VM_NORESERVE = 0x200000, KMM_VM_WIPEONFORK = 0x2000000, KMM_VM_DONTDUMP = 0x4000000,
 	KMM_VM_SOFTDIRTY = 0x8000000,  /* new since the last kmm_clear_refs(): all of it counts as written */
 	KMM_VM_MERGEABLE = 0x10000000, /* Linux's is bit 31, more than an enum's int */
 	KMM_VM_WATCH_MINOR = 0x20000000, /* Linux's is bit 37 */
-	KMM_VM_WATCHED = KMM_VM_WATCH_MISSING | KMM_VM_WATCH_MINOR,
+	KMM_VM_WATCHED = KMM_VM_WATCH_MISSING | KMM_VM_WATCH_WRITES | KMM_VM_WATCH_MINOR,
 	KMM_VM_SHMEM = 0x40000000,  /* ours: backed by a shared anonymous object */
 	KMM_VM_ACCESS = KMM_VM_READ | KMM_VM_WRITE | KMM_VM_EXEC,
 	KMM_VM_MAY = KMM_VM_MAYREAD | KMM_VM_MAYWRITE | KMM_VM_MAYEXEC,
@@ -106,6 +107,8 @@ struct kmm_mm {
 	struct kmm_list vmas;    /* m: the same VMAs by address */
 	struct kmm_vma *recent;  /* last found, or NULL; linked. m, or l of the area that is put there */
 	struct kmm_vma *gone;    /* m: unlinked, freed when m is given back */
+	struct kmm_note *notes;  /* m: what watchers are to hear when m is given back (notes.c) */
+	bool tells;              /* m: there may be some */
 	struct kmm_vma *spare[KMM_SPARE_AREAS]; /* m: memory of areas, kept for the next call that needs some */
 	unsigned nr_spare;
 	uint32_t write_seq;      /* m: vm/lock.h */
@@ -285,6 +288,8 @@ static inline void kmm_vma_count_page(struct kmm_vma *vma, struct kmm_page *page
 /* Every present entry in [start, end) of vma goes; frames are dropped through tlb, which may be flushed on the way.
  * false: no table of the range can have fallen empty. Lock held: m, or b of the area's backing. No spin locks. */
 bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
+/* The same while the area stays: in one with a backing, watched writes stay watched. */
+void kmm_zap_pages(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb);
 
 /* Each area of a guest's owner that would show the guest's page at va and has a table there, which is locked; ref is the
  * entry, whatever it shows. visit returns false to stop. context: no spin locks; for pages of files b is held. */
@@ -348,6 +353,28 @@ static inline void kmm_vma_unwatch(struct kmm_vma *vma)
 	if (vma->userfault)
 		kmm_vma_watch(vma, NULL, 0);
 }
+/* Entries of a range in mm: writes to them are the watcher's, or nobody's, to allow (watch.c). m held and the area locked for
+ * writing, or not found yet. */
+void kmm_watch_writes(struct kmm_mm *mm, kmm_word start, kmm_word end, bool watched);
+/* The same, on, also for what no entry shows yet in an area with a backing. errors: KMM_ENOMEM, nothing was done. */
+KMM_MUST_CHECK enum kmm_status kmm_vma_watch_writes(struct kmm_vma *vma, kmm_word start, kmm_word end);
+/* What watchers are told (notes.c); m held. A note before the change that it is about; told when m is given back. errors: KMM_ENOMEM. */
+static inline bool kmm_vma_tells(const struct kmm_vma *vma, unsigned what)
+{
+	return vma->userfault && (vma->userfault->events & what);
+}
+KMM_MUST_CHECK enum kmm_status kmm_note(struct kmm_mm *mm, struct kmm_userfault *u, const struct kmm_userfault_event *event);
+KMM_MUST_CHECK enum kmm_status kmm_note_unmap_slow(struct kmm_mm *mm, kmm_word start, kmm_word end);
+static inline enum kmm_status kmm_note_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end)
+{
+	return __builtin_expect(mm->tells, 0) ? kmm_note_unmap_slow(mm, start, end) : KMM_OK;
+}
+/* copy, not linked yet, of vma, whose watcher wants to hear of that, is watched by the child's. */
+KMM_MUST_CHECK enum kmm_status kmm_note_fork(struct kmm_vma *copy, const struct kmm_vma *vma);
+/* All of them are not to be told after all. */
+void kmm_notes_drop(struct kmm_mm *mm);
+/* Without m, which the caller had when they were noted. */
+void kmm_notes_tell(struct kmm_mm *mm, struct kmm_note *notes);
 /* A copy of an area's properties for space mm, without links, locks and anon object; with a reference to the backing. */
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm);
 

@@ -236,6 +236,10 @@ static enum kmm_status put_area(struct kmm_mm *mm, const struct kmm_piece *piece
 		return KMM_ENOMEM;
 	if (kmm_reserve(mm, &r, 1u + splits, 1u + splits, piece->end, piece->end) != KMM_OK)
 		return KMM_ENOMEM;
+	if (!is_hole && kmm_note_unmap(mm, piece->start, piece->end) != KMM_OK) {
+		kmm_reserve_drop(mm, &r);
+		return KMM_ENOMEM;
+	}
 	if (!is_hole)
 		kmm_unmap(mm, piece->start, piece->end, &r, KMM_UNMAP_ALL);
 	merged = kmm_vma_merge_new(mm, piece);

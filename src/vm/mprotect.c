@@ -21,7 +21,7 @@ static bool may_be_writable(const struct kmm_vma *vma, uint64_t raw)
 {
 	const struct kmm_page *page;
 
-	if (!(vma->flags & KMM_VM_WRITE))
+	if (!(vma->flags & KMM_VM_WRITE) || (raw & KMM_X86_WATCHED))
 		return false;
 	if (!(vma->flags & KMM_VM_SOFTDIRTY) && !(raw & KMM_X86_SOFT_DIRTY))
 		return false;
@@ -35,7 +35,7 @@ static bool may_be_writable(const struct kmm_vma *vma, uint64_t raw)
 /* Only rights change. The entry is taken out first, so no mark is lost that a processor sets until then. */
 static bool change_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
-	const uint64_t keep = KMM_X86_ADDR | KMM_X86_A | KMM_X86_D | KMM_X86_SOFT_DIRTY;
+	const uint64_t keep = KMM_X86_ADDR | KMM_X86_A | KMM_X86_D | KMM_X86_SOFT_DIRTY | KMM_X86_WATCHED;
 	struct change *c = arg;
 	struct kmm *k = c->vma->mm->k;
 	const uint64_t rights = kmm_pt_encode(k, (struct kmm_pte){ { 0 }, kmm_vma_leaf(k, c->vma->flags) });

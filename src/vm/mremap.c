@@ -13,6 +13,7 @@
 struct move {
 	struct kmm_mm *mm;
 	kmm_word from, old_len, to, new_len;
+	kmm_word asked_len;         /* old_len before a cut */
 	unsigned flags;
 	struct kmm_reserve reserve; /* VMAs for the new area, a cut at the source, a cut at the destination */
 };
@@ -138,7 +139,9 @@ static bool move_absent(struct kmm *k, void *entry, void *target)
 	if (kmm_leaf_is_zero(entry))
 		return false;
 	raw = kmm_entry_take(k, entry);
-	kmm_entry_set(k, target, raw | (kmm_raw_is_moving(raw) ? KMM_X86_SOFT_DIRTY : KMM_SWAP_WRITTEN));
+	if (raw != KMM_RAW_WATCHED_HOLE)
+		raw |= kmm_raw_is_moving(raw) ? KMM_X86_SOFT_DIRTY : KMM_SWAP_WRITTEN;
+	kmm_entry_set(k, target, raw);
 	return true;
 }
 
@@ -237,8 +240,10 @@ static void move_entries(struct kmm_mm *mm, kmm_word from, kmm_word len, kmm_wor
 static void make_area(struct move *m, const struct kmm_vma *old)
 {
 	struct kmm_mm *mm = m->mm;
-	struct kmm_piece piece = { m->to, m->to + m->new_len, old->flags & ~(uint32_t)KMM_VM_WATCHED, old->backing, kmm_vma_index(old, m->from),
-				   old->anon, old->tag, old->opening, NULL }; /* nobody watches there */
+	bool follows = kmm_vma_tells(old, KMM_USERFAULT_REMAP); /* or else nobody watches there */
+	struct kmm_piece piece = { m->to, m->to + m->new_len, follows ? old->flags : old->flags & ~(uint32_t)KMM_VM_WATCHED,
+				   old->backing, kmm_vma_index(old, m->from), old->anon, old->tag, old->opening,
+				   follows ? old->userfault : NULL };
 	struct kmm_vma *prev, *vma;
 
 	/* An area without private pages takes on the page numbers of its new addresses, to merge better there. */
@@ -249,7 +254,8 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 		return;
 	vma = kmm_reserve_take(mm, &m->reserve);
 	kmm_vma_copy(vma, old, mm);
-	kmm_vma_unwatch(vma);
+	if (!follows)
+		kmm_vma_unwatch(vma);
 	vma->start = piece.start;
 	vma->end = piece.end;
 	vma->pgoff = piece.pgoff;
@@ -271,6 +277,20 @@ static void leave_empty(struct move *m)
 		kmm_anon_unlink(old);
 }
 
+/* The move, and that the old range is then unmapped. (A note without its move, for lack of memory, is told all the same.) */
+static enum kmm_status note_move(const struct move *m, struct kmm_vma *old)
+{
+	const struct kmm_userfault_event event = { .what = KMM_USERFAULT_REMAP, .start = kmm_uva(m->from),
+						   .end = kmm_uva(m->from + m->asked_len), .to = kmm_uva(m->to) };
+	enum kmm_status status = KMM_OK;
+
+	if (kmm_vma_tells(old, KMM_USERFAULT_REMAP))
+		status = kmm_note(m->mm, old->userfault, &event);
+	if (status == KMM_OK && m->old_len && !(m->flags & KMM_MREMAP_DONTUNMAP))
+		status = kmm_note_unmap(m->mm, m->from, m->from + m->old_len);
+	return status;
+}
+
 /* Everything was reserved: only limits can refuse. The destination is a hole. */
 static enum kmm_status move_area(struct move *m)
 {
@@ -278,11 +298,14 @@ static enum kmm_status move_area(struct move *m)
 	struct kmm_vma *old = kmm_mm_find(mm, m->from);
 	kmm_word more = m->new_len - ((m->flags & KMM_MREMAP_DONTUNMAP) ? 0 : m->old_len);
 	struct kmm_backing *backing = old->backing; /* old itself may merge away */
+	bool follows = kmm_vma_tells(old, KMM_USERFAULT_REMAP);
 	uint32_t flags = old->flags;
 
 	if (mm->map_count + 3 >= mm->limits.max_map_count)
 		return KMM_ENOMEM;
 	if ((flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, more >> KMM_PAGE_SHIFT))
+		return KMM_ENOMEM;
+	if (mm->tells && note_move(m, old) != KMM_OK)
 		return KMM_ENOMEM;
 	kmm_vma_write(old);
 	make_area(m, old);
@@ -290,6 +313,8 @@ static enum kmm_status move_area(struct move *m)
 	kmm_edit_begin(mm->k, backing);
 	move_entries(mm, m->from, m->old_len, m->to);
 	kmm_edit_end(mm->k, backing);
+	if ((flags & KMM_VM_WATCH_WRITES) && !follows) /* not by anybody there */
+		kmm_watch_writes(mm, m->to, m->to + m->old_len, false);
 	/* The peak must not count the range twice. */
 	if (m->flags & KMM_MREMAP_DONTUNMAP) {
 		kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);
@@ -352,7 +377,7 @@ static void finish(struct move *m, enum kmm_status status)
 static enum kmm_status move_anywhere(struct kmm_mm *mm, struct kmm_vma *vma, kmm_word addr, kmm_word old_len,
 				     kmm_word new_len, kmm_word *out)
 {
-	struct move m = { .mm = mm, .from = addr, .old_len = old_len, .new_len = new_len };
+	struct move m = { .mm = mm, .from = addr, .old_len = old_len, .new_len = new_len, .asked_len = old_len };
 	enum kmm_status status = kmm_place(mm, 0, new_len, vma->flags & KMM_VM_MAYSHARE ? KMM_MAP_SHARED : 0, &m.to);
 
 	if (status)
@@ -375,6 +400,8 @@ static enum kmm_status clear_way(struct move *m)
 	if (m->flags & KMM_MREMAP_FIXED) {
 		if (kmm_unmap_splits(mm, m->to, m->to + m->new_len) && mm->map_count >= mm->limits.max_map_count)
 			return KMM_ENOMEM;
+		if (kmm_note_unmap(mm, m->to, m->to + m->new_len) != KMM_OK)
+			return KMM_ENOMEM;
 		kmm_unmap(mm, m->to, m->to + m->new_len, &m->reserve, KMM_UNMAP_KEEP_TABLES);
 	}
 	if (m->old_len > m->new_len) {
@@ -383,6 +410,8 @@ static enum kmm_status clear_way(struct move *m)
 		if (end > kmm_mm_task_size(mm) || end < start)
 			return KMM_EINVAL;
 		if (kmm_unmap_splits(mm, start, end) && mm->map_count >= mm->limits.max_map_count)
+			return KMM_ENOMEM;
+		if (kmm_note_unmap(mm, start, end) != KMM_OK)
 			return KMM_ENOMEM;
 		kmm_unmap(mm, start, end, &m->reserve, KMM_UNMAP_KEEP_TABLES);
 		m->old_len = m->new_len;
@@ -492,7 +521,7 @@ enum kmm_status kmm_mm_remap(struct kmm_mm *mm, kmm_word old_addr, uint64_t old_
 	m.new_len = (kmm_word)kmm_mm_page_align(mm, new_len);
 	if (!m.new_len)
 		return KMM_EINVAL;
-	old_len = m.old_len;
+	old_len = m.asked_len = m.old_len;
 	kmm_mm_lock(mm);
 	status = remap(mm, &m, &at);
 	if (status == KMM_OK)

@@ -118,6 +118,7 @@ void kmm_unmap(struct kmm_mm *mm, kmm_word start, kmm_word end, struct kmm_reser
 enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t len)
 {
 	kmm_word task_size = kmm_mm_task_size(mm), end;
+	enum kmm_status status;
 	struct kmm_reserve r;
 	bool splits;
 
@@ -131,11 +132,14 @@ enum kmm_status kmm_munmap_locked(struct kmm_mm *mm, kmm_word start, uint64_t le
 		return KMM_ENOMEM;
 	if (splits && kmm_reserve(mm, &r, 1, 1, end, end) != KMM_OK)
 		return KMM_ENOMEM;
-	kmm_unmap(mm, start, end, &r, KMM_UNMAP_ALL);
+	status = kmm_note_unmap(mm, start, end);
+	if (status == KMM_OK)
+		kmm_unmap(mm, start, end, &r, KMM_UNMAP_ALL);
 	if (splits)
 		kmm_reserve_drop(mm, &r);
-	kmm_trace(mm->k, KMM_EV_MUNMAP, start, end, 0, 0);
-	return KMM_OK;
+	if (status == KMM_OK)
+		kmm_trace(mm->k, KMM_EV_MUNMAP, start, end, 0, 0);
+	return status;
 }
 
 /* ---- shmdt ---- */

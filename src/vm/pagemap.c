@@ -2,7 +2,7 @@
 /*
  * /proc/PID/pagemap of Linux 6.1: a word for each page of a space, whether mapped or not.
  *
- *	bit 63 present, 62 in swap, 61 of a file or shared, 56 mapped once, 55 written since clear_refs
+ *	bit 63 present, 62 in swap, 61 of a file or shared, 57 writes are watched, 56 mapped once, 55 written since clear_refs
  *	bits 54:0 the frame, or in swap bits 4:0 the area and 54:5 the slot
  */
 #include "pt/leaf.h"
@@ -12,6 +12,7 @@
 #define PAGE_PRESENT (UINT64_C(1) << 63)
 #define PAGE_SWAPPED (UINT64_C(1) << 62)
 #define PAGE_OF_FILE (UINT64_C(1) << 61)
+#define PAGE_WATCHED (UINT64_C(1) << 57)
 #define PAGE_EXCLUSIVE (UINT64_C(1) << 56)
 #define PAGE_SOFT_DIRTY (UINT64_C(1) << 55)
 
@@ -34,6 +35,8 @@ static uint64_t word_of_present(const struct pagemap *p, uint64_t raw)
 		word |= kmm_pfn_of(p->k->phys, page);
 	if (p->watches && (raw & KMM_X86_SOFT_DIRTY))
 		word |= PAGE_SOFT_DIRTY;
+	if (raw & KMM_X86_WATCHED)
+		word |= PAGE_WATCHED;
 	if (kind == KMM_KIND_ZERO)
 		return word;
 	if (kind != KMM_KIND_ANON)
@@ -41,10 +44,20 @@ static uint64_t word_of_present(const struct pagemap *p, uint64_t raw)
 	return atomic_load_explicit(&page->count, memory_order_relaxed) == 1 ? word | PAGE_EXCLUSIVE : word;
 }
 
+/* No page now, nor in swap, but Linux says it so: of its last sort of swap, the first number. */
+static uint64_t word_of_hole(const struct pagemap *p)
+{
+	const uint64_t sort = 31, number = 1;
+
+	return PAGE_SWAPPED | PAGE_WATCHED | (p->frames ? sort | number << 5 : 0);
+}
+
 static uint64_t word_of_swapped(const struct pagemap *p, uint64_t raw)
 {
 	uint64_t word = PAGE_SWAPPED | (p->watches && (raw & KMM_SWAP_WRITTEN) ? PAGE_SOFT_DIRTY : 0);
 
+	if (raw & KMM_SWAP_WATCHED)
+		word |= PAGE_WATCHED;
 	if (!p->frames || kmm_swap_is_same((uint32_t)raw))
 		return word;
 	return word | kmm_swap_place((uint32_t)raw) | (uint64_t)kmm_swap_slot((uint32_t)raw) << 5;
@@ -63,6 +76,8 @@ static bool fill_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsi
 			word[i] |= word_of_present(p, raw);
 		else if (kmm_raw_is_swap(raw))
 			word[i] |= word_of_swapped(p, raw);
+		else if (raw == KMM_RAW_WATCHED_HOLE)
+			word[i] |= word_of_hole(p);
 	}
 	return true;
 }

@@ -87,7 +87,7 @@ static void put_vm_flags(const struct kmm_mm *mm, uint32_t flags, struct kmm_sin
 	} names[] = { /* in the order of Linux's bits */
 		{ KMM_VM_READ, "rd" }, { KMM_VM_WRITE, "wr" }, { KMM_VM_EXEC, "ex" }, { KMM_VM_SHARED, "sh" },
 		{ KMM_VM_MAYREAD, "mr" }, { KMM_VM_MAYWRITE, "mw" }, { KMM_VM_MAYEXEC, "me" },
-		{ KMM_VM_MAYSHARE, "ms" }, { KMM_VM_GROWSDOWN, "gd" }, { KMM_VM_WATCH_MISSING, "um" }, { KMM_VM_LOCKED, "lo" },
+		{ KMM_VM_MAYSHARE, "ms" }, { KMM_VM_GROWSDOWN, "gd" }, { KMM_VM_WATCH_MISSING, "um" }, { KMM_VM_WATCH_WRITES, "uw" }, { KMM_VM_LOCKED, "lo" },
 		{ KMM_VM_SEQ_READ, "sr" }, { KMM_VM_RAND_READ, "rr" }, { KMM_VM_DONTCOPY, "dc" },
 		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_LOCKONFAULT, "lf" }, { KMM_VM_ACCOUNT, "ac" },
 		{ KMM_VM_NORESERVE, "nr" }, { KMM_VM_WIPEONFORK, "wf" }, { KMM_VM_DONTDUMP, "dd" },

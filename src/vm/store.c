@@ -26,17 +26,29 @@ static void count(kmm_word *counter, kmm_word more)
 
 /* ---- marks and counts ---- */
 
-/* The file has its first dirty page, or none any more. */
-static void list_file(struct kmm_file *file, bool dirty)
+/* The file has its first dirty page. */
+static void list_file(struct kmm_file *file)
 {
-	struct kmm_mapping *mapping = kmm_mapping_of(&file->backing);
+	struct kmm *k = file->backing.k;
+	uint64_t now = kmm_writeback_clock(k);
+	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+	bool first = kmm_list_empty(&k->vm->dirty_files);
+
+	kmm_list_add_before(&k->vm->dirty_files, &kmm_mapping_of(&file->backing)->by_dirty);
+	file->dirty_since = now;
+	file->pass_at = 0;
+	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+	if (first && k->port->files_dirty)
+		k->port->files_dirty(k->port);
+}
+
+/* And none any more. */
+static void unlist_file(struct kmm_file *file)
+{
 	struct kmm *k = file->backing.k;
 	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 
-	if (dirty)
-		kmm_list_add_before(&k->vm->dirty_files, &mapping->by_dirty);
-	else
-		kmm_list_del(&mapping->by_dirty);
+	kmm_list_del(&kmm_mapping_of(&file->backing)->by_dirty);
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 }
 
@@ -54,7 +66,7 @@ void kmm_file_mark_dirty(struct kmm_file *file, struct kmm_page *page)
 	count(&k->vm->nr_dirty, 1);
 	count(&k->vm->nr_dirtied, 1);
 	if (file->nr_dirty++ == 0)
-		list_file(file, true);
+		list_file(file);
 }
 
 static bool unmark(struct kmm_page *page)
@@ -71,7 +83,7 @@ void kmm_file_mark_clean(struct kmm_file *file, struct kmm_page *page)
 	KMM_ASSERT(k, file->nr_dirty > 0);
 	count(&k->vm->nr_dirty, -(kmm_word)1);
 	if (--file->nr_dirty == 0)
-		list_file(file, false);
+		unlist_file(file);
 }
 
 /* ---- transfers ---- */

@@ -447,9 +447,9 @@ static struct summary join_sums(struct summary left, struct summary right)
 	return (struct summary){ left.a, right.b, larger(larger(left.gap, right.gap), right.a - left.b) };
 }
 
-static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct kmm_tree_path *path)
+static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, struct summary sum, struct kmm_tree_path *path)
 {
-	struct summary sum = { vma->start, vma->end, 0 }, left;
+	struct summary left;
 	struct holes h = { 0, 0 };
 	struct kmm_tree_node *right;
 	void *item = vma;
@@ -481,15 +481,15 @@ static void insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, st
 	}
 }
 
-void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
+void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
 	struct kmm_tree_path *path;
 
 	if (!tree->root)
 		put_root(tree, take_spare(k, tree, 0)); /* empty, so whoever sees it finds nothing, as before */
-	path = find_path(tree, vma->start);
+	path = find_path(tree, start);
 	begin_change(tree);
-	insert(k, tree, vma, path);
+	insert(k, tree, vma, (struct summary){ start, end, 0 }, path);
 	end_change(tree);
 }
 
@@ -548,14 +548,14 @@ static bool settle(struct kmm_tree *tree, struct kmm_tree_path *path, unsigned l
 	return try_join(tree, parent, i) || (i > 0 && try_join(tree, parent, i - 1)) || changed;
 }
 
-void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma)
+void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start)
 {
 	struct kmm_tree_node *leaf;
 	struct kmm_tree_path path;
 	struct holes h = { 0, 0 };
 	unsigned i;
 
-	descend(tree, vma->start, &path);
+	descend(tree, start, &path);
 	leaf = path.node[0];
 	i = path.at[0];
 	KMM_ASSERT(k, i < leaf->nr && leaf->item[i] == vma);
@@ -598,7 +598,7 @@ void kmm_tree_cut(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, str
 	KMM_ASSERT(k, leaf->item[i] == vma && vma->start < tail->start && tail->end == vma->end);
 	if (leaf->nr == KMM_TREE_ITEMS) {
 		kmm_tree_resize(k, tree, vma, vma->start, tail->start);
-		kmm_tree_insert(k, tree, tail);
+		kmm_tree_insert(k, tree, tail, tail->start, tail->end);
 		return;
 	}
 	begin_change(tree);
@@ -617,7 +617,7 @@ void kmm_tree_join(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, st
 	if (i + 1 == leaf->nr || (leaf != tree->root && leaf->nr - 1 <= MERGE_AT)) {
 		kmm_word end = gone->end;
 
-		kmm_tree_erase(k, tree, gone);
+		kmm_tree_erase(k, tree, gone, gone->start);
 		kmm_tree_resize(k, tree, vma, vma->start, end);
 		return;
 	}

@@ -71,9 +71,11 @@ void kmm_tree_trim(struct kmm *k, struct kmm_tree *tree, unsigned keep);
 /* Forgets all VMAs and frees all nodes. */
 void kmm_tree_clear(struct kmm *k, struct kmm_tree *tree);
 
-/* vma's range must be a hole. Uses spare nodes. */
-void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);
-void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma);
+/* vma is the area at [start, end), which must be a hole. Uses spare nodes. Neither this nor erasing looks into vma: among many
+ * areas that would be one more miss. */
+void kmm_tree_insert(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end);
+/* vma begins at start. */
+void kmm_tree_erase(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start);
 /* Gives vma another range, which must not reach beyond its neighbours. Sets vma->start and vma->end. */
 void kmm_tree_resize(struct kmm *k, struct kmm_tree *tree, struct kmm_vma *vma, kmm_word start, kmm_word end);
 

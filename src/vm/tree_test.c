@@ -53,7 +53,7 @@ static void insert(struct line *l, unsigned slot, unsigned nr)
 	need = kmm_tree_need(&l->tree, vma->end, 1);
 	CHECK_OK(kmm_tree_fill(l->k, &l->tree, need));
 	link_in_order(l, vma, model_find(l, slot));
-	kmm_tree_insert(l->k, &l->tree, vma);
+	kmm_tree_insert(l->k, &l->tree, vma, vma->start, vma->end);
 	for (unsigned i = slot; i < slot + nr; i++)
 		l->owner[i] = n;
 	if (l->tree.nr_spare > 8)
@@ -65,7 +65,7 @@ static void erase(struct line *l, int n)
 	struct kmm_vma *vma = &l->area[n];
 	unsigned slot = (unsigned)((vma->start - BASE) >> KMM_PAGE_SHIFT);
 
-	kmm_tree_erase(l->k, &l->tree, vma);
+	kmm_tree_erase(l->k, &l->tree, vma, vma->start);
 	kmm_list_del(&vma->link);
 	for (; slot < SLOTS && l->owner[slot] == n; slot++)
 		l->owner[slot] = -1;

@@ -59,6 +59,7 @@ static enum kmm_status change_area(struct kmm_vma *vma, kmm_word start, kmm_word
 				   struct kmm_vma **out)
 {
 	uint32_t new_flags = (vma->flags & ~(uint32_t)KMM_VM_WATCHED) | flags;
+	bool lets_go = vma->flags & ~flags & KMM_VM_WATCH_WRITES;
 	struct kmm_mm *mm = vma->mm;
 	struct kmm_reserve r;
 	enum kmm_status status;
@@ -73,6 +74,8 @@ static enum kmm_status change_area(struct kmm_vma *vma, kmm_word start, kmm_word
 	kmm_reserve_drop(mm, &r);
 	if (status)
 		return status;
+	if (lets_go)
+		kmm_watch_writes(mm, start, end, false);
 	kmm_vma_watch(vma, u, flags);
 	*out = merge_around(vma);
 	return KMM_OK;
@@ -84,7 +87,7 @@ static bool is_range(const struct kmm_mm *mm, kmm_word addr, uint64_t len)
 {
 	kmm_word task_size = kmm_mm_task_size(mm);
 
-	return !(addr & (KMM_PAGE_SIZE - 1)) && !(len & (KMM_PAGE_SIZE - 1)) && len && addr >= mm->limits.mmap_min_addr &&
+	return !(addr & (KMM_PAGE_SIZE - 1)) && !(len & (KMM_PAGE_SIZE - 1)) && len &&
 	       addr < task_size && len <= task_size - addr;
 }
 
@@ -134,7 +137,8 @@ static enum kmm_status change_range(struct kmm_vma *vma, kmm_word start, kmm_wor
 
 static uint32_t flags_of(unsigned modes)
 {
-	return (modes & KMM_USERFAULT_MISSING ? KMM_VM_WATCH_MISSING : 0u) | (modes & KMM_USERFAULT_MINOR ? KMM_VM_WATCH_MINOR : 0u);
+	return (modes & KMM_USERFAULT_MISSING ? KMM_VM_WATCH_MISSING : 0u) |
+	       (modes & KMM_USERFAULT_WRITES ? KMM_VM_WATCH_WRITES : 0u) | (modes & KMM_USERFAULT_MINOR ? KMM_VM_WATCH_MINOR : 0u);
 }
 
 enum kmm_status kmm_userfault_register(struct kmm_userfault *u, struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned modes)
@@ -151,6 +155,7 @@ enum kmm_status kmm_userfault_register(struct kmm_userfault *u, struct kmm_mm *m
 		status = KMM_ENOMEM;
 	else
 		status = vma->start < end ? may_register(u, vma, end, flags_of(modes)) : KMM_EINVAL;
+	mm->tells |= status == KMM_OK && u->events;
 	if (status == KMM_OK)
 		status = change_range(vma, addr.v, end, u, flags_of(modes), NULL);
 	kmm_mm_unlock(mm);

@@ -38,6 +38,7 @@ struct kmm_vm {
 	struct kmm_list swapped_files; /* v: mappings whose files have pages in swap */
 	unsigned nr_swapped_files;   /* v */
 	unsigned dirty_ratio, dirty_background_ratio; /* looked at without a lock */
+	uint64_t dirty_expire_ns;    /* v */
 	kmm_word nr_dirty, nr_writing, nr_dirtied, nr_written, nr_read, nr_write_errors, nr_throttled; /* pages; atomic */
 	struct kmm_page *zero_page;  /* kind ZERO, never written, one reference for ever. The rest: constant */
 	struct kmm_cache *mm_cache, *vma_cache, *node_cache, *anon_cache;

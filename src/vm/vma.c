@@ -204,7 +204,7 @@ void kmm_vma_link(struct kmm_mm *mm, struct kmm_vma *vma)
 
 	KMM_ASSERT(mm->k, vma->start < vma->end && (!next || next->start >= vma->end));
 	init_locks(mm, vma);
-	kmm_tree_insert(mm->k, &mm->tree, vma);
+	kmm_tree_insert(mm->k, &mm->tree, vma, vma->start, vma->end);
 	link_in_lists(mm, vma, next ? &next->link : &mm->vmas);
 	ask_first(mm, vma);
 }
@@ -227,7 +227,7 @@ static void unlink_from_lists(struct kmm_mm *mm, struct kmm_vma *vma, struct kmm
 
 void kmm_vma_unlink(struct kmm_mm *mm, struct kmm_vma *vma)
 {
-	kmm_tree_erase(mm->k, &mm->tree, vma);
+	kmm_tree_erase(mm->k, &mm->tree, vma, vma->start);
 	unlink_from_lists(mm, vma, kmm_vma_next(vma));
 }
 

@@ -67,40 +67,46 @@ void kmm_file_settle(struct kmm_file *file)
 
 /* ---- files by turns ---- */
 
-/* The file whose turn it is, as a guest; it goes to the end of the list. */
+/* The file, as a guest; it goes to the end of the list. v held. */
+static void enter(struct kmm *k, struct kmm_mapping *mapping, struct kmm_guest *guest)
+{
+	*guest = (struct kmm_guest){ .owner = &mapping->guests, .sort = KMM_OWNER_MAPPING };
+	mapping->guests.nr++;
+	kmm_list_del(&mapping->by_dirty);
+	kmm_list_add_before(&k->vm->dirty_files, &mapping->by_dirty);
+}
+
+/* The file whose turn it is. */
 static bool enter_next(struct kmm *k, struct kmm_guest *guest)
 {
 	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	bool found = !kmm_list_empty(&k->vm->dirty_files);
 
-	if (found) {
-		struct kmm_mapping *mapping = kmm_container(k->vm->dirty_files.next, struct kmm_mapping, by_dirty);
-
-		*guest = (struct kmm_guest){ .owner = &mapping->guests, .sort = KMM_OWNER_MAPPING };
-		mapping->guests.nr++;
-		kmm_list_del(&mapping->by_dirty);
-		kmm_list_add_before(&k->vm->dirty_files, &mapping->by_dirty);
-	}
+	if (found)
+		enter(k, kmm_container(k->vm->dirty_files.next, struct kmm_mapping, by_dirty), guest);
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 	return found;
 }
 
-/* Up to `budget` pages of the guest's file, from its beginning; returns how many rows' pages were tried. */
-static uint64_t write_guest(struct kmm *k, const struct kmm_guest *guest, uint64_t budget)
+/* Up to `budget` pages of the guest's file, from *at on, which moves behind those that were tried; at the end of the file it is
+ * UINT64_MAX. Returns how many pages were tried. */
+static uint64_t write_guest(struct kmm *k, const struct kmm_guest *guest, uint64_t *at, uint64_t budget)
 {
 	struct kmm_mapping *mapping = (struct kmm_mapping *)guest->owner;
 	struct kmm_file *file = (struct kmm_file *)mapping->backing;
 	kmm_word before = __atomic_load_n(&k->vm->nr_written, __ATOMIC_RELAXED), done = 0;
-	uint64_t at = 0, was;
+	uint64_t was = UINT64_MAX;
 	bool more = true;
 
-	while (more && done < budget) {
-		was = at;
+	while (more && done < budget && *at != was) {
+		was = *at;
 		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-		more = kmm_guests_is_alive(&mapping->guests) && kmm_file_write_next(file, &at, UINT64_MAX, false) && at != was;
+		more = kmm_guests_is_alive(&mapping->guests) && kmm_file_write_next(file, at, UINT64_MAX, false);
 		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 		done = __atomic_load_n(&k->vm->nr_written, __ATOMIC_RELAXED) - before;
 	}
+	if (!more)
+		*at = UINT64_MAX;
 	return done;
 }
 
@@ -110,15 +116,80 @@ static kmm_word write_some(struct kmm *k, kmm_word budget)
 	kmm_word errors = __atomic_load_n(&k->vm->nr_write_errors, __ATOMIC_RELAXED);
 	struct kmm_guest guest;
 	kmm_word done = 0;
+	uint64_t at = 0;
 
 	kmm_guest_begin(k);
 	if (enter_next(k, &guest)) {
-		done = (kmm_word)write_guest(k, &guest, budget);
+		done = (kmm_word)write_guest(k, &guest, &at, budget);
 		kmm_guest_leave(k, &guest);
 	}
 	kmm_guest_end(k);
 	errors = __atomic_load_n(&k->vm->nr_write_errors, __ATOMIC_RELAXED) - errors;
 	return errors < done ? done - errors : 0;
+}
+
+/* ---- what is dirty for too long ---- */
+
+/* A file with pages that are, and where its pass goes on: what became dirty since the pass began has time until the next. */
+static bool enter_expired(struct kmm *k, struct kmm_guest *guest, uint64_t *at)
+{
+	uint64_t now = kmm_writeback_clock(k);
+	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+	bool found = false;
+
+	for (struct kmm_list *l = k->vm->dirty_files.next; l != &k->vm->dirty_files && !found; l = l->next) {
+		struct kmm_mapping *mapping = kmm_container(l, struct kmm_mapping, by_dirty);
+		struct kmm_file *file = (struct kmm_file *)mapping->backing;
+
+		found = now > file->dirty_since && now - file->dirty_since > k->vm->dirty_expire_ns;
+		if (!found)
+			continue;
+		if (file->pass_at == 0)
+			file->pass_since = now;
+		*at = file->pass_at;
+		enter(k, mapping, guest);
+		break; /* l is elsewhere now */
+	}
+	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+	return found;
+}
+
+/* What could not be written is tried again when it has become too old once more. */
+static void note_pass(struct kmm *k, const struct kmm_guest *guest, uint64_t at)
+{
+	struct kmm_mapping *mapping = (struct kmm_mapping *)guest->owner;
+	unsigned long flags;
+
+	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	if (kmm_guests_is_alive(&mapping->guests)) {
+		struct kmm_file *file = (struct kmm_file *)mapping->backing;
+
+		flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+		file->pass_at = at == UINT64_MAX ? 0 : at;
+		if (at == UINT64_MAX && file->dirty_since < file->pass_since)
+			file->dirty_since = file->pass_since;
+		kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+	}
+	kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+}
+
+/* Pages of one such file. false: there is none, or it cannot be gone on with now. */
+static bool write_expired(struct kmm *k, kmm_word budget, kmm_word *done)
+{
+	struct kmm_guest guest;
+	uint64_t at = 0, tried = 0;
+	bool found;
+
+	kmm_guest_begin(k);
+	found = enter_expired(k, &guest, &at);
+	if (found) {
+		tried = write_guest(k, &guest, &at, budget);
+		note_pass(k, &guest, at);
+		kmm_guest_leave(k, &guest);
+	}
+	kmm_guest_end(k);
+	*done += (kmm_word)tried;
+	return found && (tried || at == UINT64_MAX);
 }
 
 /* ---- limits ---- */
@@ -145,11 +216,14 @@ static kmm_word nr_dirty(const struct kmm *k)
 
 void kmm_throttle_writer(struct kmm *k)
 {
-	kmm_word limit;
+	kmm_word limit, all;
 
 	if (nr_dirty(k) <= KMM_WRITE_RUN) /* a row is always in order, and most writers end here */
 		return;
-	limit = part_of(dirtyable(k), k->vm->dirty_ratio);
+	all = dirtyable(k);
+	limit = part_of(all, k->vm->dirty_ratio);
+	if (nr_dirty(k) > part_of(all, k->vm->dirty_background_ratio) && k->port->files_dirty)
+		k->port->files_dirty(k->port);
 	if (nr_dirty(k) <= limit)
 		return;
 	__atomic_fetch_add(&k->vm->nr_throttled, 1, __ATOMIC_RELAXED);
@@ -167,17 +241,28 @@ enum kmm_status kmm_set_dirty_limits(struct kmm *k, unsigned ratio, unsigned bac
 	return KMM_OK;
 }
 
+void kmm_set_dirty_expire(struct kmm *k, uint64_t ns)
+{
+	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
+
+	k->vm->dirty_expire_ns = ns;
+	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
+}
+
 /* ---- in the background ---- */
 
 bool kmm_writeback_step(struct kmm *k, kmm_word budget, bool all)
 {
 	kmm_word floor = all ? 0 : part_of(dirtyable(k), k->vm->dirty_background_ratio), done = 0, now = 1;
+	bool expired = !all;
 
 	while (done < budget && now && nr_dirty(k) > floor) {
 		now = write_some(k, budget - done);
 		done += now;
 	}
-	return done > 0 && nr_dirty(k) > floor;
+	while (expired && done < budget)
+		expired = write_expired(k, budget - done, &done);
+	return done > 0 && (expired || nr_dirty(k) > floor);
 }
 
 void kmm_sync(struct kmm *k)
@@ -218,7 +303,7 @@ void kmm_writeback_stats(struct kmm *k, struct kmm_writeback_stats *out)
 		return;
 	all = dirtyable(k);
 	*out = (struct kmm_writeback_stats){
-		.ratio = vm->dirty_ratio, .background_ratio = vm->dirty_background_ratio,
+		.ratio = vm->dirty_ratio, .background_ratio = vm->dirty_background_ratio, .expire_ns = vm->dirty_expire_ns,
 		.limit = part_of(all, vm->dirty_ratio), .background_limit = part_of(all, vm->dirty_background_ratio),
 		.dirty = nr_dirty(k), .writing = __atomic_load_n(&vm->nr_writing, __ATOMIC_RELAXED),
 		.dirtied = __atomic_load_n(&vm->nr_dirtied, __ATOMIC_RELAXED),

@@ -390,6 +390,111 @@ KMM_TEST(writeback_throttles_writers)
 	CALL(stop(&w));
 }
 
+/* ---- by the clock ---- */
+
+#define SECOND 1000000000ull
+static uint64_t clock_ns;
+static unsigned told;
+
+static uint64_t read_clock(struct kmm_port *port)
+{
+	(void)port;
+	return clock_ns;
+}
+
+static void tell(struct kmm_port *port)
+{
+	(void)port;
+	told++;
+}
+
+static void start_timed(struct stored *w)
+{
+	CALL(start(w, KMM_X86_64));
+	clock_ns = 5 * SECOND;
+	told = 0;
+	w->s.k->port->time_ns = read_clock;
+	w->s.k->port->files_dirty = tell;
+}
+
+/* Few dirty pages are left alone until the first is too old; what changes after its writing began has time again. */
+KMM_TEST(writeback_of_old_pages)
+{
+	struct stored w;
+
+	CALL(start_timed(&w));
+	for (unsigned n = 0; n < PAGES; n++)
+		CHECK_EQ(space_poke(&w.s, w.s.mm, page(n) + 1, 8), 0);
+	CHECK_EQ(told, 1); /* of the first */
+	clock_ns += 29 * SECOND;
+	CHECK(!kmm_writeback_step(w.s.k, 100, false));
+	CHECK_EQ(dirty(&w), PAGES);
+	clock_ns += 2 * SECOND;
+	CHECK(kmm_writeback_step(w.s.k, 5, false)); /* a row */
+	CHECK_EQ(dirty(&w), PAGES - KMM_WRITE_RUN);
+	CHECK_EQ(space_poke(&w.s, w.s.mm, page(0) + 1, 9), 0);
+	clock_ns += 2 * SECOND;
+	while (kmm_writeback_step(w.s.k, 5, false))
+		;
+	CHECK_EQ(dirty(&w), 1);
+	for (unsigned n = 0; n < PAGES; n++)
+		CHECK_EQ(on_disk(&w, n * SPACE_PAGE + 1), 8);
+	CHECK_EQ(told, 1); /* there were some all the time */
+	clock_ns += 27 * SECOND;
+	CHECK(!kmm_writeback_step(w.s.k, 5, false));
+	CHECK_EQ(dirty(&w), 1);
+	clock_ns += 2 * SECOND;
+	CHECK(!kmm_writeback_step(w.s.k, 5, false));
+	CHECK_EQ(dirty(&w), 0);
+	CHECK_EQ(on_disk(&w, 1), 9);
+	kmm_set_dirty_expire(w.s.k, SECOND);
+	CHECK_EQ(space_poke(&w.s, w.s.mm, page(3), 4), 0);
+	CHECK_EQ(told, 2);
+	clock_ns += SECOND + 1;
+	CHECK(!kmm_writeback_step(w.s.k, 5, false));
+	CHECK_EQ(dirty(&w), 0);
+	CALL(stop(&w));
+}
+
+/* On a disk that fails a step ends all the same, and the pages are tried again when they are too old once more. */
+KMM_TEST(writeback_of_old_pages_fails)
+{
+	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true }, none = { 0 };
+	struct stored w;
+
+	CALL(start_timed(&w));
+	CHECK_EQ(space_poke(&w.s, w.s.mm, page(2), 8), 0);
+	CHECK_EQ(space_poke(&w.s, w.s.mm, page(20), 8), 0);
+	hosted_file_fail(w.f, &gone);
+	clock_ns += 31 * SECOND;
+	while (kmm_writeback_step(w.s.k, 1, false))
+		;
+	CHECK_EQ(dirty(&w), 2);
+	hosted_file_fail(w.f, &none);
+	CHECK(!kmm_writeback_step(w.s.k, 100, false));
+	CHECK_EQ(dirty(&w), 2);
+	clock_ns += 31 * SECOND;
+	CHECK(!kmm_writeback_step(w.s.k, 100, false));
+	CHECK_EQ(dirty(&w), 0);
+	CHECK_EQ(on_disk(&w, 20 * SPACE_PAGE), 8);
+	CALL(stop(&w));
+}
+
+/* Who makes too many pages dirty for the background wakes it, at the latest. */
+KMM_TEST(writeback_is_told_of_many)
+{
+	struct stored w;
+
+	CALL(start_timed(&w));
+	CHECK_OK(kmm_set_dirty_limits(w.s.k, 100, 0));
+	for (unsigned n = 0; n < PAGES; n++)
+		CHECK_EQ(space_poke(&w.s, w.s.mm, page(n), 8), 0);
+	CHECK_EQ(told, 1 + PAGES - 1 - KMM_WRITE_RUN); /* a row is always in order */
+	CHECK(!kmm_writeback_step(w.s.k, 1000, false));
+	CHECK_EQ(dirty(&w), 0);
+	CALL(stop(&w));
+}
+
 /* ---- two CPUs ---- */
 
 struct race {

@@ -39,6 +39,7 @@ struct zap {
 	struct kmm_vma *vma;
 	struct kmm_tlb *tlb;
 	kmm_word next;            /* first address not yet looked at */
+	bool keeps;               /* what is watched leaves a mark */
 	bool seen, empties;       /* a table of the range was there; has no entry left */
 };
 
@@ -75,6 +76,8 @@ static bool zap_absent(struct kmm_vma *vma, uint64_t raw)
 {
 	struct kmm *k = vma->mm->k;
 
+	if (raw == KMM_RAW_WATCHED_HOLE)
+		return false;
 	if (!kmm_raw_is_swap(raw)) { /* the mover's no longer */
 		atomic_fetch_sub_explicit(&k->vm->moving, 1, memory_order_release);
 		return true;
@@ -91,7 +94,7 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	struct zap *z = arg;
 	struct kmm *k = z->vma->mm->k;
 	struct kmm_leaf_run run = { .space = z->tlb->space };
-	unsigned nr_held = z->tlb->nr_held, nr_anon = 0;
+	unsigned nr_held = z->tlb->nr_held, nr_anon = 0, nr_kept = 0;
 	kmm_word end = va + ((kmm_word)nr << KMM_PAGE_SHIFT);
 	void *entry = first->entry;
 
@@ -103,6 +106,10 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 			continue;
 		raw = kmm_entry_take(k, entry);
 		kmm_leaf_tally(k, &run, va, 0);
+		if (__builtin_expect(z->keeps, 0) && kmm_raw_is_watched(raw)) {
+			kmm_entry_store(k, entry, KMM_RAW_WATCHED_HOLE);
+			nr_kept++;
+		}
 		if (__builtin_expect(!(raw & KMM_X86_P), 0) && !zap_absent(z->vma, raw))
 			continue;
 		page = kmm_leaf_page(k, raw);
@@ -114,17 +121,17 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	}
 	settle_resident(z->vma, nr_anon, nr_held - z->tlb->nr_held - nr_anon);
 	z->tlb->nr_held = nr_held;
-	kmm_leaf_settle(k, &run, first->table, -(int)run.nr, z->tlb);
+	kmm_leaf_settle(k, &run, first->table, (int)nr_kept - (int)run.nr, z->tlb);
 	z->seen = true;
 	z->empties |= atomic_load_explicit(&first->table->count, memory_order_relaxed) == 0;
 	z->next = va;
 	return va == end;
 }
 
-bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+static bool zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb, bool keeps)
 {
 	struct kmm *k = vma->mm->k;
-	struct zap z = { .vma = vma, .tlb = tlb, .next = start };
+	struct zap z = { .vma = vma, .tlb = tlb, .next = start, .keeps = keeps };
 	kmm_word resume;
 
 	KMM_ASSERT(k, tlb->space == &vma->mm->space && vma->start <= start && start < end && end <= vma->end);
@@ -132,4 +139,14 @@ bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *
 		kmm_tlb_flush(k, tlb);
 	/* Of several tables, or of upper ones alone, the run does not tell. */
 	return z.empties || !z.seen || ((start ^ (end - 1)) >> kmm_pt_fmt(k)->level[1].shift) != 0;
+}
+
+bool kmm_zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+{
+	return zap(vma, start, end, tlb, false);
+}
+
+void kmm_zap_pages(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb)
+{
+	zap(vma, start, end, tlb, vma->backing && (vma->flags & KMM_VM_WATCH_WRITES));
 }

@@ -5,6 +5,7 @@
 # Prints "N passed, N failed".
 cd "$(dirname "$0")/../.." || exit 1
 . tests/boot/common.inc
+. tests/boot/swapload.inc
 
 user() { case $1 in x86_64*) echo build/user64 ;; *) echo build/user ;; esac; }
 
@@ -39,10 +40,13 @@ for n in 1 2; do
 	cp "$dir/report.json" "$dir/counted.$n"
 done
 if cmp -s "$dir/counted.1" "$dir/counted.2"; then ok; else bad "two counted runs differ"; fi
-guest --machine x86_64 --ram 64M --swap 64M busybox sh -c 'cat /proc/swaps; swapoff /dev/vda; swapon /dev/vda
+guest --machine x86_64 --ram 64M --swap 64M --file build/user64/bigger:/bigger busybox sh -c 'cat /proc/swaps; swapoff /dev/vda
+	swapon /dev/vda; swapon /dev/vda 2>/dev/null; echo "in use $?"; /bigger 80 1 1 | tail -n 1; swapon /dev/vda
 	dd if=/dev/zero of=/dev/vda bs=4096 count=1 2>/dev/null; swapoff /dev/vda; swapon /dev/vda; echo refused $?
 	mkswap /dev/vda >/dev/null; swapon /dev/vda; free | grep Swap' </dev/null
 output "swaps" '^/dev/vda  *partition	65532		0		-2$'
+output "a disk in use" '^in use 1$'
+output "and after that" '^[0-9]* passed, 0 failed$'
 output "a disk without the signature" '^refused 1$'
 output "free" '^Swap: *65532 *0 *65532$'
 # the same in memory, compressed: nothing needs the disk; and of a small pool the oldest go on to it
@@ -76,6 +80,9 @@ output "the other goes on" '^9 passed, 1 failed$'
 message "why" 'swap is full: 4092 KiB'
 message "who" 'killed process .* (bigger), which held most'
 true_of 'd["audit"]["violations"] == 0' "memory ends: audit"
+# everything that can be done with pages at once, with swapoff and swapon meanwhile; scripts/soak-swap does it for minutes
+swapload x86_64 4 32M 128M 3 40
+swapload i386-pae 1 16M 128M 3 24
 # files on a disk, the last time with more dirty pages than memory; what is left on it is looked at from here
 for config in "i386 64M 8" "x86_64 64M 8" "i386-pae 32M 40"; do
 	set -- $config
@@ -97,6 +104,12 @@ output "the limits" '^35$'
 output "limits that cannot be" '^refused 1$'
 output "drop_caches" '^dropped 1$'
 if [ "$("$(user x86_64)/diskfile" "$dir/disk" 8 | tail -n 1)" = "32 passed, 0 failed" ]; then ok; else bad "files on Linux's disk"; fi
+# what a program leaves alone is written in the background
+guest --ram 64M --disk "$dir/disk" busybox sh -c 'cd /proc/sys/vm; cat dirty_expire_centisecs dirty_writeback_centisecs
+	echo 1 >dirty_expire_centisecs; echo 1 >dirty_writeback_centisecs; dd if=/dev/zero of=/dev/vda bs=4096 seek=1000 count=100 2>/dev/null
+	until grep -q "^Dirty: *0 kB" /proc/meminfo; do sleep 0.1; done; echo clean; grep -E "^(nr_dirtied|nr_written) " /proc/vmstat' </dev/null
+[ "$(sed -n '1,3p' "$dir/out" | tr '\n' ' ')" = '3000 500 clean ' ] && ok || bad "dirty pages are not written in the background"
+output "in the background" '^nr_written [1-9][0-9]*$'
 guest --ram 64M --icount --disk "$dir/disk" busybox true </dev/null
 ends 2 "--disk with --icount"
 guest --ram 64M --disk "$dir/none" busybox true </dev/null

@@ -271,15 +271,17 @@ void migrate_threads_run(enum kmm_format_id format, enum what what)
 		pthread_join(thread[i], NULL);
 	atomic_store(&a.over, true);
 	pthread_join(mover, NULL);
+	atomic_store(&a.device_over, true);
+	if (what == EVICTS_LATER)
+		pthread_join(device, NULL);
+	while (a.disk && hosted_swap_finish(a.disk, 1)) /* the audit wants a machine where nothing goes on */
+		;
 	for (unsigned i = 0; i < WORKERS; i++) {
 		if (a.worker[i].wrong)
 			printf("  worker %u, page %u: %s\n", i, a.worker[i].wrong_page, a.worker[i].wrong);
 		CHECK(!a.worker[i].wrong);
 	}
 	CALL(stop(&a));
-	atomic_store(&a.device_over, true);
-	if (what == EVICTS_LATER)
-		pthread_join(device, NULL);
 	hosted_swap_close(a.disk);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* migrate_threads_host.c with pages that go to swap and come back. Not among the tests of ThreadSanitizer yet. */
+/* migrate_threads_host.c with pages that go to swap and come back, on devices that end transfers at once and later. */
 #include "model/migrate_threads.h"
 
 #include "harness/test.h"

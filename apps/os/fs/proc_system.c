@@ -217,6 +217,43 @@ static int write_dirty_background_ratio(const char *text)
 	return os_errno(kmm_set_dirty_limits(os.k, now.ratio, ratio));
 }
 
+enum { NS_A_CS = 10000000 };
+
+static void text_dirty_expire_centisecs(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_writeback_stats now;
+
+	(void)proc;
+	kmm_writeback_stats(os.k, &now);
+	sink_printf(out, "%u\n", (unsigned)div_u64(now.expire_ns, NS_A_CS, NULL));
+}
+
+static int write_dirty_expire_centisecs(const char *text)
+{
+	uint32_t cs;
+
+	if (!is_number(text, &cs))
+		return -EINVAL;
+	kmm_set_dirty_expire(os.k, (uint64_t)cs * NS_A_CS);
+	return 0;
+}
+
+static void text_dirty_writeback_centisecs(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "%u\n", background_interval_cs);
+}
+
+static int write_dirty_writeback_centisecs(const char *text)
+{
+	uint32_t cs;
+
+	if (!is_number(text, &cs))
+		return -EINVAL;
+	background_set_interval(cs);
+	return 0;
+}
+
 /* 1: clean pages of disks (files in memory have nowhere else to be); 2: what caches of the kernel can do without. */
 static int write_drop_caches(const char *text)
 {
@@ -325,6 +362,10 @@ static const struct proc_entry vm_entries[] = {
 	{ .name = "overcommit_memory", .mode = S_IFREG | 0644, .text = text_overcommit, .write = write_overcommit },
 	{ .name = "dirty_background_ratio", .mode = S_IFREG | 0644, .text = text_dirty_background_ratio,
 	  .write = write_dirty_background_ratio },
+	{ .name = "dirty_expire_centisecs", .mode = S_IFREG | 0644, .text = text_dirty_expire_centisecs,
+	  .write = write_dirty_expire_centisecs },
+	{ .name = "dirty_writeback_centisecs", .mode = S_IFREG | 0644, .text = text_dirty_writeback_centisecs,
+	  .write = write_dirty_writeback_centisecs },
 	{ .name = "dirty_ratio", .mode = S_IFREG | 0644, .text = text_dirty_ratio, .write = write_dirty_ratio },
 	{ .name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches },
 	{ .name = "overcommit_kbytes", .mode = S_IFREG | 0644, .text = text_overcommit_kbytes, .write = write_overcommit_kbytes },

@@ -3,13 +3,14 @@
  * userfault.c - descriptors by which a program resolves faults of its own memory (userfaultfd(2)), over kmm/userfault.h.
  *
  *	a fault     puts a waiter, which lies on its stack, into the list and sleeps; in the list it stays until it goes on
- *	read()      tells of the oldest waiter that was not yet told of
+ *	an event    (a fork, memory moved, dropped, unmapped) waits the same way in a list of its own, until it was told of
+ *	read()      tells of the oldest waiter that was not yet told of, or else of the oldest event
  *	ioctl()     provides pages, and wakes the waiters whose addresses lie in them
  *	close()     forgets the areas and wakes all, whose accesses are then ordinary ones
  *
  * All under the kernel lock, which who sleeps gives up. Each waiter has a reference, so the descriptor's own part may go first.
- * Missing pages and, on 64-bit kernels as on Linux, pages of shared memory that are not mapped are told of. Events other than
- * faults and write protection are not: they are refused, as by kernels built without them.
+ * Missing pages are told of and, on 64-bit kernels as on Linux, writes to pages and pages of shared memory that are not mapped.
+ * A fork's event makes the reader a descriptor for the child's memory, which watches there from the beginning.
  */
 #include "fs/userfault.h"
 #include "kmm/userfault.h"
@@ -21,14 +22,17 @@ bool userfault_for_all;
 /* Of linux/userfaultfd.h. */
 #define UFFD_API 0xaaull
 enum {
+	FEATURE_WRITES = 1 << 0, FEATURE_FORK = 1 << 1, FEATURE_REMAP = 1 << 2, FEATURE_REMOVE = 1 << 3, FEATURE_UNMAP = 1 << 6,
+	FEATURE_MISSING_HUGETLBFS = 1 << 4, FEATURE_MINOR_HUGETLBFS = 1 << 9, FEATURE_WRITES_SHMEM = 1 << 12,
 	FEATURE_MISSING_SHMEM = 1 << 5, FEATURE_SIGBUS = 1 << 7, FEATURE_THREAD_ID = 1 << 8, FEATURE_MINOR_SHMEM = 1 << 10,
 	FEATURE_EXACT_ADDRESS = 1 << 11,
-	FEATURES = FEATURE_MISSING_SHMEM | FEATURE_SIGBUS | FEATURE_THREAD_ID | FEATURE_EXACT_ADDRESS |
-		   (sizeof(uword) == 8 ? FEATURE_MINOR_SHMEM : 0)
+	FEATURES_OF_64 = FEATURE_WRITES | FEATURE_WRITES_SHMEM | FEATURE_MINOR_SHMEM | FEATURE_MINOR_HUGETLBFS,
+	FEATURES = FEATURE_FORK | FEATURE_REMAP | FEATURE_REMOVE | FEATURE_UNMAP | FEATURE_MISSING_SHMEM | FEATURE_MISSING_HUGETLBFS | FEATURE_SIGBUS | FEATURE_THREAD_ID | FEATURE_EXACT_ADDRESS |
+		   (sizeof(uword) == 8 ? FEATURES_OF_64 : 0)
 };
-enum { NR_REGISTER, NR_UNREGISTER, NR_WAKE, NR_COPY, NR_ZEROPAGE, NR_CONTINUE = 7, NR_API = 0x3f };
-enum { MODES = KMM_USERFAULT_MISSING | (sizeof(uword) == 8 ? KMM_USERFAULT_MINOR : 0) };
-enum { DONT_WAKE = 1, EVENT_PAGEFAULT = 0x12, FLAG_WRITE = 1, FLAG_MINOR = 4 };
+enum { NR_REGISTER, NR_UNREGISTER, NR_WAKE, NR_COPY, NR_ZEROPAGE, NR_WRITEPROTECT = 6, NR_CONTINUE = 7, NR_API = 0x3f };
+enum { MODES = KMM_USERFAULT_MISSING | (sizeof(uword) == 8 ? KMM_USERFAULT_MINOR | KMM_USERFAULT_WRITES : 0) };
+enum { DONT_WAKE = 1, COPY_WATCHED = 2, FLAG_WRITE = 1, FLAG_WATCHED = 2, FLAG_MINOR = 4 };
 #define UFFDIO_API 0xc018aa3fu
 #define UFFDIO_REGISTER 0xc020aa00u
 #define UFFDIO_UNREGISTER 0x8010aa01u
@@ -38,10 +42,11 @@ enum { DONT_WAKE = 1, EVENT_PAGEFAULT = 0x12, FLAG_WRITE = 1, FLAG_MINOR = 4 };
 #define UFFDIO_WRITEPROTECT 0xc018aa06u
 #define UFFDIO_CONTINUE 0xc020aa07u
 
+enum { EVENT_PAGEFAULT = 0x12, EVENT_FORK, EVENT_REMAP, EVENT_REMOVE, EVENT_UNMAP };
+
 struct message {
 	uint8_t event, reserved[7];
-	uint64_t flags, address;
-	uint32_t tid, reserved2;
+	uint64_t a, b, c; /* a fault: flags, address, thread; FORK: descriptor; REMAP: from, to, length; others: start, end */
 };
 _Static_assert(sizeof(struct message) == 32, "struct uffd_msg");
 
@@ -56,7 +61,9 @@ struct userfault {
 	uint64_t features;
 	bool ready, closed;      /* UFFDIO_API was; nobody has it open */
 	bool user_only;          /* accesses by system calls fail instead of waiting */
+	uint32_t flags;          /* O_CLOEXEC, O_NONBLOCK: of the descriptors for children */
 	struct list waiters;     /* oldest first */
+	struct list events;      /* the same */
 };
 
 struct waiter {
@@ -64,6 +71,14 @@ struct waiter {
 	uint64_t address, flags;
 	uint32_t tid;
 	bool told, woken;
+};
+
+/* Lies on the stack of who waits until it was read. */
+struct event {
+	struct list link;
+	struct message m;
+	struct userfault *child; /* FORK: becomes a descriptor when it is read */
+	bool told;
 };
 
 /* ---- the side that faults ---- */
@@ -112,7 +127,8 @@ static enum kmm_status on_fault(struct kmm_userfault *core, struct kmm_mm *mm, s
 		return KMM_EFAULT;
 	if (!(u->features & FEATURE_EXACT_ADDRESS))
 		w.address &= ~(uint64_t)(KMM_PAGE_SIZE - 1);
-	w.flags = (access == KMM_WRITE ? FLAG_WRITE : 0) | (why == KMM_USERFAULT_MINOR ? FLAG_MINOR : 0);
+	w.flags = (access == KMM_WRITE ? FLAG_WRITE : 0) | (why == KMM_USERFAULT_MINOR ? FLAG_MINOR : 0) |
+		  (why == KMM_USERFAULT_WRITES ? FLAG_WATCHED : 0);
 	kernel_lock();
 	wait_for_page(u, &w, mm, addr, why);
 	kernel_unlock();
@@ -124,7 +140,66 @@ static void on_release(struct kmm_userfault *core)
 	os_free(core);
 }
 
-static const struct kmm_userfault_ops core_ops = { .fault = on_fault, .release = on_release };
+/* ---- events ---- */
+
+static void init(struct userfault *u, const struct kmm_mm *mm, uint32_t pid);
+
+/* The child has a number already; its space it gets with the event. */
+static struct kmm_userfault *on_fork(struct kmm_userfault *core, struct kmm_mm *child)
+{
+	const struct userfault *u = (const struct userfault *)core;
+	struct userfault *of_child = os_alloc(sizeof(*of_child));
+
+	if (!of_child)
+		return NULL;
+	init(of_child, child, current->forking->pid);
+	of_child->features = u->features;
+	of_child->ready = true;
+	of_child->user_only = u->user_only;
+	of_child->flags = u->flags;
+	of_child->core.events = core->events;
+	return &of_child->core;
+}
+
+static struct message message_of(const struct kmm_userfault_event *e)
+{
+	switch (e->what) {
+	case KMM_USERFAULT_FORK:
+		return (struct message){ .event = EVENT_FORK };
+	case KMM_USERFAULT_REMAP:
+		return (struct message){ .event = EVENT_REMAP, .a = e->start.v, .b = e->to.v, .c = e->end.v - e->start.v };
+	case KMM_USERFAULT_REMOVE:
+		return (struct message){ .event = EVENT_REMOVE, .a = e->start.v, .b = e->end.v };
+	default:
+		return (struct message){ .event = EVENT_UNMAP, .a = e->start.v, .b = e->end.v };
+	}
+}
+
+/* Until it was read, nobody will read it, or we are ending. */
+static void on_event(struct kmm_userfault *core, struct kmm_mm *mm, const struct kmm_userfault_event *e)
+{
+	const uint64_t look_again = 10 * 1000 * 1000;
+	struct event event = { .m = message_of(e), .child = (struct userfault *)e->child };
+	struct userfault *u = (struct userfault *)core;
+
+	(void)mm;
+	kernel_lock();
+	if (e->child)
+		current->forking->mm = e->child_mm; /* who reads of it may provide pages at once */
+	list_add_tail(&event.link, &u->events);
+	sched_wake(u);
+	poll_changed();
+	while (!event.told && !u->closed && !is_ending())
+		sched_sleep(&event, false, os_now() + look_again);
+	list_del(&event.link);
+	kernel_unlock();
+	if (!event.told && e->child) {
+		kmm_userfault_forget(e->child, e->child_mm);
+		kmm_userfault_put(e->child);
+	}
+}
+
+static const struct kmm_userfault_ops core_ops = { .fault = on_fault, .event = on_event, .fork = on_fork, .release = on_release };
 
 static void wake(struct userfault *u, uint64_t start, uint64_t len)
 {
@@ -150,37 +225,73 @@ static struct waiter *next_waiter(const struct userfault *u)
 	return NULL;
 }
 
-static int wait_for_waiter(struct userfault *u, bool nonblock, struct waiter **out)
+static struct event *next_event(const struct userfault *u)
 {
-	while ((*out = next_waiter(u)) == NULL) {
+	struct event *e;
+
+	list_for_each(e, &u->events, link)
+		if (!e->told)
+			return e;
+	return NULL;
+}
+
+static struct message tell_of_waiter(const struct userfault *u, struct waiter *w)
+{
+	w->told = true;
+	return (struct message){ .event = EVENT_PAGEFAULT, .a = w->flags, .b = w->address,
+				 .c = u->features & FEATURE_THREAD_ID ? w->tid : 0 };
+}
+
+static int make_descriptor(struct userfault *u);
+
+/* An event that cannot be told of stays. */
+static int tell_of_event(struct event *e, struct message *m)
+{
+	int fd = e->child ? make_descriptor(e->child) : 0;
+
+	if (fd < 0)
+		return fd;
+	*m = e->m;
+	if (e->child)
+		m->a = (uint32_t)fd;
+	e->told = true;
+	sched_wake(e);
+	return 0;
+}
+
+static int next_message(struct userfault *u, bool nonblock, struct message *m)
+{
+	for (;;) {
+		struct waiter *w = next_waiter(u);
+		struct event *e = w ? NULL : next_event(u);
+
+		if (w) {
+			*m = tell_of_waiter(u, w);
+			return 0;
+		}
+		if (e)
+			return tell_of_event(e, m);
 		if (nonblock)
 			return -EAGAIN;
 		if (sched_sleep(u, true, 0) == -EINTR)
 			return -ERESTARTSYS;
 	}
-	return 0;
 }
 
 static int userfault_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
 {
 	struct userfault *u = file->priv;
-	struct waiter *w;
 	size_t done = 0;
-	int err;
 
 	(void)pos;
 	if (!u->ready || len < sizeof(struct message))
 		return -EINVAL;
 	for (; len - done >= sizeof(struct message); done += sizeof(struct message)) {
-		struct message m = { .event = EVENT_PAGEFAULT };
+		struct message m;
+		int err = next_message(u, nonblock || done, &m);
 
-		err = wait_for_waiter(u, nonblock || done, &w);
 		if (err)
 			return done ? (int)done : err;
-		w->told = true;
-		m.flags = w->flags;
-		m.address = w->address;
-		m.tid = u->features & FEATURE_THREAD_ID ? w->tid : 0;
 		memcpy((char *)to + done, &m, sizeof(m));
 	}
 	return (int)done;
@@ -192,7 +303,7 @@ static unsigned userfault_poll(struct open_file *file)
 
 	if (!u->ready || !(file->flags & O_NONBLOCK))
 		return POLLERR;
-	return next_waiter(u) ? POLLIN : 0;
+	return next_waiter(u) || next_event(u) ? POLLIN : 0;
 }
 
 /* ---- providing ---- */
@@ -211,8 +322,7 @@ static bool is_range(const struct range *r)
 {
 	uint64_t end = abi_64() ? kmm_layout_of(os.k)->user_end_max : user_end_of(false);
 
-	return !((r->start | r->len) & (KMM_PAGE_SIZE - 1)) && r->len && r->start >= kmm_mm_limits(current->proc->mm)->mmap_min_addr &&
-	       r->start < end && r->len <= end - r->start;
+	return !((r->start | r->len) & (KMM_PAGE_SIZE - 1)) && r->len && r->start < end && r->len <= end - r->start;
 }
 
 static bool is_one_area(struct kmm_mm *mm, const struct range *r)
@@ -222,11 +332,18 @@ static bool is_one_area(struct kmm_mm *mm, const struct range *r)
 	return kmm_vma_find(mm, kmm_uva((uword)r->start), &area) && area.start.v <= r->start && r->start + r->len <= area.end.v;
 }
 
+/* An event that nobody has read yet: what is provided may be for memory as it was. */
+static bool is_changing(const struct userfault *u)
+{
+	return __atomic_load_n(&u->core.changing, __ATOMIC_ACQUIRE) != 0;
+}
+
 /* Each page of the range, by what op says about it. Bytes done, or why the first could not be. */
 struct providing {
 	struct kmm_mm *mm;
 	uint64_t source; /* UFFDIO_COPY */
 	void *buf;
+	bool watched;    /* writes to it are, from the start */
 	int (*op)(const struct providing *p, uint64_t at, uint64_t offset);
 };
 
@@ -234,7 +351,7 @@ static int copy_page(const struct providing *p, uint64_t at, uint64_t offset)
 {
 	if (copy_in(p->buf, (uword)(p->source + offset), KMM_PAGE_SIZE) != 0)
 		return -EFAULT;
-	return os_errno(kmm_userfault_fill(p->mm, kmm_uva((uword)at), p->buf));
+	return os_errno((p->watched ? kmm_userfault_fill_watched : kmm_userfault_fill)(p->mm, kmm_uva((uword)at), p->buf));
 }
 
 static int zero_page(const struct providing *p, uint64_t at, uint64_t offset)
@@ -289,11 +406,14 @@ static int ioctl_copy(struct userfault *u, uword arg)
 	struct range r;
 	int err;
 
+	if (is_changing(u))
+		return -EAGAIN;
 	if (copy_in(&a, arg, sizeof(a)) != 0)
 		return -EFAULT;
 	r = (struct range){ a.dst, a.len };
-	if (!is_range(&r) || a.src + a.len <= a.src || (a.mode & ~(uint64_t)DONT_WAKE))
+	if (!is_range(&r) || a.src + a.len <= a.src || (a.mode & ~(uint64_t)(DONT_WAKE | COPY_WATCHED)))
 		return -EINVAL;
+	p.watched = a.mode & COPY_WATCHED;
 	p.source = a.src;
 	p.buf = os_alloc(KMM_PAGE_SIZE);
 	if (!p.buf)
@@ -309,6 +429,8 @@ static int ioctl_provide(struct userfault *u, uword arg, int (*op)(const struct 
 	struct { struct range range; uint64_t mode; } a;
 	struct providing p = { .op = op };
 
+	if (is_changing(u))
+		return -EAGAIN;
 	if (copy_in(&a, arg, sizeof(a)) != 0)
 		return -EFAULT;
 	if (!is_range(&a.range) || (a.mode & ~(uint64_t)DONT_WAKE))
@@ -337,6 +459,8 @@ static int ioctl_register(struct userfault *u, uword arg)
 	proc_let_go(proc, mm);
 	if (err)
 		return err;
+	if (a.mode & KMM_USERFAULT_WRITES)
+		ioctls |= 1u << NR_WRITEPROTECT;
 	if (a.mode & KMM_USERFAULT_MINOR)
 		ioctls |= 1u << NR_CONTINUE;
 	return copy_out(arg + sizeof(a), &ioctls, sizeof(ioctls));
@@ -375,17 +499,28 @@ static int ioctl_wake(struct userfault *u, uword arg)
 	return 0;
 }
 
-/* No area is ever registered for write protection. */
-static int ioctl_protect(uword arg)
+static int ioctl_protect(struct userfault *u, uword arg)
 {
 	enum { PROTECT = 1, NO_WAKE = 2 };
 	struct { struct range range; uint64_t mode; } a;
+	struct kmm_mm *mm;
+	struct proc *proc;
+	int err;
 
+	if (is_changing(u))
+		return -EAGAIN;
 	if (copy_in(&a, arg, sizeof(a)) != 0)
 		return -EFAULT;
 	if (!is_range(&a.range) || (a.mode & ~(uint64_t)(PROTECT | NO_WAKE)) || a.mode == (PROTECT | NO_WAKE))
 		return -EINVAL;
-	return -ENOENT;
+	err = hold_space(u, &proc, &mm);
+	if (err)
+		return err;
+	err = os_errno(kmm_userfault_protect(mm, kmm_uva((uword)a.range.start), a.range.len, a.mode & PROTECT));
+	proc_let_go(proc, mm);
+	if (err == 0 && !a.mode)
+		wake(u, a.range.start, a.range.len);
+	return err;
 }
 
 /* ---- the descriptor ---- */
@@ -395,12 +530,19 @@ static int ioctl_api(struct userfault *u, uword arg)
 {
 	struct { uint64_t api, features, ioctls; } a, none = { 0, 0, 0 };
 	uint64_t wanted;
+	int err = 0;
 
 	if (copy_in(&a, arg, sizeof(a)) != 0)
 		return -EFAULT;
 	wanted = a.features;
-	if (a.api != UFFD_API || (wanted & ~(uint64_t)FEATURES))
-		return copy_out(arg, &none, sizeof(none)) != 0 ? -EFAULT : -EINVAL;
+	if (a.api != UFFD_API)
+		err = -EINVAL;
+	else if ((wanted & FEATURE_FORK) && !(current->proc->caps.effective & CAP_SYS_PTRACE))
+		err = -EPERM;
+	else if (wanted & ~(uint64_t)FEATURES)
+		err = -EINVAL;
+	if (err)
+		return copy_out(arg, &none, sizeof(none)) != 0 ? -EFAULT : err;
 	a.features = FEATURES;
 	a.ioctls = 1ull << NR_REGISTER | 1ull << NR_UNREGISTER | 1ull << NR_API;
 	if (copy_out(arg, &a, sizeof(a)) != 0)
@@ -408,6 +550,8 @@ static int ioctl_api(struct userfault *u, uword arg)
 	if (u->ready)
 		return copy_out(arg, &none, sizeof(none)) != 0 ? -EFAULT : -EINVAL;
 	u->features = wanted;
+	u->core.events = (wanted & FEATURE_FORK ? KMM_USERFAULT_FORK : 0u) | (wanted & FEATURE_REMAP ? KMM_USERFAULT_REMAP : 0u) |
+			 (wanted & FEATURE_REMOVE ? KMM_USERFAULT_REMOVE : 0u) | (wanted & FEATURE_UNMAP ? KMM_USERFAULT_UNMAP : 0u);
 	u->ready = true;
 	return 0;
 }
@@ -427,7 +571,7 @@ static int userfault_ioctl(struct open_file *file, uint32_t request, uword arg)
 	case UFFDIO_COPY: return ioctl_copy(u, arg);
 	case UFFDIO_ZEROPAGE: return ioctl_provide(u, arg, zero_page);
 	case UFFDIO_CONTINUE: return sizeof(uword) == 8 ? ioctl_provide(u, arg, map_page) : -EINVAL;
-	case UFFDIO_WRITEPROTECT: return ioctl_protect(arg);
+	case UFFDIO_WRITEPROTECT: return ioctl_protect(u, arg);
 	default: return -EINVAL;
 	}
 }
@@ -438,6 +582,8 @@ static void userfault_release(struct open_file *file)
 	struct kmm_mm *mm;
 	struct proc *proc;
 
+	if (!u) /* there was no descriptor for it */
+		return;
 	kernel_lock();
 	u->closed = true;
 	if (hold_space(u, &proc, &mm) == 0) {
@@ -453,17 +599,43 @@ static const struct file_ops userfault_ops = {
 	.read = userfault_read, .poll = userfault_poll, .ioctl = userfault_ioctl, .release = userfault_release, .message = true,
 };
 
+static void init(struct userfault *u, const struct kmm_mm *mm, uint32_t pid)
+{
+	*u = (struct userfault){ .pid = pid, .mm = mm };
+	kmm_userfault_init(&u->core, &core_ops);
+	list_init(&u->waiters);
+	list_init(&u->events);
+}
+
+/* For current, who has read of the fork: u's first reference goes there. */
+static int make_descriptor(struct userfault *u)
+{
+	uint32_t limit = (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft;
+	struct open_file *file;
+	int fd, err = file_anonymous(&userfault_ops, "anon_inode:[userfaultfd]", O_RDWR | (u->flags & O_NONBLOCK), &file);
+
+	if (err)
+		return err;
+	file->priv = u;
+	fd = fd_install(&current->proc->fds, file, 0, limit, u->flags & O_CLOEXEC);
+	if (fd < 0) {
+		file->priv = NULL;
+		file_put(file);
+	}
+	return fd;
+}
+
 int userfault_create(bool user_only, uint32_t flags, struct open_file **out)
 {
 	struct userfault *u = os_alloc(sizeof(*u));
 
-	if (!u || file_anonymous(&userfault_ops, "anon_inode:[userfaultfd]", O_RDWR | flags, out) != 0) {
+	if (!u || file_anonymous(&userfault_ops, "anon_inode:[userfaultfd]", O_RDWR | (flags & O_NONBLOCK), out) != 0) {
 		os_free(u);
 		return -ENOMEM;
 	}
-	*u = (struct userfault){ .pid = current->proc->pid, .mm = current->proc->mm, .user_only = user_only };
-	kmm_userfault_init(&u->core, &core_ops);
-	list_init(&u->waiters);
+	init(u, current->proc->mm, current->proc->pid);
+	u->user_only = user_only;
+	u->flags = flags;
 	(*out)->priv = u;
 	return 0;
 }

@@ -8,7 +8,7 @@
 /* vm.unprivileged_userfaultfd: programs without CAP_SYS_PTRACE may stop accesses by system calls, too. */
 extern bool userfault_for_all;
 
-/* About the memory of current's process. user_only: of its own accesses alone. flags: O_NONBLOCK or 0. */
+/* About the memory of current's process. user_only: of its own accesses alone. flags: O_NONBLOCK, O_CLOEXEC. */
 int userfault_create(bool user_only, uint32_t flags, struct open_file **out);
 
 #endif

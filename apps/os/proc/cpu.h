@@ -26,8 +26,11 @@ static inline struct cpu *cpu_here(void)
 /* cpus.c: starts them. The last step of the boot. */
 void cpus_start(void);
 
-/* background.c: the thread that reclaims memory. */
+/* background.c: the kernel's own threads. */
 void background_start(void);
+/* How often dirty pages of files are looked at, in hundredths of a second; 0: only when there are too many. */
+extern uint32_t background_interval_cs;
+void background_set_interval(uint32_t cs);
 
 /* sched.c, for sleep.c */
 void sched_enqueue(struct task *task);

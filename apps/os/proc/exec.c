@@ -74,8 +74,7 @@ int exec_args_add_user(struct exec_args *args, uword at)
 
 		if (err)
 			return err;
-		status = kmm_copy_in_string(current->proc->mm, args->data + args->used, kmm_uva(at),
-					    args->size - args->used, &len);
+		status = copy_in_string(args->data + args->used, at, args->size - args->used, &len);
 		more = args->size - args->used + 1; /* if it did not end within what there is */
 	} while (status == KMM_EOVERFLOW && more <= MAX_STRING);
 	if (status == KMM_EOVERFLOW)

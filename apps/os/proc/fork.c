@@ -100,6 +100,7 @@ static void inherit(struct proc *child, const struct proc *parent)
 
 static int share_or_copy_space(struct proc *child, struct proc *parent, uint32_t flags)
 {
+	struct kmm_mm *mm;
 	unsigned depth;
 	int err;
 
@@ -108,9 +109,11 @@ static int share_or_copy_space(struct proc *child, struct proc *parent, uint32_t
 		kmm_mm_get(child->mm);
 		return 0;
 	}
+	current->forking = child;
 	depth = kernel_lock_drop(); /* nobody but us has the child, and nobody but us ends us */
-	err = os_errno(kmm_mm_fork(parent->mm, &child->mm));
+	err = os_errno(kmm_mm_fork(parent->mm, &mm));
 	kernel_lock_retake(depth);
+	child->mm = err ? NULL : mm;
 	return err;
 }
 

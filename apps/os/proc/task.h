@@ -59,6 +59,7 @@ struct task {
 	bool notify;             /* look for signals, stop or exit before going back to ring 3. Set by anybody */
 	unsigned lock_depth;     /* times it has taken the kernel lock */
 	bool stalled;            /* waits for memory; its own */
+	struct proc *forking;    /* the child that it copies its space for */
 	uint32_t core_locks;     /* the core's: which of its sleeping locks the task holds */
 	struct x86_context *context;
 	char *stack;             /* lowest byte; NULL: the boot context */
@@ -264,6 +265,10 @@ int copy_out(uword to, const void *from, size_t len);
 /* The same up to the first byte that cannot be reached: bytes copied. */
 size_t copy_in_some(void *to, uword from, size_t len);
 size_t copy_out_some(uword to, const void *from, size_t len);
+/* As the core's. */
+enum kmm_status copy_in_string(char *to, uword from, size_t size, size_t *len);
+/* 0 or -EFAULT. */
+int compare_swap(uword at, uint32_t *expected, uint32_t desired, bool *swapped);
 /* A path or other string into a fresh buffer of PATH_SIZE: -EFAULT, -ENAMETOOLONG, -ENOMEM. Free with os_free. */
 int copy_in_path(uword from, char **out);
 /* `long`s, sizes and pointers of a program: 32 or 64 bits each in its memory. At most MAX_WORDS. */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* user.c - user memory, touched only by the core's copy calls. */
+/*
+ * user.c - user memory, touched only by the core's copy calls. One that fails may have met damaged page tables, which end
+ * the program (corrupt.c); the caller sees EFAULT.
+ */
 #include "proc/task.h"
+#include "sig/sig.h"
 
 /* 32-bit programs have all but the last two pages on a 64-bit kernel, as on Linux. */
 uint64_t user_end_of(bool is_64)
@@ -10,32 +14,71 @@ uint64_t user_end_of(bool is_64)
 	return is_64 || sizeof(uword) == 4 ? kmm_layout_of(os.k)->user_end : end_32_on_64;
 }
 
+static enum kmm_status in(void *to, uword from, size_t len, size_t *done)
+{
+	struct kmm_mm *mm = current->proc->mm;
+	enum kmm_status status = kmm_copy_in(mm, to, kmm_uva(from), len, done);
+
+	if (status != KMM_OK)
+		corrupt_copy(mm, from + *done, 1);
+	return status;
+}
+
+static enum kmm_status out(uword to, const void *from, size_t len, size_t *done)
+{
+	struct kmm_mm *mm = current->proc->mm;
+	enum kmm_status status = kmm_copy_out(mm, kmm_uva(to), from, len, done);
+
+	if (status != KMM_OK)
+		corrupt_copy(mm, to + *done, 1);
+	return status;
+}
+
 int copy_in(void *to, uword from, size_t len)
 {
-	enum kmm_status status = kmm_copy_in(current->proc->mm, to, kmm_uva(from), len, NULL);
+	size_t done;
 
-	return status == KMM_OK ? 0 : -EFAULT;
+	return in(to, from, len, &done) == KMM_OK ? 0 : -EFAULT;
 }
 
 int copy_out(uword to, const void *from, size_t len)
 {
-	enum kmm_status status = kmm_copy_out(current->proc->mm, kmm_uva(to), from, len, NULL);
+	size_t done;
 
-	return status == KMM_OK ? 0 : -EFAULT;
+	return out(to, from, len, &done) == KMM_OK ? 0 : -EFAULT;
 }
 
 size_t copy_in_some(void *to, uword from, size_t len)
 {
-	size_t done = 0;
+	size_t done;
 
-	return kmm_copy_in(current->proc->mm, to, kmm_uva(from), len, &done) == KMM_OK ? len : done;
+	return in(to, from, len, &done) == KMM_OK ? len : done;
 }
 
 size_t copy_out_some(uword to, const void *from, size_t len)
 {
-	size_t done = 0;
+	size_t done;
 
-	return kmm_copy_out(current->proc->mm, kmm_uva(to), from, len, &done) == KMM_OK ? len : done;
+	return out(to, from, len, &done) == KMM_OK ? len : done;
+}
+
+enum kmm_status copy_in_string(char *to, uword from, size_t size, size_t *len)
+{
+	enum kmm_status status = kmm_copy_in_string(current->proc->mm, to, kmm_uva(from), size, len);
+
+	if (status == KMM_EFAULT)
+		corrupt_copy(current->proc->mm, from, size);
+	return status;
+}
+
+int compare_swap(uword at, uint32_t *expected, uint32_t desired, bool *swapped)
+{
+	struct kmm_mm *mm = current->proc->mm;
+
+	if (kmm_compare_swap_user(mm, kmm_uva(at), expected, desired, swapped) == KMM_OK)
+		return 0;
+	corrupt_copy(mm, at, sizeof(*expected));
+	return -EFAULT;
 }
 
 int get_words(uword *to, uword from, unsigned count)
@@ -70,7 +113,7 @@ int copy_in_path(uword from, char **out)
 
 	if (!path)
 		return -ENOMEM;
-	status = kmm_copy_in_string(current->proc->mm, path, kmm_uva(from), PATH_SIZE, &len);
+	status = copy_in_string(path, from, PATH_SIZE, &len);
 	if (status == KMM_OK) {
 		*out = path;
 		return 0;

@@ -71,8 +71,10 @@ uword sig_handler_stack(uword sp, const struct sig_action *action);
 /* ---- trap.c ---- */
 void trap_init(void);
 
-/* corrupt.c: a fault of ring 3 at addr for a bit that the processor reserves; ends the program. */
-void corrupt_table(struct x86_frame *f, uword addr);
+/* corrupt.c: a fault of ring 3 at addr for a bit that the processor reserves; ends the program. And after a copy from or to
+ * these bytes of a space failed (user.c): ends who has it, if that was why. No spin locks held but the kernel's. */
+void corrupt_table(uword addr);
+void corrupt_copy(struct kmm_mm *mm, uword at, size_t len);
 
 /* Kernel-provided code page at the same place in every program: returns from handlers without SA_RESTORER. */
 /* 32-bit programs on a 64-bit kernel have it higher, as they have their stack. */

@@ -70,7 +70,7 @@ static void page_fault(struct x86_frame *f)
 
 	current->fault_address = addr;
 	if (f->err & X86_PF_RESERVED) {
-		corrupt_table(f, addr);
+		corrupt_table(addr);
 		return;
 	}
 	switch (kmm_handle_fault(current->proc->mm, &info)) {

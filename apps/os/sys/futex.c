@@ -214,8 +214,7 @@ static int change_word(uword addr, uint32_t how, uint32_t *old)
 	if (copy_in(old, addr, sizeof(*old)) != 0)
 		return -EFAULT;
 	while (!swapped)
-		if (kmm_compare_swap_user(current->proc->mm, kmm_uva(addr), old, apply(how >> 28 & 7, *old, arg),
-					  &swapped) != KMM_OK)
+		if (compare_swap(addr, old, apply(how >> 28 & 7, *old, arg), &swapped) != 0)
 			return -EFAULT;
 	return 0;
 }
@@ -261,8 +260,7 @@ static int give_up(uword addr)
 	while (!swapped) {
 		if ((seen & TID_MASK) != current->tid)
 			return 0;
-		if (kmm_compare_swap_user(current->proc->mm, kmm_uva(addr), &seen, (seen & ~(uint32_t)TID_MASK) | OWNER_DIED,
-					  &swapped) != KMM_OK)
+		if (compare_swap(addr, &seen, (seen & ~(uint32_t)TID_MASK) | OWNER_DIED, &swapped) != 0)
 			return -EFAULT;
 	}
 	if ((seen & FUTEX_WAITERS) && key_of(addr, false, &key) == 0)

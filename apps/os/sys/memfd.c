@@ -13,7 +13,7 @@ static int read_name(uword from, char **out)
 {
 	char name[MFD_NAME_MAX + 1];
 	size_t len, size;
-	enum kmm_status status = kmm_copy_in_string(current->proc->mm, name, kmm_uva(from), sizeof(name), &len);
+	enum kmm_status status = copy_in_string(name, from, sizeof(name), &len);
 
 	if (status == KMM_EOVERFLOW)
 		return -EINVAL;

@@ -5,6 +5,7 @@
  * either.
  */
 #include "kmm/kmap.h"
+#include "sig/sig.h"
 #include "sys/sys.h"
 
 /* One side: where its next byte is. */
@@ -48,8 +49,10 @@ static bool move(const struct transfer *t, uword local, uword remote, uword n, s
 	char *view;
 
 	*done = 0;
-	if (kmm_pin_user(t->mm, kmm_uva(remote), 1, t->write ? KMM_PIN_WRITE : 0, &page, &pinned) != KMM_OK)
+	if (kmm_pin_user(t->mm, kmm_uva(remote), 1, t->write ? KMM_PIN_WRITE : 0, &page, &pinned) != KMM_OK) {
+		corrupt_copy(t->mm, remote, 1);
 		return false;
+	}
 	view = kmm_kmap(os.k, page);
 	if (view) {
 		*done = copy(t, local, view + (remote & (KMM_PAGE_SIZE - 1)), n);

@@ -15,7 +15,7 @@ sword sys_userfaultfd(const uword *a)
 		return -EPERM;
 	if (flags & ~(uint32_t)(O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY))
 		return -EINVAL;
-	err = userfault_create(flags & USER_MODE_ONLY, flags & O_NONBLOCK, &file);
+	err = userfault_create(flags & USER_MODE_ONLY, flags & (O_NONBLOCK | O_CLOEXEC), &file);
 	if (err)
 		return err;
 	fd = fd_install(&current->proc->fds, file, 0, limit, flags & O_CLOEXEC);
