@@ -123,8 +123,8 @@ KMM_MUST_CHECK enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva ad
 KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len,
 					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,
 					  struct kmm_uva *out);
-/* madvise(2): every advice of Linux 6.1, done or refused as by a kernel built without huge pages (HUGEPAGE, NOHUGEPAGE and
- * COLLAPSE: KMM_EINVAL). PAGEOUT writes private pages to swap and those of files to their files, as far as nobody else maps them and there is
+/* madvise(2): every advice of Linux 6.1, done or refused as where huge pages are never used (HUGEPAGE and NOHUGEPAGE mark areas
+ * and are KMM_EINVAL on i386, COLLAPSE: KMM_EINVAL). PAGEOUT writes private pages to swap and those of files to their files, as far as nobody else maps them and there is
  * somewhere to go. MERGEABLE marks areas,
  * and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice, alignment, an area that cannot be
  * advised so), KMM_ENOMEM (a hole; the rest is done), KMM_EAGAIN (no memory to cut areas), KMM_EACCES and KMM_ENOTSUP

@@ -262,6 +262,32 @@ static enum kmm_status give_back(struct kmm *k, struct kmm_page *spare, enum kmm
 	return status == KMM_EAGAIN ? KMM_ENOMEM : status;
 }
 
+/* One call on a file: what is asked for, and where it goes. */
+struct access {
+	struct kmm_file *file;
+	uint64_t pos;
+	char *to;                 /* reading */
+	const char *from;         /* writing */
+	size_t len, done;
+	struct kmm_page *page;    /* one page of it */
+};
+
+/* op with b held, again and again as long as it needs a spare. */
+static enum kmm_status with_spares(struct kmm_mapping *mapping, struct access *a,
+				   enum kmm_status (*op)(struct access *a, struct kmm_page **spare))
+{
+	struct kmm *k = a->file->backing.k;
+	struct kmm_page *spare = NULL;
+	enum kmm_status status;
+
+	do {
+		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+		status = op(a, &spare);
+		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
+	} while (status == KMM_EAGAIN && get_spare(k, &spare));
+	return give_back(k, spare, status);
+}
+
 static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct kmm_page **spare, struct kmm_page **out)
 {
 	struct kmm *k = file->backing.k;
@@ -297,23 +323,27 @@ enum kmm_status kmm_file_bring_back(struct kmm_file *file, uint64_t index)
 	return find_page(file, index, NULL, &page);
 }
 
+static enum kmm_status hold_page(struct access *a, struct kmm_page **spare)
+{
+	enum kmm_status status = a->pos < a->file->size ? find_page(a->file, a->pos >> KMM_PAGE_SHIFT, spare, &a->page) : KMM_ERANGE;
+
+	if (status == KMM_OK)
+		kmm_get_page(a->file->backing.k, a->page);
+	return status;
+}
+
 enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
 {
-	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
-	struct kmm_page *spare = NULL;
+	struct access a = { .file = file, .pos = index << KMM_PAGE_SHIFT };
 	enum kmm_status status;
 
 	if (!mapping)
 		return KMM_ENOMEM;
-	do {
-		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-		status = index < nr_file_pages(file->size) ? find_page(file, index, &spare, out) : KMM_ERANGE;
-		if (status == KMM_OK)
-			kmm_get_page(k, *out);
-		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	} while (status == KMM_EAGAIN && get_spare(k, &spare));
-	return give_back(k, spare, status);
+	status = index > UINT64_MAX >> KMM_PAGE_SHIFT ? KMM_ERANGE : with_spares(mapping, &a, hold_page);
+	if (status == KMM_OK)
+		*out = a.page;
+	return status;
 }
 
 bool kmm_backing_is_file(const struct kmm_backing *backing)
@@ -457,37 +487,33 @@ static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, 
 }
 
 /* b held. */
-static enum kmm_status read_parts(struct kmm_file *file, uint64_t pos, char *to, size_t len, size_t *done, struct kmm_page **spare)
+static enum kmm_status read_parts(struct access *a, struct kmm_page **spare)
 {
+	size_t len = a->pos < a->file->size ? (size_t)kmm_min_u64(a->len, a->file->size - a->pos) : 0;
 	enum kmm_status status = KMM_OK;
 
-	len = pos < file->size ? (size_t)kmm_min_u64(len, file->size - pos) : 0;
-	while (*done < len && status == KMM_OK) {
-		size_t part = part_of_page(pos + *done, len - *done);
+	while (a->done < len && status == KMM_OK) {
+		size_t part = part_of_page(a->pos + a->done, len - a->done);
 
-		status = read_part(file, pos + *done, to + *done, part, spare);
+		status = read_part(a->file, a->pos + a->done, a->to + a->done, part, spare);
 		if (status == KMM_OK)
-			*done += part;
+			a->done += part;
 	}
 	return status;
 }
 
 enum kmm_status kmm_file_read(struct kmm_file *file, uint64_t pos, void *to, size_t len, size_t *done)
 {
-	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
-	struct kmm_page *spare = NULL;
+	struct access a = { .file = file, .pos = pos, .to = to, .len = len };
 	enum kmm_status status;
 
 	*done = 0;
 	if (!mapping)
 		return KMM_ENOMEM;
-	do {
-		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-		status = read_parts(file, pos, to, len, done, &spare);
-		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	} while (status == KMM_EAGAIN && get_spare(k, &spare));
-	return give_back(k, spare, status);
+	status = with_spares(mapping, &a, read_parts);
+	*done = a.done;
+	return status;
 }
 
 /* A store is told at once, and then knows best what lies where. */
@@ -527,26 +553,24 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 }
 
 /* b held. */
-static enum kmm_status write_parts(struct kmm_file *file, uint64_t pos, const char *from, size_t len, size_t *done,
-				   struct kmm_page **spare)
+static enum kmm_status write_parts(struct access *a, struct kmm_page **spare)
 {
 	enum kmm_status status = KMM_OK;
 
-	while (*done < len && status == KMM_OK) {
-		size_t part = part_of_page(pos + *done, len - *done);
+	while (a->done < a->len && status == KMM_OK) {
+		size_t part = part_of_page(a->pos + a->done, a->len - a->done);
 
-		status = write_part(file, pos + *done, from + *done, part, spare);
+		status = write_part(a->file, a->pos + a->done, a->from + a->done, part, spare);
 		if (status == KMM_OK)
-			*done += part;
+			a->done += part;
 	}
 	return status;
 }
 
 enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *from, size_t len, size_t *done)
 {
-	struct kmm *k = file->backing.k;
 	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
-	struct kmm_page *spare = NULL;
+	struct access a = { .file = file, .pos = pos, .from = from, .len = len };
 	enum kmm_status status;
 	uint64_t end;
 
@@ -556,13 +580,10 @@ enum kmm_status kmm_file_write(struct kmm_file *file, uint64_t pos, const void *
 	if (!mapping)
 		return KMM_ENOMEM;
 	if (file->store)
-		kmm_throttle_writer(k);
-	do {
-		kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-		status = write_parts(file, pos, from, len, done, &spare);
-		kmm_mutex_unlock_class(k, &mapping->lock, KMM_LOCK_BACKING);
-	} while (status == KMM_EAGAIN && get_spare(k, &spare));
-	return give_back(k, spare, status);
+		kmm_throttle_writer(file->backing.k);
+	status = with_spares(mapping, &a, write_parts);
+	*done = a.done;
+	return status;
 }
 
 /* ---- truncating ---- */

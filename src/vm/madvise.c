@@ -46,6 +46,12 @@ static enum kmm_status advised_flags(const struct kmm_vma *vma, int advice, uint
 		if (!(*flags & (KMM_VM_SHARED | KMM_VM_MAYSHARE | KMM_VM_SPECIAL)))
 			*flags |= KMM_VM_MERGEABLE;
 		break;
+	case KMM_MADV_HUGEPAGE:
+		*flags = (*flags & ~(uint32_t)KMM_VM_NOT_HUGE) | KMM_VM_HUGE;
+		break;
+	case KMM_MADV_NOHUGEPAGE:
+		*flags = (*flags & ~(uint32_t)KMM_VM_HUGE) | KMM_VM_NOT_HUGE;
+		break;
 	default:
 		KMM_ASSERT(vma->mm->k, advice == KMM_MADV_UNMERGEABLE);
 		*flags &= ~(uint32_t)KMM_VM_MERGEABLE;

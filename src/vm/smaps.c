@@ -91,7 +91,7 @@ static void put_vm_flags(const struct kmm_mm *mm, uint32_t flags, struct kmm_sin
 		{ KMM_VM_SEQ_READ, "sr" }, { KMM_VM_RAND_READ, "rr" }, { KMM_VM_DONTCOPY, "dc" },
 		{ KMM_VM_DONTEXPAND, "de" }, { KMM_VM_LOCKONFAULT, "lf" }, { KMM_VM_ACCOUNT, "ac" },
 		{ KMM_VM_NORESERVE, "nr" }, { KMM_VM_WIPEONFORK, "wf" }, { KMM_VM_DONTDUMP, "dd" },
-		{ KMM_VM_SOFTDIRTY, "sd" }, { KMM_VM_MERGEABLE, "mg" },
+		{ KMM_VM_SOFTDIRTY, "sd" }, { KMM_VM_HUGE, "hg" }, { KMM_VM_NOT_HUGE, "nh" }, { KMM_VM_MERGEABLE, "mg" },
 		{ KMM_VM_WATCH_MINOR, "ui" },
 	};
 

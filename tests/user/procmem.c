@@ -282,6 +282,26 @@ static void check_status(void)
 	CHECK("of here", line_of("/proc/self/status", NULL, "NSpid:") == getpid() && line_of("/proc/self/status", NULL, "SigQ:") >= 0);
 }
 
+/* Marks without effect here: no page is huge, and none are merged. */
+static void check_marks(void)
+{
+	char *p = map(4, ANONYMOUS);
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
+	char line[32] = "";
+
+	CHECK("merged", madvise(p, PAGE, MADV_MERGEABLE) == 0 && has_flag(p, " mg ") && !has_flag(p + PAGE, " mg "));
+	CHECK("and not", madvise(p, PAGE, MADV_UNMERGEABLE) == 0 && !has_flag(p, " mg "));
+	if (f) {
+		CHECK("their size", fgets(line, sizeof(line), f) && atoi(line) == 2 << 20);
+		CHECK("huge", madvise(p, PAGE, MADV_HUGEPAGE) == 0 && has_flag(p, " hg "));
+		CHECK("not huge", madvise(p, PAGE, MADV_NOHUGEPAGE) == 0 && has_flag(p, " nh ") && !has_flag(p, " hg "));
+		fclose(f);
+	} else {
+		CHECK("without PAE", madvise(p, PAGE, MADV_HUGEPAGE) == -1 && errno == EINVAL);
+	}
+	munmap(p, 4 * PAGE);
+}
+
 int main(void)
 {
 	pagemap = open("/proc/self/pagemap", O_RDONLY);
@@ -290,6 +310,7 @@ int main(void)
 	check_soft_dirty();
 	check_clear_refs();
 	check_rollup();
+	check_marks();
 	check_status();
 	check_overcommit();
 	check_limits(); /* last: memory is little then */

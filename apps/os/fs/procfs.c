@@ -341,16 +341,24 @@ static int text_open(struct inode *inode, struct open_file *file)
 
 static const struct inode_ops text_ops = { .open = text_open };
 
-int proc_fs_init(void)
+static int add_root(const struct proc_entry *e, const struct inode_ops *ops)
 {
-	struct inode *root = inode_new(S_IFDIR | 0555);
+	struct inode *root = inode_new(e->mode);
 	int err;
 
 	if (!root)
 		return -ENOMEM;
-	root->priv = (void *)&root_entry;
-	root->ops = &root_ops;
-	err = tree_add(fs_root, "proc", root);
+	root->priv = (void *)e;
+	root->ops = ops;
+	err = tree_add(fs_root, e->name, root);
 	inode_put(root);
 	return err;
+}
+
+int proc_fs_init(void)
+{
+	int err = add_root(&root_entry, &root_ops);
+
+	/* Without PAE Linux has no huge pages for programs, which is all that /sys is about here. */
+	return err || kmm_machine_of(os.k)->format == KMM_I386 ? err : add_root(&sysfs_root, &table_ops);
 }

@@ -26,6 +26,7 @@ struct proc_entry {
 extern const struct proc_entry proc_system_entries[]; /* proc_system.c */
 extern const struct proc_entry proc_pid_entries[];    /* proc_pid.c */
 extern const struct proc_entry proc_kmm_entries[];    /* proc_kmm.c */
+extern const struct proc_entry sysfs_root;            /* sysfs.c */
 
 /* proc_ipc.c */
 extern const struct proc_entry proc_sysvipc_entries[];
