@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define KMM_RECLAIM_OWN 104u
+#define KMM_RECLAIM_OWN 112u
 
 /* What a policy keeps for a zone, and the facts that it may use. */
 struct kmm_reclaim_zone {
@@ -32,9 +32,11 @@ struct kmm_reclaim_policy {
 	/* The hand met a page. *age: its byte, 0 for a page that the hand never met and that did not come from swap. true:
 	 * evict it. */
 	bool (*met)(struct kmm_reclaim_zone *zone, uint8_t *age, bool referenced);
-	/* Need the page not be looked at this time? Asked first of every page, as looking costs more than all else; the page may be
-	 * one that cannot go. NULL: no. */
+	/* Need pages of that age not be looked at this time, as looking costs more than all else? Asked once for each age among the
+	 * pages on the way to the next few that are looked at. NULL: no. */
 	bool (*skip)(struct kmm_reclaim_zone *zone, uint8_t age);
+	/* So many of those were passed by, before `turned` if a turn ended; some may be pages that cannot go. NULL: nothing. */
+	void (*passed)(struct kmm_reclaim_zone *zone, uint8_t age, kmm_word nr);
 	/* The byte of a page that comes back after `distance` more on the clock; was: the byte that it left with. NULL: 0. */
 	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance, uint8_t was);
 	/* One more turn is complete. NULL: nothing. */

@@ -55,7 +55,9 @@ static struct kmm_page *find(struct kmm_group *g, struct stretch *s)
 		s->any = true;
 		if (!skip || !skip(&g->hand.facts, kmm_page_age(page)))
 			return page;
-		kmm_hand_count(&g->hand);
+		kmm_hand_count(&g->hand, 1);
+		if (g->k->pageq->policy->passed)
+			g->k->pageq->policy->passed(&g->hand.facts, kmm_page_age(page), 1);
 	}
 	return NULL;
 }
@@ -81,16 +83,19 @@ static unsigned search(struct kmm_group *g, kmm_word end, struct kmm_page **page
 unsigned kmm_group_hand_next(struct kmm_group *g, kmm_word *left, struct kmm_page **pages, unsigned most)
 {
 	kmm_word max = g->k->phys->max_pfn;
+	bool has_turned = false;
 	unsigned nr = 0;
 
 	KMM_ASSERT_HELD(g->k, &g->k->pageq->lock);
 	while (*left && nr < most) {
 		kmm_word chunk, end, was;
 
-		if (g->hand.at >= max && nr)
-			break; /* a turn ends when its pages were judged */
-		if (g->hand.at >= max)
+		if (g->hand.at >= max && (nr || has_turned))
+			break; /* a turn ends when its pages were judged, and the caller sees each end */
+		if (g->hand.at >= max) {
+			has_turned = true;
 			kmm_hand_turn(g->k, &g->hand);
+		}
 		chunk = g->hand.at >> g->k->groups->chunk_shift;
 		end = (chunk + 1) << g->k->groups->chunk_shift;
 		end = end < max ? end : max;

@@ -4,6 +4,7 @@
  */
 #include "pageq/pageq.h"
 
+#include "base/mem.h"
 #include "kmm/slab.h"
 
 void kmm_page_set_age(struct kmm_page *page, uint8_t age)
@@ -16,6 +17,49 @@ void kmm_page_set_age(struct kmm_page *page, uint8_t age)
 	__atomic_compare_exchange_n(&page->flags, &was, (was & 0xffffffu) | (uint32_t)age << KMM_PG_AGE_SHIFT, false,
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
+
+/* ---- pages that are passed by ---- */
+
+enum { NOT_ASKED, LOOK_AT, PASS_BY };
+
+static void begin_passing(struct kmm *k)
+{
+	struct kmm_passing *p = &k->pageq->passing;
+
+	memset(p->answer, k->pageq->insists || !k->pageq->policy->skip ? LOOK_AT : NOT_ASKED, sizeof(p->answer));
+	p->nr_ages = 0;
+}
+
+static uint8_t ask(struct kmm *k, struct kmm_hand *hand, uint8_t age)
+{
+	struct kmm_passing *p = &k->pageq->passing;
+
+	p->answer[age] = k->pageq->policy->skip(&hand->facts, age) ? PASS_BY : LOOK_AT;
+	if (p->answer[age] == PASS_BY) {
+		KMM_ASSERT(k, p->nr_ages < sizeof(p->age));
+		p->age[p->nr_ages++] = age;
+		p->nr[age] = 0;
+	}
+	return p->answer[age];
+}
+
+/* Those passed by count as met. */
+static void end_passing(struct kmm *k, struct kmm_hand *hand)
+{
+	const struct kmm_reclaim_policy *policy = k->pageq->policy;
+	struct kmm_passing *p = &k->pageq->passing;
+
+	for (unsigned i = 0; i < p->nr_ages; i++) {
+		uint32_t nr = p->nr[p->age[i]];
+
+		kmm_hand_count(hand, nr);
+		if (policy->passed)
+			policy->passed(&hand->facts, p->age[i], nr);
+	}
+	p->nr_ages = 0;
+}
+
+/* ---- the hand ---- */
 
 void kmm_hand_turn(struct kmm *k, struct kmm_hand *hand)
 {
@@ -47,18 +91,22 @@ static struct stretch stretch_at(const struct kmm *k, kmm_word pfn, kmm_word mos
  * frames are passed by, so what that takes is all here. */
 static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const struct stretch *s, kmm_word *passed)
 {
-	bool (*const skip)(struct kmm_reclaim_zone *, uint8_t) = k->pageq->insists ? NULL : k->pageq->policy->skip;
-	struct kmm_hand *hand = kmm_hand_of(k, z);
+	struct kmm_passing *passing = &k->pageq->passing;
 	struct kmm_page *page = kmm_page_at(k->phys, s->first);
 	const unsigned stride = kmm_stride(k->phys);
+	const uint32_t bits = z->bits;
 
 	for (kmm_word i = 0; i < s->nr; i++, page = (struct kmm_page *)(void *)((char *)page + stride)) {
 		uint32_t flags = kmm_page_flags(page), kind = flags & 15;
+		uint8_t age = (uint8_t)(flags >> KMM_PG_AGE_SHIFT), answer;
 
-		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & (KMM_ZONE_MASK | KMM_PG_CHARGED_ALONE)) != z->bits)
+		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & (KMM_ZONE_MASK | KMM_PG_CHARGED_ALONE)) != bits)
 			continue; /* a group's hand meets its pages */
-		if (skip && skip(&hand->facts, (uint8_t)(flags >> KMM_PG_AGE_SHIFT))) {
-			kmm_hand_count(hand);
+		answer = passing->answer[age];
+		if (answer == NOT_ASKED)
+			answer = ask(k, kmm_hand_of(k, z), age);
+		if (answer == PASS_BY) {
+			passing->nr[age]++;
 			continue;
 		}
 		*passed = i + 1;
@@ -71,17 +119,23 @@ static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const stru
 unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct kmm_page **pages, unsigned most)
 {
 	struct kmm_hand *hand = kmm_hand_of(k, z);
+	bool has_turned = false;
 	unsigned nr = 0;
 
+	begin_passing(k);
 	while (*left && nr < most) {
 		struct kmm_page *page = NULL;
 		struct stretch s;
 		kmm_word passed;
 
-		if (hand->at >= z->spanned && nr)
-			break; /* a turn ends when its pages were judged */
-		if (hand->at >= z->spanned)
+		if (hand->at >= z->spanned && (nr || has_turned))
+			break; /* a turn ends when its pages were judged, and the caller sees each end */
+		if (hand->at >= z->spanned) {
+			has_turned = true;
+			end_passing(k, hand);
 			kmm_hand_turn(k, hand);
+			begin_passing(k);
+		}
 		s = stretch_at(k, z->start + hand->at, z->spanned - hand->at);
 		passed = s.nr;
 		if (s.live)
@@ -91,6 +145,7 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 		if (page)
 			pages[nr++] = page;
 	}
+	end_passing(k, hand);
 	return nr;
 }
 

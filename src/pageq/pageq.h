@@ -26,10 +26,10 @@ struct kmm_hand {
 	kmm_word evicted;              /* q: so far; wraps */
 };
 
-/* One more of those. q held. */
-static inline void kmm_hand_count(struct kmm_hand *hand)
+/* So many more of those. q held. */
+static inline void kmm_hand_count(struct kmm_hand *hand, kmm_word nr)
 {
-	hand->met++;
+	hand->met += nr;
 	if (hand->facts.turns == 0) {
 		hand->facts.pages = hand->met;
 		hand->facts.all_pages = hand->met; /* nothing better is known */
@@ -38,10 +38,20 @@ static inline void kmm_hand_count(struct kmm_hand *hand)
 
 enum { KMM_HAND_BATCH = 32 };
 
+/* What the policy said of the ages on the way to the next pages, and how many pages of those that it does not want to see were passed
+ * by: the policy is asked for ages, not for pages, because most pages are passed by. */
+struct kmm_passing {
+	uint8_t answer[256];           /* by age */
+	uint8_t age[256];              /* those that are passed by */
+	unsigned nr_ages;
+	uint32_t nr[256];              /* pages, by age */
+};
+
 struct kmm_pageq {
 	struct kmm_mutex lock;         /* q */
 	struct kmm_page *seen[KMM_HAND_BATCH]; /* q: under the hand; room that a stack has not */
 	kmm_word pfns[KMM_HAND_BATCH]; /* q: to evict */
+	struct kmm_passing passing;    /* q */
 	const struct kmm_reclaim_policy *policy; /* written under q */
 	bool insists;                  /* q: the policy had its turns and gave nothing: any page that is not used may go */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */

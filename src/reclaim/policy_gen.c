@@ -78,12 +78,12 @@ static bool met(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 
 static bool skip(struct kmm_reclaim_zone *z, uint8_t age)
 {
-	kmm_word seq = seq_of(z, age);
+	return (age & KNOWN) && !z->own[AGEING] && seq_of(z, age) != z->own[MIN];
+}
 
-	if (!(age & KNOWN) || z->own[AGEING] || seq == z->own[MIN])
-		return false;
-	z->own[COUNT + (seq & SEQ)]++;
-	return true;
+static void passed(struct kmm_reclaim_zone *z, uint8_t age, kmm_word nr)
+{
+	z->own[COUNT + (seq_of(z, age) & SEQ)] += nr;
 }
 
 static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t was)
@@ -118,5 +118,5 @@ static void turned(struct kmm_reclaim_zone *z)
 }
 
 const struct kmm_reclaim_policy kmm_policy_gen = {
-	.name = "gen", .met = met, .skip = skip, .refault = refault, .turned = turned
+	.name = "gen", .met = met, .skip = skip, .passed = passed, .refault = refault, .turned = turned
 };

@@ -92,8 +92,10 @@ static void pass(struct model *m, struct model_page *p)
 	bool seen = is_seen(m, p), goes;
 
 	CHECK_EQ(!kmm_policy_gen.skip(&m->zone, p->byte), seen);
-	if (!seen)
+	if (!seen) {
+		kmm_policy_gen.passed(&m->zone, p->byte, 1);
 		return;
+	}
 	goes = judge(m, p);
 	CHECK_EQ(kmm_policy_gen.met(&m->zone, &p->byte, p->used), goes);
 	p->used = false;

@@ -4,21 +4,30 @@
  * between its last two uses stays, whatever was used last; so a scan or a loop larger than memory does not wash out what is
  * used again and again. Time is the clock of evictions.
  *
- *	guest   a page that has not yet shown that it is worth its frame. Met unused, it goes. About 1/16 of the pages.
+ *	guest   a page that has not yet shown that it is worth its frame. Met unused, it goes.
  *	host    stays as long as it is used more often than guests come back.
  *
  *	fresh (0) -----------------------> guest --used, and worth it--> host --idle for longest--> guest --unused--> out
  *	                                     ^                             ^
  *	   comes back: not worth it ---------+     comes back: worth it ---+
  *
- * Worth it: the time since the page's last use, known from its slot when it comes back, is shorter than some host has been
- * idle. That host's place is taken: hosts are counted by idle time once in four turns, when their marks are looked at, and
- * each guest that becomes a host uses one of the most idle up; those are made guests as the hand meets them. A first touch
- * always leaves a mark, so the first meeting of a fresh page says nothing. While there are places for hosts it becomes one.
+ * Worth it: the time since the page left, known from its slot when it comes back, is shorter than some host has been idle. That
+ * host's place is taken: hosts are counted by idle time now and then, when their marks are looked at, and each guest that
+ * becomes a host uses one of the most idle up; those are made guests as the hand meets them unused. A first touch always leaves a
+ * mark, so the first meeting of a fresh page says nothing. While there are places for hosts it becomes one.
  *
- * A host's byte holds when it was last seen used, so its idle time is a lower bound, and the time of a guest that comes back
- * an upper one: in a loop all are equal, and nobody changes places. One that is seen used twice within a short time counts half
- * its idle time.
+ * Guests are a quarter of the pages: many enough that what is used again soon is seen to be, as by a plain clock, few enough that a
+ * loop larger than memory keeps most of it; and the fewer they are, the more hosts the hand passes for each page that goes
+ * (decision 010 has the figures). But only hosts that are COLD make room for that: as long as more of memory is used again and
+ * again, guests have a sixteenth.
+ *
+ * Learning: at first, and when more fresh pages are met than went out, because programs have ended and others came, nothing is known.
+ * Then all become hosts for a turn, which takes their marks; and the guests' part begins small and grows slowly, so
+ * that those that are used show it before they are chosen.
+ *
+ * A host's byte holds when it was last seen used, so its idle time is a lower bound; what passed since hosts were counted is
+ * added to it. In a loop all are equal, and few change places. A host that is seen used twice within a short time counts
+ * half its idle time.
  *
  * own[]: see the enum. Faults call refault() while the hand moves on, with no lock: so words are read and written whole, and
  * those that faults change (hosts, the histogram) may lose a count; a turn makes them true again.
@@ -26,10 +35,13 @@
 #include "kmm/reclaim.h"
 
 enum { GUEST = 1, HOST = 0x80, OFTEN = 0x40, STAMP = 0x3f, LONGEST = 47 };
-enum { UNITS = 16, GUEST_PART = 16, SHORT = 4, LOOK_EVERY = 4 };
-enum { HOSTS, HOSTS_MET, TOP, CALLED, IDLE, IDLE_MET = IDLE + LONGEST + 1, END = IDLE_MET + LONGEST + 1 };
-/* HOSTS: now; HOSTS_MET: in this turn. TOP: no host was idle for longer. CALLED: hosts so idle shall become guests.
- * IDLE: hosts by idle time; IDLE_MET: those met in this turn. */
+/* UNITS: of time, in which as many pages as there are went out. Parts are of all pages, the rest times in units. */
+enum { UNITS = 16, GUEST_PART = 4, LEAST_PART = 16, FIRST_PART = 256, SLOWLY = 16, LOST_PART = 16, LOOK_EVERY = 3, SHORT = 8, COLD = 6 };
+enum { HOSTS, HOSTS_MET, FRESH_MET, KNOWS, KNEW, LOOKS, LOOKED, WENT, BEGAN, BEGAN_BEFORE, TOP, CALLED, IDLE,
+       IDLE_MET = IDLE + LONGEST + 1, END = IDLE_MET + LONGEST + 1 };
+/* HOSTS: now; HOSTS_MET, FRESH_MET: in this turn. KNOWS: it is not learning, since the clock was KNEW. LOOKS: hosts are looked at
+ * in this turn; LOOKED: the clock then. WENT: pages that went in this turn. BEGAN: the clock when this turn began, and the one before. TOP: no host was idle for
+ * longer. CALLED: hosts so idle shall become guests. IDLE: hosts by idle time; IDLE_MET: those met in this turn. */
 
 _Static_assert(END <= KMM_RECLAIM_OWN, "fits what a policy has");
 
@@ -62,22 +74,49 @@ static kmm_word all_pages(const struct kmm_reclaim_zone *z)
 	return __atomic_load_n(&z->all_pages, __ATOMIC_RELAXED);
 }
 
+static kmm_word own_pages(const struct kmm_reclaim_zone *z)
+{
+	return __atomic_load_n(&z->pages, __ATOMIC_RELAXED);
+}
+
 static kmm_word unit(const struct kmm_reclaim_zone *z)
 {
 	return all_pages(z) / UNITS + 1;
 }
 
-static uint8_t now(const struct kmm_reclaim_zone *z)
+static uint32_t clock_of(const struct kmm_reclaim_zone *z)
 {
-	return (uint8_t)(__atomic_load_n(&z->clock, __ATOMIC_RELAXED) / (uint32_t)unit(z) & STAMP);
+	return __atomic_load_n(&z->clock, __ATOMIC_RELAXED);
 }
 
+/* Evictions since own[i] was the clock. */
+static uint32_t since(const struct kmm_reclaim_zone *z, kmm_word i)
+{
+	return clock_of(z) - (uint32_t)get(z, i);
+}
+
+static uint8_t now(const struct kmm_reclaim_zone *z)
+{
+	return (uint8_t)(clock_of(z) / (uint32_t)unit(z) & STAMP);
+}
+
+static kmm_word all_but(const struct kmm_reclaim_zone *z, kmm_word guests)
+{
+	return own_pages(z) > guests ? own_pages(z) - guests : 0;
+}
+
+/* As many as there should be. One guest at least, or the last pages would stay for ever. */
 static kmm_word host_places(const struct kmm_reclaim_zone *z)
 {
-	kmm_word pages = __atomic_load_n(&z->pages, __ATOMIC_RELAXED);
-	kmm_word guests = pages / GUEST_PART + 1; /* one at least, or the last pages would stay for ever */
+	return all_but(z, own_pages(z) / GUEST_PART + 1);
+}
 
-	return pages > guests ? pages - guests : 0;
+/* As many as there may be. */
+static kmm_word most_hosts(const struct kmm_reclaim_zone *z)
+{
+	kmm_word guests = own_pages(z) / FIRST_PART + since(z, KNEW) / SLOWLY, least = own_pages(z) / LEAST_PART;
+
+	return all_but(z, (guests < least ? guests : least) + 1);
 }
 
 /* Units, at most LONGEST. */
@@ -99,7 +138,7 @@ static bool is_worth(struct kmm_reclaim_zone *z, kmm_word interval)
 	while (top && !get(z, IDLE + top))
 		top--;
 	put(z, TOP, top);
-	if (top * unit(z) <= interval)
+	if (top * unit(z) + since(z, LOOKED) <= interval)
 		return false;
 	take(z, IDLE + top);
 	if (top < get(z, CALLED))
@@ -114,22 +153,36 @@ static void become_host(struct kmm_reclaim_zone *z, uint8_t *age)
 	add(z, HOSTS_MET, 1);
 }
 
-static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
+static void met_fresh(struct kmm_reclaim_zone *z, uint8_t *age)
 {
-	if (*age == 0) {
-		*age = GUEST;
-		if (z->turns == 0 || get(z, HOSTS) < host_places(z)) /* those that are not used again become guests in time */
-			become_host(z, age);
-		return false;
-	}
-	if (referenced && is_worth(z, all_pages(z) / GUEST_PART))
+	*age = GUEST;
+	add(z, FRESH_MET, 1);
+	if (get(z, FRESH_MET) > since(z, BEGAN_BEFORE) + own_pages(z) / LOST_PART)
+		put(z, KNOWS, 0);
+	if (!get(z, KNOWS) || get(z, HOSTS) < host_places(z)) /* those that are not used again become guests in time */
 		become_host(z, age);
-	return !referenced;
 }
 
+static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
+{
+	if (!referenced && get(z, KNOWS)) {
+		add(z, WENT, 1);
+		return true;
+	}
+	if (!referenced || is_worth(z, 0))
+		become_host(z, age);
+	return false;
+}
+
+/* Shall it make room for guests? */
 static bool is_called(const struct kmm_reclaim_zone *z, uint8_t age)
 {
-	return get(z, HOSTS) > host_places(z) && idle_of(z, age) >= get(z, CALLED);
+	kmm_word hosts = get(z, HOSTS), idle;
+
+	if (hosts <= host_places(z))
+		return false;
+	idle = idle_of(z, age);
+	return idle >= get(z, CALLED) && (idle >= COLD || hosts > most_hosts(z));
 }
 
 static void met_host(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
@@ -154,18 +207,24 @@ static void met_host(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 
 static bool met(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 {
-	if (!(*age & HOST))
+	if (*age == 0)
+		met_fresh(z, age);
+	else if (*age & HOST)
+		met_host(z, age, referenced);
+	else
 		return met_guest(z, age, referenced);
-	met_host(z, age, referenced);
 	return false;
 }
 
 static bool skip(struct kmm_reclaim_zone *z, uint8_t age)
 {
-	if (!(age & HOST) || z->turns % LOOK_EVERY == 0 || is_called(z, age))
-		return false;
-	add(z, HOSTS_MET, 1);
-	return true;
+	return (age & HOST) && !get(z, LOOKS) && !is_called(z, age);
+}
+
+static void passed(struct kmm_reclaim_zone *z, uint8_t age, kmm_word nr)
+{
+	(void)age; /* a host's */
+	add(z, HOSTS_MET, nr);
 }
 
 static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t was)
@@ -173,7 +232,7 @@ static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t wa
 	uint8_t age = 0;
 
 	(void)was;
-	if (is_worth(z, distance + all_pages(z) / GUEST_PART))
+	if (is_worth(z, distance))
 		become_host(z, &age);
 	return age;
 }
@@ -184,6 +243,7 @@ static void call_hosts(struct kmm_reclaim_zone *z)
 	kmm_word places = host_places(z), over = get(z, HOSTS) > places ? get(z, HOSTS) - places : 0;
 	unsigned at = LONGEST;
 
+	put(z, TOP, LONGEST);
 	put(z, CALLED, LONGEST + 1);
 	if (!over)
 		return;
@@ -192,20 +252,36 @@ static void call_hosts(struct kmm_reclaim_zone *z)
 	put(z, CALLED, at);
 }
 
-static void turned(struct kmm_reclaim_zone *z)
+static void take_counts(struct kmm_reclaim_zone *z)
 {
 	put(z, HOSTS, get(z, HOSTS_MET));
 	put(z, HOSTS_MET, 0);
-	if ((z->turns - 1) % LOOK_EVERY == 0) {
-		for (unsigned i = 0; i <= LONGEST; i++)
-			put(z, IDLE + i, get(z, IDLE_MET + i));
-		put(z, TOP, LONGEST);
-		call_hosts(z);
-	}
+	put(z, FRESH_MET, 0);
+	for (unsigned i = 0; i <= LONGEST && get(z, LOOKS); i++)
+		put(z, IDLE + i, get(z, IDLE_MET + i));
 	for (unsigned i = 0; i <= LONGEST; i++)
 		put(z, IDLE_MET + i, 0);
 }
 
+static void turned(struct kmm_reclaim_zone *z)
+{
+	bool looked = get(z, LOOKS) || z->turns == 1;
+
+	take_counts(z);
+	put(z, BEGAN_BEFORE, get(z, BEGAN));
+	put(z, BEGAN, clock_of(z));
+	if (!get(z, KNOWS) && get(z, HOSTS) >= all_but(z, own_pages(z) / LEAST_PART + 1)) {
+		put(z, KNOWS, 1);
+		put(z, KNEW, clock_of(z));
+	}
+	if (looked)
+		call_hosts(z);
+	put(z, LOOKS, !get(z, KNOWS) || !get(z, WENT) || since(z, LOOKED) >= LOOK_EVERY * unit(z));
+	put(z, WENT, 0);
+	if (get(z, LOOKS))
+		put(z, LOOKED, clock_of(z));
+}
+
 const struct kmm_reclaim_policy kmm_policy_idle = {
-	.name = "idle", .met = met, .skip = skip, .refault = refault, .turned = turned
+	.name = "idle", .met = met, .skip = skip, .passed = passed, .refault = refault, .turned = turned
 };

@@ -73,10 +73,10 @@ static bool is_open(const struct kmm_scan *s, const struct kmm_page *page)
 	if (!kmm_frame_may_move(s->k, page) || (s->group && kmm_page_zone(page) > s->top))
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
-		return can_swap(s);
+		return s->has_room;
 	if (s->no_files || !(kmm_page_flags(page) & KMM_PG_DIRTY))
 		return !s->no_files;
-	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : can_swap(s);
+	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : s->has_room;
 }
 
 static void meet(struct kmm_scan *s, struct kmm_page *page)
@@ -89,16 +89,26 @@ static void meet(struct kmm_scan *s, struct kmm_page *page)
 
 	if (!is_open(s, page))
 		return;
-	look = kmm_page_look(s->k, page, &s->flushes);
+	look = kmm_page_look(s->k, page, &s->guest, &s->flushes);
 	if (look == KMM_LOOK_KEPT)
 		return;
-	kmm_hand_count(hand);
+	kmm_hand_count(hand, 1);
 	if (look == KMM_LOOK_NOT) /* its file is locked, for now */
 		return;
 	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
 	if (age != was)
 		kmm_page_set_age(page, age);
+}
+
+static void meet_all(struct kmm_scan *s, struct kmm_page *const *pages, unsigned nr)
+{
+	s->has_room = can_swap(s);
+	for (unsigned i = 0; i < nr; i++)
+		meet(s, pages[i]);
+	if (s->guest.owner)
+		kmm_guest_leave(s->k, &s->guest);
+	s->guest.owner = NULL;
 }
 
 kmm_word kmm_count_pages(struct kmm *k)
@@ -147,8 +157,7 @@ static void scan(struct kmm_scan *s, kmm_word turn)
 	while (left && s->freed < s->want && !kmm_swap_is_congested(s->k)) { /* then only ends of transfers help, or another round */
 		unsigned nr = find(s, &left);
 
-		for (unsigned i = 0; i < nr; i++)
-			meet(s, s->k->pageq->seen[i]);
+		meet_all(s, s->k->pageq->seen, nr);
 		kmm_flushes_run_here(s->k, &s->flushes);
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */

@@ -58,22 +58,21 @@ static bool is_kept_by_file(const struct kmm_guest *guest)
 	return kmm_backing_is_file(backing) && __atomic_load_n(&((const struct kmm_file *)backing)->keeps_pages, __ATOMIC_RELAXED);
 }
 
-enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_flushes *flushes)
+enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_guest *guest, struct kmm_flushes *flushes)
 {
 	struct look l = { .k = k, .page = page, .flushes = flushes };
-	struct kmm_guest guest = kmm_guest_enter(k, page);
 	bool done = false;
 
-	if (!guest.owner)
+	kmm_guest_go_on(k, page, guest);
+	if (!guest->owner)
 		return KMM_LOOK_NOT;
-	if (lock_owner(&guest)) {
-		done = guest.sort == KMM_OWNER_ANON || kmm_guests_is_alive(guest.owner);
-		l.kept = done && is_kept_by_file(&guest);
+	if (lock_owner(guest)) {
+		done = guest->sort == KMM_OWNER_ANON || kmm_guests_is_alive(guest->owner);
+		l.kept = done && is_kept_by_file(guest);
 		if (done)
-			kmm_guest_walk(k, &guest, look_at, &l);
-		unlock_owner(k, &guest);
+			kmm_guest_walk(k, guest, look_at, &l);
+		unlock_owner(k, guest);
 	}
-	kmm_guest_leave(k, &guest);
 	if (!done)
 		return KMM_LOOK_NOT;
 	return l.kept ? KMM_LOOK_KEPT : l.used ? KMM_LOOK_USED : KMM_LOOK_IDLE;

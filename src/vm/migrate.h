@@ -51,8 +51,8 @@ enum kmm_look {
 	KMM_LOOK_IDLE, KMM_LOOK_USED,
 	KMM_LOOK_KEPT            /* an area keeps it in memory */
 };
-/* context: between kmm_guest_begin() and _end(), no spin locks. */
-enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_flushes *flushes);
+/* *guest: as kmm_guest_go_on(). context: between kmm_guest_begin() and _end(), no spin locks. */
+enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_guest *guest, struct kmm_flushes *flushes);
 
 /* Bytes of kmm_vm.move_room. */
 size_t kmm_move_room_size(void);
