@@ -113,6 +113,7 @@ KMM_TIER_C += src/vm/backing.c
 KMM_TIER_C += src/vm/file.c
 KMM_TIER_C += src/vm/store.c
 KMM_TIER_C += src/vm/writeback.c
+KMM_TIER_C += src/vm/fileseek.c
 KMM_TIER_C += src/vm/fileswap.c
 KMM_TIER_C += src/vm/mm.c
 KMM_TIER_C += src/vm/member.c

@@ -58,7 +58,8 @@ static void take_step(struct reader *r, struct step *s)
 	*s = (struct step){ .op = (uint8_t)(take(r, 1) % OP_NR), .actor = (uint8_t)(take(r, 1) % ORACLE_ACTORS) };
 	s->at = take_place(r);
 	s->len = take_len(r);
-	s->prot = (uint32_t)take(r, 1) & 15;
+	s->prot = (uint32_t)take(r, 1) & 63;
+	s->prot = (s->prot & 15) | (s->prot & 48) << 20; /* mprotect's GROWSDOWN and GROWSUP are far up */
 	s->flags = (uint32_t)take(r, s->op == OP_MMAP ? 3 : s->op == OP_SHMAT ? 2 : 1);
 	s->file = (uint8_t)take(r, 1) % (ORACLE_FILES + 1);
 	s->slot = (uint8_t)take(r, 1) % (ORACLE_SLOTS + 1);

@@ -127,6 +127,9 @@ KMM_MUST_CHECK enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t
 /* Pages [first, first + nr) become zeros and, where fill has nothing to say, leave the cache and every mapping; the size
  * stays. errors: KMM_ENOMEM, KMM_EIO (some pages before that are zeros). May sleep. */
 KMM_MUST_CHECK enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t nr);
+/* Where data, or a hole, begins from byte `at` on (lseek, SEEK_DATA and SEEK_HOLE), by whole pages; the end of the file begins a hole.
+ * errors: KMM_ERANGE at or behind the end, or no data before it; KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_file_seek(struct kmm_file *file, uint64_t at, bool data, uint64_t *out);
 /* Dirty pages among [first, first + nr) to the store, in order, and waits. *seen: kmm_file_errors() when the caller opened the
  * file, or at its last sync; brought up to date. errors: KMM_EIO: a write failed since then, by whoever's wish; such pages stay
  * dirty, and the next sync tries again. */

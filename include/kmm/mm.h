@@ -124,9 +124,10 @@ KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_
 					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,
 					  struct kmm_uva *out);
 /* madvise(2): every advice of Linux 6.1, done or refused as where huge pages are never used (HUGEPAGE and NOHUGEPAGE mark areas
- * and are KMM_EINVAL on i386, COLLAPSE: KMM_EINVAL). PAGEOUT writes private pages to swap and those of files to their files, as far as nobody else maps them and there is
- * somewhere to go. MERGEABLE marks areas,
- * and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice, alignment, an area that cannot be
+ * and are KMM_EINVAL on i386, COLLAPSE: KMM_EINVAL). PAGEOUT writes private pages to swap and those of files to their files, as
+ * far as nobody else maps them and there is somewhere to go; those of files leave the tables in any case, and what FREE gave up
+ * is dropped. MERGEABLE marks areas, and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice,
+ * alignment, an area that cannot be
  * advised so), KMM_ENOMEM (a hole; the rest is done), KMM_EAGAIN (no memory to cut areas), KMM_EACCES and KMM_ENOTSUP
  * (REMOVE of what is not shared or could never be writable, of a backing without holes), KMM_EFAULT (POPULATE_ beyond the end),
  * KMM_EPERM (HWPOISON and SOFT_OFFLINE, not privileged; else KMM_EINVAL: no frame can be given up here). */

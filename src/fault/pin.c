@@ -38,7 +38,8 @@ static bool may_pin(const struct kmm_vma *vma, unsigned flags)
 	return (vma->flags & KMM_VM_READ) || ((flags & KMM_PIN_FORCE) && (vma->flags & KMM_VM_MAYREAD));
 }
 
-/* The area of addr, locked for reading, with what private pages need. Stacks do not grow by this. */
+/* The area of addr, locked for reading, with what private pages need if there are to be any: whoever reads makes none, and an
+ * area that never had one is not copied by fork. Stacks do not grow by this. */
 static enum kmm_status lock_area(struct pin *p)
 {
 	struct kmm_mm *mm = p->mm;
@@ -48,7 +49,7 @@ static enum kmm_status lock_area(struct pin *p)
 	kmm_mm_lock(mm);
 	vma = kmm_mm_find(mm, p->fault.addr);
 	if (vma && vma->start <= p->fault.addr && may_pin(vma, p->flags)) {
-		status = kmm_vma_is_private(vma) ? kmm_anon_prepare(vma) : KMM_OK;
+		status = (p->flags & KMM_PIN_WRITE) && kmm_vma_is_private(vma) ? kmm_anon_prepare(vma) : KMM_OK;
 		if (status == KMM_OK)
 			kmm_vma_read(vma);
 		p->fault.vma = vma;

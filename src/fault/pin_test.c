@@ -111,6 +111,26 @@ KMM_TEST(pin_unshares)
 	CALL(space_stop(&s));
 }
 
+/* Whoever only reads leaves the area as one that has no private pages: fork copies none of its entries. */
+KMM_TEST(pin_reading_makes_nothing_private)
+{
+	struct kmm_mm_stats stats;
+	struct kmm_mm *child;
+	struct kmm_page *p;
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	CHECK_EQ(space_map(&s, page(0), 4, SPACE_RW, SPACE_ANON), 0);
+	CHECK_OK(pin(&s, page(1), 0, &p));
+	kmm_unpin_user(s.k, &p, 1, false);
+	CHECK_OK(kmm_mm_fork(s.mm, &child));
+	CHECK_EQ(space_peek(&s, child, page(1)), 0);
+	kmm_mm_stats(child, &stats);
+	CHECK_EQ(stats.zero_maps, 1); /* its own */
+	hosted_put_space(s.m, child);
+	CALL(space_stop(&s));
+}
+
 /* Rights that go and come back: the write is to the same page still. */
 KMM_TEST(pin_survives_mprotect)
 {

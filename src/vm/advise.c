@@ -51,7 +51,7 @@ struct unmark {
 	struct kmm_tlb *tlb;
 	uint32_t marks;   /* that entries lose */
 	bool give_up;     /* anonymous pages may be freed */
-	kmm_word slot;    /* an entry that names one */
+	kmm_word at;      /* what was looked for */
 };
 
 /* A page with other users is theirs as well, and keeps its marks. */
@@ -117,6 +117,26 @@ struct pageout {
 	unsigned nr;
 };
 
+/* Nobody else maps the page, and nobody holds it. */
+static bool may_go(struct kmm *k, const struct kmm_page *page)
+{
+	return atomic_load_explicit(&page->count, memory_order_relaxed) == 1 && kmm_frame_may_move(k, page);
+}
+
+/* What the page says of having been written, or this entry, the only one. */
+static bool is_written(const struct kmm *k, const struct kmm_page *page, const void *entry)
+{
+	return (kmm_page_flags(page) & KMM_PG_DIRTY) || (kmm_leaf_read(k, entry) & KMM_X86_D);
+}
+
+/* Is there a place to go to: swap, the page's file, or none needed? */
+static bool has_place(const struct pageout *p, const struct kmm_page *page, const void *entry)
+{
+	if (p->has_swap)
+		return true;
+	return kmm_page_kind(page) == KMM_KIND_FILE && ((kmm_page_flags(page) & KMM_PG_STORED) || !is_written(p->k, page, entry));
+}
+
 /* Stops when the batch is full. */
 static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
 {
@@ -130,9 +150,8 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 		if (!kmm_leaf_is_present(entry))
 			continue;
 		page = kmm_leaf_page(p->k, kmm_leaf_read(p->k, entry));
-		if (atomic_load_explicit(&page->count, memory_order_relaxed) != 1 || !kmm_frame_may_move(p->k, page) ||
-		    (kmm_page_kind(page) == KMM_KIND_ANON && !p->has_swap))
-			continue; /* others use it, or there is nowhere to go */
+		if (!may_go(p->k, page) || !has_place(p, page, entry))
+			continue;
 		p->pfn[p->nr++] = kmm_pfn_of(p->k->phys, page);
 		if (p->nr == KMM_MOVE_BATCH)
 			return false;
@@ -140,7 +159,45 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 	return true;
 }
 
-/* What cannot go stays: it is advice. */
+/* Stops at a page that needs no place: one that was given up, or one of a file, which only leaves the tables. */
+static bool find_left(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct unmark *u = arg;
+	struct kmm *k = u->vma->mm->k;
+
+	for (unsigned i = 0; i < nr; i++) {
+		void *entry = kmm_ptref_at(k, first, i).entry;
+		struct kmm_page *page;
+
+		if (!kmm_leaf_is_present(entry))
+			continue;
+		page = kmm_leaf_page(k, kmm_leaf_read(k, entry));
+		if (!may_go(k, page) || (kmm_page_kind(page) == KMM_KIND_ANON &&
+					 (!(kmm_page_flags(page) & KMM_PG_LAZYFREE) || is_written(k, page, entry))))
+			continue;
+		u->at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+		return false;
+	}
+	return true;
+}
+
+/* The entries that find() stops at, in [start, end), with what they hold. */
+static void zap_found(struct kmm_vma *vma, kmm_word start, kmm_word end, bool (*find)(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr))
+{
+	struct kmm *k = vma->mm->k;
+	struct unmark u = { .vma = vma };
+	struct kmm_tlb tlb;
+	kmm_word resume;
+
+	kmm_tlb_begin(k, &tlb, &vma->mm->space);
+	while (start < end && !kmm_pt_for_each_run(k, &vma->mm->space, start, end, find, &u, &resume)) {
+		kmm_zap(vma, u.at, u.at + KMM_PAGE_SIZE, &tlb);
+		start = u.at + KMM_PAGE_SIZE;
+	}
+	kmm_tlb_flush(k, &tlb);
+}
+
+/* What cannot go stays: it is advice. But pages of files are out of the tables even then, as on Linux. */
 static enum kmm_status page_out(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
 	struct kmm *k = vma->mm->k;
@@ -155,6 +212,7 @@ static enum kmm_status page_out(struct kmm_vma *vma, kmm_word start, kmm_word en
 		if (p.nr && kmm_move_frames(&mover, p.pfn, p.nr) != KMM_OK)
 			KMM_ASSERT(k, false); /* who asks for no targets does not run out of them */
 	} while (!done && p.next < end);
+	zap_found(vma, start, end, find_left);
 	return KMM_OK;
 }
 
@@ -167,7 +225,7 @@ static bool find_slot(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 	for (unsigned i = 0; i < nr; i++) {
 		if (!kmm_raw_is_swap(kmm_entry_load(k, kmm_ptref_at(k, first, i).entry)))
 			continue;
-		u->slot = va + ((kmm_word)i << KMM_PAGE_SHIFT);
+		u->at = va + ((kmm_word)i << KMM_PAGE_SHIFT);
 		return false;
 	}
 	return true;
@@ -175,19 +233,8 @@ static bool find_slot(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 
 static void drop_slots(struct kmm_vma *vma, kmm_word start, kmm_word end)
 {
-	struct kmm *k = vma->mm->k;
-	struct unmark u = { .vma = vma };
-	struct kmm_tlb tlb;
-	kmm_word resume;
-
-	if (!kmm_mm_rss(vma->mm, KMM_RSS_SWAP))
-		return;
-	kmm_tlb_begin(k, &tlb, &vma->mm->space);
-	while (start < end && !kmm_pt_for_each_run(k, &vma->mm->space, start, end, find_slot, &u, &resume)) {
-		kmm_zap(vma, u.slot, u.slot + KMM_PAGE_SIZE, &tlb);
-		start = u.slot + KMM_PAGE_SIZE;
-	}
-	kmm_tlb_flush(k, &tlb);
+	if (kmm_mm_rss(vma->mm, KMM_RSS_SWAP))
+		zap_found(vma, start, end, find_slot);
 }
 
 /* ---- backings ---- */

@@ -48,7 +48,11 @@ KMM_TEST(advise_free)
 		CHECK_EQ(smaps_line(&s, "Private_Dirty:"), 0);
 		CHECK_EQ(space_poke(&s, s.mm, page(1), 8), 0); /* and is its owner's again */
 		CHECK_EQ(smaps_line(&s, "LazyFree:"), 12);
+		CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_PAGEOUT), 0); /* needs no swap for them */
+		CHECK_EQ(smaps_line(&s, "LazyFree:"), 0);
+		CHECK_EQ(smaps_line(&s, "Rss:"), 4);
 		CHECK_EQ(space_peek(&s, s.mm, page(1)), 8);
+		CHECK_EQ(space_peek(&s, s.mm, page(2)), 0);
 		CALL(space_stop(&s));
 	}
 }

@@ -302,3 +302,35 @@ KMM_TEST(file_seals)
 	kmm_backing_put(&file.backing);
 	CALL(space_stop(&s));
 }
+
+KMM_TEST(file_seeks_data_and_holes)
+{
+	struct kmm_file file;
+	struct space s;
+	uint64_t pos = 0;
+
+	CALL(space_start(&s, KMM_I386));
+	kmm_file_init(&file, s.k, 300 * SPACE_PAGE + 5, "/holes");
+	CHECK_EQ(kmm_file_seek(&file, 0, true, &pos), KMM_ERANGE);
+	CHECK_OK(kmm_file_seek(&file, 7, false, &pos));
+	CHECK_EQ(pos, 7);
+	CHECK_OK(kmm_file_write(&file, 100 * SPACE_PAGE + 3, "abc", 3, &(size_t){ 0 }));
+	CHECK_OK(kmm_file_write(&file, 101 * SPACE_PAGE, "abc", 3, &(size_t){ 0 }));
+	CHECK_OK(kmm_file_write(&file, 300 * SPACE_PAGE, "abc", 3, &(size_t){ 0 }));
+	CHECK_OK(kmm_file_seek(&file, 7, true, &pos));
+	CHECK_EQ(pos, 100 * SPACE_PAGE);
+	CHECK_OK(kmm_file_seek(&file, pos + 1, false, &pos));
+	CHECK_EQ(pos, 102 * SPACE_PAGE);
+	CHECK_OK(kmm_file_seek(&file, pos, true, &pos));
+	CHECK_EQ(pos, 300 * SPACE_PAGE);
+	CHECK_OK(kmm_file_seek(&file, pos, false, &pos));
+	CHECK_EQ(pos, 300 * SPACE_PAGE + 5); /* the end */
+	CHECK_EQ(kmm_file_seek(&file, pos, false, &pos), KMM_ERANGE);
+	file.fill = fill_numbers; /* from somewhere else: data throughout */
+	CHECK_OK(kmm_file_seek(&file, 7, true, &pos));
+	CHECK_EQ(pos, 7);
+	CHECK_OK(kmm_file_seek(&file, 7, false, &pos));
+	CHECK_EQ(pos, 300 * SPACE_PAGE + 5);
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}

@@ -247,7 +247,8 @@ KMM_TEST(fileswap_file_larger_than_memory)
 
 /* ---- advice ---- */
 
-/* PAGEOUT: private pages and shared ones to swap, those of files to their file; what others map too stays. */
+/* PAGEOUT: private pages and shared ones to swap, those of files to their file; what others map too stays. Without swap
+ * shared pages leave the tables, and no more: mincore finds them. */
 KMM_TEST(fileswap_pageout)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
@@ -258,6 +259,7 @@ KMM_TEST(fileswap_pageout)
 		CALL(start(&w, space_formats[f]));
 		CHECK_EQ(space_map(&w.s, at(0), PAGES, SPACE_RW, SPACE_ANON), 0);
 		CHECK_EQ(space_map(&w.s, at(PAGES), PAGES, SPACE_RW, SPACE_SHARED), 0);
+		CHECK_EQ(space_map(&w.s, at(3 * PAGES), 1, SPACE_RW, SPACE_ANON), 0); /* for mincore */
 		CALL(swap_fill(&w, w.s.mm, 0, 2 * PAGES, 2));
 		CHECK_OK(kmm_madvise(w.s.mm, kmm_uva(start_of_all), 2 * PAGES * SPACE_PAGE, KMM_MADV_PAGEOUT));
 		CHECK_EQ(slots_used(&w), 2 * PAGES);
@@ -270,7 +272,10 @@ KMM_TEST(fileswap_pageout)
 		hosted_put_space(w.s.m, child);
 		CHECK_OK(kmm_swap_off(w.s.k, hosted_swap_device(w.disk)));
 		CHECK_OK(kmm_madvise(w.s.mm, kmm_uva(start_of_all), 2 * PAGES * SPACE_PAGE, KMM_MADV_PAGEOUT));
-		CHECK_EQ(smaps(&w.s, "Rss:"), 2 * PAGES * 4);
+		CHECK_EQ(smaps(&w.s, "Rss:"), PAGES * 4);
+		CHECK_OK(kmm_mincore(w.s.mm, kmm_uva((kmm_word)at(PAGES)), PAGES * SPACE_PAGE, kmm_uva((kmm_word)at(3 * PAGES))));
+		for (unsigned i = 0; i < PAGES; i++)
+			CHECK_EQ(space_peek(&w.s, w.s.mm, at(3 * PAGES) + i), 1);
 		CHECK_OK(kmm_swap_on(w.s.k, hosted_swap_device(w.disk), -1));
 		CALL(swap_verify(&w, w.s.mm, 0, 2 * PAGES, 2));
 		CALL(stop(&w));

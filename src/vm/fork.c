@@ -21,6 +21,8 @@
 #include "vm/migrate.h"
 #include "vm/space.h"
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 enum { BATCH = 64 };
 
 struct batch {
@@ -63,14 +65,12 @@ static bool collect_hole(struct batch *b, uint64_t raw, unsigned i)
 	return true;
 }
 
-/* An entry that is not present. false: it cannot be taken along, and b says why. */
+/* An entry that is neither present nor empty. false: it cannot be taken along, and b says why. */
 static bool collect_absent(struct batch *b, const void *entry, unsigned i)
 {
 	struct kmm *k = b->vma->mm->k;
 	uint64_t raw;
 
-	if (kmm_leaf_is_zero(entry))
-		return true;
 	if (kmm_entry_load(k, entry) == KMM_RAW_WATCHED_HOLE)
 		return collect_hole(b, KMM_RAW_WATCHED_HOLE, i);
 	b->is_moving = kmm_leaf_is_moving(entry);
@@ -92,14 +92,14 @@ static inline bool is_pinned(const struct kmm_page *page)
 	return kmm_page_kind(page) == KMM_KIND_ANON && kmm_page_is_pinned(page);
 }
 
-/* A batch is one table's entries: it ends with the run, or when it is full. */
-static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+/* A batch is one table's entries: it ends with the run, or when it is full. plain: of a private area whose writes nobody
+ * watches, so its entries have no marks of that; known where this is compiled, for these are nearly all. */
+ALWAYS_INLINE bool collect(struct batch *b, const struct kmm_ptref *first, kmm_word va, unsigned nr, bool plain)
 {
-	struct batch *b = arg;
 	struct kmm *k = b->vma->mm->k;
 	struct kmm_leaf_run run = { .space = &b->vma->mm->space };
-	const uint32_t strip = b->watched ? 0 : KMM_X86_WATCHED;
-	const bool is_private = kmm_vma_is_private(b->vma);
+	const uint64_t strip = plain || b->watched ? 0 : KMM_X86_WATCHED;
+	const bool is_private = plain || kmm_vma_is_private(b->vma);
 	void *entry = first->entry;
 	unsigned i;
 
@@ -108,7 +108,7 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 		uint64_t raw;
 
 		if (!kmm_leaf_is_present(entry)) {
-			if (!collect_absent(b, entry, i))
+			if (!kmm_leaf_is_zero(entry) && !collect_absent(b, entry, i))
 				break;
 			continue;
 		}
@@ -126,12 +126,22 @@ static bool collect_run(void *arg, const struct kmm_ptref *first, kmm_word va, u
 			kmm_leaf_tally(k, &run, va + ((kmm_word)i << KMM_PAGE_SHIFT), raw);
 		}
 		share_page(b, kmm_leaf_page(k, raw));
-		b->raw[b->nr] = raw & ~(uint64_t)strip;
+		b->raw[b->nr] = raw & ~strip;
 		b->place[b->nr++] = (uint16_t)i;
 	}
 	kmm_leaf_settle(k, &run, first->table, 0, b->tlb);
 	b->next = va + ((kmm_word)i << KMM_PAGE_SHIFT);
 	return b->nr == 0 && !b->is_moving && !b->is_crowded && !b->is_pinned;
+}
+
+static bool collect_plain(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	return collect(arg, first, va, nr, true);
+}
+
+static bool collect_any(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	return collect(arg, first, va, nr, false);
 }
 
 /* The references of a batch are given up again. */
@@ -220,6 +230,7 @@ static enum kmm_status copy_pinned(struct kmm_mm *child, struct batch *b)
 
 static enum kmm_status copy_entries(struct kmm_mm *child, const struct kmm_vma *copy, struct kmm_vma *vma, struct kmm_tlb *tlb)
 {
+	const bool plain = kmm_vma_is_private(vma) && !(vma->flags & KMM_VM_WATCH_WRITES);
 	struct kmm *k = child->k;
 	struct batch b;
 	enum kmm_status status = KMM_OK;
@@ -235,7 +246,8 @@ static enum kmm_status copy_entries(struct kmm_mm *child, const struct kmm_vma *
 		b.nr = 0;
 		b.is_moving = b.is_crowded = b.is_pinned = false;
 		b.nr_anon = b.nr_other = b.nr_swap = 0;
-		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, collect_run, &b, &resume);
+		done = kmm_pt_for_each_run(k, &vma->mm->space, b.next, vma->end, plain ? collect_plain : collect_any, &b,
+					   &resume);
 		if (b.nr)
 			status = install_batch(child, &b);
 		if (status)

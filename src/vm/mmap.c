@@ -97,10 +97,32 @@ static enum kmm_status anonymous_flags(const struct kmm_map_request *rq, uint32_
 	}
 }
 
+/* Huge pages are those of a file of Linux's own, so this has a file's types. */
+static enum kmm_status huge_flags(const struct kmm_map_request *rq, uint32_t vm_flags)
+{
+	unsigned type = rq->flags & KMM_MAP_TYPE;
+
+	if (type == KMM_MAP_SHARED_VALIDATE && (rq->flags & ~(unsigned)LEGACY_FLAGS))
+		return KMM_ENOTSUP;
+	return type < KMM_MAP_SHARED || type > KMM_MAP_SHARED_VALIDATE || (vm_flags & KMM_VM_GROWSDOWN) ? KMM_EINVAL : KMM_OK;
+}
+
+static enum kmm_status type_flags(const struct kmm_map_request *rq, uint32_t *vm_flags)
+{
+	if (rq->flags & KMM_MAP_HUGETLB)
+		return huge_flags(rq, *vm_flags);
+	return rq->backing ? file_flags(rq, vm_flags) : anonymous_flags(rq, vm_flags);
+}
+
 /* Is that the logarithm of the size of this machine's huge pages, or 0, which means any? */
 static bool has_huge_size(const struct kmm *k, unsigned size_log)
 {
 	return size_log == 0 || size_log == kmm_fmt(k)->level[1].shift;
+}
+
+static uint64_t huge_size(const struct kmm_mm *mm)
+{
+	return UINT64_C(1) << kmm_fmt(mm->k)->level[1].shift;
 }
 
 /* Checks before a place is looked for. Aligns rq->len. */
@@ -114,10 +136,10 @@ static enum kmm_status check_request(struct kmm_mm *mm, struct kmm_map_request *
 		rq->backing = NULL;
 	if ((rq->flags & KMM_MAP_HUGETLB) && (!anonymous || !has_huge_size(mm->k, rq->flags >> MAP_HUGE_SHIFT)))
 		return KMM_EINVAL;
+	if (rq->flags & KMM_MAP_HUGETLB)
+		rq->len = kmm_mm_page_align(mm, kmm_align_up(rq->len, huge_size(mm)));
 	if (!rq->len)
 		return KMM_EINVAL;
-	if (rq->flags & KMM_MAP_HUGETLB)
-		return KMM_ENOMEM; /* none in reserve */
 	if (rq->len > kmm_mm_task_size(mm))
 		return KMM_ENOMEM;
 	rq->len = kmm_mm_page_align(mm, rq->len);
@@ -148,6 +170,8 @@ static enum kmm_status find_place(struct kmm_mm *mm, const struct kmm_map_reques
 		flags |= KMM_MAP_FIXED;
 	if (!(flags & KMM_MAP_FIXED))
 		addr = round_hint(mm, addr);
+	else if ((flags & KMM_MAP_HUGETLB) && (addr & (huge_size(mm) - 1)))
+		return KMM_EINVAL;
 	status = kmm_place(mm, addr, rq->len, flags, at);
 	if (status || !(flags & KMM_MAP_FIXED_NOREPLACE))
 		return status;
@@ -305,7 +329,7 @@ enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word 
 	if (status == KMM_OK)
 		status = check_locks(mm, rq, piece.flags);
 	if (status == KMM_OK)
-		status = rq->backing ? file_flags(rq, &piece.flags) : anonymous_flags(rq, &piece.flags);
+		status = type_flags(rq, &piece.flags);
 	if (status)
 		return status;
 	piece.start = at;
@@ -315,7 +339,9 @@ enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word 
 	piece.pgoff = rq->backing ? rq->pgoff : at >> KMM_PAGE_SHIFT;
 	if (kmm_vm_accountable(piece.flags))
 		piece.flags |= KMM_VM_ACCOUNT;
-	if ((piece.flags & KMM_VM_SHMEM) && !rq->backing) {
+	if (rq->flags & KMM_MAP_HUGETLB) {
+		status = is_within_limits(mm, &piece) ? refuse_area(mm, &piece, KMM_ENOMEM) : KMM_ENOMEM; /* none in reserve */
+	} else if ((piece.flags & KMM_VM_SHMEM) && !rq->backing) {
 		piece.pgoff = 0;
 		status = map_shared_anonymous(mm, &piece);
 	} else {

@@ -10,6 +10,8 @@
 #include "vm/backing.h"
 #include "vm/mm.h"
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* ---- what is resident ---- */
 
 kmm_word kmm_mm_resident(const struct kmm_mm *mm)
@@ -39,7 +41,6 @@ struct zap {
 	struct kmm_vma *vma;
 	struct kmm_tlb *tlb;
 	kmm_word next;            /* first address not yet looked at */
-	bool keeps;               /* what is watched leaves a mark */
 	bool seen, empties;       /* a table of the range was there; has no entry left */
 };
 
@@ -88,10 +89,9 @@ static bool zap_absent(struct kmm_vma *vma, uint64_t raw)
 	return false;
 }
 
-/* Stops when the gather is full. */
-static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+/* Stops when the gather is full. keeps: what is watched leaves a mark; known where this is compiled. */
+ALWAYS_INLINE bool zap_entries(struct zap *z, const struct kmm_ptref *first, kmm_word va, unsigned nr, bool keeps)
 {
-	struct zap *z = arg;
 	struct kmm *k = z->vma->mm->k;
 	struct kmm_leaf_run run = { .space = z->tlb->space };
 	unsigned nr_held = z->tlb->nr_held, nr_anon = 0, nr_kept = 0;
@@ -106,7 +106,7 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 			continue;
 		raw = kmm_entry_take(k, entry);
 		kmm_leaf_tally(k, &run, va, 0);
-		if (__builtin_expect(z->keeps, 0) && kmm_raw_is_watched(raw)) {
+		if (keeps && kmm_raw_is_watched(raw)) {
 			kmm_entry_store(k, entry, KMM_RAW_WATCHED_HOLE);
 			nr_kept++;
 		}
@@ -128,14 +128,24 @@ static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsig
 	return va == end;
 }
 
+static bool zap_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	return zap_entries(arg, first, va, nr, false);
+}
+
+static bool zap_keeping(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	return zap_entries(arg, first, va, nr, true);
+}
+
 static bool zap(struct kmm_vma *vma, kmm_word start, kmm_word end, struct kmm_tlb *tlb, bool keeps)
 {
 	struct kmm *k = vma->mm->k;
-	struct zap z = { .vma = vma, .tlb = tlb, .next = start, .keeps = keeps };
+	struct zap z = { .vma = vma, .tlb = tlb, .next = start };
 	kmm_word resume;
 
 	KMM_ASSERT(k, tlb->space == &vma->mm->space && vma->start <= start && start < end && end <= vma->end);
-	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, zap_run, &z, &resume))
+	while (!kmm_pt_for_each_run(k, &vma->mm->space, z.next, end, keeps ? zap_keeping : zap_run, &z, &resume))
 		kmm_tlb_flush(k, tlb);
 	/* Of several tables, or of upper ones alone, the run does not tell. */
 	return z.empties || !z.seen || ((start ^ (end - 1)) >> kmm_pt_fmt(k)->level[1].shift) != 0;

@@ -10,6 +10,7 @@
 
 /* ---- areas that only one of the two has merged ---- */
 
+enum { MOST_AREAS = 512 };
 struct area {
 	unsigned long start, end, offset;
 	char rights[5], name[64];
@@ -122,18 +123,79 @@ static bool differs_by_heap_name(const struct difference *d)
 	return true;
 }
 
+static struct area united[2][MOST_AREAS]; /* of the live kernel, of the machine */
+
+/* Are they the same but for where they are cut? Returns how many; 0: no. */
+static unsigned united_alike(const struct difference *d)
+{
+	struct area *a = united[0], *b = united[1];
+	unsigned nr = united_areas(d->native_text, d->native_len, a, MOST_AREAS);
+
+	if (nr != united_areas(d->machine_text, d->machine_len, b, MOST_AREAS))
+		return 0;
+	for (unsigned i = 0; i < nr; i++)
+		if (a[i].start != b[i].start || a[i].end != b[i].end || strcmp(a[i].rights, b[i].rights) || strcmp(a[i].name, b[i].name))
+			return 0;
+	return nr;
+}
+
 static bool differs_by_merging(const struct difference *d)
 {
-	static struct area a[512], b[512];
-	unsigned nr_a = united_areas(d->native_text, d->native_len, a, 512);
-	unsigned nr_b = united_areas(d->machine_text, d->machine_len, b, 512);
+	unsigned nr = united_alike(d);
 
-	if (nr_a != nr_b)
-		return false;
-	for (unsigned i = 0; i < nr_a; i++)
-		if (a[i].start != b[i].start || a[i].end != b[i].end || strcmp(a[i].rights, b[i].rights) || strcmp(a[i].name, b[i].name))
+	return nr && sum_of_others(d->native_text, d->native_len, united[0], nr) ==
+			     sum_of_others(d->machine_text, d->machine_len, united[1], nr);
+}
+
+/* How many rows begin in the area. */
+static unsigned rows_in(const char *text, uint32_t len, const struct area *area)
+{
+	const char *end = text + len;
+	unsigned nr = 0;
+	char line[256];
+
+	while (next_line(&text, end, line))
+		if (line[0] != ' ' && line[0] != '=') {
+			unsigned long start = (unsigned long)strtoull(line, NULL, 16);
+
+			nr += start >= area->start && start < area->end;
+		}
+	return nr;
+}
+
+/* Is each page that only the first text shows in an area that the two cut differently? */
+static bool only_cut_areas_have_more(const struct difference *d, const char *text, uint32_t len, const char *other, uint32_t other_len,
+				     unsigned nr)
+{
+	const char *end = text + len;
+	char line[256];
+
+	while (next_line(&text, end, line)) {
+		const struct area *area = united[0];
+		unsigned long at = (unsigned long)strtoull(line, NULL, 16);
+
+		if (line[0] != ' ' || memmem(other, other_len, line, strlen(line)))
+			continue;
+		while (area < united[0] + nr && !(at >= area->start && at < area->end))
+			area++;
+		if (area == united[0] + nr || rows_in(d->native_text, d->native_len, area) == rows_in(d->machine_text, d->machine_len, area))
 			return false;
-	return sum_of_others(d->native_text, d->native_len, a, nr_a) == sum_of_others(d->machine_text, d->machine_len, b, nr_b);
+	}
+	return true;
+}
+
+/* What is read around a fault ends with its area, and the areas are cut differently because of a flag that only later Linux has. */
+static bool maps_stacks_apart(const struct difference *d)
+{
+	enum { STACK = 0x20000 };
+	bool has_stack = false, access = d->native.sig || d->machine.sig;
+	unsigned nr;
+
+	for (unsigned i = 0; i < d->at; i++)
+		has_stack |= d->steps[i].op == OP_MMAP && (d->steps[i].flags & STACK);
+	nr = has_stack && !access && d->native.err == d->machine.err && d->native.ret == d->machine.ret ? united_alike(d) : 0;
+	return nr && only_cut_areas_have_more(d, d->native_text, d->native_len, d->machine_text, d->machine_len, nr) &&
+	       only_cut_areas_have_more(d, d->machine_text, d->machine_len, d->native_text, d->native_len, nr);
 }
 
 /* ---- orders of checks ---- */
@@ -151,6 +213,14 @@ static bool moves_many_areas(const struct difference *d)
 
 	return s->op == OP_MREMAP && (s->flags & 3) == 3 && (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE &&
 	       d->machine.err == EFAULT && d->native.err != EFAULT;
+}
+
+static bool rounds_lengths_first(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+
+	return s->op == OP_MREMAP && (s->flags & 5) == 5 && s->len != s->new_len && d->machine.err == EINVAL &&
+	       (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE;
 }
 
 static bool is_advice(const struct difference *d, uint32_t least, uint32_t most)
@@ -196,14 +266,24 @@ struct exception oracle_exceptions[] = {
 	{ "mremap-order", "6.1's mremap unmaps the target before all is checked, and shrinks by 0 whatever the length; later the checks "
 			  "come first, in another order", mremap_arguments_first, false, 0 },
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
+	{ "mremap-rounds", "6.1 compares the lengths of MREMAP_DONTUNMAP as they are given, later ones what they are rounded to",
+	  rounds_lengths_first, false, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
 	{ "low-stack", "a stack grows down to the least address built into the host's Linux, even if vm.mmap_min_addr is less; Debian's "
 		       "6.1 has the same number in both", grows_below_what_is_built_in, false, 0 },
 	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, false, 0 },
 	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, false, 0 },
 	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, false, 0 },
+	{ "stack-apart", "Linux from 6.7 on keeps MAP_STACK in mind, as no huge pages, so such areas do not merge with others, and less is "
+			 "read around a fault in them", maps_stacks_apart, false, 0 },
 };
 const unsigned oracle_nr_exceptions = sizeof(oracle_exceptions) / sizeof(oracle_exceptions[0]);
+
+const struct guest_exception oracle_guest_exceptions[] = {
+	{ "pae-nx", "i386-pae", "qemu64,-nx", "6.1 keeps 32 bits of the 64 that protect a page (vm_get_page_prot()), so with PAE all that can be "
+	  "read can be fetched; kmm forbids it where the processor can, so both run on one that cannot" },
+};
+const unsigned oracle_nr_guest_exceptions = sizeof(oracle_guest_exceptions) / sizeof(oracle_guest_exceptions[0]);
 
 /* What is behind the hole may have got private pages on one side, which only a fork shows. */
 const struct exception *oracle_hidden(const struct difference *d)

@@ -26,6 +26,13 @@ struct exception {
 extern struct exception oracle_exceptions[];
 extern const unsigned oracle_nr_exceptions;
 
+/* In guests nothing is excused but what their emulated processor can be without, on both kernels (scripts/oracle-guests). */
+struct guest_exception {
+	const char *id, *machine, *processor, *reason;
+};
+extern const struct guest_exception oracle_guest_exceptions[];
+extern const unsigned oracle_nr_guest_exceptions;
+
 /* The first that covers it, counted; NULL: none. If it is not one of looks_only, the step is taken out of the program, since
  * what follows it may differ too, and the program is run again. */
 const struct exception *oracle_excuse(const struct difference *d);

@@ -6,10 +6,10 @@
  */
 #include "oracle/step.h"
 
-enum { PROT_R = 1, PROT_W = 2, PROT_X = 4 };
-enum { MAP_SHARED_BIT = 1, MAP_PRIVATE_BIT = 2, MAP_FIXED_BIT = 0x10, MAP_ANON_BIT = 0x20, MAP_32BIT_BIT = 0x40,
+enum { PROT_R = 1, PROT_W = 2, PROT_X = 4, PROT_SEM_BIT = 8, PROT_GROWSDOWN_BIT = 0x01000000, PROT_GROWSUP_BIT = 0x02000000 };
+enum { MAP_SHARED_BIT = 1, MAP_PRIVATE_BIT = 2, MAP_VALIDATE_BITS = 3, MAP_FIXED_BIT = 0x10, MAP_ANON_BIT = 0x20, MAP_32BIT_BIT = 0x40,
        MAP_GROWSDOWN_BIT = 0x100, MAP_DENYWRITE_BIT = 0x800, MAP_EXECUTABLE_BIT = 0x1000, MAP_LOCKED_BIT = 0x2000, MAP_NORESERVE_BIT = 0x4000,
-       MAP_POPULATE_BIT = 0x8000, MAP_NONBLOCK_BIT = 0x10000, MAP_STACK_BIT = 0x20000, MAP_NOREPLACE_BIT = 0x100000 };
+       MAP_POPULATE_BIT = 0x8000, MAP_NONBLOCK_BIT = 0x10000, MAP_STACK_BIT = 0x20000, MAP_HUGETLB_BIT = 0x40000, MAP_NOREPLACE_BIT = 0x100000 };
 #define PICK(list) (list)[dice(g, sizeof(list) / sizeof((list)[0]))]
 
 struct generator {
@@ -107,9 +107,9 @@ static uint64_t odd_length(struct generator *g)
 static void make_mmap_flags(struct generator *g, struct step *s)
 {
 	static const uint32_t extra[] = { MAP_POPULATE_BIT, MAP_POPULATE_BIT, MAP_POPULATE_BIT | MAP_NONBLOCK_BIT, MAP_NORESERVE_BIT,
-					  MAP_STACK_BIT, MAP_DENYWRITE_BIT, MAP_EXECUTABLE_BIT, MAP_32BIT_BIT, 0x80000000, MAP_LOCKED_BIT, MAP_LOCKED_BIT };
+					  MAP_STACK_BIT, MAP_DENYWRITE_BIT, MAP_EXECUTABLE_BIT, MAP_32BIT_BIT, 0x80000000, MAP_LOCKED_BIT, MAP_LOCKED_BIT, MAP_GROWSDOWN_BIT };
 
-	s->flags = one_in(g, 3) ? MAP_SHARED_BIT : MAP_PRIVATE_BIT;
+	s->flags = !one_in(g, 3) ? MAP_PRIVATE_BIT : one_in(g, 6) ? MAP_VALIDATE_BITS : MAP_SHARED_BIT;
 	if (one_in(g, 100))
 		s->flags = dice(g, 16);
 	if (one_in(g, 3))
@@ -134,6 +134,22 @@ static void make_mmap(struct generator *g, struct step *s)
 		s->flags &= ~(uint32_t)(MAP_FIXED_BIT | MAP_NOREPLACE_BIT);
 }
 
+/* Of huge pages there are none in reserve. They are asked for where there is room: places and hints are rounded by rules of
+ * their own, and NORESERVE maps what is not there. */
+static void make_huge(struct generator *g, struct step *s)
+{
+	static const uint32_t sizes[] = { 0, 0, UINT32_C(13) << 26, UINT32_C(63) << 26 };
+
+	s->at = (struct place){ 0, BASE_ABSOLUTE };
+	s->len = one_in(g, 2) ? pages(g) : dice(g, 4) << 22;
+	s->prot = prot(g);
+	s->flags = MAP_HUGETLB_BIT | (one_in(g, 3) ? MAP_SHARED_BIT : MAP_PRIVATE_BIT) | PICK(sizes);
+	if (one_in(g, 6))
+		s->file = (uint8_t)dice(g, ORACLE_FILES);
+	else
+		s->flags |= MAP_ANON_BIT;
+}
+
 /* So much that what all processes promise themselves matters, which is not done for the few pages of the others. */
 static void make_big(struct generator *g, struct step *s)
 {
@@ -156,30 +172,42 @@ static void make_stack(struct generator *g, struct step *s)
 	s->slot = (uint8_t)dice(g, ORACLE_SLOTS);
 }
 
+static void make_mapping(struct generator *g, struct step *s)
+{
+	if (one_in(g, 30))
+		make_big(g, s);
+	else if (one_in(g, 16))
+		make_stack(g, s);
+	else if (one_in(g, 60))
+		make_huge(g, s);
+	else
+		make_mmap(g, s);
+}
+
 static void make_mremap(struct generator *g, struct step *s)
 {
-	static const uint32_t often[] = { 0, 0, 1, 1, 1, 3, 3, 3, 3, 2, 4, 8 };
+	static const uint32_t often[] = { 0, 0, 1, 1, 1, 3, 3, 3, 3, 5, 5, 7, 7, 2, 4, 8 };
 
 	s->at = somewhere(g);
 	s->len = pages(g);
-	s->new_len = one_in(g, 3) ? s->len : pages(g);
 	s->flags = PICK(often);
+	s->new_len = one_in(g, 3) || ((s->flags & 4) && !one_in(g, 8)) ? s->len : pages(g);
 	s->to = somewhere(g);
 	s->slot = (uint8_t)dice(g, ORACLE_SLOTS);
+	if (one_in(g, 10))
+		s->len -= dice(g, 4096);
 	if (one_in(g, 24))
 		s->len = 0; /* a second view of a shared mapping */
 }
 
 static void make_madvise(struct generator *g, struct step *s)
 {
-	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 3, 3, 5, 8, 8, 9, 9, 10, 11, 16, 17, 18, 18, 19, 20, 20, 22, 22, 23, 23,
+	static const uint32_t often[] = { 4, 4, 4, 0, 1, 2, 3, 3, 5, 8, 8, 9, 9, 10, 11, 16, 17, 18, 18, 19, 20, 20, 21, 21, 22, 22, 23, 23,
 					  24, 77 };
 
 	s->flags = one_in(g, 100) ? (one_in(g, 4) ? 100 + dice(g, 2) : dice(g, 26)) : PICK(often); /* some seldom */
 	if (s->flags == 14 || s->flags == 15 || s->flags == 25)
 		s->flags = 12; /* huge pages are an option of Linux, and on wherever it is compared with */
-	if (s->flags == 21)
-		s->flags = 20; /* PAGEOUT depends on where there is room to page out to: tests of reclaim have it */
 }
 
 static void make_mlockall(struct generator *g, struct step *s)
@@ -208,6 +236,15 @@ static void range(struct generator *g, struct step *s)
 		s->len -= dice(g, 4096);
 	if (one_in(g, 40))
 		s->at.offset += 1 + dice(g, 4095);
+}
+
+static void make_protect(struct generator *g, struct step *s)
+{
+	static const uint32_t more[] = { PROT_SEM_BIT, PROT_GROWSDOWN_BIT, PROT_GROWSDOWN_BIT, PROT_GROWSUP_BIT,
+					 PROT_GROWSDOWN_BIT | PROT_GROWSUP_BIT, 16 };
+
+	s->prot = prot(g) | (one_in(g, 24) ? PICK(more) : 0);
+	range(g, s);
 }
 
 /* Hostile lengths, for any call that has one; those at low addresses must be refused, or be small. */
@@ -335,6 +372,8 @@ static enum op random_op(struct generator *g)
 		return OP_RLIMIT;
 	if (one_in(g, 100))
 		return OP_SEAL;
+	if (one_in(g, 80))
+		return OP_CLEAR_REFS;
 	if (one_in(g, 120))
 		return one_in(g, 2) ? OP_MLOCKALL : OP_MUNLOCKALL;
 	return (enum op)PICK(often);
@@ -345,10 +384,10 @@ static void random_step(struct generator *g, struct step *s)
 	choose_actor(g);
 	*s = (struct step){ .op = (uint8_t)random_op(g), .actor = g->actor, .file = FILE_NONE, .slot = ORACLE_SLOTS };
 	switch ((enum op)s->op) {
-	case OP_MMAP: one_in(g, 30) ? make_big(g, s) : one_in(g, 16) ? make_stack(g, s) : make_mmap(g, s); break;
+	case OP_MMAP: make_mapping(g, s); break;
 	case OP_MREMAP: make_mremap(g, s); break;
-	case OP_MUNMAP:
-	case OP_MPROTECT: s->prot = one_in(g, 40) ? dice(g, 16) : prot(g); one_in(g, 40) ? make_big(g, s) : range(g, s); break;
+	case OP_MUNMAP: one_in(g, 40) ? make_big(g, s) : range(g, s); break;
+	case OP_MPROTECT: one_in(g, 40) ? make_big(g, s) : make_protect(g, s); break;
 	case OP_MADVISE: make_madvise(g, s); range(g, s); break;
 	case OP_MLOCK: s->flags = one_in(g, 8) ? dice(g, 3) : one_in(g, 4); range(g, s); break;
 	case OP_MUNLOCK:
@@ -371,11 +410,12 @@ static void random_step(struct generator *g, struct step *s)
 	case OP_SHMDT: s->at = somewhere(g); break;
 	case OP_FORK: make_fork(g, s); break;
 	case OP_RLIMIT: make_limit(g, s); break;
+	case OP_CLEAR_REFS: s->flags = one_in(g, 3) ? dice(g, 7) : 4; break;
 	case OP_MUNLOCKALL:
 	case OP_EXIT:
 	case OP_NR: break;
 	}
-	if (s->op <= OP_MSYNC && s->op != OP_BRK && one_in(g, 24))
+	if (s->op <= OP_MSYNC && s->op != OP_BRK && !(s->op == OP_MMAP && (s->flags & MAP_HUGETLB_BIT)) && one_in(g, 24))
 		spoil(g, s);
 }
 

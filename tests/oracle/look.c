@@ -165,7 +165,7 @@ static void put_page(struct looker *l, uint64_t va, unsigned prot, struct text *
 		text_hex(out, digest, 8);
 	else
 		text_string(out, what == LOOK_BUS ? "beyond the end" : "unreadable");
-	text_string(out, "\n");
+	text_string(out, l->soft_dirty ? " dirty\n" : "\n");
 }
 
 static void put_pages(struct looker *l, const struct row *row, struct text *out)

@@ -27,6 +27,7 @@ uint32_t look_residency(const uint8_t *vector, uint64_t len);
 enum look_page { LOOK_ABSENT, LOOK_UNREADABLE, LOOK_BUS, LOOK_CONTENT };
 struct looker {
 	uint64_t from; /* rows below are the native program's own */
+	bool soft_dirty; /* the page last asked for was written since clear_refs */
 	/* The area [start, end) comes next. */
 	void (*area)(struct looker *l, uint64_t start, uint64_t end);
 	/* prot: 1 readable, 2 writable, 4 executable. */

@@ -466,7 +466,7 @@ static enum look_page look_page(struct looker *l, uint64_t va, unsigned prot, ui
 
 static void look(struct oracle_machine *om, struct kmm_mm *mm, const struct answer *a, struct text *text)
 {
-	struct machine_looker ml = { { om->heap, look_area, look_page }, om, mm };
+	struct machine_looker ml = { { .from = om->heap, .area = look_area, .page = look_page }, om, mm };
 	struct hosted_text maps;
 
 	look_answer(a, text);
@@ -517,6 +517,7 @@ static int carry_out(struct oracle_machine *om, struct kmm_mm *mm, const struct 
 	case OP_FTRUNCATE: return truncate_file(om, s);
 	case OP_FORK: return om->actor[s->slot] ? EBUSY : kmm_status_errno(kmm_mm_fork(mm, &om->actor[s->slot]));
 	case OP_RLIMIT: return set_limit(mm, s);
+	case OP_CLEAR_REFS: return kmm_status_errno(kmm_clear_refs(mm, (int)s->flags));
 	case OP_READ:
 	case OP_WRITE:
 	case OP_EXEC: access_memory(om, mm, s, at, a); return 0;

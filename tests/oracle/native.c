@@ -8,7 +8,7 @@
 enum { SIGBUS_NR = 7, SIGSEGV_NR = 11, SA_SIGINFO_BIT = 4, SA_RESTORER_BIT = 0x04000000, SA_ONSTACK_BIT = 0x08000000,
        SA_NODEFER_BIT = 0x40000000 };
 enum { FUTEX_WAIT_OP = 0, FUTEX_WAKE_OP = 1 };
-enum { FIRST_FD = 10, MAPS_ROOM = 1 << 20, RET = 0xc3, BUSY = 16, NO_PROCESS = 3, TIMED_OUT = 110 };
+enum { FIRST_FD = 10, MAPS_ROOM = 1 << 20, PAGEMAP_SOFT_DIRTY = 55, RET = 0xc3, BUSY = 16, NO_PROCESS = 3, TIMED_OUT = 110 };
 enum { F_ADD_SEALS_OP = 1033, F_GET_SEALS_OP = 1034, MFD_ALLOW_SEALING_BIT = 2 };
 
 extern char _end[];
@@ -154,9 +154,11 @@ static void look_area(struct looker *l, uint64_t start, uint64_t end)
 
 static enum look_page look_page(struct looker *l, uint64_t va, unsigned prot, uint32_t *out)
 {
-	(void)l;
-	if (!(pagemap[(uword)((va - pagemap_start) / ORACLE_PAGE)] >> 63))
+	uint64_t entry = pagemap[(uword)((va - pagemap_start) / ORACLE_PAGE)];
+
+	if (!(entry >> 63))
 		return LOOK_ABSENT;
+	l->soft_dirty = sh->tells_soft_dirty && (entry >> PAGEMAP_SOFT_DIRTY & 1);
 	if (!prot)
 		return LOOK_UNREADABLE;
 	return digest(va, out) ? LOOK_CONTENT : LOOK_BUS;
@@ -164,7 +166,7 @@ static enum look_page look_page(struct looker *l, uint64_t va, unsigned prot, ui
 
 static void look(struct answer *a)
 {
-	struct looker l = { sh->heap, look_area, look_page };
+	struct looker l = { .from = sh->heap, .area = look_area, .page = look_page };
 	struct text out = { sh->text + sh->text_len, 0, ORACLE_TEXT_ROOM - sh->text_len };
 
 	pagemap_fd = (int)sys3(NR_OPEN, (uword) "/proc/self/pagemap", 0, 0);
@@ -264,6 +266,16 @@ static sword mincore_digest(uword at, uword len)
 	return result < 0 ? result : (sword)look_residency(sh->vector, len);
 }
 
+/* What follows the digit is not read. */
+static sword clear_refs(uint32_t what)
+{
+	const char digit = (char)('0' + what);
+	sword fd = sys3(NR_OPEN, (uword) "/proc/self/clear_refs", 1, 0), result = sys3(NR_WRITE, (uword)fd, (uword)&digit, 1);
+
+	sys3(NR_CLOSE, (uword)fd, 0, 0);
+	return result < 0 ? result : 0;
+}
+
 static sword carry_out(const struct step *s)
 {
 	uword at = (uword)address(&s->at), to = (uword)address(&s->to), len = (uword)s->len;
@@ -293,6 +305,7 @@ static sword carry_out(const struct step *s)
 	case OP_FTRUNCATE: return sys3(NR_FTRUNCATE, file_of(s), (uword)s->off, 0);
 	case OP_FORK: return fork_actor(s);
 	case OP_RLIMIT: return set_limit(s);
+	case OP_CLEAR_REFS: return clear_refs(s->flags);
 	case OP_EXIT: return 0;
 	case OP_READ: return (sword)load(at, (unsigned)s->len);
 	case OP_WRITE: store(at, (uint8_t)s->flags); return 0;

@@ -21,6 +21,7 @@ struct shared {
 	uint32_t pids[ORACLE_ACTORS];
 	uint32_t text_len;
 	uint8_t vector[ORACLE_VECTOR]; /* mincore's answer */
+	bool tells_soft_dirty;     /* looks do: not in a comparison with a live kernel, few have it */
 	uint64_t heap;             /* where it starts */
 	uint64_t data_bytes;       /* of the image: RLIMIT_DATA counts them */
 	uint64_t slots[ORACLE_SLOTS];

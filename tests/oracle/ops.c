@@ -11,5 +11,6 @@ const struct op_info oracle_ops[OP_NR] = {
 	[OP_PREAD] = { "pread", "falo" }, [OP_COPYIN] = { "copyin", "al" }, [OP_PWRITE] = { "pwrite", "fov" }, [OP_PEEK] = { "peek", "wal" }, [OP_POKE] = { "poke", "walv" }, [OP_SEAL] = { "seal", "fv" }, [OP_SHMAT] = { "shmat", "favs" },
 	[OP_SHMDT] = { "shmdt", "a" },
 	[OP_FTRUNCATE] = { "ftruncate", "fo" },
+	[OP_CLEAR_REFS] = { "clear_refs", "v" },
 	[OP_FORK] = { "fork", "c" }, [OP_EXIT] = { "exit", "" }, [OP_RLIMIT] = { "rlimit", "vn" },
 };

@@ -9,6 +9,8 @@
  *   program tries=FILE steps=N    the same for the lines of FILE: SEED KEEP, where KEEP has a bit for each step that stays
  *                                 (hexadecimal, the first eight steps in the first two digits), and then "all" to print
  *                                 every look
+ *   program ... given=FILE        after these, programs that no seed makes: a line "program SEED" and "all" or nothing, then a line of
+ *                                 numbers for each step (read_given_step()); the seed is only its name, and says the rule
  */
 #include "oracle/look.h"
 #include "oracle/native.h"
@@ -54,13 +56,14 @@ struct options {
 	uint64_t seed;
 	uint32_t sequences, steps;
 	bool overcommit; /* set the machine's rule: only in a guest */
-	char tries[64]; /* "": none. Not a pointer: the stack that the words are on is given up */
+	char tries[64], given[64]; /* "": none. Not pointers: the stack that the words are on is given up */
 };
 
 /* One program to make and run. */
 struct try {
 	uint64_t seed;
 	const char *keep; /* two digits for eight steps, the first step in the lowest bit of the first pair; NULL: all */
+	const char *given; /* its lines of numbers; NULL: the seed makes it */
 	bool print;
 };
 
@@ -80,6 +83,12 @@ static uint64_t number(const char *p)
 	return v;
 }
 
+static void copy_name(char to[64], const char *value)
+{
+	for (unsigned i = 0; value && value[i] && i < 63; i++)
+		to[i] = value[i];
+}
+
 static void read_word(const char *word, struct options *o)
 {
 	const char *value;
@@ -92,9 +101,8 @@ static void read_word(const char *word, struct options *o)
 		o->steps = (uint32_t)number(value);
 	if (after(word, "overcommit"))
 		o->overcommit = true;
-	value = after(word, "tries=");
-	for (unsigned i = 0; value && value[i] && i + 1 < sizeof(o->tries); i++)
-		o->tries[i] = value[i];
+	copy_name(o->tries, after(word, "tries="));
+	copy_name(o->given, after(word, "given="));
 }
 
 /* ---- in a guest ---- */
@@ -123,12 +131,57 @@ static void drop_steps(const char *keep)
 	sh->nr = left;
 }
 
+static const char *past(const char *p, char c)
+{
+	while (*p && *p != c && *p != '\n')
+		p++;
+	return *p == c ? p + 1 : p;
+}
+
+static uint64_t next_number(const char **p)
+{
+	uint64_t v = 0;
+
+	for (; **p && **p != ' ' && **p != '\n'; (*p)++)
+		v = v << 4 | digit(**p);
+	*p = past(*p, ' ');
+	return v;
+}
+
+/* All that a step is made of, in hexadecimal. Behind it the next line. */
+static void read_given_step(const char **p, struct step *s)
+{
+	s->op = (uint8_t)next_number(p);
+	s->actor = (uint8_t)next_number(p);
+	s->file = (uint8_t)next_number(p);
+	s->slot = (uint8_t)next_number(p);
+	s->prot = (uint32_t)next_number(p);
+	s->flags = (uint32_t)next_number(p);
+	s->at.base = (uint8_t)next_number(p);
+	s->at.offset = next_number(p);
+	s->to.base = (uint8_t)next_number(p);
+	s->to.offset = next_number(p);
+	s->len = next_number(p);
+	s->new_len = next_number(p);
+	s->off = next_number(p);
+	*p = past(*p, '\n');
+}
+
+static void take_given(const char *p)
+{
+	for (sh->nr = 0; *p && *p != 'p' && sh->nr < ORACLE_MAX_STEPS; sh->nr++)
+		read_given_step(&p, &sh->steps[sh->nr]);
+}
+
 static void make_program(const struct try *t, uint32_t steps)
 {
 	static const struct oracle_width width = { sizeof(void *) * 8, sizeof(void *) == 8 ? UINT64_C(0x7ffffffff000) : 0xc0000000 };
 
-	oracle_generate(t->seed, &width, sh->steps, steps);
 	sh->nr = steps;
+	if (t->given)
+		take_given(t->given);
+	else
+		oracle_generate(t->seed, &width, sh->steps, steps);
 	if (t->keep)
 		drop_steps(t->keep);
 }
@@ -176,32 +229,44 @@ static void run_and_report(const struct try *t, const struct options *o)
 	say(&out);
 }
 
-static const char *past(const char *p, char c)
-{
-	while (*p && *p != c && *p != '\n')
-		p++;
-	return *p == c ? p + 1 : p;
-}
+static char lines[1 << 18]; /* of the file of programs */
 
 static void run_tries(const struct options *o)
 {
-	static char lines[1 << 18];
-
 	lines[native_read_file(o->tries, lines, sizeof(lines) - 1)] = 0;
 	for (const char *p = lines; *p; p = past(past(past(p, ' '), ' '), '\n')) {
-		struct try t = { number(p), past(p, ' '), past(past(p, ' '), ' ')[0] == 'a' };
+		struct try t = { number(p), past(p, ' '), NULL, past(past(p, ' '), ' ')[0] == 'a' };
 
+		run_and_report(&t, o);
+	}
+}
+
+static void run_given(const struct options *o)
+{
+	lines[native_read_file(o->given, lines, sizeof(lines) - 1)] = 0;
+	for (const char *p = lines; *p; p = past(p, '\n')) {
+		const char *seed = after(p, "program ");
+		struct try t = { .given = past(p, '\n') };
+
+		if (!seed)
+			continue;
+		t.seed = number(seed);
+		t.print = past(seed, ' ')[0] == 'a';
 		run_and_report(&t, o);
 	}
 }
 
 static void alone(const struct options *o)
 {
-	if (o->tries[0])
+	sh->tells_soft_dirty = true;
+	if (o->tries[0]) {
 		run_tries(o);
-	else
-		for (uint32_t i = 0; i < o->sequences; i++)
-			run_and_report(&(struct try){ .seed = o->seed + i }, o);
+		return;
+	}
+	for (uint32_t i = 0; i < o->sequences; i++)
+		run_and_report(&(struct try){ .seed = o->seed + i }, o);
+	if (o->given[0])
+		run_given(o);
 }
 
 /* ---- for the runner ---- */

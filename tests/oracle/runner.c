@@ -4,6 +4,8 @@
  * library. After every step both answers, the signal, the maps text, which pages are there and all contents must be equal.
  *
  *   runner --print [--bits 32] --seed N --length N        a program as text, nothing is run
+ *   runner --numbers FILE...                              programs as the native program reads them in a guest
+ *   runner --guest-exceptions                             a line for each: machine, processor, id, reason
  *   runner [--native FILE] [--seed N] [--steps N] [--minutes N] [--length N] [--all-exceptions] [FILE...]
  *
  * FILE: programs to run again (words.h), as tests that count; without --steps or --minutes nothing else is run.
@@ -29,7 +31,7 @@ struct options {
 	const char *native;
 	uint64_t seed, steps;
 	unsigned minutes, length, bits;
-	bool all_exceptions, print;
+	bool all_exceptions, print, numbers, guest_exceptions;
 	char **files;
 	int nr_files;
 };
@@ -277,22 +279,29 @@ static void count(struct runner *r, struct trial *t, const char *what, uint64_t 
 	tell(r, t, what, seed);
 }
 
-static void run_file(struct runner *r, const char *path)
+/* Returns the number of steps; 0: it was said why there are none. */
+static unsigned read_file(const char *path, struct step *steps)
 {
-	struct step steps[ORACLE_MAX_STEPS];
-	struct trial t = { .steps = steps, .audit = true };
 	char line[256];
 	FILE *in = fopen(path, "r");
 	int nr = in ? words_read(in, steps, ORACLE_MAX_STEPS, line) : -1;
 
+	if (nr <= 0)
+		printf("FAIL %s: cannot be read%s%s\n", path, in && nr < 0 ? ": " : "", in && nr < 0 ? line : "");
 	if (in)
 		fclose(in);
-	if (nr <= 0) {
-		printf("FAIL %s: cannot be read%s%s\n", path, in && nr < 0 ? ": " : "", in && nr < 0 ? line : "");
+	return nr > 0 ? (unsigned)nr : 0;
+}
+
+static void run_file(struct runner *r, const char *path)
+{
+	struct step steps[ORACLE_MAX_STEPS];
+	struct trial t = { .steps = steps, .nr = read_file(path, steps), .audit = true };
+
+	if (!t.nr) {
 		r->failed++;
 		return;
 	}
-	t.nr = (unsigned)nr;
 	run_without_excused(r, &t, steps);
 	count(r, &t, path, r->programs);
 }
@@ -305,6 +314,32 @@ static int print_seed(const struct options *o)
 
 	oracle_generate(o->seed, o->bits == 32 ? &narrow : &wide, steps, o->length);
 	words_print(stdout, steps, o->length);
+	return 0;
+}
+
+/* Their names are the seeds that say a rule (program.c): each file's program under each of the three. */
+static int print_numbers(const struct options *o)
+{
+	struct step steps[ORACLE_MAX_STEPS];
+
+	for (int i = 0; i < o->nr_files * 3; i++) {
+		unsigned nr = read_file(o->files[i / 3], steps);
+
+		if (!nr)
+			return 1;
+		printf("program %d\n", 2 * i);
+		words_print_numbers(stdout, steps, nr);
+	}
+	return 0;
+}
+
+static int print_guest_exceptions(void)
+{
+	for (unsigned i = 0; i < oracle_nr_guest_exceptions; i++) {
+		const struct guest_exception *e = &oracle_guest_exceptions[i];
+
+		printf("%s %s %s %s\n", e->machine, e->processor, e->id, e->reason);
+	}
 	return 0;
 }
 
@@ -380,6 +415,10 @@ static void read_words(struct options *o, int argc, char **argv)
 			o->native = argv[++i];
 		else if (strcmp(argv[i], "--print") == 0)
 			o->print = true;
+		else if (strcmp(argv[i], "--numbers") == 0)
+			o->numbers = true;
+		else if (strcmp(argv[i], "--guest-exceptions") == 0)
+			o->guest_exceptions = true;
 		else if (strcmp(argv[i], "--all-exceptions") == 0)
 			o->all_exceptions = true;
 		else if (argv[i][0] == '-') {
@@ -401,6 +440,10 @@ int main(int argc, char **argv)
 	read_words(&r.o, argc, argv);
 	if (r.o.print)
 		return print_seed(&r.o);
+	if (r.o.guest_exceptions)
+		return print_guest_exceptions();
+	if (r.o.numbers)
+		return print_numbers(&r.o);
 	if (!host_is_linux()) {
 		printf("SKIP the live kernel as a judge\n0 passed, 0 failed, 1 skipped\n");
 		return 0;

@@ -37,6 +37,7 @@ enum op {
 	OP_SEAL,                             /* a file; returns the seals it then has */
 	OP_SHMAT, OP_SHMDT,                  /* System V shared memory; the segment is named where others name a file */
 	OP_FTRUNCATE, OP_FORK, OP_EXIT, OP_RLIMIT,
+	OP_CLEAR_REFS,                       /* a digit into /proc/self/clear_refs */
 	OP_NR
 };
 

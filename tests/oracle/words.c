@@ -15,7 +15,8 @@ static const struct bit_name mmap_bits[] = {
 	{ 0x10000, "nonblock" }, { 0x20000, "stack" }, { 0x40000, "hugetlb" }, { 0x100000, "noreplace" }, { 0, NULL }
 };
 static const struct bit_name mremap_bits[] = { { 1, "maymove" }, { 2, "fixed" }, { 4, "dontunmap" }, { 0, NULL } };
-static const struct bit_name prot_bits[] = { { 1, "r" }, { 2, "w" }, { 4, "x" }, { 0, NULL } };
+static const struct bit_name prot_bits[] = { { 1, "r" }, { 2, "w" }, { 4, "x" }, { 8, "sem" }, { 0x01000000, "growsdown" },
+					       { 0x02000000, "growsup" }, { 0, NULL } };
 static const struct bit_name no_bits[] = { { 0, NULL } };
 static const char *const base_names[BASE_SLOT] = { "", "window+", "far+", "heap+" };
 
@@ -91,6 +92,14 @@ void words_print(FILE *out, const struct step *steps, unsigned nr)
 			print_operand(out, &steps[i], operand_of(*letter));
 		fprintf(out, "\n");
 	}
+}
+
+void words_print_numbers(FILE *out, const struct step *steps, unsigned nr)
+{
+	for (const struct step *s = steps; s < steps + nr; s++)
+		fprintf(out, "%x %x %x %x %x %x %x %llx %x %llx %llx %llx %llx\n", s->op, s->actor, s->file, s->slot, s->prot, s->flags,
+			s->at.base, (unsigned long long)s->at.offset, s->to.base, (unsigned long long)s->to.offset,
+			(unsigned long long)s->len, (unsigned long long)s->new_len, (unsigned long long)s->off);
 }
 
 /* ---- reading ---- */

@@ -14,6 +14,8 @@
 #include "oracle/step.h"
 
 void words_print(FILE *out, const struct step *steps, unsigned nr);
+/* As the native program reads them in a guest (program.c). */
+void words_print_numbers(FILE *out, const struct step *steps, unsigned nr);
 /* Returns the number of steps; -1: *line is what could not be read. */
 int words_read(FILE *in, struct step *steps, unsigned room, char line[256]);
 

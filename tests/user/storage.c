@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <stdint.h>
@@ -82,6 +83,30 @@ static void allocation(void)
 	CHECK("not a pipe", pipe(ends) == 0 && FAILS(ESPIPE, fallocate(ends[1], 0, 0, 10)));
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* By whole pages, of files in memory. */
+static void holes(void)
+{
+	int fd = (int)syscall(SYS_memfd_create, "holes", 0), proc = open("/proc/version", O_RDONLY);
+	const int refused[] = { FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+				FALLOC_FL_INSERT_RANGE, FALLOC_FL_UNSHARE_RANGE };
+
+	CHECK("a file", ftruncate(fd, 40000) == 0);
+	CHECK("all a hole", lseek(fd, 0, SEEK_HOLE) == 0 && FAILS(ENXIO, (int)lseek(fd, 0, SEEK_DATA)));
+	CHECK("data", pwrite(fd, "abc", 3, 9000) == 3 && pwrite(fd, "abc", 3, 12288) == 3);
+	CHECK("where it begins", lseek(fd, 0, SEEK_DATA) == 8192 && lseek(fd, 9001, SEEK_DATA) == 9001);
+	CHECK("where it ends", lseek(fd, 8192, SEEK_HOLE) == 16384 && lseek(fd, 0, SEEK_CUR) == 16384);
+	CHECK("no more", FAILS(ENXIO, (int)lseek(fd, 16384, SEEK_DATA)) && lseek(fd, 16385, SEEK_HOLE) == 16385);
+	CHECK("behind the end", FAILS(ENXIO, (int)lseek(fd, 40000, SEEK_HOLE)) && FAILS(ENXIO, (int)lseek(fd, -1, SEEK_DATA)));
+	CHECK("punched", fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 4096) == 0 && lseek(fd, 0, SEEK_DATA) == 12288);
+	CHECK("up to the end", pwrite(fd, "abc", 3, 39990) == 3 && lseek(fd, 39000, SEEK_HOLE) == 40000);
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		CHECK("not in memory", FAILS(EOPNOTSUPP, fallocate(fd, refused[i], 0, 4096)));
+	CHECK("not of the kernel's", FAILS(EINVAL, (int)lseek(proc, 0, SEEK_DATA)));
+	CHECK("unknown", FAILS(EINVAL, (int)lseek(fd, 0, 5)));
+	close(fd);
+	close(proc);
 }
 
 static void vectors(void)
@@ -205,6 +230,7 @@ int main(void)
 	if (!mkdtemp(dir))
 		return 2;
 	allocation();
+	holes();
 	vectors();
 	walks();
 	forms();

@@ -145,6 +145,11 @@ COVER(memfd_create, "F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL", DONE, "memfd:chec
 COVER(memfd_create, "F_SEAL_WRITE", DONE, "memfd:check_write")
 COVER(memfd_create, "F_SEAL_FUTURE_WRITE", DONE, "memfd:check_future")
 COVER(memfd_create, "EINVAL: seals of what is no such file", REFUSED, "memfd:check_others")
+COVER(fallocate, "FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE", DONE, "storage:allocation")
+COVER(fallocate, "EOPNOTSUPP: COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE, as of tmpfs", REFUSED, "storage:holes")
+COVER(fallocate, "EINVAL, EFBIG: offset and length; EBADF, ESPIPE", REFUSED, "storage:allocation")
+COVER(lseek, "SEEK_DATA, SEEK_HOLE", DONE, "storage:holes")
+COVER(lseek, "ENXIO: at or behind the end, no data", REFUSED, "storage:holes")
 /* System V shared memory */
 COVER(shmget, "IPC_PRIVATE, IPC_CREAT, IPC_EXCL", DONE, "sysvshm:check_get")
 COVER(shmget, "SHM_NORESERVE", DONE, "sysvshm:check_limits")

@@ -241,6 +241,21 @@ sword sys_writev(const uword *a)
 	return vector(a, true);
 }
 
+/* Data and holes, of files in memory and on disks. */
+static int64_t find_data(struct open_file *file, int64_t offset, bool data)
+{
+	enum kmm_status status;
+	uint64_t pos;
+
+	if (!is_kind(file->inode, S_IFREG) || !file->ops->own_locks) /* the kernel's own */
+		return -EINVAL;
+	status = offset < 0 ? KMM_ERANGE : kmm_file_seek(&file->inode->file, (uint64_t)offset, data, &pos);
+	if (status)
+		return status == KMM_ERANGE ? -ENXIO : os_errno(status);
+	file->pos = pos;
+	return (int64_t)pos;
+}
+
 /* Position locked. */
 static int64_t move_to(struct open_file *file, int64_t offset, uint32_t whence)
 {
@@ -250,6 +265,8 @@ static int64_t move_to(struct open_file *file, int64_t offset, uint32_t whence)
 	case SEEK_SET: base = 0; break;
 	case SEEK_CUR: base = (int64_t)file->pos; break;
 	case SEEK_END: base = (int64_t)file->inode->file.size; break;
+	case SEEK_DATA:
+	case SEEK_HOLE: return find_data(file, offset, whence == SEEK_DATA);
 	default: return -EINVAL;
 	}
 	if (base + offset < 0)
