@@ -262,11 +262,12 @@ unsigned kmm_vm_audit(struct kmm *k, struct kmm_sink *out)
 	struct audit a = { .k = k, .out = out };
 	unsigned nr = 0;
 
+	kmm_group_check_begin(k);
 	kmm_swap_check_begin(k);
 	for (struct kmm_list *l = vm->mms.next; l != &vm->mms; l = l->next, nr++)
 		check_space(&a, kmm_container(l, struct kmm_mm, link));
 	check_swapped_files(&a);
-	a.bad += kmm_swap_check_end(k, out);
+	a.bad += kmm_swap_check_end(k, out) + kmm_group_check_end(k, out);
 	kmm_phys_for_each(k, check_frame, &a);
 	if (nr != vm->nr_mms)
 		complain(&a, "the number of spaces is wrong", nr, vm->nr_mms);
