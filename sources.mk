@@ -7,7 +7,7 @@
 # every file below src/ is listed, and in the tier of its folder:
 #   tier a  page frames                          base phys
 #   tier b  page tables, kernel virtual memory   pt slab kva
-#   tier c  user spaces, faults, reclaim         pageq swap vm fault reclaim observe kmm.c
+#   tier c  user spaces, faults, reclaim         pageq group swap vm fault reclaim observe kmm.c
 
 KMM_TIER_A :=
 KMM_TIER_A += src/base/math.c
@@ -85,6 +85,10 @@ KMM_TIER_B += src/kva/audit.c
 KMM_TIER_C :=
 KMM_TIER_C += src/pageq/pageq.c
 KMM_TIER_C += src/pageq/stall.c
+KMM_TIER_C += src/group/group.c
+KMM_TIER_C += src/group/charge.c
+KMM_TIER_C += src/group/scan.c
+KMM_TIER_C += src/group/audit.c
 KMM_TIER_C += src/swap/area.c
 KMM_TIER_C += src/swap/slots.c
 KMM_TIER_C += src/swap/io.c
@@ -112,6 +116,7 @@ KMM_TIER_C += src/vm/writeback.c
 KMM_TIER_C += src/vm/fileseek.c
 KMM_TIER_C += src/vm/fileswap.c
 KMM_TIER_C += src/vm/mm.c
+KMM_TIER_C += src/vm/member.c
 KMM_TIER_C += src/vm/place.c
 KMM_TIER_C += src/vm/mmap.c
 KMM_TIER_C += src/vm/munmap.c
@@ -159,6 +164,7 @@ KMM_TIER_C += src/reclaim/policy_idle.c
 KMM_TIER_C += src/reclaim/policy_gen.c
 KMM_TIER_C += src/reclaim/policies.c
 KMM_TIER_C += src/reclaim/reclaim.c
+KMM_TIER_C += src/reclaim/groups.c
 KMM_TIER_C += src/reclaim/swapoff.c
 KMM_TIER_C += src/reclaim/oom.c
 KMM_TIER_C += src/observe/explain.c
@@ -166,6 +172,7 @@ KMM_TIER_C += src/observe/explain_print.c
 KMM_TIER_C += src/observe/audit.c
 KMM_TIER_C += src/observe/meminfo.c
 KMM_TIER_C += src/observe/vmstat.c
+KMM_TIER_C += src/observe/groupstat.c
 KMM_TIER_C += src/observe/pageflags.c
 KMM_TIER_C += src/kmm.c
 

@@ -19,11 +19,12 @@
 #include "guest.h"
 #include "kmm/reclaim.h"
 #include "run.h"
+#include "sleeper.h"
 #include "units.h"
 
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ANSWER, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_DISK, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ANSWER, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_DISK, OPT_HIBERNATE, OPT_RESUME, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -33,6 +34,10 @@ static const struct argp_option run_options[] = {
 	{ "swap", OPT_SWAP, "SIZE", 0, "a swap disk of 1M to 32G over a file that is gone afterwards; with --icount in memory, up to 512M", 0 },
 	{ "disk", OPT_DISK, "FILE", 0, "a disk over FILE, which keeps what is written to it: /dev/vda, or /dev/vdb where --swap has the "
 	  "first; a second time: the next one; not with --icount", 0 },
+	{ "hibernate", OPT_HIBERNATE, "FILE", 0, "the swap disk is FILE, which stays (--swap SIZE makes it that large): writing \"disk\" to "
+	  "/sys/power/state writes the whole machine to it and ends this command", 0 },
+	{ "resume", OPT_RESUME, "FILE", 0, "go on with the machine that is in FILE, by the same kernel; no PROGRAM is needed, and one is "
+	  "started only if the kernel refuses the image", 0 },
 	{ "zswap", OPT_ZSWAP, "PERCENT", OPTION_ARG_OPTIONAL, "keep pages compressed in up to so much of memory (1 to 90, default 20) before "
 	  "they go to the swap disk", 0 },
 	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default), clock or gen", 0 },
@@ -113,6 +118,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_RAM:
 		if (!parse_size(arg, &r->ram))
 			STOP(EXIT_USAGE, "--ram %s: not a size; sizes look like 512M or 4G", arg);
+		r->ram_given = true;
 		return 0;
 	case OPT_SWAP:
 		if (!parse_size(arg, &r->swap))
@@ -123,6 +129,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			STOP(EXIT_USAGE, "more than %d times --disk", GUEST_FILE_DISKS);
 		r->disk[r->nr_disks++] = arg;
 		return 0;
+	case OPT_HIBERNATE: r->hibernate = arg; return 0;
+	case OPT_RESUME: r->resume = arg; return 0;
 	case OPT_ZSWAP:
 		r->zswap = arg ? number("zswap", arg, 90) : 20;
 		if (!r->zswap)
@@ -132,6 +140,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_POLICY: take_policy(r, arg); return 0;
 	case OPT_CPUS:
 		r->cpus = number("cpus", arg, MAX_CPUS);
+		r->cpus_given = true;
 		if (!r->cpus)
 			STOP(EXIT_USAGE, "--cpus 0: a machine needs one");
 		return 0;
@@ -180,7 +189,7 @@ static void parse_line(struct run *r, int argc, char **argv)
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, r);
-	if (!r->program)
+	if (!r->program && !r->resume)
 		STOP(EXIT_USAGE, "which program? 'kmm run busybox echo hello' is a start");
 }
 
@@ -215,7 +224,11 @@ static void check_swap(const struct run *r)
 	uint64_t most = (r->icount ? 512 : 32 << 10) * MIB;
 	char text[SIZE_TEXT], limit[SIZE_TEXT];
 
-	if (r->zswap && !r->swap)
+	if ((r->hibernate || r->resume) && r->icount)
+		STOP(EXIT_USAGE, "--hibernate and --resume with --icount: waiting for a disk does not repeat");
+	if (r->resume && (r->hibernate || r->swap))
+		STOP(EXIT_USAGE, "--resume: the swap disk is the one that the machine had");
+	if (r->zswap && !r->swap && !r->hibernate)
 		STOP(EXIT_USAGE, "--zswap: pages are compressed on their way to swap; --swap SIZE makes some");
 	if (r->swap && (r->swap < MIB || r->swap > most))
 		STOP(EXIT_INPUT, "--swap %s: from 1M to %s are possible%s", size_text(text, r->swap), size_text(limit, most),
@@ -223,7 +236,7 @@ static void check_swap(const struct run *r)
 }
 
 /* A nameless file of that size; waiting for a disk would not repeat, so with counted instructions there is none. */
-static int open_swap(const struct run *r)
+static int open_nameless(const struct run *r)
 {
 	FILE *f = r->swap && !r->icount ? tmpfile() : NULL;
 
@@ -232,6 +245,11 @@ static int open_swap(const struct run *r)
 	if (!f || ftruncate(fileno(f), (off_t)r->swap) != 0)
 		STOP(EXIT_UNSUPPORTED, "--swap: no file for it: %s", strerror(errno));
 	return fileno(f);
+}
+
+static int open_swap(struct run *r)
+{
+	return r->hibernate || r->resume ? sleeper_open(r) : open_nameless(r);
 }
 
 /* -1: it was not asked for. */
@@ -260,7 +278,7 @@ static void swap_words(const struct run *r, char *text, size_t size)
 	text[0] = 0;
 	if (r->swap && r->icount)
 		n = snprintf(text, size, " swap=ram0 ramdisk=%llu", (unsigned long long)(r->swap / MIB));
-	else if (r->swap)
+	else if (r->swap && !r->hibernate)
 		n = snprintf(text, size, " swap=vda");
 	if (r->zswap)
 		n += snprintf(text + n, size - (size_t)n, " zswap=%llu", (unsigned long long)r->zswap);
@@ -332,6 +350,10 @@ static int finish(const struct run *r, const struct guest_result *result)
 		STOP((enum exit_code)EXIT_TIME_UP, "no end after %llu s", (unsigned long long)r->timeout_s);
 	if (sscanf(text, "fail %d %n", &status, &used) == 1 && used)
 		STOP((enum exit_code)status, "%.*s", (int)strcspn(text + used, "\n"), text + used);
+	if (strncmp(text, "hibernated", 10) == 0) {
+		fprintf(stderr, "kmm run: the machine is in %s; --resume goes on with it\n", r->hibernate ? r->hibernate : r->resume);
+		return EXIT_DONE;
+	}
 	if (sscanf(text, "exit %d", &status) != 1)
 		stopped(r, result);
 	rest = strchr(text, '\n');
@@ -357,24 +379,28 @@ int run_program(int argc, char **argv, const char *words, struct guest_result *r
 	struct run r = { .ram = UINT64_C(256) << 20, .cpus = 1 };
 	struct guest g = { .timeout_s = 0 };
 	struct initrd rd;
-	char append[320], seed[64], swap[128];
+	char append[512], seed[64], swap[128], sleeper[128] = "";
 	const char *input_word;
 	int status;
 
 	parse_line(&r, argc, argv);
 	check_swap(&r);
+	g.disk_fd[0] = open_swap(&r);
 	find_all(&r);
 	r.report_file = open_report(r.report);
 	g.input = choose_input(&r, &input_word);
 	pack_initrd(&rd, &r, strstr(input_word, "/.input"));
 	seed_words(&r, seed, sizeof(seed));
 	swap_words(&r, swap, sizeof(swap));
-	snprintf(append, sizeof(append), "start=/.start%s%s%s%s%s", input_word, r.report ? " report=1" : "", seed, swap, words);
+	if (r.resume && !r.program)
+		g.input = sleeper_input(&r);
+	if (r.hibernate || r.resume)
+		sleeper_words(&r, g.input, sleeper, sizeof(sleeper));
+	snprintf(append, sizeof(append), "%s%s%s%s%s%s%s", r.program ? "start=/.start" : "", sleeper, input_word, r.report ? " report=1" : "", seed, swap, words);
 	g.kernel = r.kernel;
 	g.cpu = r.m->cpu;
 	g.append = append;
 	g.ram_bytes = r.ram + (r.icount ? r.swap : 0);
-	g.disk_fd[0] = open_swap(&r);
 	for (unsigned i = 0; i < GUEST_FILE_DISKS; i++)
 		g.disk_fd[1 + i] = open_disk(&r, i);
 	g.cpus = (unsigned)r.cpus;

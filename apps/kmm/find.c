@@ -201,6 +201,10 @@ void find_all(struct run *r)
 	if (r->machine)
 		check_machine(r);
 	find_home(r);
+	if (!r->program) { /* of a machine that goes on; its name is known */
+		find_kernel(r);
+		return;
+	}
 	find_program(r);
 	script = check_readable(r);
 	elf = elf_needs_read(r->program_path, &needs);

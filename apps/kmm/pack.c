@@ -243,6 +243,22 @@ static void tell_missing(const struct bundle *b)
 		fprintf(stderr, "kmm run: note: %s is needed, and not found here\n", b->missing[i]);
 }
 
+static void add_all(struct bundle *b, const struct run *r, bool with_input)
+{
+	add_program(b, r);
+	for (unsigned i = 0; i < r->nr_files; i++)
+		add_option_file(b->rd, r->file[i]);
+	for (unsigned i = 0; i < r->nr_add; i++)
+		add_by_name(b, r->add[i], "--add ");
+	for (char **arg = r->program + 1; *arg; arg++)
+		add_argument(b, *arg);
+	tell_missing(b);
+	add_busybox(b->rd, r);
+	add_start_record(b->rd, r);
+	if (with_input)
+		add_stdin(b->rd);
+}
+
 void pack_initrd(struct initrd *rd, const struct run *r, bool with_input)
 {
 	struct bundle b = { .rd = rd, .root = r->root, .library_path = library_path(r) };
@@ -250,19 +266,9 @@ void pack_initrd(struct initrd *rd, const struct run *r, bool with_input)
 	initrd_open(rd);
 	if (r->icount)
 		rd->mtime = INITRD_TIME; /* every run is the same */
-	add_program(&b, r);
-	for (unsigned i = 0; i < r->nr_files; i++)
-		add_option_file(rd, r->file[i]);
-	for (unsigned i = 0; i < r->nr_add; i++)
-		add_by_name(&b, r->add[i], "--add ");
-	for (char **arg = r->program + 1; *arg; arg++)
-		add_argument(&b, *arg);
-	tell_missing(&b);
+	if (r->program)
+		add_all(&b, r, with_input); /* or else the machine has what it needs */
 	bundle_free(&b);
-	add_busybox(rd, r);
-	add_start_record(rd, r);
-	if (with_input)
-		add_stdin(rd);
 	if (!initrd_finish(rd))
 		STOP(EXIT_UNSUPPORTED, "the initrd cannot be written: %s", strerror(rd->error));
 }

@@ -25,11 +25,12 @@ struct run {
 	const char *machine, *kernel, *report, *disk[GUEST_FILE_DISKS];
 	const struct machine *m;
 	FILE *report_file;
-	const char *policy, *answer;
+	const char *policy, *answer, *hibernate, *resume;
 	uint64_t ram, swap, zswap, seed, kaslr, timeout_s, cpus;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS], *add[MAX_STRINGS];
 	unsigned nr_files, nr_env, nr_add, nr_disks;
-	bool icount, verbose, has_seed, has_kaslr;
+	bool icount, verbose, has_seed, has_kaslr, ram_given, cpus_given;
+	unsigned input;             /* of an image: enum guest_input */
 	char **program; /* argv of the program; NULL: none given */
 	char root[PATH_ROOM];       /* of --root, "": the host's own */
 	char kernel_path[PATH_ROOM], busybox_path[PATH_ROOM], home[PATH_ROOM];
@@ -40,7 +41,7 @@ struct run {
 
 #define STOP(code, ...) fail("kmm run", code, __VA_ARGS__)
 
-/* find.c: the program, the kernel and busybox, checked as far as can be from outside. Ends the process when one is not there. */
+/* find.c: the program (if there is one), the kernel and busybox, checked as far as can be from outside. Ends the process when one is not there. */
 void find_all(struct run *r);
 
 /* pack.c: everything that the guest shall find, with_input: our stdin as a file, too. */

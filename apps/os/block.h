@@ -27,6 +27,8 @@ bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigne
 /* For the core's swap: the disk's ends. */
 void blocks_swap_start(struct kmm_swap_device *dev, struct kmm_swap_io *io);
 bool blocks_swap_poll(struct kmm_swap_device *dev);
+/* swap.c: what the core is given for a disk. */
+const struct kmm_swap_ops *block_swap_ops(void);
 /* Transfers of the disks: that the core began, that somebody slept for here, and waited for awake; most at a time. */
 struct block_stats { uint32_t begun, slept, awake, most; };
 struct block_stats blocks_stats(void);

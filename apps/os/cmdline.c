@@ -9,6 +9,8 @@
  *   report=1     write the memory report to the second serial port at the end
  *   bench=1      run the in-kernel benchmarks (bench.c) before the first program; results on the log
  *   swap=NAME    prepare this disk (vda, vdb, vdc, ram0) for swap and use it (swap.c)
+ *   resume=NAME  go on with the hibernated machine on this disk; a program is started only if that cannot be (hibernate.c)
+ *   note=TEXT    kept with an image of the machine, for who resumes it
  *   zswap=N      keep pages in memory compressed before they go to a swap area, in up to N percent of it (swap.c)
  *   policy=NAME  which pages go when memory is short: the name of one of the core's policies
  *   answer=NAME  what programs get when memory ends: swap, enomem or block
@@ -96,6 +98,10 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->life = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "swap"))
 			out->swap = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "resume"))
+			out->resume = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "note"))
+			out->note = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "zswap"))
 			out->zswap = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "answer"))

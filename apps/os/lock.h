@@ -34,12 +34,16 @@ enum spin_class {
 	SPIN_NR_CLASSES
 };
 
-/* Served in the order of arrival: one that is taken again and again by one processor keeps no other waiting. */
+/* `word` is SPIN_HELD, and above it who claims the next turn (lock.c), 1 for the first processor; 0 is free for anyone. */
 struct spin {
-	uint16_t next, serving; /* the numbers of who comes next and of who has it; equal: it is free */
-	uint32_t class;         /* enum spin_class */
+	uint16_t word;
+	uint16_t class; /* enum spin_class */
 };
-#define SPIN_OF(class_) { .next = 0, .class = (class_) }
+#define SPIN_OF(class_) { .word = 0, .class = (class_) }
+#define SPIN_HELD ((uint16_t)1)
+
+/* lock.c: the lock is held, or claimed by somebody. */
+void spin_wait(struct spin *lock);
 
 /* lock.c; nothing, where the order is not checked. A broken order is a panic. */
 #if defined(KMM_DEBUG) && KMM_DEBUG >= 2
@@ -55,17 +59,17 @@ static inline void spin_may_sleep(void) {}
 
 static inline void spin_lock(struct spin *lock)
 {
-	uint16_t number;
+	uint16_t free = 0;
 
 	spin_note(lock);
-	number = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE) != number)
-		x86_relax();
+	if (!__atomic_compare_exchange_n(&lock->word, &free, SPIN_HELD, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		spin_wait(lock);
 }
 
 static inline void spin_unlock(struct spin *lock)
 {
-	__atomic_store_n(&lock->serving, (uint16_t)(lock->serving + 1), __ATOMIC_RELEASE);
+	/* Only the byte that says it is held: a claim stays. */
+	__atomic_store_n((uint8_t *)&lock->word, 0, __ATOMIC_RELEASE);
 	spin_forget(lock);
 }
 

@@ -29,6 +29,8 @@ struct os_options {
 	bool has_seed, has_kaslr;
 	const char *life;  /* address of the page whose story goes to the log (life.c); NULL: none */
 	const char *swap;  /* name of the disk to swap to; NULL: none */
+	const char *resume; /* name of the disk with an image to go on with; NULL: none */
+	const char *note;   /* for the head of an image: what the machine was started with */
 	const char *policy; /* of page replacement; NULL: the core's default */
 	const char *answer; /* of programs to the end of memory; NULL: swap */
 	const char *zswap; /* percent of memory for compressed pages; NULL: nothing is compressed */
@@ -104,5 +106,7 @@ void life_start(const char *address);
 void report_process_end(const char *comm, uint32_t pid, int status, struct kmm_mm *mm);
 /* why: the machine failed, in a sentence; NULL: the first program ended. */
 void report_write(int status, const char *why);
+/* The machine is on a disk now. */
+void report_hibernated(void);
 
 #endif

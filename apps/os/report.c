@@ -163,6 +163,11 @@ static void write_audit(void)
 	sink_printf(&out, "\"audit\": {\"violations\": %u}\n}\n", kmm_audit(os.k, &found.sink));
 }
 
+void report_hibernated(void)
+{
+	sink_printf(&out, "hibernated\n");
+}
+
 void report_write(int status, const char *why)
 {
 	if (why)

@@ -9,6 +9,7 @@
  * line the kernel itself prepares that device and takes it into use before the first program starts.
  */
 #include "block.h"
+#include "hibernate.h"
 #include "kmm/reclaim.h"
 #include "start.h"
 #include "sys/sys.h"
@@ -181,9 +182,24 @@ static void choose_answer(const char *name)
 		os_leave(OS_EXIT_INPUT, "answer=NAME: swap, enomem or block");
 }
 
+const struct kmm_swap_ops *block_swap_ops(void) { return &disk_ops; }
+
+/* Returns only when there is nothing to go on with. */
+static void resume(const char *disk)
+{
+	const char *why = hibernate_resume(disk);
+
+	if (!os.options.start && !os.options.run)
+		os_leave(OS_EXIT_INPUT, why);
+	klog("%s; the machine starts anew", why);
+}
+
 void swap_start(void)
 {
 	blocks_start();
+	hibernate_note_start();
+	if (os.options.resume)
+		resume(os.options.resume);
 	if (os.options.answer)
 		choose_answer(os.options.answer);
 	if (os.options.policy)

@@ -30,6 +30,12 @@
 #define KMM_MAX_NODES 8
 #endif
 
+/* Memory groups (kmm/group.h) that one machine may have, with removed ones of which pages are left. Costs a pointer each from the
+ * first group on. */
+#ifndef KMM_MAX_GROUPS
+#define KMM_MAX_GROUPS 4096
+#endif
+
 /* Entries of a repaired firmware memory map (RAM, reserved and holes together). */
 #ifndef KMM_MAX_RANGES
 #define KMM_MAX_RANGES 128
@@ -64,6 +70,7 @@ _Static_assert(KMM_MAX_CPUS >= 1 && KMM_MAX_CPUS <= 64, "KMM_MAX_CPUS: 1 to 64")
 _Static_assert(KMM_MAX_NODES >= 1 && KMM_MAX_NODES <= 8 && (KMM_MAX_NODES & (KMM_MAX_NODES - 1)) == 0,
 	       "KMM_MAX_NODES: 1, 2, 4 or 8");
 _Static_assert(KMM_VMALLOC_LAZY_PAGES >= 1 && KMM_VMALLOC_LAZY_PAGES <= 1 << 20, "KMM_VMALLOC_LAZY_PAGES: 1 to 2^20");
+_Static_assert(KMM_MAX_GROUPS >= 1 && KMM_MAX_GROUPS <= 65535, "KMM_MAX_GROUPS: 1 to 65535");
 _Static_assert(KMM_MAX_RANGES >= 8, "KMM_MAX_RANGES: at least 8");
 #endif
 

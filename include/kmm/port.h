@@ -114,6 +114,9 @@ struct kmm_port {
 	 * nobody did either but some threads wait. Returns how many threads run or are ready to that do not wait for memory;
 	 * 0 means that all of the machine waits. No spin locks are held. Default: as many as there are other CPUs. */
 	unsigned (*stall)(struct kmm_port *port, enum kmm_stall what);
+	/* The space that the running thread belongs to, NULL: none. The pages that a file keeps in memory because of it are charged to its
+	 * memory group (kmm/group.h). Asked only when there are groups. Default: such pages are charged to nobody. */
+	struct kmm_mm *(*running_space)(struct kmm_port *port);
 	/* This CPU now runs `root`. Default: nothing (the embedder switches by itself). */
 	void (*activate_space)(struct kmm_port *port, struct kmm_paddr root);
 	/* A request found every zone that may serve it below its low mark: whoever calls kmm_reclaim_step() has something to do.

@@ -33,6 +33,7 @@ struct kmm_page;    /* page descriptor; opaque, see page.h */
 struct kmm_mm;      /* one user address space */
 struct kmm_backing; /* content of a mapping: a file, a shared object */
 struct kmm_cache;   /* a slab cache */
+struct kmm_group;   /* a memory group, group.h */
 struct kmm_machine; /* description of a machine, machine.h */
 
 static inline struct kmm_pfn kmm_pfn(kmm_word v) { struct kmm_pfn p = { v }; return p; }

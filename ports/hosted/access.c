@@ -28,10 +28,14 @@ void hosted_run_space(struct hosted_machine *m, struct kmm_mm *mm)
 
 	if (root_of(m, hosted_cpu()) != root)
 		hosted_load_root(m, hosted_cpu(), root);
+	m->cpu[hosted_cpu()].space = mm;
 }
 
 void hosted_put_space(struct hosted_machine *m, struct kmm_mm *mm)
 {
+	for (unsigned i = 0; i < m->config.machine.nr_cpus; i++)
+		if (m->cpu[i].space == mm)
+			m->cpu[i].space = NULL;
 	for (unsigned i = 0; i < m->config.machine.nr_cpus; i++)
 		if (root_of(m, i) == kmm_mm_root(mm).v)
 			hosted_load_root(m, i, kmm_kernel_root(m->k).v);

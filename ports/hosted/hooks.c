@@ -213,6 +213,11 @@ static void wake(struct kmm_port *port, const void *key)
 }
 
 /* For all machines: nobody holds locks of two. */
+static struct kmm_mm *running_space(struct kmm_port *port)
+{
+	return hosted_of_port(port)->cpu[hosted_cpu()].space;
+}
+
 static uint32_t *thread_locks(struct kmm_port *port)
 {
 	(void)port;
@@ -252,6 +257,7 @@ void hosted_hooks_init(struct hosted_machine *m)
 	port->activate_space = activate_space;
 	port->wake = wake;
 	port->thread_locks = thread_locks;
+	port->running_space = running_space;
 	port->wait = m->config.threads ? wait : NULL;
 	m->memory.at = bus_at;
 	pthread_mutex_init(&m->sleep_lock, NULL);

@@ -100,6 +100,7 @@ uint32_t x86_reserved(struct x86_mem_range *out, uint32_t max);
 /* Bounds of the kernel image, kernel addresses, from the linker script. */
 extern char x86_image_start[], x86_text_start[], x86_text_end[], x86_rodata_start[], x86_rodata_end[];
 extern char x86_data_start[], x86_data_end[], x86_bss_start[], x86_bss_end[], x86_image_end[];
+extern char x86_nosave_start[], x86_nosave_end[]; /* of the bss: in no image of memory */
 
 /* The top (highest address, exclusive) of the boot stack kernel_main() runs on; 16 KiB. */
 extern char x86_boot_stack[], x86_boot_stack_top[];
@@ -327,6 +328,33 @@ __attribute__((noreturn)) void x86_return_to_user(struct x86_frame *frame);
 /* Top of the stack (16-byte aligned) used by the next trap from ring 3. Interrupts off. */
 void x86_set_kernel_stack(void *stack_top);
 
+/* ---------------------------------------------------------------------------------------------- hibernation */
+
+/*
+ * For the writer of an image (kmm/hibernate.h): only the boot processor runs, with interrupts off and no disk busy.
+ *
+ *	x86_before_save();
+ *	if (!x86_state_save()) {
+ *		write the image; power off, or go on if that failed
+ *	} else {
+ *		x86_after_resume();             the machine was off and on again
+ *		x86_smp_start(), if there are other processors
+ *	}
+ *
+ * x86_state_save() returns a second time after x86_state_resume() in another boot, with true, on the memory of the image; as
+ * with setjmp(), only what was not changed since the first time counts among the caller's variables. Between the two the
+ * caller must not return.
+ */
+void x86_before_save(void);
+bool x86_state_save(void) __attribute__((returns_twice));
+void x86_after_resume(void);
+/* Moves by the list of kmm_image_read(), and goes on in the image. Boot processor, interrupts off, no disk busy. */
+__attribute__((noreturn)) void x86_state_resume(uint64_t list);
+/* A number of the kernel's code and constants. */
+uint64_t x86_build_id(void);
+/* Memory that belongs in no image, at most max ranges; returns how many. Any context. */
+uint32_t x86_left_out(struct x86_mem_range *out, uint32_t max);
+
 /* ---------------------------------------------------------------------------------------------------- TLS */
 
 /*
@@ -445,6 +473,7 @@ unsigned x86_disks_start(void);           /* looks for them; returns how many th
 uint64_t x86_disk_sectors(unsigned disk); /* 0: there is none of that number */
 int x86_disk_irq(unsigned disk);          /* the line that says that something is over; 0: none, so it must be polled */
 bool x86_disk_start(unsigned disk, struct x86_disk_request *request); /* false: not within the disk, and done is not called */
+bool x86_disk_busy(unsigned disk);        /* is anything under way, or waiting to be? */
 bool x86_disk_poll(unsigned disk);        /* tells of those that are over. Were there any? */
 
 /* %d %i %u %x %X %o %p %s %c %% with '-', '0', a width, a precision for %s, and l, ll, z. To the console. */

@@ -26,6 +26,7 @@ struct kmm_page_debug;
 struct kmm_compact;
 struct kmm_swap;
 struct kmm_pageq;
+struct kmm_groups;
 
 struct kmm_faults {          /* fault injection; not locked: tests run one thread while it is armed */
 	uint64_t nth;        /* fail when count reaches it; 0: off */
@@ -67,6 +68,7 @@ struct kmm {
 	struct kmm_compact *compact; /* tier c, as the next two */
 	struct kmm_swap *swap;
 	struct kmm_pageq *pageq;
+	struct kmm_groups *groups;  /* NULL: there never was one */
 	struct kmm_page_debug *page_debug; /* page owner and poison; NULL: off, as it mostly is */
 	void (*trace)(void *arg, const struct kmm_trace_event *event);
 	void *trace_arg;

@@ -140,15 +140,17 @@ enum kmm_status kmm_mincore(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len
 
 /* ---- remap_file_pages ---- */
 
-/* Do the areas from vma on cover the range up to end, without a hole, showing the same with the same flags? */
+/* Do the areas from vma on cover the range up to end, without a hole, showing the same with the same flags? That one is new
+ * since clear_refs is a flag too, where Linux has it. */
 static bool is_alike(const struct kmm_vma *vma, kmm_word end)
 {
+	const uint32_t unseen = kmm_fmt(vma->mm->k)->va_bits > 32 ? 0 : KMM_VM_SOFTDIRTY;
 	const struct kmm_vma *prev = vma, *next;
 
 	for (; prev->end < end; prev = next) {
 		next = kmm_vma_next(prev);
 		if (!next || next->start != prev->end || next->backing != vma->backing ||
-		    next->opening != vma->opening || next->flags != vma->flags)
+		    next->opening != vma->opening || ((next->flags ^ vma->flags) & ~unseen))
 			return false;
 	}
 	return true;

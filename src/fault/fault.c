@@ -179,6 +179,21 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
 	return KMM_OK;
 }
 
+/* from: of a slot. */
+struct kmm_page *kmm_fault_charge(struct kmm_fault *f, struct kmm_page *page, struct kmm_group *from)
+{
+	struct kmm_mm *mm = f->vma->mm;
+
+	if (!page) {
+		__atomic_store_n(&mm->oom_group, 0, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	if (kmm_mm_charge_back(mm, page, from) == KMM_OK)
+		return page;
+	kmm_put_page(mm->k, page);
+	return NULL;
+}
+
 /* ---- the way in ---- */
 
 static enum kmm_status wait_for_move(const struct kmm_fault *f)

@@ -77,8 +77,12 @@ enum kmm_status kmm_fault_upgrade(struct kmm_fault *f, bool (*may)(const struct 
  * NULL. */
 enum kmm_status kmm_fault_hold(struct kmm_fault *f, struct kmm_page **page);
 
-/* A page for private content in f's area: kind ANON, owner and index set, content undefined. NULL: no memory. */
-static inline struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
+/* The page as it is, or put and NULL if there is no room in the space's group, or in that of the slot (may be NULL) from which it comes.
+ * page NULL: says that it was not the group's fault. */
+struct kmm_page *kmm_fault_charge(struct kmm_fault *f, struct kmm_page *page, struct kmm_group *from);
+
+/* A page for private content in f's area: kind ANON, owner and index set, charged to nobody. */
+static inline struct kmm_page *kmm_fault_take_page(struct kmm_fault *f)
 {
 	struct kmm_mempolicy *policy = &f->vma->mm->policy;
 	struct kmm *k = f->vma->mm->k;
@@ -95,6 +99,21 @@ static inline struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
 	return page;
 }
 
+/* The same, charged to the space's group; content undefined. NULL: no memory, or no room in the group. */
+static inline struct kmm_page *kmm_fault_new_page(struct kmm_fault *f)
+{
+	struct kmm_page *page = kmm_fault_take_page(f);
+
+	return __builtin_expect(f->vma->mm->group != NULL, 0) ? kmm_fault_charge(f, page, NULL) : page;
+}
+
+/* The same for what comes back from a slot that is charged to that group, or to none. */
+static inline struct kmm_page *kmm_fault_page_back(struct kmm_fault *f, struct kmm_group *from)
+{
+	struct kmm_page *page = kmm_fault_take_page(f);
+
+	return from || f->vma->mm->group ? kmm_fault_charge(f, page, from) : page;
+}
 
 /* Right to write in an entry for a page of f's backing itself. */
 uint64_t kmm_fault_write_rights(const struct kmm_fault *f);

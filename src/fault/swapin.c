@@ -75,16 +75,19 @@ static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
 
 /* ---- pages on their way ---- */
 
-/* A page that was on its way is ours now. */
+/* A page that was on its way is ours now. Was it read ahead, then nobody was charged for it; there is no time to make room now. */
 static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance, uint8_t was)
 {
 	struct kmm *k = f->vma->mm->k;
 
-	if (kmm_page_kind(page) != KMM_KIND_ANON)
+	if (kmm_page_kind(page) != KMM_KIND_ANON) {
 		kmm_page_set_kind(k, page, KMM_KIND_ANON);
+		if (kmm_mm_charge(f->vma->mm, page, KMM_CHARGE_ANYWAY) != KMM_OK)
+			KMM_ASSERT(k, false);
+	}
 	kmm_page_set_owner(k, page, f->vma->anon);
 	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
-	kmm_pageq_refault(k, page, distance, was);
+	kmm_group_refault(k, page, distance, was);
 }
 
 /* What is to be done about the slot. NONE, and COPY with *cached to copy: it has a count of ours. */
@@ -136,7 +139,7 @@ static enum kmm_status get_content(struct kmm_fault *f, struct kmm_page *page, s
 static enum kmm_status bring_back(struct kmm_fault *f, struct kmm_page *cached)
 {
 	struct kmm *k = f->vma->mm->k;
-	struct kmm_page *page = kmm_fault_new_page(f);
+	struct kmm_page *page = kmm_fault_page_back(f, kmm_slot_group(k, kmm_raw_slot(f->raw)));
 	enum kmm_status status;
 	uint32_t distance;
 	uint8_t was;
@@ -144,7 +147,7 @@ static enum kmm_status bring_back(struct kmm_fault *f, struct kmm_page *cached)
 	if (!page)
 		return KMM_ENOMEM;
 	distance = kmm_slot_distance(k, kmm_raw_slot(f->raw), &was);
-	kmm_pageq_refault(k, page, distance, was);
+	kmm_group_refault(k, page, distance, was);
 	status = get_content(f, page, cached);
 	if (status == KMM_OK)
 		status = install(f, page);
@@ -169,6 +172,8 @@ enum kmm_status kmm_fault_swap(struct kmm_fault *f)
 		return KMM_EAGAIN;
 	case KMM_CLAIM_TAKEN:
 		kmm_fault_ahead_used(f);
+		if (f->vma->mm->group)
+			kmm_group_settle(f->vma->mm->group, KMM_GFP_HIGHUSER_MOVABLE);
 		return KMM_OK;
 	default:
 		status = bring_back(f, cached);

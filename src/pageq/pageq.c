@@ -61,7 +61,7 @@ static void end_passing(struct kmm *k, struct kmm_hand *hand)
 
 /* ---- the hand ---- */
 
-static void turn(struct kmm *k, struct kmm_hand *hand)
+void kmm_hand_turn(struct kmm *k, struct kmm_hand *hand)
 {
 	const struct kmm_reclaim_policy *policy = k->pageq->policy;
 
@@ -100,8 +100,8 @@ static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const stru
 		uint32_t flags = kmm_page_flags(page), kind = flags & 15;
 		uint8_t age = (uint8_t)(flags >> KMM_PG_AGE_SHIFT), answer;
 
-		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & KMM_ZONE_MASK) != bits)
-			continue;
+		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & (KMM_ZONE_MASK | KMM_PG_CHARGED_ALONE)) != bits)
+			continue; /* a group's hand meets its pages */
 		answer = passing->answer[age];
 		if (answer == NOT_ASKED)
 			answer = ask(k, kmm_hand_of(k, z), age);
@@ -133,7 +133,7 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 		if (hand->at >= z->spanned) {
 			has_turned = true;
 			end_passing(k, hand);
-			turn(k, hand);
+			kmm_hand_turn(k, hand);
 			begin_passing(k);
 		}
 		s = stretch_at(k, z->start + hand->at, z->spanned - hand->at);
@@ -149,13 +149,13 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 	return nr;
 }
 
-void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance, uint8_t was)
+void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, struct kmm_hand *hand, uint32_t distance, uint8_t was)
 {
 	const struct kmm_reclaim_policy *policy = __atomic_load_n(&k->pageq->policy, __ATOMIC_ACQUIRE);
 
 	kmm_pageq_count(&k->pageq->stats.refaults, 1);
 	if (policy->refault)
-		kmm_page_set_age(page, policy->refault(&kmm_hand_of(k, kmm_zone_of(k->phys, page))->facts, distance, was));
+		kmm_page_set_age(page, policy->refault(&hand->facts, distance, was));
 }
 
 enum kmm_status kmm_pageq_init(struct kmm *k, const struct kmm_reclaim_policy *policy)

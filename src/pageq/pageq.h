@@ -4,7 +4,8 @@
  *
  * There are no lists. A page's age is a byte of its descriptor's flags, which is 0 when a frame is handed out; a zone's
  * user pages are found where they are, by a hand over its descriptors in the order of their numbers. So a fault pays
- * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 010).
+ * nothing for a page to be known here, and a free nothing for it to be forgotten (decision 010). Pages that are charged to a
+ * memory group are passed by here: each group has a hand of its own (group/scan.c).
  *
  * Lock: q, k->pageq->lock (mutex), for hands and facts: one reclaim at a time. Ages change by
  * compare and exchange, so that an age is never written to a frame that has become something else.
@@ -76,8 +77,12 @@ static inline struct kmm_hand *kmm_hand_of(struct kmm *k, const struct kmm_zone 
 /* The next user pages of the zone, at most `most`, while *left frames are to be looked at. q held. */
 unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct kmm_page **pages, unsigned most);
 
-/* A page of its own that is about to come back from swap, where it was for `distance` evictions, and went at age `was`. */
-void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, uint32_t distance, uint8_t was);
+/* The hand is where it began. q held. */
+void kmm_hand_turn(struct kmm *k, struct kmm_hand *hand);
+
+/* A page of its own, which that hand will meet, is about to come back from swap, where it was for `distance` evictions, and went
+ * at age `was`. */
+void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, struct kmm_hand *hand, uint32_t distance, uint8_t was);
 
 static inline void kmm_pageq_count(kmm_word *counter, kmm_word nr)
 {

@@ -527,6 +527,8 @@ static void free_block(struct kmm *k, struct kmm_page *page, unsigned order, con
 		kmm_free_refused(k, page, order, caller);
 		return;
 	}
+	if (kmm_page_is_charged(page))
+		k->phys->uncharge(k, page);
 	if (k->page_debug)
 		kmm_page_debug_free(k, page, order, caller);
 	kmm_trace(k, KMM_EV_FREE, kmm_pfn_of(k->phys, page), order, 0, 0);
@@ -609,6 +611,10 @@ ALWAYS_INLINE bool free_cacheable(struct kmm *k, struct kmm_page *page, unsigned
 		if ((flags >> 4 & 15) != order || (flags & 15) < KMM_KIND_KERNEL) {
 			kmm_port_irq_restore(k->port, irq);
 			return false;
+		}
+		if (kmm_page_is_charged(page)) {
+			k->phys->uncharge(k, page);
+			flags = kmm_page_flags(page);
 		}
 		remember(k->phys, recent, flags, straight_cpu(k));
 	}
@@ -731,6 +737,11 @@ void kmm_free_pages_bulk(struct kmm *k, size_t nr, struct kmm_page *const *pages
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order))
 {
 	k->phys->reclaim = reclaim;
+}
+
+void kmm_uncharge_register(struct kmm *k, void (*uncharge)(struct kmm *k, struct kmm_page *page))
+{
+	k->phys->uncharge = uncharge;
 }
 
 void kmm_compaction_register(struct kmm *k, bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order,

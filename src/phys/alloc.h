@@ -41,6 +41,9 @@ bool kmm_phys_is_short(const struct kmm *k, kmm_gfp gfp);
 enum { KMM_PRESSURE_AGAIN = 1 };
 void kmm_pressure_register(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order));
 
+/* Groups register themselves: called for each page with KMM_PG_CHARGED that is freed; takes that mark off. Any context. */
+void kmm_uncharge_register(struct kmm *k, void (*uncharge)(struct kmm *k, struct kmm_page *page));
+
 /* Memory comes or goes, a section at a time: page tables follow. */
 struct kmm_hot_section {
 	struct kmm_pfn first;     /* of KMM_SECTION_PAGES */

@@ -18,7 +18,7 @@ void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind)
 	unsigned long irq = kmm_irq_save(k);
 	struct kmm_pcp *pcp = kmm_this_pcp(k, z, KMM_MOBILITY_UNMOVABLE);
 
-	KMM_ASSERT(k, kmm_page_kind(p) >= KMM_KIND_KERNEL && kind >= KMM_KIND_KERNEL);
+	KMM_ASSERT(k, kmm_page_kind(p) >= KMM_KIND_KERNEL && kind >= KMM_KIND_KERNEL && !kmm_page_is_charged(p));
 	kmm_pcp_count(pcp, kmm_page_kind(p), -nr);
 	kmm_pcp_count(pcp, kind, nr);
 	kmm_irq_restore(k, irq);

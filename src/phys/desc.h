@@ -9,11 +9,13 @@
  *   kind      count            a            b            obj
  *   NONE      -                -            -            -          free, or inside a block
  *   SLAB      inuse|free<<16   next pfn     prev pfn     cache
- *   ANON      mapcount         index        spare        anon object
- *   FILE      mapcount         index        spare        backing
+ *   ANON      mapcount         index        group        anon object
+ *   FILE      mapcount         index        group        backing
  *   VMALLOC   -                next pfn     prev pfn     tract
  *   PGTABLE   entries present  (freed: next) lock        mm (or 0: the kernel's)
  *   others    mapcount (0)     -            -            -
+ *
+ * group: number of the memory group that the page is charged to, if it is (group/group.h); else 0.
  *
  * Two marks of the slab layer: a tail of a slab (kind NONE) has its distance to the head in a; a KERNEL block that
  * kmalloc made says so in a.
@@ -47,7 +49,15 @@ _Static_assert(sizeof(struct kmm_page) == 24, "descriptor of a 32-bit machine");
 _Static_assert(sizeof(struct kmm_page_wide) == 32, "descriptor of a 64-bit machine");
 _Static_assert(KMM_NR_KINDS <= 16 && KMM_NR_ZONES <= 8 && KMM_MAX_NODES <= 8, "flag fields");
 
+#define KMM_PG_SORT_SHIFT 14 /* of an allocated block: enum kmm_mobility of the request, for the cache it goes back to */
+#define KMM_PG_SORT (3u << KMM_PG_SORT_SHIFT)
+
 enum {
+	/* ANON, FILE: charged to a group, which is a sort that no request has. So a free finds the page unlike any other and takes the
+	 * long way, and no other free pays for that. The request's own was movable, or else (a page that was pinned for long): */
+	KMM_PG_CHARGED = 3u << KMM_PG_SORT_SHIFT,
+	KMM_PG_UNMOVABLE = 1u << 21,
+	KMM_PG_CHARGED_ALONE = 2u << KMM_PG_SORT_SHIFT, /* its bit that users' pages do not have otherwise */
 	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
@@ -70,7 +80,23 @@ static inline unsigned kmm_page_order(const struct kmm_page *p) { return kmm_pag
 static inline enum kmm_zone_id kmm_page_zone(const struct kmm_page *p) { return (enum kmm_zone_id)(kmm_page_flags(p) >> 8 & 7); }
 static inline unsigned kmm_page_node(const struct kmm_page *p) { return kmm_page_flags(p) >> 11 & 7; }
 
-/* Changes the kind of an allocated frame and keeps the per-zone counts by kind; count/a/b/obj become 0. */
+static inline bool kmm_page_is_charged(const struct kmm_page *p) { return (kmm_page_flags(p) & KMM_PG_SORT) == KMM_PG_SORT; }
+static inline void kmm_page_set_charged(struct kmm_page *p)
+{
+	bool movable = (kmm_page_flags(p) & KMM_PG_SORT) == (uint32_t)KMM_MOBILITY_MOVABLE << KMM_PG_SORT_SHIFT;
+
+	__atomic_fetch_or(&p->flags, (uint32_t)KMM_PG_CHARGED | (movable ? 0 : KMM_PG_UNMOVABLE), __ATOMIC_SEQ_CST);
+}
+static inline void kmm_page_set_uncharged(struct kmm_page *p)
+{
+	bool movable = !(kmm_page_flags(p) & KMM_PG_UNMOVABLE);
+	uint32_t less = KMM_PG_SORT ^ (uint32_t)KMM_MOBILITY_MOVABLE << KMM_PG_SORT_SHIFT;
+
+	__atomic_fetch_and(&p->flags, ~(movable ? less : KMM_PG_SORT | (uint32_t)KMM_PG_UNMOVABLE), __ATOMIC_RELAXED);
+	p->b = 0;
+}
+
+/* Changes the kind of an allocated frame, which is charged to no group, and keeps the per-zone counts by kind; count/a/b/obj become 0. */
 void kmm_page_set_kind(struct kmm *k, struct kmm_page *p, enum kmm_kind kind);
 
 /* Index of an ANON or FILE page; up to 48 bits on wide machines. */

@@ -36,7 +36,6 @@
 
 #define KMM_NR_PLACED (KMM_MOBILITY_CMA + 1) /* mobilities whose tracts are in lists */
 #define KMM_ZONE_MASK (0x3f00u | KMM_PG_HIGH) /* what a frame keeps all its life: zone, node and high */
-#define KMM_PG_SORT_SHIFT 14 /* of an allocated block: enum kmm_mobility of the request, for the cache it goes back to */
 
 /* Zone, node and sort of a frame as one number: the cache of a CPU that it goes to. */
 #define KMM_CACHE_NUMBERS 256u
@@ -242,6 +241,7 @@ struct kmm_phys {
 	kmm_word (*reclaim)(struct kmm *k, kmm_gfp gfp, unsigned order); /* the pressure hook, or NULL */
 	kmm_word stalls[KMM_NR_ZONES]; /* times that a request starting there asked for reclaim; atomic */
 	bool (*compact)(struct kmm *k, kmm_gfp gfp, unsigned order, enum kmm_zone_id start); /* or NULL */
+	void (*uncharge)(struct kmm *k, struct kmm_page *page); /* a charged page is being freed; NULL: there are none */
 	void *(*high_address)(struct kmm *k, struct kmm_page *page);     /* kmap's lookup, or NULL */
 	void *(*high_view)(struct kmm *k, struct kmm_page *page);        /* a window to a high frame, or NULL (owner.h) */
 	void (*high_unview)(struct kmm *k, const void *at);

@@ -6,6 +6,7 @@
  * A space counts with what ending it gives back: resident pages, swapped ones, and tables. Pages shared with others count whole.
  */
 #include "phys/phys.h"
+#include "kmm/group.h"
 #include "reclaim/reclaim.h"
 #include "swap/swap.h"
 #include "vm/mm.h"
@@ -21,8 +22,9 @@ static bool is_behind(const struct kmm_mm *mm, kmm_word pages, const struct kmm_
 	return !before || pages < before->pages || (pages == before->pages && (uintptr_t)mm < (uintptr_t)before->mm);
 }
 
-/* The largest space behind `before`, with a reference; v: taken here. NULL: none. */
-static struct kmm_mm *largest_behind(struct kmm *k, const struct kmm_oom_candidate *before, kmm_word *most)
+/* The largest space behind `before`, of a group and those below it (NULL: of all), with a reference; v: taken here. NULL: none. */
+static struct kmm_mm *largest_behind(struct kmm *k, const struct kmm_group *group, const struct kmm_oom_candidate *before,
+				     kmm_word *most)
 {
 	unsigned long flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	struct kmm_mm *best = NULL;
@@ -31,6 +33,8 @@ static struct kmm_mm *largest_behind(struct kmm *k, const struct kmm_oom_candida
 		struct kmm_mm *mm = kmm_container(l, struct kmm_mm, link);
 		kmm_word pages = weight(mm);
 
+		if (group && !kmm_group_is_below(kmm_mm_group(mm), group))
+			continue;
 		if (is_behind(mm, pages, before) && (!best || pages > *most || (pages == *most && (uintptr_t)mm > (uintptr_t)best))) {
 			best = mm;
 			*most = pages;
@@ -42,13 +46,13 @@ static struct kmm_mm *largest_behind(struct kmm *k, const struct kmm_oom_candida
 	return best;
 }
 
-unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned most)
+static unsigned rank(struct kmm *k, const struct kmm_group *group, struct kmm_oom_candidate *out, unsigned most)
 {
 	unsigned nr = 0;
 	kmm_word pages = 0;
 
 	while (nr < most) {
-		struct kmm_mm *mm = largest_behind(k, nr ? &out[nr - 1] : NULL, &pages);
+		struct kmm_mm *mm = largest_behind(k, group, nr ? &out[nr - 1] : NULL, &pages);
 
 		if (!mm)
 			break;
@@ -58,6 +62,13 @@ unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned mos
 		};
 	}
 	return nr;
+}
+
+unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned most) { return rank(k, NULL, out, most); }
+
+unsigned kmm_group_oom_rank(struct kmm_group *group, struct kmm_oom_candidate *out, unsigned most)
+{
+	return rank(group->k, group, out, most);
 }
 
 /* ---- the report ---- */
@@ -91,11 +102,63 @@ static void say_why(struct kmm *k, struct kmm_sink *out)
 		   kib(kernel));
 }
 
+static void say_ranked(const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out)
+{
+	for (unsigned i = 0; i < nr; i++)
+		kmm_printf(out, "%u: %llu KiB would come back: resident %llu, swapped %llu, tables %llu\n", i + 1, kib(ranked[i].pages),
+			   kib(ranked[i].resident), kib(ranked[i].swapped), kib(ranked[i].tables));
+}
+
 void kmm_report_oom(struct kmm *k, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out)
 {
 	say_why(k, out);
 	kmm_why_failed(k, out);
-	for (unsigned i = 0; i < nr; i++)
-		kmm_printf(out, "%u: %llu KiB would come back: resident %llu, swapped %llu, tables %llu\n", i + 1, kib(ranked[i].pages),
-			   kib(ranked[i].resident), kib(ranked[i].swapped), kib(ranked[i].tables));
+	say_ranked(ranked, nr, out);
+}
+
+/* ---- a group's ---- */
+
+static void say_limit(const struct kmm_group *group, enum kmm_group_limit which, struct kmm_sink *out)
+{
+	kmm_word limit = kmm_group_limit(group, which);
+
+	if (limit == KMM_GROUP_NO_LIMIT)
+		kmm_printf(out, "without limit");
+	else
+		kmm_printf(out, "limit %llu", kib(limit));
+}
+
+static void say_why_not_swap(struct kmm_group *group, struct kmm_sink *out)
+{
+	struct kmm_swap_stats swap;
+
+	kmm_swap_stats(group->k, &swap);
+	if (!swap.total)
+		kmm_printf(out, "there is no swap, so private pages have no other place\n");
+	else if (kmm_group_swap_is_full(group))
+		kmm_printf(out, "it may have no more of swap\n");
+	else if (!swap.free)
+		kmm_printf(out, "swap is full: %llu KiB\n", kib(swap.total));
+	else
+		kmm_printf(out, "it may have more of swap, but no page can be let go now\n");
+}
+
+void kmm_report_group_oom(struct kmm_group *group, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out)
+{
+	struct kmm_group_info info;
+
+	kmm_group_info(group, &info);
+	kmm_printf(out, "memory: usage %llu KiB, ", kib(info.pages));
+	say_limit(group, KMM_GROUP_MAX, out);
+	kmm_printf(out, "; swap: usage %llu KiB, ", kib(info.swap));
+	say_limit(group, KMM_GROUP_SWAP_MAX, out);
+	kmm_printf(out, "\nprivate pages %llu KiB, pages of files %llu KiB, of those shared memory %llu\n", kib(info.anon),
+		   kib(info.file), kib(info.shmem));
+	say_why_not_swap(group, out);
+	say_ranked(ranked, nr, out);
+}
+
+void kmm_group_note_kill(struct kmm_group *group, bool whole)
+{
+	kmm_group_count_event(group, whole ? KMM_GROUP_EV_OOM_GROUP_KILL : KMM_GROUP_EV_OOM_KILL);
 }

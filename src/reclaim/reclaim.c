@@ -15,52 +15,45 @@
 
 #include "kmm/slab.h"
 #include "swap/swap.h"
-#include "vm/migrate.h"
+#include "reclaim/scan.h"
 
 _Static_assert((int)KMM_HAND_BATCH == (int)KMM_MOVE_BATCH, "what is found at once goes at once");
 
 enum { BATCH = KMM_MOVE_BATCH, TURNS = 8, SHRINK_EVERY = 32, LEAST_PART = 16, SPENT_EVERY = 8 };
 
-struct scan {
-	struct kmm *k;
-	struct kmm_zone *zone;
-	kmm_word want;               /* pages */
-	bool no_files, no_swap;      /* the request forbids it */
-	bool is_step;
-	bool is_brief;               /* one turn, for whatever is not used */
-	bool has_room;               /* private pages may go to swap, as this batch begins */
-	struct kmm_guest guest;      /* of the owner of the page looked at last */
-	struct kmm_flushes flushes;
-	unsigned nr;                 /* pages in pageq->pfns, to evict */
-	kmm_word freed;
-	kmm_word later;              /* of those: are on their way, and free when they are there */
-	bool was_busy;               /* pages could not be moved, because another moves some */
-};
-
 /* ---- a batch ---- */
 
-static void note_evicted(struct scan *s, const struct kmm_mover *mover, kmm_word anon)
+static void note_evicted(struct kmm_scan *s, const struct kmm_mover *mover, kmm_word anon)
 {
 	struct kmm_reclaim_stats *stats = &s->k->pageq->stats;
 
 	kmm_pageq_count(s->is_step ? &stats->stolen_step : &stats->stolen_direct, mover->moved);
 	kmm_pageq_count(&stats->stolen_anon, anon);
 	kmm_pageq_count(&stats->stolen_file, mover->moved - anon);
+	if (s->group)
+		kmm_group_count(s->group, KMM_GROUP_STOLEN, mover->moved);
 	s->freed += mover->moved;
 	s->later += mover->later;
 	s->was_busy |= mover->was_busy;
 }
 
-static void evict(struct scan *s)
+/* Time as the policy is to see it: pages that went to slots, of the group or of the machine. */
+static void set_clock(struct kmm_scan *s)
 {
-	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
+	uint32_t clock = s->group ? __atomic_load_n(&s->group->clock, __ATOMIC_RELAXED) : s->k->swap->clock;
+
+	__atomic_store_n(&s->hand->facts.clock, clock, __ATOMIC_RELAXED);
+}
+
+static void evict(struct kmm_scan *s)
+{
 	struct kmm_mover mover = { .k = s->k, .no_files = s->no_files, .no_io = s->no_swap, .evict = true };
 	kmm_word out = kmm_swap_gone(s->k);
 
 	if (s->nr && kmm_move_frames(&mover, s->k->pageq->pfns, s->nr) != KMM_OK)
 		KMM_ASSERT(s->k, false); /* who asks for no targets does not run out of them */
-	kmm_word_add(&hand->evicted, mover.moved);
-	__atomic_store_n(&hand->facts.clock, s->k->swap->clock, __ATOMIC_RELAXED);
+	kmm_word_add(&s->hand->evicted, mover.moved);
+	set_clock(s);
 	out = kmm_swap_gone(s->k) - out;
 	note_evicted(s, &mover, out < mover.moved ? out : mover.moved);
 	s->nr = 0;
@@ -68,15 +61,16 @@ static void evict(struct scan *s)
 
 /* ---- pages under the hand ---- */
 
-static bool can_swap(const struct scan *s)
+static bool can_swap(const struct kmm_scan *s)
 {
-	return !s->no_swap && kmm_swap_has_room(s->k) && !kmm_swap_is_congested(s->k);
+	return !s->no_swap && kmm_swap_has_room(s->k) && !kmm_swap_is_congested(s->k) &&
+	       !(s->group && kmm_group_swap_is_full(s->group));
 }
 
 /* Could it go at all? */
-static bool is_open(const struct scan *s, const struct kmm_page *page)
+static bool is_open(const struct kmm_scan *s, const struct kmm_page *page)
 {
-	if (!kmm_frame_may_move(s->k, page))
+	if (!kmm_frame_may_move(s->k, page) || (s->group && kmm_page_zone(page) > s->top))
 		return false;
 	if (kmm_page_kind(page) == KMM_KIND_ANON)
 		return s->has_room;
@@ -85,10 +79,10 @@ static bool is_open(const struct scan *s, const struct kmm_page *page)
 	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : s->has_room;
 }
 
-static void meet(struct scan *s, struct kmm_page *page)
+static void meet(struct kmm_scan *s, struct kmm_page *page)
 {
 	const struct kmm_reclaim_policy *policy = s->k->pageq->policy;
-	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
+	struct kmm_hand *hand = s->hand;
 	struct kmm_reclaim_zone *facts = &hand->facts;
 	uint8_t was = kmm_page_age(page), age = was;
 	enum kmm_look look;
@@ -107,7 +101,7 @@ static void meet(struct scan *s, struct kmm_page *page)
 		kmm_page_set_age(page, age);
 }
 
-static void meet_all(struct scan *s, struct kmm_page *const *pages, unsigned nr)
+static void meet_all(struct kmm_scan *s, struct kmm_page *const *pages, unsigned nr)
 {
 	s->has_room = can_swap(s);
 	for (unsigned i = 0; i < nr; i++)
@@ -117,43 +111,78 @@ static void meet_all(struct scan *s, struct kmm_page *const *pages, unsigned nr)
 	s->guest.owner = NULL;
 }
 
-static kmm_word count_pages(struct kmm *k)
+kmm_word kmm_count_pages(struct kmm *k)
 {
 	kmm_word nr = 0;
 
 	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
 		nr += k->pageq->hand[i].facts.pages;
+	if (kmm_has_groups(k))
+		for (struct kmm_group *g = kmm_group_next(k, NULL, NULL); g; g = kmm_group_next(k, NULL, g))
+			nr += g->hand.facts.turns ? g->hand.facts.pages : kmm_word_look(&g->own[KMM_GROUP_ANON]) +
+				kmm_word_look(&g->own[KMM_GROUP_FILE]);
 	return nr;
 }
 
-/* The zone's hand goes on until enough is freed, or for a few turns. q held. */
-static void scan_zone(struct scan *s)
+/* Pages that the hand finds next. */
+static unsigned find(struct kmm_scan *s, kmm_word *left)
 {
 	struct kmm_reclaim_stats *stats = &s->k->pageq->stats;
-	struct kmm_hand *hand = kmm_hand_of(s->k, s->zone);
-	kmm_word left = s->zone->spanned * (s->is_brief ? 1 : TURNS);
-	uint32_t turns = hand->facts.turns;
 	struct kmm_page **pages = s->k->pageq->seen;
+	kmm_word wanted = s->want - s->freed - s->nr;
+	unsigned nr = BATCH - s->nr;
+
+	if (s->group) /* no more of it than that, as some is perhaps protected */
+		nr = kmm_group_hand_next(s->group, left, pages, wanted < nr ? (unsigned)wanted : nr);
+	else
+		nr = kmm_hand_next(s->k, s->zone, left, pages, nr);
+	kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
+	if (s->group)
+		kmm_group_count(s->group, KMM_GROUP_SCANNED, nr);
+	return nr;
+}
+
+/* The hand goes on until enough is freed, or for a few turns, of so many frames each. q held. */
+static void scan(struct kmm_scan *s, kmm_word turn)
+{
+	struct kmm_hand *hand = s->hand;
+	kmm_word left = turn * (s->is_brief ? 1 : TURNS), before = s->freed;
+	uint32_t turns = hand->facts.turns;
 
 	kmm_cached_trim(s->k);
-	__atomic_store_n(&hand->facts.clock, s->k->swap->clock, __ATOMIC_RELAXED);
-	__atomic_store_n(&hand->facts.all_pages, count_pages(s->k), __ATOMIC_RELAXED);
+	set_clock(s);
+	__atomic_store_n(&hand->facts.all_pages, s->group ? hand->facts.pages : kmm_count_pages(s->k), __ATOMIC_RELAXED);
 	s->k->pageq->insists = s->is_brief;
 	kmm_guest_begin(s->k);
 	while (left && s->freed < s->want && !kmm_swap_is_congested(s->k)) { /* then only ends of transfers help, or another round */
-		unsigned nr = kmm_hand_next(s->k, s->zone, &left, pages, BATCH - s->nr);
+		unsigned nr = find(s, &left);
 
-		kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
-		meet_all(s, pages, nr);
+		meet_all(s, s->k->pageq->seen, nr);
 		kmm_flushes_run_here(s->k, &s->flushes);
 		if (s->nr >= BATCH / 2 || s->freed + s->nr >= s->want || hand->facts.turns != turns)
 			evict(s); /* before the hand meets the same pages again */
 		turns = hand->facts.turns;
-		s->k->pageq->insists = s->is_brief || (s->freed == 0 && left < s->zone->spanned * (TURNS / 2));
+		s->k->pageq->insists = s->is_brief || (s->freed == before && left < turn * (TURNS / 2));
 	}
 	s->k->pageq->insists = false;
 	evict(s);
 	kmm_guest_end(s->k);
+}
+
+void kmm_scan_zone(struct kmm_scan *s, struct kmm_zone *zone)
+{
+	s->zone = zone;
+	s->group = NULL;
+	s->hand = kmm_hand_of(s->k, zone);
+	scan(s, zone->spanned);
+}
+
+void kmm_scan_group(struct kmm_scan *s, struct kmm_group *group)
+{
+	s->zone = NULL;
+	s->group = group;
+	s->hand = &group->hand;
+	scan(s, s->k->phys->max_pfn);
 }
 
 /* ---- zones ---- */
@@ -181,19 +210,20 @@ static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
 }
 
 /* Another zone in which it may go better, after one gave nothing. */
-static kmm_word scan_rest(struct scan *s, enum kmm_zone_id start, const struct kmm_zone *done)
+static kmm_word scan_rest(struct kmm_scan *s, enum kmm_zone_id start, const struct kmm_zone *done)
 {
 	for (unsigned i = s->k->phys->nr_zones; i-- > 0 && s->freed < s->want;) {
-		s->zone = s->k->phys->zones[i];
-		if (s->zone->managed && s->zone->id <= start && s->zone != done)
-			scan_zone(s);
+		struct kmm_zone *z = s->k->phys->zones[i];
+
+		if (z->managed && z->id <= start && z != done)
+			kmm_scan_zone(s, z);
 	}
 	return s->freed;
 }
 
 /* q. Its holder waits for nothing but transfers and flushes, which the port's relax answers. A fault sleeps; a request of the
  * kernel's own may come from where sleeping gives something up, and waits awake. */
-static void lock_hands(struct kmm *k, kmm_gfp gfp)
+void kmm_lock_hands(struct kmm *k, kmm_gfp gfp)
 {
 	if ((gfp & KMM_GFP_HARDWALL) && k->port->wait) {
 		kmm_mutex_lock(k, &k->pageq->lock);
@@ -204,15 +234,18 @@ static void lock_hands(struct kmm *k, kmm_gfp gfp)
 			k->port->relax(k->port);
 }
 
-static kmm_word reclaim(struct kmm *k, struct scan *s, enum kmm_zone_id start)
+static kmm_word reclaim(struct kmm *k, struct kmm_scan *s, enum kmm_zone_id start)
 {
-	const struct kmm_zone *first;
+	struct kmm_zone *first;
 
-	s->zone = choose(k, start);
-	if (!s->zone)
+	if (kmm_has_groups(k)) {
+		kmm_reclaim_shared(s, start);
+		return s->freed;
+	}
+	first = choose(k, start);
+	if (!first)
 		return 0;
-	first = s->zone;
-	scan_zone(s);
+	kmm_scan_zone(s, first);
 	return s->freed < s->want ? scan_rest(s, start, first) : s->freed;
 }
 
@@ -224,7 +257,7 @@ static bool is_hopeless(struct kmm *k)
 
 	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
 		turns += k->pageq->hand[i].facts.turns;
-	return turns > TURNS && !kmm_swap_has_room(k) && count_pages(k) < kmm_phys_managed_pages(k) / LEAST_PART;
+	return turns > TURNS && !kmm_swap_has_room(k) && kmm_count_pages(k) < kmm_phys_managed_pages(k) / LEAST_PART;
 }
 
 /* ---- at once ---- */
@@ -232,7 +265,7 @@ static bool is_hopeless(struct kmm *k)
 /* When memory has ended, each page that is taken between the watermarks asks, until none is left and someone is ended. All
  * turns of the hands would find nothing for every one of them; so after one vain search most are told so at once, and
  * some after a short look whether it has changed. */
-static kmm_word reclaim_unless_spent(struct kmm *k, struct scan *s, enum kmm_zone_id start)
+static kmm_word reclaim_unless_spent(struct kmm *k, struct kmm_scan *s, enum kmm_zone_id start)
 {
 	struct kmm_pageq *q = k->pageq;
 	kmm_word freed = 0;
@@ -249,7 +282,7 @@ static kmm_word reclaim_unless_spent(struct kmm *k, struct scan *s, enum kmm_zon
 
 /* Pages that are on their way to a device are free when that says so, and while reads leave no transfers for writing nothing
  * else can go out. true: one was waited for. */
-static bool wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word now_free)
+bool kmm_wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word now_free)
 {
 	if (now_free || !(kmm_swap_writing(k) || kmm_swap_is_congested(k)))
 		return false;
@@ -257,34 +290,35 @@ static bool wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word 
 	return true;
 }
 
-/* Are there pages that could go, of which none did only because all are in use or held for the moment? */
-static bool could_go(struct kmm *k, const struct scan *s)
+/* Are there pages that could go, of which none did only because all are in use or held for the moment? q held. */
+static bool could_go(struct kmm *k, const struct kmm_scan *s)
 {
-	return !s->no_swap && kmm_swap_has_room(k) && count_pages(k) >= kmm_phys_managed_pages(k) / LEAST_PART;
+	return !s->no_swap && kmm_swap_has_room(k) && kmm_count_pages(k) >= kmm_phys_managed_pages(k) / LEAST_PART;
 }
 
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 {
-	struct scan s = { .k = k, .want = (kmm_word)1 << order, .no_files = !(gfp & KMM_GFP_FS),
+	struct kmm_scan s = { .k = k, .want = (kmm_word)1 << order, .no_files = !(gfp & KMM_GFP_FS),
 			  .no_swap = !(gfp & KMM_GFP_IO) };
 	unsigned seen = kmm_swap_ends(k);
 	kmm_word freed;
-	bool waited;
+	bool waited, could;
 
 	if (s.want < BATCH)
 		s.want = BATCH;
 	kmm_stall_begin(k);
-	lock_hands(k, gfp);
+	kmm_lock_hands(k, gfp);
 	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
+	could = could_go(k, &s);
 	kmm_mutex_unlock(k, &k->pageq->lock);
-	waited = wait_for_device(k, gfp, seen, freed - s.later);
+	waited = kmm_wait_for_device(k, gfp, seen, freed - s.later);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
 	kmm_stall_end(k);
 	if (waited && freed < BATCH)
 		return BATCH; /* whoever got what has become free */
-	return freed || !(s.was_busy || could_go(k, &s)) ? freed : (kmm_word)KMM_PRESSURE_AGAIN;
+	return freed || !(s.was_busy || could) ? freed : (kmm_word)KMM_PRESSURE_AGAIN;
 }
 
 /* ---- in steps ---- */
@@ -292,11 +326,13 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 static kmm_word step_zone(struct kmm *k, struct kmm_zone *z, kmm_word budget)
 {
 	kmm_word free = kmm_zone_free_hint(z) + kmm_swap_writing(k); /* those will be, here or elsewhere */
-	struct scan s = { .k = k, .zone = z, .want = z->high > free ? z->high - free : 0, .is_step = true };
+	struct kmm_scan s = { .k = k, .want = z->high > free ? z->high - free : 0, .is_step = true };
 
 	s.want = s.want < budget ? s.want : budget;
-	if (s.want)
-		scan_zone(&s);
+	if (s.want && kmm_has_groups(k))
+		kmm_reclaim_shared_zone(&s, z);
+	else if (s.want)
+		kmm_scan_zone(&s, z);
 	return s.freed;
 }
 
@@ -333,7 +369,7 @@ bool kmm_reclaim_step(struct kmm *k, kmm_word budget)
 
 kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr)
 {
-	struct scan s = { .k = k, .want = nr, .is_step = true };
+	struct kmm_scan s = { .k = k, .want = nr, .is_step = true };
 	bool again = nr != 0;
 
 	while (again) {
@@ -356,6 +392,8 @@ void kmm_reclaim_set_policy(struct kmm *k, const struct kmm_reclaim_policy *poli
 	kmm_mutex_lock(k, &k->pageq->lock);
 	for (unsigned i = 0; i < KMM_MAX_ZONES; i++)
 		memset(k->pageq->hand[i].facts.own, 0, sizeof(k->pageq->hand[i].facts.own));
+	for (struct kmm_group *g = k->groups ? kmm_group_next(k, NULL, NULL) : NULL; g; g = kmm_group_next(k, NULL, g))
+		memset(g->hand.facts.own, 0, sizeof(g->hand.facts.own));
 	__atomic_store_n(&k->pageq->policy, policy, __ATOMIC_RELEASE);
 	kmm_mutex_unlock(k, &k->pageq->lock);
 }

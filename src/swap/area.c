@@ -43,9 +43,12 @@ static void free_maps(struct kmm *k, struct kmm_swap_area *a)
 		kmm_vfree(k, a->dead);
 	if (a->slot)
 		kmm_vfree(k, a->slot);
+	if (a->group)
+		kmm_vfree(k, a->group);
 	kmm_swap_drop_packed(k, a);
 	a->map = a->dead = NULL;
 	a->slot = NULL;
+	a->group = NULL;
 }
 
 static void *alloc_zeroed(struct kmm *k, size_t size)
@@ -65,6 +68,13 @@ bool kmm_swap_make_packed(struct kmm *k, struct kmm_swap_area *a)
 	return packed || !a->nr_slots;
 }
 
+static bool make_group(struct kmm *k, struct kmm_swap_area *a)
+{
+	if (!a->group && a->nr_slots)
+		__atomic_store_n(&a->group, alloc_zeroed(k, a->nr_slots * sizeof(*a->group)), __ATOMIC_RELEASE);
+	return a->group || !a->nr_slots;
+}
+
 static enum kmm_status make_maps(struct kmm *k, struct kmm_swap_area *a, const struct kmm_swap_device *dev)
 {
 	a->nr_slots = dev->nr_slots < KMM_SWAP_MOST ? (uint32_t)dev->nr_slots : KMM_SWAP_MOST;
@@ -73,7 +83,8 @@ static enum kmm_status make_maps(struct kmm *k, struct kmm_swap_area *a, const s
 	a->slot = alloc_zeroed(k, a->nr_slots * sizeof(*a->slot));
 	if (dev->ops->discard)
 		a->dead = alloc_zeroed(k, (a->nr_words / KMM_BITS + 1) * sizeof(*a->dead));
-	if (!a->map || !a->slot || (dev->ops->discard && !a->dead) || (k->swap->zswap && !kmm_swap_make_packed(k, a))) {
+	if (!a->map || !a->slot || (dev->ops->discard && !a->dead) || (k->swap->zswap && !kmm_swap_make_packed(k, a)) ||
+	    (k->swap->has_groups && !make_group(k, a))) {
 		free_maps(k, a);
 		return KMM_ENOMEM;
 	}
@@ -130,6 +141,18 @@ enum kmm_status kmm_swap_on(struct kmm *k, struct kmm_swap_device *dev, int prio
 	status = add(k, dev, priority);
 	kmm_mutex_unlock(k, &k->swap->change);
 	return status;
+}
+
+enum kmm_status kmm_swap_make_groups(struct kmm *k)
+{
+	bool made = true;
+
+	kmm_mutex_lock(k, &k->swap->change);
+	for (unsigned i = 0; i < KMM_SWAP_AREAS && made; i++)
+		made = make_group(k, &k->swap->area[i]);
+	k->swap->has_groups |= made;
+	kmm_mutex_unlock(k, &k->swap->change);
+	return made ? KMM_OK : KMM_ENOMEM;
 }
 
 /* ---- going ---- */
@@ -283,5 +306,8 @@ unsigned kmm_swap_check_end(struct kmm *k, struct kmm_sink *out)
 	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++)
 		if (k->swap->area[i].dev)
 			bad += check_area(&k->swap->area[i], out);
+	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++)
+		for (uint32_t slot = 0; k->swap->area[i].group && slot < k->swap->area[i].nr_slots; slot++)
+			kmm_group_check_slot(k, k->swap->area[i].group[slot]);
 	return bad + kmm_zswap_check(k, out);
 }

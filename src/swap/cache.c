@@ -134,8 +134,11 @@ void kmm_cached_written(struct kmm *k, uint32_t raw, struct kmm_page *page, bool
 	bool keep;
 
 	KMM_ASSERT(k, !e || (e->state == KMM_CACHED_WRITING && e->page == page));
+	if (kmm_page_is_charged(page))
+		kmm_group_note_writing(k, page, false);
 	keep = e && !good && slot_of(k, raw)->count > 1;
 	if (keep) {
+		kmm_group_uncharge_if(k, page); /* whoever takes it is charged */
 		kmm_page_set_kind(k, page, KMM_KIND_KERNEL);
 		set_state(c, e, KMM_CACHED_FAILED);
 	} else if (e) {

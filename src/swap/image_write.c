@@ -122,6 +122,9 @@ static void add_run(void *arg, struct kmm_pfn pfn, kmm_word nr)
 	for (kmm_word n = 0; n < nr && w->status == KMM_OK; n++)
 		if (!kmm_image_leaves_out(w->i, pfn.v + n))
 			add_page(w, pfn.v + n);
+		else /* what was allocated must not be lost */
+			KMM_ASSERT(w->i->k, !kmm_section_is_live(w->i->k->phys, kmm_section_of(pfn.v)) ||
+					    kmm_page_kind(kmm_page_at(w->i->k->phys, pfn.v)) == KMM_KIND_RESERVED);
 }
 
 /* ---- all of it ---- */

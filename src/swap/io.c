@@ -119,18 +119,32 @@ static unsigned write_run(struct kmm *k, const struct kmm_slot_run *run, struct 
 	return later;
 }
 
-/* pages that need slots, in order; of the rest raw stays. Returns how many are still on their way. */
+/* Pages that got no slot: their groups are not charged for one. */
+static void uncharge(struct kmm *k, struct kmm_page *const *pages, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		if (!kmm_page_is_charged(pages[i]))
+			continue;
+		kmm_group_count_event(kmm_page_group(k, pages[i]), KMM_GROUP_EV_SWAP_FAIL);
+		kmm_group_swap_put(kmm_page_group(k, pages[i]));
+	}
+}
+
+/* pages that need slots, in order, and whose groups are charged for those; of the rest raw stays. Returns how many are still on
+ * their way. */
 static unsigned write_all(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
 	struct kmm_slot_run run;
 	unsigned later = 0;
 
 	for (unsigned done = 0; done < nr; done += run.nr) {
-		if (!kmm_slots_take(k, nr - done, &run))
+		if (!kmm_slots_take(k, nr - done, &run)) {
+			uncharge(k, pages + done, nr - done);
 			break;
+		}
 		KMM_ASSERT(k, run.nr > 0 && run.nr <= nr - done);
 		for (unsigned i = 0; i < run.nr; i++)
-			kmm_slot_note_age(k, run.place, run.first + i, kmm_page_age(pages[done + i]));
+			kmm_slot_note_page(k, run.place, run.first + i, pages[done + i]);
 		later += write_run(k, &run, pages + done, raw + done);
 	}
 	return later;
@@ -139,17 +153,20 @@ static unsigned write_all(struct kmm *k, struct kmm_page *const *pages, unsigned
 unsigned kmm_swap_out(struct kmm *k, struct kmm_page *const *pages, unsigned nr, uint32_t *raw)
 {
 	unsigned nr_same = 0, later = 0, end;
+	uint32_t needs = 0; /* a slot, and may have one */
 
 	KMM_ASSERT(k, nr <= KMM_SWAP_RUN);
 	for (unsigned i = 0; i < nr; i++) {
 		raw[i] = same_entry(k, pages[i]);
 		nr_same += raw[i] != 0;
+		if (!raw[i] && (!kmm_page_is_charged(pages[i]) || kmm_group_swap_try(k, pages[i])))
+			needs |= 1u << i;
 	}
 	count(&k->swap->stats.same_out, nr_same);
-	for (unsigned i = 0; i < nr; i = end) { /* stretches that need slots */
-		for (end = i + 1; end < nr && !raw[i] && !raw[end]; end++)
+	for (unsigned i = 0; i < nr; i = end) {
+		for (end = i + 1; end < nr && (needs >> i & 1) && (needs >> end & 1); end++)
 			;
-		if (!raw[i])
+		if (needs >> i & 1)
 			later += write_all(k, pages + i, end - i, raw + i);
 	}
 	return later;

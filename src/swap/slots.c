@@ -101,11 +101,21 @@ bool kmm_slot_get(struct kmm *k, uint32_t raw)
 	return fits;
 }
 
+/* Nothing of its group's is in the slot any more. w held. */
+static void uncharge(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
+{
+	if (!a->group || !a->group[slot])
+		return;
+	kmm_group_swap_put(kmm_group_by_id(k, a->group[slot]));
+	a->group[slot] = 0;
+}
+
 /* w held; nobody has a count of it. */
 static void free_slot(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
 {
 	uint32_t word = slot / KMM_BITS;
 
+	uncharge(k, a, slot);
 	if (kmm_zswap_forget(k, a, slot)) {
 		a->slot[slot].count = KMM_SLOT_BAD;
 		a->nr_bad++;
@@ -138,11 +148,22 @@ void kmm_slot_put(struct kmm *k, uint32_t raw)
 	if (slot->count == 1 && kmm_cached_let_go(k, raw, &page, &failed))
 		slot->count = failed ? KMM_SLOT_BAD : 0;
 	a->nr_bad += failed;
+	if (failed)
+		uncharge(k, a, kmm_swap_slot(raw));
 	if (slot->count == 0)
 		free_slot(k, a, kmm_swap_slot(raw));
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
 	if (page)
 		kmm_put_page(k, page);
+}
+
+/* Pages that went out of the slot's group, or of the machine. w held. */
+static uint32_t clock_of(struct kmm *k, uint32_t raw)
+{
+	const struct kmm_swap_area *a = &k->swap->area[kmm_swap_place(raw)];
+	uint16_t id = a->group ? a->group[kmm_swap_slot(raw)] : 0;
+
+	return id ? __atomic_load_n(&kmm_group_by_id(k, id)->clock, __ATOMIC_RELAXED) : k->swap->clock;
 }
 
 uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was)
@@ -155,18 +176,40 @@ uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was)
 		return 0;
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
 	stamp = slot_of(k, raw)->stamp;
-	clock = k->swap->clock;
+	clock = clock_of(k, raw);
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
 	*was = (uint8_t)(stamp >> KMM_SLOT_AGE_SHIFT);
 	return (clock - stamp) & KMM_SLOT_STAMP;
 }
 
-void kmm_slot_note_age(struct kmm *k, unsigned place, uint32_t slot, uint8_t age)
+void kmm_slot_note_page(struct kmm *k, unsigned place, uint32_t slot, const struct kmm_page *page)
 {
-	struct kmm_slot *s = &k->swap->area[place].slot[slot];
+	struct kmm_swap_area *a = &k->swap->area[place];
+	struct kmm_group *group = kmm_page_group(k, page);
+	struct kmm_slot *s = &a->slot[slot];
+	uint32_t stamp = s->stamp & KMM_SLOT_STAMP;
 
-	KMM_ASSERT(k, s->count == 1);
-	s->stamp = (s->stamp & KMM_SLOT_STAMP) | (uint32_t)age << KMM_SLOT_AGE_SHIFT;
+	KMM_ASSERT(k, s->count == 1 && (!group || a->group));
+	if (group) {
+		a->group[slot] = (uint16_t)group->id;
+		stamp = __atomic_fetch_add(&group->clock, 1, __ATOMIC_RELAXED) & KMM_SLOT_STAMP;
+	}
+	s->stamp = stamp | (uint32_t)kmm_page_age(page) << KMM_SLOT_AGE_SHIFT;
+}
+
+struct kmm_group *kmm_slot_group(struct kmm *k, uint32_t raw)
+{
+	const struct kmm_swap_area *a = &k->swap->area[kmm_swap_place(raw)];
+	struct kmm_group *group = NULL;
+	unsigned long flags;
+
+	if (kmm_swap_is_same(raw) || !k->groups)
+		return NULL;
+	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
+	if (a->group && a->group[kmm_swap_slot(raw)])
+		group = kmm_group_by_id(k, a->group[kmm_swap_slot(raw)]);
+	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+	return group && !__atomic_load_n(&group->offline, __ATOMIC_RELAXED) ? group : NULL;
 }
 
 void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot)
@@ -177,6 +220,7 @@ void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot)
 	KMM_ASSERT(k, a->slot[slot].count == 1);
 	a->slot[slot].count = KMM_SLOT_BAD;
 	a->nr_bad++;
+	uncharge(k, a, slot);
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
 }
 

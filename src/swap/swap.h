@@ -22,6 +22,7 @@
 #define KMM_SWAP_SWAP_H
 
 #include "base/lock.h"
+#include "group/group.h"
 #include "kmm/swap.h"
 #include "phys/bits.h"
 #include "pt/leaf.h"
@@ -45,6 +46,8 @@ struct kmm_swap_area {
 	kmm_bits *map;            /* w: bit set: free */
 	kmm_bits *dead;           /* w: bit per word of map: free since the device was told last */
 	struct kmm_slot *slot;    /* w */
+	uint16_t *group;          /* w: memory group that each slot is charged to, 0: none; as the slot's page in who may write. NULL: there never
+	                           * was a group */
 	uint32_t *packed;         /* w: where the compressed content of each slot is (zswap.h); 0: it is on the device. NULL: nothing
 	                           * is compressed */
 };
@@ -56,6 +59,7 @@ struct kmm_swap {
 	uint32_t clock;           /* w: slots taken so far; wraps */
 	unsigned turn;            /* w: for areas of one priority */
 	int next_priority;        /* change: the next default */
+	bool has_groups;          /* change: areas have their arrays of groups */
 	struct kmm_zswap *zswap;  /* written once, under change; NULL: nothing is compressed */
 	struct kmm_swap_stats stats; /* its counters; atomic */
 	struct kmm_swap_cache *cache; /* NULL: no device was ever used that begins transfers */
@@ -203,8 +207,10 @@ KMM_MUST_CHECK bool kmm_slot_get(struct kmm *k, uint32_t raw);
 void kmm_slot_put(struct kmm *k, uint32_t raw);
 /* How many slots were taken since this one was, up to 2^24, and the age that its page had; both 0 for SAME. */
 uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was);
-/* The age of the page that goes to a slot of which the caller alone has a count. */
-void kmm_slot_note_age(struct kmm *k, unsigned place, uint32_t slot, uint8_t age);
+/* The page that goes to a slot of which the caller alone has a count: its age, and its group, which was charged for the slot. */
+void kmm_slot_note_page(struct kmm *k, unsigned place, uint32_t slot, const struct kmm_page *page);
+/* The group that the slot is charged to, if that is not a removed one; NULL: none. For who has a count of the slot. */
+struct kmm_group *kmm_slot_group(struct kmm *k, uint32_t raw);
 /* A slot that cannot be written is given up for good; the count was the caller's. */
 void kmm_slot_retire(struct kmm *k, unsigned place, uint32_t slot);
 /* Tells devices of wholly free stretches; at most `most` of them. */
@@ -236,6 +242,8 @@ KMM_MUST_CHECK enum kmm_status kmm_swap_init(struct kmm *k);
 void kmm_swap_fini(struct kmm *k);
 /* Place of the device's area, -1: none. change held. */
 int kmm_swap_find(struct kmm *k, const struct kmm_swap_device *dev);
+/* Areas get, now and from now on, what they need to remember groups. errors: KMM_ENOMEM. */
+KMM_MUST_CHECK enum kmm_status kmm_swap_make_groups(struct kmm *k);
 /* From now on nothing goes there (or may again). */
 void kmm_swap_set_leaving(struct kmm *k, unsigned place, bool leaving);
 /* Counts of entries and others in the area. */

@@ -178,6 +178,8 @@ bool kmm_swap_start_write(struct kmm *k, unsigned place, uint32_t first, unsigne
 		KMM_ASSERT(k, held); /* fresh slots; there was room, and reads leave some */
 		(void)held;
 		kmm_get_page(k, pages[i]);
+		if (kmm_page_is_charged(pages[i]))
+			kmm_group_note_writing(k, pages[i], true);
 	}
 	io->dev_part.write = true;
 	__atomic_fetch_add(&k->swap->cache->writing, nr, __ATOMIC_RELAXED);

@@ -209,12 +209,26 @@ static enum kmm_status enter_page(struct kmm_file *file, uint64_t index, uint32_
 	kmm_page_set_index(k, page, index);
 	if (file->store || kmm_backing_is_shm(&file->backing))
 		__atomic_fetch_or(&page->flags, (uint32_t)(file->store ? KMM_PG_STORED : KMM_PG_SHMEM), __ATOMIC_RELAXED);
+	if (kmm_page_flags(page) & KMM_PG_SHMEM)
+		kmm_group_note_shmem(k, page);
 	file->nr_pages++;
 	if (raw) {
 		kmm_page_set_dirty(page); /* what swap had is only here now */
 		kmm_file_drop_slot(file, index, raw);
 	}
 	return KMM_OK;
+}
+
+/* Charged to the group of whoever wants it, or not there at all. */
+static enum kmm_status charge_frame(struct kmm *k, struct kmm_page **page, enum kmm_charge_how how)
+{
+	enum kmm_status status = kmm_charge_running(k, *page, how);
+
+	if (status == KMM_OK)
+		return KMM_OK;
+	kmm_put_page(k, *page);
+	*page = NULL;
+	return status;
 }
 
 /* A frame. With b held, reclaim cannot get at the other pages of this file, which may be all there are. So who can give b back
@@ -224,12 +238,13 @@ static enum kmm_status get_frame(struct kmm *k, struct kmm_page **spare, struct 
 	const kmm_gfp gfp = KMM_GFP_HIGHUSER_MOVABLE, at_once = (gfp & ~(kmm_gfp)KMM_GFP_KERNEL) | KMM_GFP_NOWARN;
 
 	*out = spare ? *spare : NULL;
-	if (*out)
+	if (*out) {
 		*spare = NULL;
-	else
-		*out = kmm_phys_alloc(k, spare ? at_once : gfp, 0, KMM_KIND_FILE, "file page");
-	if (*out)
 		return KMM_OK;
+	}
+	*out = kmm_phys_alloc(k, spare ? at_once : gfp, 0, KMM_KIND_FILE, "file page");
+	if (*out)
+		return charge_frame(k, out, spare ? KMM_CHARGE_AT_ONCE : KMM_CHARGE_RECLAIM);
 	return spare && kmm_phys_is_short(k, gfp) ? KMM_EAGAIN : KMM_ENOMEM;
 }
 
@@ -237,7 +252,7 @@ static enum kmm_status get_frame(struct kmm *k, struct kmm_page **spare, struct 
 static bool get_spare(struct kmm *k, struct kmm_page **spare)
 {
 	*spare = kmm_phys_alloc(k, KMM_GFP_HIGHUSER_MOVABLE, 0, KMM_KIND_FILE, "spare file page");
-	return *spare != NULL;
+	return *spare && charge_frame(k, spare, KMM_CHARGE_RECLAIM) == KMM_OK;
 }
 
 static enum kmm_status give_back(struct kmm *k, struct kmm_page *spare, enum kmm_status status)

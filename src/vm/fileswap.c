@@ -122,7 +122,7 @@ enum kmm_status kmm_file_swap_in(struct kmm_file *file, uint64_t index, struct k
 
 	KMM_ASSERT(k, raw != 0);
 	distance = kmm_slot_distance(k, raw, &was);
-	kmm_pageq_refault(k, page, distance, was);
+	kmm_group_refault(k, page, distance, was);
 	return kmm_swap_in(k, raw, page);
 }
 

@@ -203,6 +203,11 @@ static enum kmm_status copy_pinned(struct kmm_mm *child, struct batch *b)
 
 	if (!page)
 		return KMM_ENOMEM;
+	status = kmm_mm_charge(child, page, KMM_CHARGE_RECLAIM);
+	if (status) {
+		kmm_put_page(k, page);
+		return status;
+	}
 	found = kmm_pt_lookup(k, &b->vma->mm->space, b->next, &ref);
 	raw = found ? kmm_pt_read(k, &ref) : 0;
 	KMM_ASSERT(k, (raw & KMM_X86_P) && kmm_page_kind(kmm_leaf_page(k, raw)) == KMM_KIND_ANON);
@@ -328,6 +333,7 @@ enum kmm_status kmm_mm_fork(struct kmm_mm *parent, struct kmm_mm **out)
 	kmm_mm_lock(parent);
 	kmm_mutex_lock(child->k, &child->lock); /* nobody else's yet; its areas are unlocked with it */
 	copy_values(child, parent);
+	kmm_mm_inherit_group(child, parent);
 	status = copy_areas(child, parent);
 	kmm_mm_unlock(child);
 	if (status)

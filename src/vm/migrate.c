@@ -261,6 +261,7 @@ static void copy(struct batch *b, struct move *m)
 	kmm_page_set_index(k, m->to, m->guest.index);
 	__atomic_fetch_or(&m->to->flags, __atomic_load_n(&m->from->flags, __ATOMIC_RELAXED) & (KMM_PG_DIRTY | KMM_PG_SHMEM | KMM_PG_STORED),
 			  __ATOMIC_RELAXED);
+	kmm_group_move_charge(k, m->to, m->from);
 	kmm_page_debug_move(k, m->to, m->from);
 }
 

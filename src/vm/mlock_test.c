@@ -35,6 +35,26 @@ static kmm_word resident(struct space *s)
 	return stats.rss_anon + stats.rss_file + stats.rss_shmem;
 }
 
+/* As Linux 6.1 counts: what DONTUNMAP unlocks beside what it moves stays in the count. */
+KMM_TEST(mlock_dontunmap_counts)
+{
+	struct kmm_uva out;
+	struct space s;
+
+	CALL(space_start(&s, KMM_I386));
+	CHECK_EQ(space_map(&s, page(0), 4, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(lock(&s, page(0), 4, 0), 0);
+	CHECK_OK(kmm_mremap(s.mm, kmm_uva((kmm_word)page(1)), 2 * SPACE_PAGE, 2 * SPACE_PAGE,
+			    KMM_MREMAP_MAYMOVE | KMM_MREMAP_FIXED | KMM_MREMAP_DONTUNMAP, kmm_uva((kmm_word)page(8)), &out));
+	CHECK_EQ(locked(&s), 4);
+	CHECK_EQ(unlock(&s, page(0), 4), 0); /* was no longer */
+	CHECK_EQ(locked(&s), 4);
+	CHECK_EQ(unlock(&s, page(8), 2), 0);
+	CHECK_EQ(locked(&s), 2);
+	CALL(space_audit(&s));
+	CALL(space_stop(&s));
+}
+
 KMM_TEST(mlock_counts_and_cuts)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {

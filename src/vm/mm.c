@@ -136,6 +136,7 @@ void kmm_mm_put(struct kmm_mm *mm)
 	kmm_mm_lock(mm);
 	empty(mm);
 	kmm_mm_unlock(mm);
+	kmm_mm_leave_groups(mm);
 	flags = kmm_spin_lock(k, &k->vm->lock, KMM_LOCK_RMAP);
 	kmm_list_del(&mm->link);
 	k->vm->nr_mms--;

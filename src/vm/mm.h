@@ -23,6 +23,7 @@
 
 #include "base/math.h"
 #include "base/shared.h"
+#include "group/group.h"
 #include "kmm/node.h"
 #include "kmm/kmap.h"
 #include "kmm/observe.h"
@@ -90,6 +91,12 @@ enum { KMM_RSS_ANON, KMM_RSS_FILE, KMM_RSS_SHMEM, KMM_RSS_SWAP, KMM_NR_RSS }; /*
 
 enum { KMM_SPARE_AREAS = 2 };
 
+/* A group that a space belongs to or did (member.c). */
+struct kmm_tie {
+	struct kmm_group *group;
+	struct kmm_tie *next;
+};
+
 struct kmm_mm {
 	struct kmm *k;
 	struct kmm_mutex lock;   /* m */
@@ -123,6 +130,10 @@ struct kmm_mm {
 	kmm_word swap_last;                 /* address of the last page that came from swap; these three: hints, atomic */
 	unsigned swap_window, swap_hits;    /* pages to read at once; pages read ahead and used since: fault/ahead.c */
 	kmm_word faults, cow_copies, cow_reuses, zero_maps, file_maps, major_faults; /* kmm_mm_count() */
+	struct kmm_group *group;            /* m; looked at without a lock: whom its pages are charged to, NULL: nobody */
+	struct kmm_tie tie;                 /* m: the first of its groups, NULL: none, and the others */
+	uint32_t oom_group;                 /* atomic: number of the group that refused a page last, 0: the machine did */
+	kmm_word faults_before, major_before; /* m: faults before it joined its group */
 };
 
 static inline void kmm_mm_lock(struct kmm_mm *mm) { kmm_mutex_lock_class(mm->k, &mm->lock, KMM_LOCK_MM); }
@@ -450,6 +461,19 @@ KMM_MUST_CHECK enum kmm_status kmm_place(struct kmm_mm *mm, kmm_word addr, uint6
 
 /* Grows a stack-like area down to the page of addr. errors: KMM_EFAULT limits or the guard gap refuse; KMM_ENOMEM. */
 KMM_MUST_CHECK enum kmm_status kmm_vma_grow_down(struct kmm_vma *vma, kmm_word addr);
+
+/* ---- groups (member.c) ---- */
+
+/* Fork: the child, which nobody knows yet, belongs where its parent does, whose m is held. */
+void kmm_mm_inherit_group(struct kmm_mm *child, const struct kmm_mm *parent);
+/* The space is gone: nothing will be charged because of it. */
+void kmm_mm_leave_groups(struct kmm_mm *mm);
+/* Charges a page, of kind ANON or FILE and just allocated, to the space's group, if it has one. errors: as kmm_group_charge(). */
+KMM_MUST_CHECK enum kmm_status kmm_mm_charge(struct kmm_mm *mm, struct kmm_page *page, enum kmm_charge_how how);
+/* The same for a page that comes back from a slot of that group (may be NULL): there if there is room. May reclaim. */
+KMM_MUST_CHECK enum kmm_status kmm_mm_charge_back(struct kmm_mm *mm, struct kmm_page *page, struct kmm_group *group);
+/* The same for a page of a file, to the group of whoever runs. */
+KMM_MUST_CHECK enum kmm_status kmm_charge_running(struct kmm *k, struct kmm_page *page, enum kmm_charge_how how);
 
 /* ---- private pages ---- */
 

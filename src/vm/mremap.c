@@ -265,13 +265,12 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 	kmm_edit_end(mm->k, vma->backing);
 }
 
-/* DONTUNMAP: the old range stays, empty, no longer locked; wholly moved, it forgets its private pages. */
+/* DONTUNMAP: the old range stays, empty, and its area is no longer locked; wholly moved, it forgets its private pages. Locked
+ * pages are as many as before, as Linux 6.1 counts them: what else of the area was locked stays in the count for good. */
 static void leave_empty(struct move *m)
 {
 	struct kmm_vma *old = kmm_mm_find(m->mm, m->from);
 
-	if (old->flags & KMM_VM_LOCKED)
-		m->mm->locked_pages -= kmm_vma_pages(old);
 	old->flags &= ~(uint32_t)KMM_VM_LOCKS;
 	if (old->start == m->from && old->end == m->from + m->old_len)
 		kmm_anon_unlink(old);
@@ -317,7 +316,7 @@ static enum kmm_status move_area(struct move *m)
 		kmm_watch_writes(mm, m->to, m->to + m->old_len, false);
 	/* The peak must not count the range twice. */
 	if (m->flags & KMM_MREMAP_DONTUNMAP) {
-		kmm_mm_account(mm, flags, m->new_len >> KMM_PAGE_SHIFT);
+		kmm_mm_account(mm, flags & ~(uint32_t)KMM_VM_LOCKED, m->new_len >> KMM_PAGE_SHIFT);
 		leave_empty(m);
 		return KMM_OK;
 	}

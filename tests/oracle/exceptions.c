@@ -223,6 +223,26 @@ static bool rounds_lengths_first(const struct difference *d)
 	       (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE;
 }
 
+/* Since 6.17 or so what is moved is counted once more. */
+static bool counts_locks_twice(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+	bool left = false, refused = d->native.err == EAGAIN || (d->native.err == ENOMEM && (s->op == OP_MLOCK || s->op == OP_MLOCKALL));
+
+	for (unsigned i = 0; i < d->at; i++)
+		left |= d->steps[i].op == OP_MREMAP && (d->steps[i].flags & 5) == 5;
+	return left && refused && d->machine.err != d->native.err;
+}
+
+static bool forgets_soft_dirty(const struct difference *d)
+{
+	bool cleared = false;
+
+	for (unsigned i = 0; i < d->at; i++)
+		cleared |= d->steps[i].op == OP_CLEAR_REFS && d->steps[i].flags == 4;
+	return cleared && d->steps[d->at].op == OP_REMAP_PAGES && !d->native.err && d->machine.err == EINVAL;
+}
+
 static bool is_advice(const struct difference *d, uint32_t least, uint32_t most)
 {
 	const struct step *s = &d->steps[d->at];
@@ -268,6 +288,10 @@ struct exception oracle_exceptions[] = {
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
 	{ "mremap-rounds", "6.1 compares the lengths of MREMAP_DONTUNMAP as they are given, later ones what they are rounded to",
 	  rounds_lengths_first, false, 0 },
+	{ "dontunmap-locks", "the host's Linux counts locked pages that MREMAP_DONTUNMAP moves once more; 6.1 leaves the count as it was",
+	  counts_locks_twice, false, 0 },
+	{ "soft-dirty", "the host's Linux is built without MEM_SOFT_DIRTY; with it, remap_file_pages() over areas is refused when one of "
+			"them is new since clear_refs and another is not", forgets_soft_dirty, false, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
 	{ "low-stack", "a stack grows down to the least address built into the host's Linux, even if vm.mmap_min_addr is less; Debian's "
 		       "6.1 has the same number in both", grows_below_what_is_built_in, false, 0 },

@@ -3,6 +3,7 @@
  * Questions about what happens when memory ends: what can be swapped, the three answers to a full machine, and what adds capacity.
  */
 #include "harness/test.h"
+#include "kmm/hibernate.h"
 #include "kmm/reclaim.h"
 #include "kmm/swap.h"
 #include "lab.h"
@@ -167,12 +168,29 @@ KMM_TEST(question_S24)
 	drop_mixture(&lab, &x);
 }
 
+/* The one exception: an image of the whole machine has the kernel's pages too, and takes no slot for good. */
+static void check_hibernation(struct lab *lab, struct mixture *x, kmm_word kernel_pages)
+{
+	const struct kmm_image_use use = { .dev = hosted_swap_device(x->disk), .id = 1 };
+	struct kmm_swap_info before, after;
+	struct kmm_image_head head;
+	struct kmm_image *image;
+
+	CHECK(kmm_swap_info(lab->k, 0, &before));
+	CHECK_OK(kmm_image_new(lab->k, &use, &image));
+	CHECK_OK(kmm_image_write(image, &head));
+	CHECK(head.nr_pages > kernel_pages);
+	kmm_image_free(image);
+	CHECK(kmm_swap_info(lab->k, 0, &after));
+	CHECK_EQ(after.nr_used, before.nr_used);
+}
+
 /* S25: kernel pages do not swap: of all that reclaim wrote out, every page was a private one of a program, and the kernel's kinds of
- * frames are as many as before. */
+ * frames are as many as before. They go to the disk when the machine hibernates, and then all of them. */
 KMM_TEST(question_S25)
 {
 	static const enum kmm_kind kinds[] = { KMM_KIND_KERNEL, KMM_KIND_SLAB, KMM_KIND_PGTABLE, KMM_KIND_VMALLOC, KMM_KIND_MEMMAP };
-	kmm_word before[sizeof(kinds) / sizeof(kinds[0])];
+	kmm_word before[sizeof(kinds) / sizeof(kinds[0])], all = 0;
 	struct hosted_swap_counts counts;
 	struct kmm_mm_stats stats;
 	struct mixture x;
@@ -181,7 +199,7 @@ KMM_TEST(question_S25)
 	CHECK(lab_open(&lab, KMM_I386_PAE, 64 * MIB));
 	CALL(make_mixture(&lab, &x));
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		before[i] = pages_of(&lab, kinds[i]);
+		all += before[i] = pages_of(&lab, kinds[i]);
 	reclaim_all(&lab);
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		CHECK_EQ(pages_of(&lab, kinds[i]), before[i]);
@@ -189,6 +207,7 @@ KMM_TEST(question_S25)
 	kmm_mm_stats(x.mm, &stats);
 	CHECK_EQ(counts.written, stats.swapped);
 	CHECK_EQ(counts.written, 100);
+	CALL(check_hibernation(&lab, &x, all));
 	drop_mixture(&lab, &x);
 }
 

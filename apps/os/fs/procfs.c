@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * procfs.c - the tree of /proc: constant tables, one directory per process, one link per open descriptor. A process
+ * procfs.c - the trees of /proc and (sysfs.c) /sys: constant tables, one directory per process, one link per open descriptor. A process
  * that ends while its entries are open leaves inodes whose reading says ESRCH.
  */
 #include "fs/procfs.h"
@@ -359,6 +359,6 @@ int proc_fs_init(void)
 {
 	int err = add_root(&root_entry, &root_ops);
 
-	/* Without PAE Linux has no huge pages for programs, which is all that /sys is about here. */
-	return err || kmm_machine_of(os.k)->format == KMM_I386 ? err : add_root(&sysfs_root, &table_ops);
+	/* Without PAE Linux has no huge pages for programs. */
+	return err ? err : add_root(kmm_machine_of(os.k)->format == KMM_I386 ? &sysfs_root_small : &sysfs_root, &table_ops);
 }

@@ -28,6 +28,9 @@ extern const struct proc_entry proc_pid_entries[];    /* proc_pid.c */
 extern const struct proc_entry proc_kmm_entries[];    /* proc_kmm.c */
 extern const struct proc_entry sysfs_root;            /* sysfs.c */
 
+extern const struct proc_entry sysfs_root_small;      /* the same without huge pages */
+extern const struct proc_entry sysfs_power_entries[]; /* proc_power.c */
+
 /* proc_ipc.c */
 extern const struct proc_entry proc_sysvipc_entries[];
 void proc_text_shmmax(struct proc *proc, struct kmm_sink *out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sysfs.c - /sys, as far as it says something about memory: that huge pages exist on such a processor, and that none are used,
- * as on Linux started with transparent_hugepage=never. Entries are those of procfs.c.
+ * as on Linux started with transparent_hugepage=never; and /sys/power. Entries are those of procfs.c.
  */
 #include "fs/procfs.h"
 
@@ -43,7 +43,13 @@ static const struct proc_entry kernel_entries[] = {
 
 static const struct proc_entry sys_entries[] = {
 	{ .name = "kernel", .mode = S_IFDIR | 0555, .children = kernel_entries },
+	{ .name = "power", .mode = S_IFDIR | 0555, .children = sysfs_power_entries },
 	{ .name = NULL },
 };
 
+static const struct proc_entry small_entries[] = {
+	{ .name = "power", .mode = S_IFDIR | 0555, .children = sysfs_power_entries }, { .name = NULL },
+};
+
+const struct proc_entry sysfs_root_small = { .name = "sys", .mode = S_IFDIR | 0555, .children = small_entries };
 const struct proc_entry sysfs_root = { .name = "sys", .mode = S_IFDIR | 0555, .children = sys_entries };

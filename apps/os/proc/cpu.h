@@ -23,8 +23,9 @@ static inline struct cpu *cpu_here(void)
 	return &os_cpus[x86_cpu_id()];
 }
 
-/* cpus.c: starts them. The last step of the boot. */
+/* cpus.c: starts them. The last step of the boot. And again, in a machine that was off. */
 void cpus_start(void);
+void cpus_restart(void);
 
 /* background.c: the kernel's own threads. */
 void background_start(void);
@@ -41,7 +42,11 @@ void sleep_init(void);
 void sleep_tick(void);
 unsigned sched_busy(void); /* tasks that run or are ready to */
 
+/* sched.c, for hibernation: are all tasks that are ready to run about to go back to ring 3? */
+bool sched_all_rest(void);
+
 /* leave.c */
 bool os_is_leaving(void);
+void leave_ask(void); /* everybody shall come to rest */
 
 #endif

@@ -4,6 +4,12 @@
 #include "proc/cpu.h"
 
 uint32_t os_cpus_online = 1;
+static char *idle_stack[X86_MAX_CPUS]; /* tops */
+
+static void *stack_again(unsigned cpu)
+{
+	return idle_stack[cpu];
+}
 
 static void *stack_of(unsigned cpu)
 {
@@ -11,7 +17,8 @@ static void *stack_of(unsigned cpu)
 
 	if (!stack)
 		klog("there is no memory for a stack of processor %u", cpu);
-	return stack ? stack + KERNEL_STACK_SIZE : NULL;
+	idle_stack[cpu] = stack ? stack + KERNEL_STACK_SIZE : NULL;
+	return idle_stack[cpu];
 }
 
 static void begin(void)
@@ -37,4 +44,11 @@ void cpus_start(void)
 	klog("%u of %u processors run", running, x86_nr_cpus);
 	if (running < x86_nr_cpus)
 		os_leave(OS_EXIT_BROKEN, "a processor does not start");
+}
+
+/* Their idle tasks had nothing on their stacks that counts. */
+void cpus_restart(void)
+{
+	if (kmm_machine_of(os.k)->nr_cpus > 1 && x86_smp_start(stack_again, begin) < x86_nr_cpus)
+		x86_panic("a processor does not start again");
 }

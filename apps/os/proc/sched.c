@@ -322,6 +322,20 @@ unsigned sched_busy(void)
 	return busy;
 }
 
+bool sched_all_rest(void)
+{
+	struct task *t;
+	bool all = true;
+
+	for (unsigned i = 0; i < X86_MAX_CPUS; i++) {
+		spin_lock(&os_cpus[i].lock);
+		list_for_each(t, &os_cpus[i].queue, run_link)
+			all &= t->at_rest;
+		spin_unlock(&os_cpus[i].lock);
+	}
+	return all;
+}
+
 /* A moment for interrupts. */
 static void breathe(void)
 {

@@ -105,13 +105,14 @@ void corrupt_table(uword addr)
 	end_all_of(current->proc->mm);
 }
 
+/* What lies beyond the program's addresses failed for that, and has no damage that is the program's. */
 void corrupt_copy(struct kmm_mm *mm, uword at, size_t len)
 {
-	const uword page = KMM_PAGE_SIZE, end = at + len;
+	const uint64_t user_end = kmm_layout_of(os.k)->user_end, end = (uint64_t)at + len;
 	bool damaged = false;
 
-	for (uword addr = at & ~(page - 1); addr < end; addr += page)
-		damaged |= mend_way(mm, addr);
+	for (uint64_t addr = at & ~(uint64_t)(KMM_PAGE_SIZE - 1); addr < end && addr < user_end; addr += KMM_PAGE_SIZE)
+		damaged |= mend_way(mm, (uword)addr);
 	if (damaged)
 		end_all_of(mm);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* machine.c - what a process asks about the machine and its own limits. */
+#include "hibernate.h"
 #include "abi32.h"
 #include "abi64.h"
 #include "kmm/swap.h"
@@ -306,6 +307,8 @@ sword sys_reboot(const uword *a)
 		return -EINVAL;
 	if ((uint32_t)a[2] == 0x89abcdef || (uint32_t)a[2] == 0) /* the ctrl-alt-del key, on or off: there is none */
 		return 0;
+	if ((uint32_t)a[2] == 0xd000fce2) /* LINUX_REBOOT_CMD_SW_SUSPEND */
+		return hibernate();
 	klog("process %u asked to power off", current->proc->pid);
 	os_leave(0, NULL);
 }

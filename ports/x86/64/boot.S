@@ -208,7 +208,7 @@ boot_gdtr:
 x86_direct_base:
 	.quad X86_DIRECT_BASE_ASM
 
-	.section .bss, "aw", @nobits
+	.section .bss.nosave, "aw", @nobits /* in no image of memory: common/hibernate.c */
 	.balign 4096
 	.globl x86_boot_root
 x86_boot_root:

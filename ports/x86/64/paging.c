@@ -23,11 +23,11 @@ bool x86_paging_on;
 
 /* Tables are taken from [start, at) and mapped by first_dir until the leaf for them is there. */
 static uint64_t pool_start, pool_at, pool_end;
-static uint64_t first_dir[512] __attribute__((aligned(X86_PAGE_SIZE)));
+static X86_NOSAVE uint64_t first_dir[512] __attribute__((aligned(X86_PAGE_SIZE)));
 
 /* Of a direct map that moves: its part of the root, and below it enough for the 512 GiB that two tables of each level reach. */
-static uint64_t moved_root[512] __attribute__((aligned(X86_PAGE_SIZE)));
-static uint64_t moved_tables[2 * (X86_LEVELS - 3)][512] __attribute__((aligned(X86_PAGE_SIZE)));
+static X86_NOSAVE uint64_t moved_root[512] __attribute__((aligned(X86_PAGE_SIZE)));
+static X86_NOSAVE uint64_t moved_tables[2 * (X86_LEVELS - 3)][512] __attribute__((aligned(X86_PAGE_SIZE)));
 static unsigned nr_spare; /* of moved_tables; none before the move */
 static uint64_t moved_base;
 

@@ -51,6 +51,11 @@ void x86_boot_took(uint64_t start, uint64_t end)
 	took = (struct x86_mem_range){ start, end - start, 0 };
 }
 
+struct x86_mem_range x86_boot_taken(void)
+{
+	return took;
+}
+
 uint32_t x86_memmap(const struct x86_mem_range **ranges)
 {
 	*ranges = x86_boot.ranges;

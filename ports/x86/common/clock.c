@@ -18,9 +18,11 @@ enum { PORT_B_GATE2 = 0x01, PORT_B_SPEAKER = 0x02, PORT_B_OUT2 = 0x20 };
 #define CALIBRATION_RUNS 25
 
 static uint32_t ticks;
-static uint32_t mult;
-static uint64_t tsc_at_boot;
-static uint64_t epoch_at_boot;
+static X86_NOSAVE uint32_t mult;
+static X86_NOSAVE uint64_t tsc_at_boot;
+static X86_NOSAVE uint64_t epoch_at_boot;
+static uint64_t stopped_ns; /* when the machine was hibernated */
+static uint64_t ahead_ns;   /* of a machine that was resumed: what it had behind it already; wraps */
 
 uint32_t x86_div_64_32(uint64_t n, uint32_t d)
 {
@@ -144,7 +146,7 @@ uint32_t x86_ticks(void)
 	return *(volatile uint32_t *)&ticks;
 }
 
-uint64_t x86_time_ns(void)
+static uint64_t since_boot(void)
 {
 	uint64_t cycles = x86_rdtsc() - tsc_at_boot;
 	uint64_t low = ((uint64_t)(uint32_t)cycles * mult) >> SHIFT;
@@ -153,7 +155,23 @@ uint64_t x86_time_ns(void)
 	return high + low;
 }
 
+uint64_t x86_time_ns(void)
+{
+	return since_boot() + ahead_ns;
+}
+
+/* So that it is now what the clock says and x86_time_ns() together say, however long the machine was off. */
 uint64_t x86_boot_epoch(void)
 {
-	return epoch_at_boot;
+	return (int64_t)ahead_ns < 0 ? epoch_at_boot : epoch_at_boot - x86_div_64_32(ahead_ns, 1000000000u);
+}
+
+void x86_clock_stop(void)
+{
+	stopped_ns = x86_time_ns();
+}
+
+void x86_clock_go_on(void)
+{
+	ahead_ns = stopped_ns - since_boot();
 }

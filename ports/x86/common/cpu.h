@@ -55,6 +55,8 @@ void x86_tlb_mark(const struct kmm_flush *flush);
 extern bool x86_pcid_on; /* identifiers are in use: 64-bit, where the processor has them and global pages */
 void x86_tlb_others(uint64_t cpus, const struct kmm_flush *flush);
 void x86_tlb_serve(void);
+/* The interrupt that another processor sent. */
+void x86_tlb_interrupt(void);
 void x86_tlb_leave(void); /* an idle processor is about to touch kernel addresses again */
 void x86_tlb_load_root(uint64_t root_pa);
 extern uint64_t x86_kernel_root;
@@ -91,6 +93,24 @@ void x86_boot_add_module(uint64_t start, uint64_t end);
 void x86_boot_set_cmdline(const char *text);
 /* Frames that the port itself took out of RAM: [start, end), at most once. */
 void x86_boot_took(uint64_t start, uint64_t end);
+struct x86_mem_range x86_boot_taken(void); /* size 0: none */
+
+/* Hibernation. What bears this mark is in no image, and as the kernel left it that runs now. */
+#define X86_NOSAVE __attribute__((section(".bss.nosave")))
+struct x86_saved {
+	x86_word cr3, ip, sp, kept[6]; /* resume.S */
+};
+extern struct x86_saved x86_saved;
+__attribute__((noreturn)) void x86_state_return(void);
+__attribute__((noreturn)) void x86_run_on(void *stack_top, void (*call)(x86_word arg), x86_word arg);
+/* 32/ or 64/: tables that nothing that is moved belongs to; a frame by one of three windows. */
+void x86_moving_begin(void);
+void *x86_moving_at(unsigned window, uint64_t pfn);
+void x86_clock_stop(void);
+void x86_clock_go_on(void);
+void x86_fpu_park(void);       /* no registers are in the processor alone */
+void x86_fpu_forget_all(void); /* nor does any processor's belong to anybody */
+void *x86_lapic_registers(void);
 
 static inline x86_word x86_read_cr0(void)
 {

@@ -46,7 +46,8 @@ struct place {
 	struct x86_disk_request *request; /* NULL: free */
 };
 
-static struct disk {
+/* In no image of memory: the devices are as the kernel left them that runs now. */
+static X86_NOSAVE struct disk {
 	uint16_t io, queue_size, seen, nr_places;
 	uint8_t line;                     /* of the interrupt controller; 0: none */
 	uint64_t sectors;
@@ -54,8 +55,8 @@ static struct disk {
 	struct place place[PLACES];
 	struct x86_disk_request *first, **last; /* those that wait for a place */
 } disk[X86_MAX_DISKS];
-static struct ring ring[X86_MAX_DISKS];
-static unsigned nr_disks;
+static X86_NOSAVE struct ring ring[X86_MAX_DISKS];
+static X86_NOSAVE unsigned nr_disks;
 
 static void lock(struct disk *d)
 {
@@ -159,6 +160,19 @@ uint64_t x86_disk_sectors(unsigned n)
 int x86_disk_irq(unsigned n)
 {
 	return n < nr_disks && disk[n].line < NR_LINES ? disk[n].line : 0;
+}
+
+bool x86_disk_busy(unsigned n)
+{
+	struct disk *d = &disk[n];
+	bool busy = false;
+
+	lock(d);
+	for (unsigned i = 0; n < nr_disks && i < d->nr_places; i++)
+		busy |= d->place[i].request != NULL;
+	busy |= d->first != NULL;
+	unlock(d);
+	return busy;
 }
 
 void x86_disks_interrupt(int irq)

@@ -214,3 +214,22 @@ void x86_fpu_trap(struct x86_frame *frame)
 	cpu->owner = cpu->current;
 	cpu->owner->cpu = x86_cpu_id();
 }
+
+void x86_fpu_park(void)
+{
+	struct fpu_cpu *cpu = &fpu_cpus[x86_cpu_id()];
+
+	if (!cpu->owner)
+		return;
+	clear_ts();
+	registers_to(cpu->owner);
+	cpu->owner = NULL;
+	set_ts();
+}
+
+void x86_fpu_forget_all(void)
+{
+	for (unsigned i = 0; i < X86_MAX_CPUS; i++)
+		fpu_cpus[i].owner = NULL;
+	set_ts();
+}

@@ -125,6 +125,11 @@ void x86_lapic_timer_start(void)
 	write(REG_INITIAL, timer_count);
 }
 
+void *x86_lapic_registers(void)
+{
+	return (void *)registers;
+}
+
 void x86_smp_init(void *mapped)
 {
 	registers = mapped;

@@ -76,10 +76,36 @@ void x86_tlb_serve(void)
 		serve(self);
 }
 
+/* A pause as long as this, in cycles, was a turn of another processor. */
+#define A_TURN (UINT64_C(1) << 20)
+
+/*
+ * An emulator that runs its processors in turns ends a turn at a pause or when a timer is due, and who comes after a timer
+ * finds it not yet served and has no turn (QEMU with -icount). Beside a program that never pauses a third processor so
+ * stands still, while it is waited for. Who sees that there are turns has the others pause, in the interrupt's handler.
+ */
+static void give_turns(void)
+{
+	unsigned self = x86_cpu_id();
+
+	for (uint32_t others = x86_online & ~(1u << self); others; others &= others - 1)
+		x86_lapic_send((unsigned)__builtin_ctz(others), X86_VECTOR_FLUSH);
+}
+
 void x86_relax(void)
 {
+	uint64_t before = x86_rdtsc();
+
 	x86_pause();
+	if (x86_rdtsc() - before > A_TURN)
+		give_turns();
 	x86_tlb_serve();
+}
+
+void x86_tlb_interrupt(void)
+{
+	x86_tlb_serve();
+	x86_pause(); /* see give_turns() */
 }
 
 /* With identifiers, who has the space not loaded may have translations of it all the same. */

@@ -41,6 +41,10 @@ unsigned x86_smp_start(void *(*stack_of)(unsigned cpu), void (*entry)(void))
 {
 	unsigned running = 1;
 
+	arrived = 0; /* a machine that was resumed starts them once more */
+	all_started = false;
+	x86_online = 1;
+
 	memcpy(x86_phys_ptr(X86_TRAMPOLINE_PA), x86_trampoline, (size_t)(x86_trampoline_end - x86_trampoline));
 	x86_ap_begin();
 	x86_lapic_init_others();

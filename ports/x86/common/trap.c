@@ -33,7 +33,7 @@ static bool local_irq(int *irq)
 	if (vector == X86_VECTOR_TIMER)
 		*irq = 0;
 	else if (vector == X86_VECTOR_FLUSH)
-		x86_tlb_serve();
+		x86_tlb_interrupt();
 	return vector != X86_VECTOR_FLUSH;
 }
 
