@@ -5,6 +5,7 @@
  */
 #include "group/group.h"
 
+#include "harness/sites.h"
 #include "harness/space.h"
 #include "kmm/compact.h"
 
@@ -238,12 +239,13 @@ KMM_TEST(group_charge_moves_with_the_content)
 }
 
 /* Every place that can fail, once: nothing is charged then that is not there. */
-KMM_TEST(group_allocations_fail_once)
+KMM_TEST(group_fail_every_site)
 {
 	for (uint64_t nth = 1;; nth++) {
 		struct kmm_group *g = NULL, *below = NULL;
 		struct kmm_mm *child = NULL;
 		struct space s;
+		const char *site;
 		bool ok;
 
 		CALL(space_start(&s, KMM_X86_64));
@@ -255,6 +257,8 @@ KMM_TEST(group_allocations_fail_once)
 		     space_poke(&s, s.mm, at(100), 1) == 0 && kmm_mm_fork(s.mm, &child) == KMM_OK &&
 		     kmm_mm_set_group(child, below) == KMM_OK && space_poke(&s, child, at(0), 2) == 0 &&
 		     kmm_mm_set_group(child, g) == KMM_OK;
+		kmm_fail_count(s.k, &site);
+		note_site(site);
 		kmm_fail_nth(s.k, 0);
 		CALL(space_audit(&s));
 		if (child)
