@@ -6,6 +6,7 @@
  */
 #include "internal.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* A fault that was handled may come back because another CPU changed the entry; not this often. */
@@ -33,9 +34,11 @@ void hosted_run_space(struct hosted_machine *m, struct kmm_mm *mm)
 
 void hosted_put_space(struct hosted_machine *m, struct kmm_mm *mm)
 {
-	for (unsigned i = 0; i < m->config.machine.nr_cpus; i++)
-		if (m->cpu[i].space == mm)
-			m->cpu[i].space = NULL;
+	for (unsigned i = 0; i < m->config.machine.nr_cpus; i++) {
+		struct kmm_mm *run = mm;
+
+		atomic_compare_exchange_strong(&m->cpu[i].space, &run, NULL);
+	}
 	for (unsigned i = 0; i < m->config.machine.nr_cpus; i++)
 		if (root_of(m, i) == kmm_mm_root(mm).v)
 			hosted_load_root(m, i, kmm_kernel_root(m->k).v);

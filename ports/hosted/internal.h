@@ -15,7 +15,7 @@ struct hosted_processor {
 	pthread_mutex_t lock;   /* mmu, against flushes asked for by other CPUs */
 	struct softmmu mmu;
 	bool paging;            /* CR3 was loaded */
-	struct kmm_mm *space;   /* that the CPU runs; NULL: the kernel's. Its own thread's alone, but when the space goes */
+	_Atomic(struct kmm_mm *) space; /* that the CPU runs; NULL: the kernel's. Its own thread's alone, but when the space goes */
 };
 
 struct hosted_machine {
