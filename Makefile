@@ -199,7 +199,7 @@ FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode
 # running kernel's own memory (tests/bare).
 BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
 	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
-TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lib.c) $(BARE_TESTS)
+TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lock.c lib.c) $(BARE_TESTS)
 
 HOSTED_SOURCES := $(KMM_SOURCES) $(PORT_HOSTED) $(APP_KMM) $(TESTS)
 

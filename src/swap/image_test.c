@@ -228,8 +228,9 @@ KMM_TEST(hibernation_survives_each_failed_transfer)
 	sums[0] = sum_of(&t, t.s.mm);
 	sums[1] = sum_of(&t, t.child);
 	for (enum kmm_status status = KMM_EIO; status; ) {
-		struct hosted_swap_faults faults = { .nth = ++nth, .torn = nth % 2 };
+		struct hosted_swap_faults faults = { .nth = nth + 1, .torn = nth % 2 };
 
+		nth++;
 		image = image_of(&t);
 		CHECK(image != NULL);
 		hosted_swap_fail(t.disk, &faults);
