@@ -196,8 +196,8 @@ FUZZ_STEPS := tests/oracle/machine.c tests/oracle/look.c
 FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode.c walk.c) apps/os/lib.c fuzz/os/kernel.c
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
-# running kernel's own memory (tests/bare).
-BARE_TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
+# running kernel's own memory (tests/bare). Not hibernation: from a machine there memory cannot be taken while it is off.
+BARE_TESTS := $(filter-out src/swap/image_test.c,$(filter %_test.c,$(call rwildcard,src,%.c))) $(wildcard $(filter-out %_host.c,$(wildcard tests/model/*.c)) tests/conformance/*.c \
 	tests/scenario/*.c tests/harness/*.c tests/bare/*.c tests/bare/*.S) $(PORT_HOSTED) ports/hosted/softmmu_test.c
 TEST_KERNEL_SOURCES := $(KMM_SOURCES) $(addprefix apps/os/,memory.c log.c lock.c lib.c) $(BARE_TESTS)
 
