@@ -199,12 +199,13 @@ void kmm_slot_note_page(struct kmm *k, unsigned place, uint32_t slot, const stru
 
 struct kmm_group *kmm_slot_group(struct kmm *k, uint32_t raw)
 {
-	const struct kmm_swap_area *a = &k->swap->area[kmm_swap_place(raw)];
+	const struct kmm_swap_area *a;
 	struct kmm_group *group = NULL;
 	unsigned long flags;
 
 	if (kmm_swap_is_same(raw) || !k->groups)
 		return NULL;
+	a = &k->swap->area[kmm_swap_place(raw)];
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
 	if (a->group && a->group[kmm_swap_slot(raw)])
 		group = kmm_group_by_id(k, a->group[kmm_swap_slot(raw)]);
