@@ -181,7 +181,7 @@ TESTS := $(filter %_test.c,$(call rwildcard,src,%.c)) $(wildcard ports/hosted/*_
 RACE := $(wildcard tests/race/*.c) tests/scenario/hammer_slab.c $(wildcard tests/model/*_threads_host.c) $(wildcard tests/harness/*.c) tests/main_hosted.c
 SCHED := $(wildcard tests/race/sched/*.c) ports/hosted/softmmu.c ports/hosted/softmmu_tlb.c
 # The oracle: the runner, and the program that plays both on the host and in guests, which has no C library.
-ORACLE := $(addprefix tests/oracle/,runner.c host.c machine.c exceptions.c words.c ops.c look.c generate.c)
+ORACLE := $(addprefix tests/oracle/,runner.c host.c machine.c exceptions.c compare.c words.c ops.c look.c generate.c)
 ORACLE_NATIVE := $(addprefix tests/oracle/,program.c native.c look.c generate.c)
 USER := $(wildcard tests/user/*.c)
 EXAMPLES := $(wildcard examples/*.c)
@@ -211,7 +211,8 @@ USER_32_ONLY := tests/user/fuzz_calls_raw.c
 USER_64_ONLY := tests/user/wide.c
 USER_BINS := $(patsubst tests/user/%.c,build/user/%,$(filter-out $(USER_64_ONLY),$(USER))) \
 	$(patsubst tests/user/%.c,build/user64/%,$(filter-out $(USER_32_ONLY),$(USER)))
-BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%) build/bench/versus32 build/bench/versus64
+BENCH_BINS := $(BENCH:bench/%.c=build/bench/%) $(BENCH_GUEST:bench/%.c=build/bench/%) build/bench/versus32 build/bench/versus64 \
+	build/bench/half32 build/bench/half64
 FUZZ_BINS := $(FUZZ:fuzz/%.c=build/fuzz/%)
 EXAMPLE_BINS := $(EXAMPLES:examples/%.c=build/examples/%)
 KERNELS := $(KERNEL_PROFILES:%=build/kernel-%.elf)
@@ -248,11 +249,11 @@ test-fast: build/tests/hosted ## build and run only the hosted tests with gcc
 soak: build/tsan/race build/sched/race build/oracle/runner build/oracle/native64 ## race tests and oracle with ever new seeds, for SOAK seconds (default 600)
 	@scripts/soak $(SOAK)
 
-# SEED=N starts elsewhere; MINUTES=N instead of STEPS=N goes on for so long.
+# SEED=N starts elsewhere; MINUTES=N instead of STEPS=N goes on for so long. Seldom exceptions fire by the kept programs alone.
 .PHONY: soak-oracle
 soak-oracle: build/oracle/runner build/oracle/native64 ## a million random steps here and in a simulated machine, compared (SEED=, STEPS=, MINUTES=)
 	@build/oracle/runner --all-exceptions --seed $(or $(SEED),1) \
-		$(if $(MINUTES),--minutes $(MINUTES),--steps $(or $(STEPS),1000000))
+		$(if $(MINUTES),--minutes $(MINUTES),--steps $(or $(STEPS),1000000)) $(wildcard tests/oracle/kept/*.txt)
 
 .PHONY: bench
 bench: build/libkmm.a build/kmm kernels user bench-bins ## build the benchmarks and run them
@@ -408,7 +409,8 @@ endef
 $(foreach p,$(TEST_KERNEL_PROFILES),$(eval $(call test_kernel_rules,$(p))))
 
 # --- ring-3 programs for the reference kernel ----------------------------------------------------
-# Static Linux programs, i386 in build/user and x86-64 in build/user64, built with the ordinary C library, or (NAME_raw.c) with none at all.
+# Static Linux programs, i386 in build/user and x86-64 in build/user64, built with the ordinary C library, or (NAME_raw.c) with none at all; NAME_pie.c
+# position-independent.
 
 USER_FLAGS := -std=gnu11 -static -O1 -Wall -Wextra -Werror -D_GNU_SOURCE
 
@@ -417,6 +419,10 @@ define user_rules
 build/$(1)/%_raw: tests/user/%_raw.c $$(wildcard tests/user/*.h) Makefile | build/.tools
 	$$(call say,USER,$$@)mkdir -p $$(@D)
 	$$(Q)gcc $$(USER_FLAGS) $(2) -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector -o $$@ $$<
+
+build/$(1)/%_pie: tests/user/%_pie.c $$(wildcard tests/user/*.h) Makefile | build/.tools
+	$$(call say,USER,$$@)mkdir -p $$(@D)
+	$$(Q)gcc $$(filter-out -static,$$(USER_FLAGS)) $(2) -static-pie -fPIE -o $$@ $$<
 
 build/$(1)/%: tests/user/%.c $$(wildcard tests/user/*.h) Makefile | build/.tools
 	$$(call say,USER,$$@)mkdir -p $$(@D)
@@ -440,6 +446,11 @@ VERSUS := $(wildcard bench/linux/*.c)
 build/bench/versus32 build/bench/versus64: build/bench/versus%: $(VERSUS) $(wildcard bench/linux/*.h) Makefile | build/.tools
 	$(call say,USER,$@)mkdir -p $(@D)
 	$(Q)gcc $(GUEST_FLAGS) -m$* -pthread -o $@ $(VERSUS)
+
+# And the one that runs a real program in little memory there.
+build/bench/half32 build/bench/half64: build/bench/half%: bench/halfram/half.c Makefile | build/.tools
+	$(call say,USER,$@)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -m$* -o $@ $<
 
 # The oracle's native program; what it needs itself lies below where tests map things (tests/oracle/step.h).
 build/oracle/native32 build/oracle/native64: build/oracle/native%: $(ORACLE_NATIVE) $(wildcard tests/oracle/*.h) Makefile | build/.tools

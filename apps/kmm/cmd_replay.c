@@ -16,13 +16,21 @@
 #define DEFAULT_PAGES 16384u /* 64 MiB; */
 #define DEFAULT_FRAMES 16300u /* and what Linux 6.1 leaves a program that is limited to so much (memory.max) */
 
-enum { NR_ROWS = NR_BOOKS + NR_CORE_POLICIES };
+enum { NR_ROWS = NR_BOOKS + NR_CORE_POLICIES, MOST_PROGRAMS = 8 };
 
 struct replay_args {
 	struct options o;
 	const char *what;
-	uint64_t pages, frames, zswap;
+	uint64_t pages, frames, zswap, seed;
 	bool chosen[NR_ROWS], any_chosen;
+	char *names;                    /* the parts of what, cut up */
+	struct sequence program[MOST_PROGRAMS];
+	unsigned nr_programs;
+};
+
+struct row {
+	uint32_t frames;                /* had at most */
+	struct replay_counts counts[MOST_PROGRAMS][SEQUENCE_PHASES];
 };
 
 /* Those of the textbooks, then the core's. */
@@ -66,6 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (a->zswap > 90)
 			fail(a->o.command, EXIT_USAGE, "--zswap %s: at most 90 percent", arg);
 		return 0;
+	case 's': a->seed = take_number(a, "--seed", arg, 0); return 0;
 	case 'P': take_policies(a, arg); return 0;
 	case ARGP_KEY_ARG:
 		if (a->what)
@@ -80,6 +89,7 @@ static const struct argp_option own_options[] = {
 	{ "frames", 'f', "N", 0, "page frames there are (default 16300)", 0 },
 	{ "pages", 'p', "N", 0, "what a named sequence takes for the size of memory (default 16384, a power of two)", 0 },
 	{ "policy", 'P', "LIST", 0, "of fifo, lru, clock, opt, kmm-idle, kmm-clock, kmm-gen (default all)", 0 },
+	{ "seed", 's', "N", 0, "another course of chance in named sequences (default 0)", 0 },
 	{ "zswap", 'z', "PERCENT", OPTION_ARG_OPTIONAL, "the core keeps pages compressed in up to so much of the frames (1 to 90, "
 	  "default 20) before they go to swap; half of each page is chance", 0 },
 	{ 0 }
@@ -89,32 +99,60 @@ static const struct own_args args = {
 	.parser = parse,
 	.args_doc = "SEQUENCE",
 	.doc = "Major faults of page replacement policies, each with the same frames on the same accesses. SEQUENCE: cyclic, "
-	       "short, uniform, skewed, hotscan, or a file of accesses as valgrind's lackey writes them. Opt knows the "
+	       "short, uniform, skewed, hotscan, several of these with + between them, for programs of which each begins when "
+	       "the one before has ended, or a file of accesses as valgrind's lackey writes them. Opt knows the "
 	       "future (Belady): nothing does better. Those that begin with kmm run on a simulated machine, by the core's "
 	       "own reclaim, with swap in a file.",
 };
 
-static void load(const struct replay_args *a, struct sequence *s)
+/* false: not a list of named sequences. */
+static bool load_named(struct replay_args *a)
+{
+	char *rest = a->names = must_alloc(strdup(a->what));
+
+	for (char *name; (name = strsep(&rest, "+")) != NULL; a->nr_programs++) {
+		if (a->nr_programs == MOST_PROGRAMS)
+			fail(a->o.command, EXIT_USAGE, "%s: more than %d programs", a->what, MOST_PROGRAMS);
+		if (!strcmp(name, "skewed") && (a->pages & (a->pages - 1)))
+			fail(a->o.command, EXIT_USAGE, "--pages %llu: skewed needs a power of two", (unsigned long long)a->pages);
+		if (!sequence_make(&a->program[a->nr_programs], name, (uint32_t)a->pages, a->seed))
+			return false;
+	}
+	return true;
+}
+
+static void unload(struct replay_args *a)
+{
+	for (unsigned i = 0; i < a->nr_programs; i++)
+		sequence_free(&a->program[i]);
+	free(a->names);
+	a->nr_programs = 0;
+}
+
+static void load(struct replay_args *a)
 {
 	char error[SEQUENCE_ERROR];
 	bool good;
 	FILE *in;
 
-	if (sequence_make(s, a->what, (uint32_t)a->pages))
+	if (load_named(a))
 		return;
+	unload(a);
 	in = fopen(a->what, "r");
 	if (!in)
 		fail(a->o.command, errno == EACCES ? EXIT_PERMISSION : EXIT_INPUT, "%s: no such sequence, and as a file: %s", a->what,
 		     strerror(errno));
-	good = sequence_read(s, in, a->what, error);
+	good = sequence_read(&a->program[0], in, a->what, error);
 	fclose(in);
 	if (!good)
 		fail(a->o.command, EXIT_INPUT, "%s", error);
+	a->names = NULL;
+	a->nr_programs = 1;
 }
 
 static const char *describe(const char *name)
 {
-	for (const struct sequence_kind *k = sequence_kinds; k->name; k++)
+	for (const struct sequence_kind *k = sequence_kinds; name && k->name; k++)
 		if (!strcmp(k->name, name))
 			return k->what;
 	return "accesses of a trace";
@@ -124,8 +162,8 @@ static void print_head(const struct replay_args *a, const struct sequence *s)
 {
 	char pages[SIZE_TEXT], frames[SIZE_TEXT];
 
-	printf("%s: %s\n%zu accesses to %u pages (%s), with %llu frames (%s). Major faults:\n\n%-10s", a->what, describe(a->what), s->nr,
-	       s->nr_pages, size_text(pages, (uint64_t)s->nr_pages << 12), (unsigned long long)a->frames,
+	printf("%s: %s\n%zu accesses to %u pages (%s), with %llu frames (%s). Major faults:\n\n%-10s", s->name ? s->name : a->what,
+	       describe(s->name), s->nr, s->nr_pages, size_text(pages, (uint64_t)s->nr_pages << 12), (unsigned long long)a->frames,
 	       size_text(frames, a->frames << 12), "");
 	for (unsigned i = 0; i < s->nr_phases; i++)
 		printf(" %12s", s->phase[i].name);
@@ -148,72 +186,108 @@ static void print_unpacked(const struct sequence *s, const struct replay_counts 
 	putchar('\n');
 }
 
-static json_t *row_json(const struct sequence *s, const char *name, uint32_t frames, const struct replay_counts *counts)
+static bool is_chosen(const struct replay_args *a, unsigned row)
 {
-	json_t *row = json_object(), *phases = json_array();
-
-	for (unsigned i = 0; i < s->nr_phases; i++) {
-		json_t *phase = json_object();
-
-		json_object_set_new(phase, "phase", json_string(s->phase[i].name));
-		json_object_set_new(phase, "accesses", json_count(counts[i].accesses));
-		json_object_set_new(phase, "first_touches", json_count(counts[i].first));
-		json_object_set_new(phase, "major_faults", json_count(counts[i].major));
-		json_object_set_new(phase, "unpacked", json_count(counts[i].unpacked));
-		json_array_append_new(phases, phase);
-	}
-	json_object_set_new(row, "policy", json_string(name));
-	json_object_set_new(row, "frames_had", json_count(frames));
-	json_object_set_new(row, "phases", phases);
-	return row;
+	return !a->any_chosen || a->chosen[row];
 }
 
-static void replay(const struct replay_args *a, const struct sequence *s)
+static void print_program(const struct replay_args *a, unsigned program, const struct row rows[NR_ROWS])
 {
-	json_t *rows = a->o.json ? json_array() : NULL, *doc;
-	struct replay_counts counts[SEQUENCE_PHASES];
+	const struct sequence *s = &a->program[program];
 
-	if (!a->o.json)
-		print_head(a, s);
+	if (program)
+		putchar('\n');
+	print_head(a, s);
 	for (unsigned i = 0; i < NR_ROWS; i++) {
-		uint32_t frames = (uint32_t)a->frames;
-
-		if (a->any_chosen && !a->chosen[i])
+		if (!is_chosen(a, i))
 			continue;
-		if (i < NR_BOOKS)
-			textbook_run((enum textbook)i, s, frames, counts);
-		else
-			core_run(a->o.command, i - NR_BOOKS, s, (unsigned)a->zswap, &frames, counts);
-		if (a->o.json)
-			json_array_append_new(rows, row_json(s, row_name(i), frames, counts));
-		else
-			print_row(s, row_name(i), frames, counts);
-		if (!a->o.json && a->zswap && i >= NR_BOOKS)
-			print_unpacked(s, counts);
+		print_row(s, row_name(i), rows[i].frames, rows[i].counts[program]);
+		if (a->zswap && i >= NR_BOOKS)
+			print_unpacked(s, rows[i].counts[program]);
 	}
-	if (!a->o.json)
-		return;
-	doc = json_document("replay");
+}
+
+static json_t *phase_json(const struct sequence *s, unsigned i, const struct replay_counts *counts)
+{
+	json_t *phase = json_object();
+
+	if (s->name)
+		json_object_set_new(phase, "sequence", json_string(s->name));
+	json_object_set_new(phase, "phase", json_string(s->phase[i].name));
+	json_object_set_new(phase, "accesses", json_count(counts->accesses));
+	json_object_set_new(phase, "first_touches", json_count(counts->first));
+	json_object_set_new(phase, "major_faults", json_count(counts->major));
+	json_object_set_new(phase, "unpacked", json_count(counts->unpacked));
+	return phase;
+}
+
+static json_t *row_json(const struct replay_args *a, unsigned row, const struct row *r)
+{
+	json_t *json = json_object(), *phases = json_array();
+
+	for (unsigned p = 0; p < a->nr_programs; p++)
+		for (unsigned i = 0; i < a->program[p].nr_phases; i++)
+			json_array_append_new(phases, phase_json(&a->program[p], i, &r->counts[p][i]));
+	json_object_set_new(json, "policy", json_string(row_name(row)));
+	json_object_set_new(json, "frames_had", json_count(r->frames));
+	json_object_set_new(json, "phases", phases);
+	return json;
+}
+
+/* pages: of the largest program. */
+static void print_json(const struct replay_args *a, const struct row rows[NR_ROWS])
+{
+	json_t *policies = json_array(), *doc = json_document("replay");
+	uint32_t pages = 0;
+
+	for (unsigned i = 0; i < a->nr_programs; i++)
+		pages = a->program[i].nr_pages > pages ? a->program[i].nr_pages : pages;
+	for (unsigned i = 0; i < NR_ROWS; i++)
+		if (is_chosen(a, i))
+			json_array_append_new(policies, row_json(a, i, &rows[i]));
 	json_object_set_new(doc, "sequence", json_string(a->what));
-	json_object_set_new(doc, "pages", json_count(s->nr_pages));
+	json_object_set_new(doc, "pages", json_count(pages));
 	json_object_set_new(doc, "frames", json_count(a->frames));
-	json_object_set_new(doc, "policies", rows);
+	json_object_set_new(doc, "policies", policies);
 	json_print(doc);
+}
+
+/* A program that ends leaves nothing to a textbook's policy. */
+static void run_row(const struct replay_args *a, unsigned row, struct row *out)
+{
+	out->frames = (uint32_t)a->frames;
+	if (row >= NR_BOOKS)
+		core_run(a->o.command, row - NR_BOOKS, a->program, a->nr_programs, (unsigned)a->zswap, &out->frames, out->counts);
+	else
+		for (unsigned i = 0; i < a->nr_programs; i++)
+			textbook_run((enum textbook)row, &a->program[i], out->frames, out->counts[i]);
+}
+
+static void replay(const struct replay_args *a)
+{
+	struct row *rows = must_alloc(calloc(NR_ROWS, sizeof(*rows)));
+
+	for (unsigned i = 0; i < NR_ROWS; i++)
+		if (is_chosen(a, i))
+			run_row(a, i, &rows[i]);
+	if (a->o.json)
+		print_json(a, rows);
+	else
+		for (unsigned i = 0; i < a->nr_programs; i++)
+			print_program(a, i, rows);
+	free(rows);
 }
 
 int cmd_replay(int argc, char **argv)
 {
 	struct replay_args a = { .pages = DEFAULT_PAGES, .frames = DEFAULT_FRAMES };
-	struct sequence s;
 
 	options_parse(&a.o, 0, &args, &a, argc, argv);
 	if (!a.what)
 		fail(a.o.command, EXIT_USAGE, "which accesses? cyclic, short, uniform, skewed, hotscan, or a file");
-	if (!strcmp(a.what, "skewed") && (a.pages & (a.pages - 1)))
-		fail(a.o.command, EXIT_USAGE, "--pages %llu: skewed needs a power of two", (unsigned long long)a.pages);
-	load(&a, &s);
-	replay(&a, &s);
-	sequence_free(&s);
+	load(&a);
+	replay(&a);
+	unload(&a);
 	options_free(&a.o);
 	return EXIT_DONE;
 }

@@ -22,9 +22,10 @@
 #include "sleeper.h"
 #include "units.h"
 
+enum { LEAST_LIMIT = 64 << 10 };
 enum { EXIT_TIME_UP = 124, EXIT_STOPPED = 125, MAX_CPUS = 8 /* KMM_MAX_CPUS of the kernels */ };
 enum { OPT_RAM = 'r', OPT_MACHINE = 'm', OPT_FILE = 'f', OPT_ENV = 'e', OPT_TIMEOUT = 't', OPT_VERBOSE = 'v',
-       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ANSWER, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_DISK, OPT_HIBERNATE, OPT_RESUME, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
+       OPT_REPORT = 256, OPT_SWAP, OPT_ZSWAP, OPT_POLICY, OPT_ANSWER, OPT_ICOUNT, OPT_SEED, OPT_KASLR, OPT_KERNEL, OPT_DISK, OPT_HIBERNATE, OPT_RESUME, OPT_MEMORY_MAX, OPT_MEMORY_HIGH, OPT_GUARD_GAP, OPT_CPUS = 'c', OPT_ADD = 'a', OPT_ROOT = 'R' };
 
 /* ---- command line ---- */
 
@@ -43,6 +44,10 @@ static const struct argp_option run_options[] = {
 	{ "policy", OPT_POLICY, "NAME", 0, "who goes when memory is short: idle (the default), clock or gen", 0 },
 	{ "when-full", OPT_ANSWER, "ANSWER", 0, "what programs get when memory ends: swap (the default: pages go out, then the largest program is ended), "
 	  "enomem (calls fail beyond what there is) or block (they wait until memory is free)", 0 },
+	{ "memory-max", OPT_MEMORY_MAX, "SIZE", 0, "the program and its children may have so much memory, at least 64K: what is beyond goes to swap, and if "
+	  "nothing can go the largest of them is ended; they are in the control group /run of /sys/fs/cgroup", 0 },
+	{ "memory-high", OPT_MEMORY_HIGH, "SIZE", 0, "the same, but beyond that they are slowed down and nobody is ended", 0 },
+	{ "stack-guard-gap", OPT_GUARD_GAP, "PAGES", 0, "what stays free between a stack that grows and the mapping below it; default 256", 0 },
 	{ "cpus", OPT_CPUS, "N", 0, "processors, 1 to 8; default 1", 0 },
 	{ "file", OPT_FILE, "HOST[:GUEST]", 0, "a file or directory that the program can open; repeatable", 0 },
 	{ "add", OPT_ADD, "PATH", 0, "a file or directory under the name it has here, with the libraries of programs in it; "
@@ -73,6 +78,24 @@ static uint64_t number(const char *option, const char *text, uint64_t max)
 	if (!parse_number(text, max, &n))
 		STOP(EXIT_USAGE, "--%s %s: not a number up to %llu", option, text, (unsigned long long)max);
 	return n;
+}
+
+static uint64_t take_size(const char *option, const char *arg)
+{
+	uint64_t size;
+
+	if (!parse_size(arg, &size))
+		STOP(EXIT_USAGE, "--%s %s: not a size; sizes look like 512M or 4G", option, arg);
+	return size;
+}
+
+static uint64_t take_limit(const char *option, const char *text)
+{
+	uint64_t bytes = take_size(option, text);
+
+	if (bytes < LEAST_LIMIT)
+		STOP(EXIT_USAGE, "--%s %s: no program can do with less than 64K", option, text);
+	return bytes;
 }
 
 static void take_policy(struct run *r, const char *name)
@@ -115,15 +138,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case OPT_MACHINE: r->machine = arg; return 0;
-	case OPT_RAM:
-		if (!parse_size(arg, &r->ram))
-			STOP(EXIT_USAGE, "--ram %s: not a size; sizes look like 512M or 4G", arg);
-		r->ram_given = true;
-		return 0;
-	case OPT_SWAP:
-		if (!parse_size(arg, &r->swap))
-			STOP(EXIT_USAGE, "--swap %s: not a size; sizes look like 512M or 4G", arg);
-		return 0;
+	case OPT_RAM: r->ram = take_size("ram", arg), r->ram_given = true; return 0;
+	case OPT_SWAP: r->swap = take_size("swap", arg); return 0;
+	case OPT_MEMORY_MAX: r->memory_max = take_limit("memory-max", arg); return 0;
+	case OPT_MEMORY_HIGH: r->memory_high = take_limit("memory-high", arg); return 0;
+	case OPT_GUARD_GAP: r->guard_gap = number("stack-guard-gap", arg, 1 << 20), r->has_guard_gap = true; return 0;
 	case OPT_DISK:
 		if (r->nr_disks == GUEST_FILE_DISKS)
 			STOP(EXIT_USAGE, "more than %d times --disk", GUEST_FILE_DISKS);
@@ -285,7 +304,13 @@ static void swap_words(const struct run *r, char *text, size_t size)
 	if (r->policy)
 		n += snprintf(text + n, size - (size_t)n, " policy=%s", r->policy);
 	if (r->answer)
-		snprintf(text + n, size - (size_t)n, " answer=%s", r->answer);
+		n += snprintf(text + n, size - (size_t)n, " answer=%s", r->answer);
+	if (r->memory_max)
+		n += snprintf(text + n, size - (size_t)n, " memory_max=%llu", (unsigned long long)r->memory_max);
+	if (r->memory_high)
+		n += snprintf(text + n, size - (size_t)n, " memory_high=%llu", (unsigned long long)r->memory_high);
+	if (r->has_guard_gap)
+		snprintf(text + n, size - (size_t)n, " stack_guard_gap=%llu", (unsigned long long)r->guard_gap);
 }
 
 /* ---- the end ---- */
@@ -379,7 +404,7 @@ int run_program(int argc, char **argv, const char *words, struct guest_result *r
 	struct run r = { .ram = UINT64_C(256) << 20, .cpus = 1 };
 	struct guest g = { .timeout_s = 0 };
 	struct initrd rd;
-	char append[512], seed[64], swap[128], sleeper[128] = "";
+	char append[768], seed[64], swap[256], sleeper[128] = "";
 	const char *input_word;
 	int status;
 

@@ -92,7 +92,7 @@ static void add_machine(struct args *a, const struct guest *g)
 static void add_disk(struct args *a, int n, int fd)
 {
 	add(a, "-drive");
-	add_text(a, "if=none,id=disk%d,format=raw,cache=unsafe,file.locking=off,file.filename=/dev/fd/%d", n, fd);
+	add_text(a, "if=none,id=disk%d,format=raw,cache=unsafe,discard=unmap,file.locking=off,file.filename=/dev/fd/%d", n, fd);
 	add(a, "-device");
 	add_text(a, "virtio-blk-pci,drive=disk%d,disable-legacy=off,disable-modern=on", n);
 }

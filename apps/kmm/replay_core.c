@@ -3,7 +3,7 @@
  * Replaying on a simulated machine.
  *
  * A program's share cannot be set exactly: tables, watermarks and batches take some frames too. So the machine is built
- * with too many, of which a kernel allocation holds a part; a first run of the beginning says how many the program
+ * with too many, of which a kernel allocation holds a part; a first run of the first program says how many that
  * got, and the part is corrected by the difference.
  */
 #include "replay_core.h"
@@ -63,11 +63,31 @@ static void start_zswap(const struct run *r, uint32_t frames)
 		fail(r->command, EXIT_UNSUPPORTED, "no room for compressed swap");
 }
 
-static void build(struct run *r, unsigned policy, uint32_t frames, uint32_t held)
+/* A new program, of r->s. */
+static void start_program(struct run *r)
 {
-	struct hosted_config config = { .ram_bytes = ((uint64_t)frames + SPARE_FRAMES) << PAGE_SHIFT };
 	uint64_t bytes = (uint64_t)r->s->nr_pages << PAGE_SHIFT;
 	struct kmm_uva at;
+
+	r->written = must_alloc(calloc(r->s->nr_pages, sizeof(r->written[0])));
+	if (kmm_mm_create(hosted_kmm(r->m), &r->mm) != KMM_OK ||
+	    kmm_mmap(r->mm, kmm_uva(BASE), bytes, KMM_PROT_READ | KMM_PROT_WRITE,
+		     KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS | KMM_MAP_FIXED | KMM_MAP_NORESERVE, NULL, 0, &at) != KMM_OK)
+		fail(r->command, EXIT_UNSUPPORTED, "the simulated machine is too small for the sequence");
+	hosted_run_space(r->m, r->mm);
+}
+
+static void end_program(struct run *r)
+{
+	hosted_put_space(r->m, r->mm);
+	free(r->written);
+}
+
+/* swap_pages: what the largest program may need. */
+static void build(struct run *r, unsigned policy, uint32_t frames, uint32_t held, uint32_t swap_pages)
+{
+	struct hosted_config config = { .ram_bytes = ((uint64_t)frames + SPARE_FRAMES) << PAGE_SHIFT };
+	uint64_t bytes = (uint64_t)swap_pages << PAGE_SHIFT;
 	const char *why = "";
 
 	config.machine.format = KMM_X86_64;
@@ -79,17 +99,11 @@ static void build(struct run *r, unsigned policy, uint32_t frames, uint32_t held
 		fail(r->command, EXIT_UNSUPPORTED, "no room for %llu MiB of swap", (unsigned long long)(bytes >> 20));
 	start_zswap(r, frames);
 	hold(r, held);
-	if (kmm_mm_create(hosted_kmm(r->m), &r->mm) != KMM_OK ||
-	    kmm_mmap(r->mm, kmm_uva(BASE), bytes, KMM_PROT_READ | KMM_PROT_WRITE,
-		     KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS | KMM_MAP_FIXED | KMM_MAP_NORESERVE, NULL, 0, &at) != KMM_OK)
-		fail(r->command, EXIT_UNSUPPORTED, "the simulated machine is too small for the sequence");
-	hosted_run_space(r->m, r->mm);
 }
 
 static void tear_down(struct run *r)
 {
 	r->peak = 0;
-	hosted_put_space(r->m, r->mm);
 	hosted_shutdown(r->m);
 	hosted_swap_close(r->swap);
 }
@@ -168,42 +182,55 @@ static uint64_t pages_unpacked(const struct run *r)
 }
 
 /* How many frames to hold, so that the program gets as many as it may have. */
-static uint32_t calibrate(struct run *r, unsigned policy, uint32_t frames)
+static uint32_t calibrate(struct run *r, unsigned policy, uint32_t frames, uint32_t swap_pages)
 {
 	uint32_t held = 0, had;
 
-	build(r, policy, frames, held);
+	build(r, policy, frames, held, swap_pages);
+	start_program(r);
 	for (size_t i = 0; i < r->s->nr; i++)
 		access_page(r, i);
 	had = peak(r);
+	end_program(r);
 	tear_down(r);
 	return had > frames ? had - frames : 0;
 }
 
-void core_run(const char *command, unsigned policy, const struct sequence *s, unsigned zswap_percent, uint32_t *frames,
-	      struct replay_counts out[SEQUENCE_PHASES])
+static void run_program(struct run *r, struct replay_counts out[SEQUENCE_PHASES])
 {
-	struct run r = { .command = command, .s = s, .zswap_percent = zswap_percent, .written = must_alloc(calloc(s->nr_pages, sizeof(r.written[0]))) };
-	uint64_t before, unpacked, first;
+	const struct sequence *s = r->s;
 	size_t i = 0;
 
-	build(&r, policy, *frames, calibrate(&r, policy, *frames));
-	for (uint32_t page = 0; page < s->nr_pages; page++)
-		r.written[page] = 0;
+	start_program(r);
 	for (unsigned phase = 0; phase < s->nr_phases; phase++) {
-		before = pages_read(&r);
-		unpacked = pages_unpacked(&r);
-		first = 0;
+		uint64_t before = pages_read(r), unpacked = pages_unpacked(r), first = 0;
+
 		for (out[phase].accesses = 0; i < s->phase[phase].end; i++, out[phase].accesses++) {
-			first += !r.written[s->page[i]];
-			access_page(&r, i);
+			first += !r->written[s->page[i]];
+			access_page(r, i);
 		}
 		out[phase].first = first;
-		out[phase].major = pages_read(&r) - before;
-		out[phase].unpacked = pages_unpacked(&r) - unpacked;
+		out[phase].major = pages_read(r) - before;
+		out[phase].unpacked = pages_unpacked(r) - unpacked;
 	}
-	*frames = peak(&r);
-	verify(&r);
+	peak(r);
+	verify(r);
+	end_program(r);
+}
+
+void core_run(const char *command, unsigned policy, const struct sequence *s, unsigned nr, unsigned zswap_percent, uint32_t *frames,
+	      struct replay_counts out[][SEQUENCE_PHASES])
+{
+	struct run r = { .command = command, .s = s, .zswap_percent = zswap_percent };
+	uint32_t most = 0;
+
+	for (unsigned i = 0; i < nr; i++)
+		most = s[i].nr_pages > most ? s[i].nr_pages : most;
+	build(&r, policy, *frames, calibrate(&r, policy, *frames, most), most);
+	for (unsigned i = 0; i < nr; i++) {
+		r.s = &s[i];
+		run_program(&r, out[i]);
+	}
+	*frames = r.peak;
 	tear_down(&r);
-	free(r.written);
 }

@@ -12,11 +12,12 @@ enum { NR_CORE_POLICIES = 3 };
 /* "kmm-" and the name that the core has for it; i below NR_CORE_POLICIES. */
 const char *core_policy_name(unsigned i);
 
-/* Runs s; *frames: how many page frames the program may have, becomes how many it had at most. Contents are checked at
- * the end. Ends the process with a sentence if the machine cannot be built or loses a page. */
-/* zswap_percent: of the frames, for compressed pages in front of swap; then pages have contents of which half is chance, and
+/* Runs nr programs, one after the other ends, which make the accesses of s[0], s[1] and so on; out[i]: of s[i]. *frames: how many page
+ * frames a program may have, becomes how many one had at most. Contents are checked at the end of each. Ends the process with a
+ * sentence if the machine cannot be built or loses a page.
+ * zswap_percent: of the frames, for compressed pages in front of swap; then pages have contents of which half is chance, and
  * major faults are those that the disk had to serve. 0: none. */
-void core_run(const char *command, unsigned policy, const struct sequence *s, unsigned zswap_percent, uint32_t *frames,
-	      struct replay_counts out[SEQUENCE_PHASES]);
+void core_run(const char *command, unsigned policy, const struct sequence *s, unsigned nr, unsigned zswap_percent, uint32_t *frames,
+	      struct replay_counts out[][SEQUENCE_PHASES]);
 
 #endif

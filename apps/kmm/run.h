@@ -26,10 +26,12 @@ struct run {
 	const struct machine *m;
 	FILE *report_file;
 	const char *policy, *answer, *hibernate, *resume;
+	uint64_t memory_max, memory_high; /* bytes; 0: not given */
+	uint64_t guard_gap; /* pages */
 	uint64_t ram, swap, zswap, seed, kaslr, timeout_s, cpus;
 	const char *file[MAX_STRINGS], *env[MAX_STRINGS], *add[MAX_STRINGS];
 	unsigned nr_files, nr_env, nr_add, nr_disks;
-	bool icount, verbose, has_seed, has_kaslr, ram_given, cpus_given;
+	bool icount, verbose, has_seed, has_kaslr, ram_given, cpus_given, has_guard_gap;
 	unsigned input;             /* of an image: enum guest_input */
 	char **program; /* argv of the program; NULL: none given */
 	char root[PATH_ROOM];       /* of --root, "": the host's own */

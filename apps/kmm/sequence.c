@@ -2,8 +2,8 @@
 /*
  * The named sequences, each of which some policy does badly, and traces.
  *
- * Random pages come from xorshift64 with shifts 13, 7, 17 (Marsaglia, "Xorshift RNGs", 2003) and one seed, of which the
- * upper half is used; so a sequence is the same everywhere, also where a program makes it by itself.
+ * Random pages come from xorshift64 with shifts 13, 7, 17 (Marsaglia, "Xorshift RNGs", 2003), of which the upper half is
+ * used; so a sequence is the same everywhere, also (with seed 0) where a program makes it by itself.
  */
 #include "sequence.h"
 
@@ -111,11 +111,13 @@ static void make_hotscan(struct sequence *s, uint32_t hot, uint64_t *state)
 	end_phase(s, "scan");
 }
 
-bool sequence_make(struct sequence *s, const char *name, uint32_t pages)
+bool sequence_make(struct sequence *s, const char *name, uint32_t pages, uint64_t seed)
 {
-	uint64_t state = UINT64_C(88172645463325252);
+	uint64_t state = UINT64_C(88172645463325252) + seed * UINT64_C(0x9e3779b97f4a7c15);
 
-	*s = (struct sequence){ .nr = 0 };
+	state += state == 0; /* which would stay so */
+
+	*s = (struct sequence){ .name = name };
 	if (!strcmp(name, "cyclic"))
 		make_cyclic(s, pages / 2 * 3);
 	else if (!strcmp(name, "short"))

@@ -16,6 +16,7 @@
 enum { SEQUENCE_PHASES = 4, SEQUENCE_ERROR = 160 };
 
 struct sequence {
+	const char *name;    /* of sequence_make()'s; NULL: a trace */
 	uint32_t *page;      /* of each access */
 	size_t nr, room;
 	uint32_t nr_pages;
@@ -33,8 +34,8 @@ struct sequence_kind {
 extern const struct sequence_kind sequence_kinds[];
 
 /* The sequence of that name on a memory of nominally `pages` pages (8 to 2^24, a power of two for "skewed").
- * false: no such name. */
-bool sequence_make(struct sequence *s, const char *name, uint32_t pages);
+ * seed: another is another course of chance, where there is chance. The name must stay. false: no such name. */
+bool sequence_make(struct sequence *s, const char *name, uint32_t pages, uint64_t seed);
 
 /* One access a line: what valgrind's lackey writes (" S 1ffefffe60,8"), or an address with r or w before it, or alone;
  * addresses are hexadecimal, of bytes. Lines that begin with '=' or '#' and empty ones are passed over. An access over

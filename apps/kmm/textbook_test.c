@@ -18,7 +18,7 @@ KMM_TEST(textbook_counts_as_others_do)
 	struct sequence s;
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		CHECK(sequence_make(&s, known[i].name, 16384));
+		CHECK(sequence_make(&s, known[i].name, 16384, 0));
 		for (unsigned policy = 0; policy < NR_BOOKS; policy++) {
 			textbook_run((enum textbook)policy, &s, 16300, counts);
 			for (unsigned phase = 0; phase < s.nr_phases; phase++)

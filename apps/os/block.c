@@ -94,6 +94,25 @@ bool block_transfer(struct block *b, enum transfer what, uint64_t first, unsigne
 	return w.request.good;
 }
 
+/* An error is no harm: the contents stay then. */
+void block_discard(struct block *b, uint64_t first, uint64_t nr)
+{
+	unsigned disk = (unsigned)(b - block);
+	uint32_t most = b == &block[RAM] ? 0 : x86_disk_most_discarded(disk) / SECTORS;
+
+	for (uint64_t some; most && nr; first += some, nr -= some) {
+		struct waited w = { .request = { .sector = first * SECTORS, .done = note_over } };
+
+		some = nr < most ? nr : most;
+		w.request.discard = (uint32_t)some * SECTORS;
+		if (!x86_disk_start(disk, &w.request))
+			return;
+		await(disk, &w, false);
+		if (w.request.good)
+			__atomic_fetch_add(&stats.discarded, (uint32_t)some, __ATOMIC_RELAXED);
+	}
+}
+
 /* ---- the core's transfers ---- */
 
 /* In the room that the core has for us. */

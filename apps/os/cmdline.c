@@ -14,7 +14,9 @@
  *   zswap=N      keep pages in memory compressed before they go to a swap area, in up to N percent of it (swap.c)
  *   policy=NAME  which pages go when memory is short: the name of one of the core's policies
  *   answer=NAME  what programs get when memory ends: swap, enomem or block
+ *   memory_max=N, memory_high=N   the first program is in the cgroup /run, with these limits in bytes (proc/first.c)
  *   ramdisk=N    keep N MiB of RAM for the disk ram0
+ *   stack_guard_gap=N   pages that stay free between a growing area and what is below (default: 256)
  *   seed=N       of everything random (default: from the clock)
  *
  * A word that is none of these is left alone: the loader puts the kernel's own name there.
@@ -108,8 +110,14 @@ void cmdline_parse(const char *text, struct os_options *out)
 			out->answer = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "policy"))
 			out->policy = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "memory_max"))
+			out->memory_max = keep(&w);
+		else if (str_eq_n(w.key, w.key_len, "memory_high"))
+			out->memory_high = keep(&w);
 		else if (str_eq_n(w.key, w.key_len, "ramdisk"))
 			out->ramdisk_mib = number(&w);
+		else if (str_eq_n(w.key, w.key_len, "stack_guard_gap"))
+			out->stack_guard_gap = number(&w);
 		else if (str_eq_n(w.key, w.key_len, "seed"))
 			out->seed = number(&w), out->has_seed = true;
 		else if (str_eq_n(w.key, w.key_len, "kaslr"))

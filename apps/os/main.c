@@ -6,7 +6,9 @@
  * ends with one sentence and exit status 3.
  */
 #include "bench.h"
+#include "fs/cgroupfs.h"
 #include "proc/cpu.h"
+#include "proc/layout.h"
 #include "sig/sig.h"
 #include "start.h"
 
@@ -34,8 +36,8 @@ static void start_files(void)
 		err = cpio_unpack(os.initrd, os.initrd_size, &why);
 	if (err)
 		os_leave(OS_EXIT_INPUT, why);
-	if (dev_init() != 0 || proc_fs_init() != 0)
-		os_leave(OS_EXIT_INPUT, "/dev and /proc cannot be made");
+	if (dev_init() != 0 || proc_fs_init() != 0 || cgroup_fs_init() != 0)
+		os_leave(OS_EXIT_INPUT, "/dev, /proc and /sys cannot be made");
 }
 
 static void start_program(void)
@@ -54,10 +56,16 @@ void kernel_main(void)
 {
 	klog_init();
 	klog("entered %llu cycles after power-on", (unsigned long long)x86_rdtsc());
+	os.options.stack_guard_gap = STACK_GUARD_GAP;
 	cmdline_parse(x86_boot.cmdline, &os.options);
+	layout_init();
 	sched_init();
 	x86_port_init()->thread_locks = port_thread_locks;
 	x86_port_init()->stall = port_stall;
+	x86_port_init()->group_busy = port_group_busy;
+	x86_port_init()->running_space = port_running_space;
+	x86_port_init()->group_event = port_group_event;
+	x86_port_init()->above_high = port_above_high;
 	memory_start();
 	guard_boot();
 	if (os.options.bench)

@@ -33,11 +33,15 @@ struct os_options {
 	const char *note;   /* for the head of an image: what the machine was started with */
 	const char *policy; /* of page replacement; NULL: the core's default */
 	const char *answer; /* of programs to the end of memory; NULL: swap */
+	const char *memory_max, *memory_high; /* bytes that the first program's cgroup may have; NULL: without limit */
 	const char *zswap; /* percent of memory for compressed pages; NULL: nothing is compressed */
 	uint32_t ramdisk_mib; /* RAM kept for ram0 */
+	uint32_t stack_guard_gap; /* pages that stay free below a growing area */
 	uint32_t seed;
 	uint32_t kaslr;     /* seed of the kernel's and the programs' places; without it they are where Linux's begin */
 };
+
+enum { STACK_GUARD_GAP = 256 }; /* Linux's */
 
 struct os {
 	struct kmm *k;

@@ -80,8 +80,8 @@ static void write_machine(int status)
 		    LL(swap.total), LL(swap.free), LL(swap.in), LL(swap.out));
 	sink_printf(&out, "\"scanned\": %llu, \"stolen\": %llu, ", LL(reclaim.scanned_direct + reclaim.scanned_step),
 		    LL(reclaim.stolen_direct + reclaim.stolen_step));
-	sink_printf(&out, "\"disk_begun\": %u, \"disk_most\": %u, \"disk_slept\": %u, \"disk_awake\": %u, ", blocks_stats().begun,
-		    blocks_stats().most, blocks_stats().slept, blocks_stats().awake);
+	sink_printf(&out, "\"disk_begun\": %u, \"disk_most\": %u, \"disk_slept\": %u, \"disk_awake\": %u, \"disk_discarded\": %u, ", blocks_stats().begun,
+		    blocks_stats().most, blocks_stats().slept, blocks_stats().awake, blocks_stats().discarded);
 	sink_printf(&out, "\"swap_ahead\": %llu, \"swap_ahead_used\": %llu, \"swap_retaken\": %llu, \"stolen_step\": %llu, ",
 		    LL(swap.ahead), LL(swap.ahead_used), LL(swap.retaken), LL(reclaim.stolen_step));
 	sink_printf(&out, "\"managed_pages\": %llu, \"free_pages\": %llu, \"total_high\": %llu, \"free_high\": %llu},\n",

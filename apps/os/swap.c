@@ -14,7 +14,8 @@
 #include "start.h"
 #include "sys/sys.h"
 
-enum { SWAP_PRIORITY = 0x8000, SWAP_PRIORITY_MASK = 0x7fff, SWAP_KNOWN_FLAGS = 0x7ffff };
+enum { SWAP_PRIORITY = 0x8000, SWAP_PRIORITY_MASK = 0x7fff, SWAP_DISCARD = 0x10000, SWAP_DISCARD_ONCE = 0x20000,
+       SWAP_DISCARD_PAGES = 0x40000, SWAP_KNOWN_FLAGS = 0x7ffff };
 
 static enum kmm_status write_slots(struct kmm_swap_device *dev, uint32_t first, unsigned nr, struct kmm_page *const *pages)
 {
@@ -26,8 +27,17 @@ static enum kmm_status read_slots(struct kmm_swap_device *dev, uint32_t first, u
 	return block_transfer((struct block *)dev, READ, (uint64_t)first + 1, nr, pages) ? KMM_OK : KMM_EIO;
 }
 
+static void discard_slots(struct kmm_swap_device *dev, uint32_t first, unsigned nr)
+{
+	struct block *b = (struct block *)dev;
+
+	if (__atomic_load_n(&b->discards_pages, __ATOMIC_RELAXED))
+		block_discard(b, (uint64_t)first + 1, nr);
+}
+
 static const struct kmm_swap_ops ram_ops = { .write = write_slots, .read = read_slots };
-static const struct kmm_swap_ops disk_ops = { .write = write_slots, .read = read_slots, .start = blocks_swap_start, .poll = blocks_swap_poll };
+static const struct kmm_swap_ops disk_ops = { .write = write_slots, .read = read_slots, .discard = discard_slots,
+					      .start = blocks_swap_start, .poll = blocks_swap_poll };
 
 /* ---- the signature ---- */
 
@@ -84,18 +94,43 @@ static int empty_cache(struct block *b)
 	return os_errno(status);
 }
 
-static int turn_on(struct block *b, int priority)
+static bool is_on(const struct block *b)
 {
-	int err = header(b, read_header);
+	struct kmm_swap_info info;
+
+	for (unsigned i = 0; i < KMM_SWAP_AREAS; i++)
+		if (kmm_swap_info(os.k, i, &info) && info.dev == &b->dev)
+			return true;
+	return false;
+}
+
+/* flags: as of the system call; without ONCE and PAGES DISCARD means both. Nobody else turns it on now. */
+static int turn_on_alone(struct block *b, int priority, uword flags)
+{
+	int err = is_on(b) ? -EBUSY : header(b, read_header);
 
 	if (err == 0)
 		err = empty_cache(b);
 	if (err)
 		return err;
+	if ((flags & SWAP_DISCARD) && !(flags & SWAP_DISCARD_PAGES))
+		block_discard(b, 1, b->nr_pages - 1);
+	__atomic_store_n(&b->discards_pages, (flags & SWAP_DISCARD) && !(flags & SWAP_DISCARD_ONCE), __ATOMIC_RELAXED);
 	if (!b->dev.ops) /* once: it may be in use */
 		b->dev = (struct kmm_swap_device){ .ops = block_is_disk(b) ? &disk_ops : &ram_ops, .name = b->path, .type = "partition",
 						   .nr_slots = b->nr_pages - 1 };
 	return os_errno(kmm_swap_on(os.k, &b->dev, priority));
+}
+
+static int turn_on(struct block *b, int priority, uword flags)
+{
+	int err;
+
+	if (__atomic_exchange_n(&b->turning_on, true, __ATOMIC_ACQUIRE))
+		return -EBUSY;
+	err = turn_on_alone(b, priority, flags);
+	__atomic_store_n(&b->turning_on, false, __ATOMIC_RELEASE);
+	return err;
 }
 
 /* ---- system calls ---- */
@@ -120,7 +155,7 @@ sword sys_swapon(const uword *a)
 	struct block *b;
 	int err = a[1] & ~(uword)SWAP_KNOWN_FLAGS ? -EINVAL : find_device(a[0], &b);
 
-	return err ? err : turn_on(b, priority);
+	return err ? err : turn_on(b, priority, a[1]);
 }
 
 sword sys_swapoff(const uword *a)
@@ -141,7 +176,7 @@ static void start_with(const char *name)
 		os_leave(OS_EXIT_INPUT, "swap=NAME: the name of no disk (vda, vdb, vdc, ram0)");
 	if (b->nr_pages < 2)
 		os_leave(OS_EXIT_INPUT, "the machine has no such disk to swap to");
-	if (header(b, write_header) != 0 || turn_on(b, -1) != 0)
+	if (header(b, write_header) != 0 || turn_on(b, -1, 0) != 0)
 		os_leave(OS_EXIT_INPUT, "the disk cannot be used for swap");
 }
 

@@ -85,6 +85,7 @@ struct kmm_file {
 	void *pages;                /* core: index -> page */
 	uint64_t nr_pages;          /* cached */
 	uint32_t seals;             /* KMM_SEAL_: what nobody may do with it any more; begins as SEAL, so no others are added */
+	bool removed;               /* it has no name left: reports say so behind the one it had */
 	bool is_shared_memory;      /* no file system's: its resident pages count as shared memory */
 	bool keeps_pages;           /* may change at any time: what is cached stays in memory, mapped or not */
 	uint64_t committed;         /* core: pages promised by kmm_file_commit() */
@@ -127,6 +128,9 @@ KMM_MUST_CHECK enum kmm_status kmm_file_truncate(struct kmm_file *file, uint64_t
 /* Pages [first, first + nr) become zeros and, where fill has nothing to say, leave the cache and every mapping; the size
  * stays. errors: KMM_ENOMEM, KMM_EIO (some pages before that are zeros). May sleep. */
 KMM_MUST_CHECK enum kmm_status kmm_file_punch(struct kmm_file *file, uint64_t first, uint64_t nr);
+/* A page for `index`, as zeros where fill has nothing to say, unless there is one (fallocate). Until somebody writes to it, maps it or
+ * allocates it once more, kmm_file_seek() calls it a hole and mincore not resident, as Linux 6.1 does. errors: KMM_ENOMEM, KMM_EIO, KMM_ERANGE. May sleep. */
+KMM_MUST_CHECK enum kmm_status kmm_file_allocate(struct kmm_file *file, uint64_t index);
 /* Where data, or a hole, begins from byte `at` on (lseek, SEEK_DATA and SEEK_HOLE), by whole pages; the end of the file begins a hole.
  * errors: KMM_ERANGE at or behind the end, or no data before it; KMM_ENOMEM. */
 KMM_MUST_CHECK enum kmm_status kmm_file_seek(struct kmm_file *file, uint64_t at, bool data, uint64_t *out);

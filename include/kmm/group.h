@@ -24,7 +24,7 @@ struct kmm_group;
 enum kmm_group_limit {
 	KMM_GROUP_MAX,      /* never more: what does not fit is reclaimed from the group itself; if nothing can go, the fault is
 	                     * KMM_FAULT_OOM, and kmm_mm_oom_group() says whose limit it was */
-	KMM_GROUP_HIGH,     /* who charges more reclaims for it, but never fails */
+	KMM_GROUP_HIGH,     /* who charges more reclaims for it, and if that does not help is slowed down, but never fails */
 	KMM_GROUP_LOW,      /* is not reclaimed for others as long as they have anything else */
 	KMM_GROUP_MIN,      /* is never reclaimed for others, nor for a limit above */
 	KMM_GROUP_SWAP_MAX, /* never more of it in swap */
@@ -43,6 +43,9 @@ KMM_MUST_CHECK enum kmm_status kmm_group_remove(struct kmm_group *group);
 void kmm_group_set(struct kmm_group *group, enum kmm_group_limit which, kmm_word pages);
 /* Reclaims up to nr pages of the group and those below it; returns how many. */
 kmm_word kmm_group_reclaim(struct kmm_group *group, kmm_word nr);
+/* For how long a thread is to wait that has charged so many pages since it waited last (port->above_high), in ns: as long as Linux
+ * makes it wait, which grows with the square of what the group, or one above it, has beyond HIGH; at most 2 s. 0: not worth it. */
+uint64_t kmm_group_delay_ns(const struct kmm_group *group, kmm_word pages);
 kmm_word kmm_group_limit(const struct kmm_group *group, enum kmm_group_limit which);
 /* NULL: at the top. */
 struct kmm_group *kmm_group_parent(const struct kmm_group *group);
@@ -88,11 +91,20 @@ unsigned kmm_group_oom_rank(struct kmm_group *group, struct kmm_oom_candidate *o
 void kmm_report_group_oom(struct kmm_group *group, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out);
 /* The embedder ended a space of the group, or (whole) all of them, which counts as an event there. */
 void kmm_group_note_kill(struct kmm_group *group, bool whole);
+/* The embedder found by itself that nothing of it can go: a limit became smaller than what is charged. */
+void kmm_group_note_oom(struct kmm_group *group);
 
-/* ---- text of Linux 6.1's files: memory.stat as far as it is known here, memory.events, memory.events.local, memory.swap.events ---- */
+/* ---- time lost for lack of memory (kmm/reclaim.h), of threads whose spaces belong to the group or to one below it ---- */
+void kmm_group_pressure(struct kmm_group *group, struct kmm_pressure *out);
+
+/* ---- text of Linux 6.1's files: memory.stat as far as it is known here, memory.events, memory.events.local, memory.swap.events,
+ * memory.pressure ---- */
 void kmm_report_group_stat(struct kmm_group *group, struct kmm_sink *out);
+/* The same lines about the machine, as that of the root. */
+void kmm_report_root_stat(struct kmm *k, struct kmm_sink *out);
 void kmm_report_group_events(struct kmm_group *group, bool local, struct kmm_sink *out);
 void kmm_report_group_swap_events(struct kmm_group *group, struct kmm_sink *out);
+void kmm_report_group_pressure(struct kmm_group *group, struct kmm_sink *out);
 
 #ifdef __cplusplus
 }

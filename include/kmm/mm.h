@@ -40,16 +40,26 @@ enum { KMM_MLOCK_ONFAULT = 1 };
 enum { KMM_MCL_CURRENT = 1, KMM_MCL_FUTURE = 2, KMM_MCL_ONFAULT = 4 };
 enum { KMM_MS_ASYNC = 1, KMM_MS_INVALIDATE = 2, KMM_MS_SYNC = 4 };
 
+/* What Linux grants by capabilities (capabilities(7)): LOCK, as CAP_IPC_LOCK: memlock_bytes does not count; ADMIN, as
+ * CAP_SYS_ADMIN: may promise itself what is kept back for who puts things right, and say that hardware is broken; MAP_LOW, as
+ * CAP_SYS_RAWIO: may map below mmap_min_addr, at the exact place that it asks for (page 0 is then memory as any other). */
+enum { KMM_MAY_LOCK = 1, KMM_MAY_ADMIN = 2, KMM_MAY_MAP_LOW = 4 };
+
+/* How places for mappings are found, where that is not from high to low. As personality(2) says it on Linux: BOTTOM_UP, as
+ * ADDR_COMPAT_LAYOUT: the lowest hole from a third of the addresses on; NOT_RANDOM, as ADDR_NO_RANDOMIZE: as if
+ * kmm_machine.randomise were not set; RANDOM: as if it were, unless NOT_RANDOM. */
+enum { KMM_LAYOUT_BOTTOM_UP = 1, KMM_LAYOUT_NOT_RANDOM = 2, KMM_LAYOUT_RANDOM = 4 };
+
 /* Limits and tunables of one space; defaults are Linux's. Inherited by fork. */
 struct kmm_mm_limits {
 	uint64_t as_bytes, data_bytes, stack_bytes; /* RLIMIT_AS, _DATA (default: unlimited), _STACK (8 MiB) */
 	uint64_t data_hard_bytes;                   /* the hard RLIMIT_DATA: what holds for mappings when data_bytes is 0 */
 	uint64_t memlock_bytes;                     /* RLIMIT_MEMLOCK (8 MiB) */
-	bool privileged;                            /* as with CAP_IPC_LOCK and CAP_SYS_ADMIN: locks without limit, may
-	                                               say that hardware is broken (false) */
+	uint32_t rights;                            /* KMM_MAY_... (none): what rules do not hold for */
 	uint32_t max_map_count;                     /* 65530 */
 	uint64_t mmap_min_addr;                     /* 65536 */
 	uint32_t stack_guard_pages;                 /* 256 */
+	uint32_t layout;                            /* KMM_LAYOUT_... (0), set before anything is mapped */
 	uint64_t user_end;                          /* 0: the machine's. A 32-bit program on a 64-bit machine: where its
 	                                               addresses end (Linux: ffffe000); set before anything is mapped */
 };
@@ -91,8 +101,12 @@ KMM_MUST_CHECK enum kmm_status kmm_set_overcommit(struct kmm *k, unsigned mode, 
 /* The limit of NEVER as an amount instead of a ratio (/proc/sys/vm/overcommit_kbytes): in pages, to which swap is added. The one
  * that is set last counts, and the other is 0. 0: nothing but swap, unless a ratio is set. */
 void kmm_set_overcommit_pages(struct kmm *k, kmm_word pages);
+/* What NEVER keeps back (/proc/sys/vm/admin_reserve_kbytes and user_reserve_kbytes), in pages: from all without KMM_MAY_ADMIN; and
+ * from each space, which keeps back a 32nd of its size at most. At first 3 % of memory, at most 8 MiB; a 32nd, at most 128 MiB. */
+void kmm_set_overcommit_reserves(struct kmm *k, kmm_word admin, kmm_word user);
 struct kmm_overcommit {
 	unsigned mode, ratio;
+	kmm_word admin_reserve, user_reserve; /* pages */
 	kmm_word pages; /* kmm_set_overcommit_pages(); 0: the ratio counts */
 	kmm_word limit_pages, committed_pages;
 };
@@ -104,15 +118,31 @@ void kmm_overcommit(struct kmm *k, struct kmm_overcommit *out);
 KMM_MUST_CHECK enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot,
 					unsigned flags, struct kmm_backing *backing, uint64_t pgoff,
 					struct kmm_uva *out);
-/* The same for a file that was opened more than once: as on Linux two areas of it become one only if they come from the same
- * opening. opening: the embedder's number of it; kmm_mmap() says 0. */
+/* One opening of something that is mapped: what a struct file is to Linux. Areas of different openings never become one, and it
+ * knows the name that maps and smaps show. Each area has a reference. */
+struct kmm_opening {
+	uint32_t refs; /* atomic; begins as 1, the embedder's */
+	/* The last reference is gone; NULL: there is nothing to do. Called with the space locked: it must not sleep. */
+	void (*release)(struct kmm_opening *opening);
+	/* The name as it is now, with " (deleted)" if it is gone. Called with the space locked and no spin lock; must not call the
+	 * core. NULL: the backing's name. */
+	void (*put_name)(struct kmm_opening *opening, struct kmm_sink *out);
+	uint32_t dev_major, dev_minor; /* of a mapping without a backing, for /proc/PID/maps */
+	uint64_t ino;
+};
+void kmm_opening_get(struct kmm_opening *opening);
+void kmm_opening_put(struct kmm_opening *opening);
+
+/* The same for a file that was opened more than once. opening: NULL of all that nobody tells apart, as kmm_mmap() says. With an
+ * opening but neither backing nor ANONYMOUS it is Linux's /dev/zero: private memory like any other, but for its name, that it
+ * keeps its pgoff, and that it is a file to WIPEONFORK, REMOVE and GROWSDOWN; SHARED: new shared memory. */
 struct kmm_mmap_args {
 	struct kmm_uva addr;
 	uint64_t len;
 	unsigned prot, flags;
 	struct kmm_backing *backing;
 	uint64_t pgoff;
-	uint32_t opening;
+	struct kmm_opening *opening;
 };
 KMM_MUST_CHECK enum kmm_status kmm_mmap_opened(struct kmm_mm *mm, const struct kmm_mmap_args *args, struct kmm_uva *out);
 KMM_MUST_CHECK enum kmm_status kmm_munmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len);
@@ -123,14 +153,14 @@ KMM_MUST_CHECK enum kmm_status kmm_mprotect(struct kmm_mm *mm, struct kmm_uva ad
 KMM_MUST_CHECK enum kmm_status kmm_mremap(struct kmm_mm *mm, struct kmm_uva old_addr, uint64_t old_len,
 					  uint64_t new_len, unsigned flags, struct kmm_uva new_addr,
 					  struct kmm_uva *out);
-/* madvise(2): every advice of Linux 6.1, done or refused as where huge pages are never used (HUGEPAGE and NOHUGEPAGE mark areas
- * and are KMM_EINVAL on i386, COLLAPSE: KMM_EINVAL). PAGEOUT writes private pages to swap and those of files to their files, as
+/* madvise(2): every advice of Linux 6.1, done or refused as where huge pages are never used (HUGEPAGE and NOHUGEPAGE mark areas;
+ * COLLAPSE: KMM_EINVAL of what could not be collapsed, KMM_ENOMEM of what could). PAGEOUT writes private pages to swap and those of files to their files, as
  * far as nobody else maps them and there is somewhere to go; those of files leave the tables in any case, and what FREE gave up
  * is dropped. MERGEABLE marks areas, and nothing merges pages, as where ksmd was not started. errors: KMM_EINVAL (advice,
  * alignment, an area that cannot be
  * advised so), KMM_ENOMEM (a hole; the rest is done), KMM_EAGAIN (no memory to cut areas), KMM_EACCES and KMM_ENOTSUP
  * (REMOVE of what is not shared or could never be writable, of a backing without holes), KMM_EFAULT (POPULATE_ beyond the end),
- * KMM_EPERM (HWPOISON and SOFT_OFFLINE, not privileged; else KMM_EINVAL: no frame can be given up here). */
+ * KMM_EPERM (HWPOISON and SOFT_OFFLINE without KMM_MAY_ADMIN; else KMM_EINVAL: no frame can be given up here). */
 KMM_MUST_CHECK enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, int advice);
 /* mlock(2), mlock2(2) (flags: KMM_MLOCK_ONFAULT), munlock(2), mlockall(2) (flags: KMM_MCL_), munlockall(2). Locked memory is
  * resident at once but with ONFAULT. errors: KMM_EINVAL, KMM_EPERM (the limit is 0), KMM_ENOMEM (the limit; a hole, and what

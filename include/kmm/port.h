@@ -114,9 +114,20 @@ struct kmm_port {
 	 * nobody did either but some threads wait. Returns how many threads run or are ready to that do not wait for memory;
 	 * 0 means that all of the machine waits. No spin locks are held. Default: as many as there are other CPUs. */
 	unsigned (*stall)(struct kmm_port *port, enum kmm_stall what);
+	/* Of the threads whose space belongs to that memory group or to one below it (kmm/group.h), does one run, or is it ready to, that does not
+	 * wait for memory? Called with spin locks of the core held, also from kmm_pressure_tick(); the group stays meanwhile. Default: yes
+	 * if there is more than one CPU. */
+	bool (*group_busy)(struct kmm_port *port, struct kmm_group *group);
 	/* The space that the running thread belongs to, NULL: none. The pages that a file keeps in memory because of it are charged to its
-	 * memory group (kmm/group.h). Asked only when there are groups. Default: such pages are charged to nobody. */
+	 * memory group (kmm/group.h), and its waits for memory count there. Asked only when there are groups. Default: such pages are
+	 * charged to nobody. */
 	struct kmm_mm *(*running_space)(struct kmm_port *port);
+	/* An event of a memory group was counted (enum kmm_group_event). Spin locks may be held. Default: nothing. */
+	void (*group_event)(struct kmm_port *port);
+	/* The running thread has charged so many pages to a memory group that is above its HIGH, or below one that is, although it
+	 * reclaimed: it should wait where it holds nothing, for as long as kmm_group_delay_ns() says. May be called with locks
+	 * held, so it only takes note. Default: nobody is slowed down. */
+	void (*above_high)(struct kmm_port *port, unsigned pages);
 	/* This CPU now runs `root`. Default: nothing (the embedder switches by itself). */
 	void (*activate_space)(struct kmm_port *port, struct kmm_paddr root);
 	/* A request found every zone that may serve it below its low mark: whoever calls kmm_reclaim_step() has something to do.

@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 #define KMM_RECLAIM_OWN 112u
+#define KMM_RECLAIM_AGE_KEPT 0x7eu /* the byte of a page that mlock() or its file keeps in memory: no policy sees it or gives it to a page */
 
 /* What a policy keeps for a zone, and the facts that it may use. */
 struct kmm_reclaim_zone {
@@ -39,6 +40,9 @@ struct kmm_reclaim_policy {
 	void (*passed)(struct kmm_reclaim_zone *zone, uint8_t age, kmm_word nr);
 	/* The byte of a page that comes back after `distance` more on the clock; was: the byte that it left with. NULL: 0. */
 	uint8_t (*refault)(struct kmm_reclaim_zone *zone, uint32_t distance, uint8_t was);
+	/* A cached page of a file was read or written by a call, which leaves no mark in an entry: its byte from now on. No lock is held.
+	 * NULL: as it was. */
+	uint8_t (*touched)(const struct kmm_reclaim_zone *zone, uint8_t age);
 	/* One more turn is complete. NULL: nothing. */
 	void (*turned)(struct kmm_reclaim_zone *zone);
 };
@@ -57,6 +61,10 @@ const struct kmm_reclaim_policy *kmm_reclaim_policy_of(const struct kmm *k);
 /* A step of background reclaim, for a thread of the embedder's that port->memory_low wakes: brings zones nearer to their high
  * marks, counting pages that a device is writing as free, and waits for one transfer if some are under way. Evicts about `budget` pages at most. true: more is to be done. context: no locks, may sleep. */
 KMM_MUST_CHECK bool kmm_reclaim_step(struct kmm *k, kmm_word budget);
+/* After a request found no memory: is there room in swap, and are there pages that could go there? Then none went only because all were
+ * in use or held for the moment, and who waits a little and tries again may have better luck; it is too early to end somebody. context: any. */
+bool kmm_reclaim_may_go_on(struct kmm *k);
+
 /* Evicts up to nr pages of user spaces and file caches although there is memory; returns how many. context: no locks. */
 kmm_word kmm_reclaim_pages(struct kmm *k, kmm_word nr);
 
@@ -70,6 +78,13 @@ struct kmm_oom_candidate {
 /* The spaces that hold most, the largest first; returns how many. For who gets KMM_FAULT_OOM: whom to end is his decision.
  * context: no locks. */
 unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned most);
+/* Is it too early to end somebody? A request of the machine's found no memory at `now` (ns), but kmm_reclaim_may_go_on(): the caller
+ * waits a little, 10 ms perhaps, and tries again. After a second of that, in which it asked at least once a second, it is not any more.
+ * patience: the thread's own, zero when it starts. context: any. */
+struct kmm_oom_patience { uint64_t first_ns, last_ns; };
+KMM_MUST_CHECK bool kmm_oom_is_early(struct kmm *k, struct kmm_oom_patience *patience, uint64_t now);
+/* The embedder ended a space because memory had ended, the machine's or a group's: for /proc/vmstat. context: any. */
+void kmm_oom_note_kill(struct kmm *k);
 /* Why there is no memory, which zones were tried, and the ranking, in lines. */
 void kmm_report_oom(struct kmm *k, const struct kmm_oom_candidate *ranked, unsigned nr, struct kmm_sink *out);
 
@@ -90,8 +105,10 @@ void kmm_pressure_tick(struct kmm *k);
 struct kmm_reclaim_stats {                   /* all of these wrap */
 	kmm_word scanned_direct, scanned_step;   /* user pages met */
 	kmm_word stolen_direct, stolen_step;     /* pages evicted */
-	kmm_word stolen_anon, stolen_file;
+	kmm_word scanned_anon, scanned_file;     /* the same: whose place would be in swap, and others */
+	kmm_word stolen_anon, stolen_file;       /* gone to swap, and elsewhere */
 	kmm_word refaults;                       /* pages that came back */
+	kmm_word oom_kills;                      /* kmm_oom_note_kill() */
 };
 void kmm_reclaim_stats(const struct kmm *k, struct kmm_reclaim_stats *out);
 

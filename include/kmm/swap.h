@@ -83,6 +83,7 @@ struct kmm_swap_stats {
 	kmm_word same_in, same_out; /* pages of one repeated byte, which take no slot */
 	kmm_word read_errors, write_errors; /* pages */
 	kmm_word ahead, ahead_used; /* pages read before anybody asked for them; those of them that somebody asked for then */
+	kmm_word major;            /* faults that a page had to be read for, or one on its way waited for; calls on files are none */
 	kmm_word retaken;          /* pages that were wanted again before they were written; all of these wrap */
 	kmm_word cached;           /* pages now that are read ahead, or could not be written */
 	kmm_word writing;          /* pages on their way to devices now */

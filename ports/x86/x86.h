@@ -464,6 +464,7 @@ struct x86_disk_request {
 	bool write;
 	bool good;                /* the result */
 	unsigned nr_pages;
+	uint32_t discard;         /* not 0: so many sectors are no longer needed; there are no pages then */
 	uint64_t sector;
 	const uint64_t *pa;       /* of each page; stays until the end, as the request does */
 	void (*done)(struct x86_disk_request *request); /* it is over, on any processor; from x86_disk_poll() only */
@@ -471,6 +472,7 @@ struct x86_disk_request {
 };
 unsigned x86_disks_start(void);           /* looks for them; returns how many there are */
 uint64_t x86_disk_sectors(unsigned disk); /* 0: there is none of that number */
+uint32_t x86_disk_most_discarded(unsigned disk); /* sectors at a time; 0: the disk takes no discards */
 int x86_disk_irq(unsigned disk);          /* the line that says that something is over; 0: none, so it must be polled */
 bool x86_disk_start(unsigned disk, struct x86_disk_request *request); /* false: not within the disk, and done is not called */
 bool x86_disk_busy(unsigned disk);        /* is anything under way, or waiting to be? */

@@ -26,7 +26,7 @@ enum kmm_status kmm_mmap_opened(struct kmm_mm *mm, const struct kmm_mmap_args *a
 enum kmm_status kmm_mmap(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, unsigned prot, unsigned flags,
 			 struct kmm_backing *backing, uint64_t pgoff, struct kmm_uva *out)
 {
-	const struct kmm_mmap_args args = { addr, len, prot, flags, backing, pgoff, 0 };
+	const struct kmm_mmap_args args = { addr, len, prot, flags, backing, pgoff, NULL };
 
 	return kmm_mmap_opened(mm, &args, out);
 }
@@ -160,6 +160,7 @@ static bool is_alike(const struct kmm_vma *vma, kmm_word end)
 static enum kmm_status remap_file(struct kmm_mm *mm, struct kmm_map_request *rq, struct kmm_populate *populate)
 {
 	struct kmm_vma *vma = kmm_mm_find(mm, rq->addr);
+	struct kmm_opening *opening;
 	enum kmm_status status;
 
 	if (!vma || vma->start > rq->addr || !(vma->flags & KMM_VM_SHARED) || !is_alike(vma, rq->addr + (kmm_word)rq->len))
@@ -169,9 +170,13 @@ static enum kmm_status remap_file(struct kmm_mm *mm, struct kmm_map_request *rq,
 	if (vma->flags & KMM_VM_LOCKED)
 		rq->flags |= KMM_MAP_LOCKED;
 	rq->backing = vma->backing;
-	rq->opening = vma->opening;
+	rq->opening = opening = vma->opening;
 	kmm_backing_get(rq->backing);
+	if (opening)
+		kmm_opening_get(opening);
 	status = kmm_map(mm, rq, &populate->at, &populate->len);
+	if (opening)
+		kmm_opening_put(opening);
 	kmm_backing_put(rq->backing);
 	return status;
 }
@@ -180,13 +185,14 @@ enum kmm_status kmm_remap_file_pages(struct kmm_mm *mm, struct kmm_uva addr, uin
 				     unsigned flags)
 {
 	const kmm_word page_mask = ~(kmm_word)(KMM_PAGE_SIZE - 1);
-	struct kmm_map_request rq = { addr.v & page_mask, len & page_mask, 0, flags, NULL, pgoff, 0 };
+	const uint64_t most = kmm_fmt(mm->k)->va_bits > 32 ? UINT64_MAX : UINT32_MAX; /* a word of the machine */
+	struct kmm_map_request rq = { addr.v & page_mask, len & page_mask, 0, flags, NULL, pgoff, NULL };
 	struct kmm_populate populate = { 0, 0 };
 	enum kmm_status status;
 
 	if (prot || kmm_mm_page_align(mm, rq.addr + rq.len) <= rq.addr)
 		return KMM_EINVAL;
-	if (pgoff + (rq.len >> KMM_PAGE_SHIFT) < pgoff)
+	if (pgoff > most || (rq.len >> KMM_PAGE_SHIFT) > most - pgoff)
 		return KMM_EINVAL;
 	kmm_mm_lock(mm);
 	status = remap_file(mm, &rq, &populate);

@@ -5,7 +5,6 @@
  */
 #include "fault/fault.h"
 
-#include "pageq/stall.h"
 #include "pt/walking.h"
 #include "swap/swap.h"
 #include "vm/backing.h"
@@ -386,6 +385,7 @@ ALWAYS_INLINE enum kmm_fault_kind fault_once(struct kmm_mm *mm, kmm_word addr, e
 NOINLINE enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, enum kmm_access access)
 {
 	enum kmm_fault_kind kind;
+	struct kmm_group *group;
 	unsigned seen;
 
 	kmm_phys_waiter(mm->k, true);
@@ -394,9 +394,9 @@ NOINLINE enum kmm_fault_kind fault_patiently(struct kmm_mm *mm, kmm_word addr, e
 		kind = fault_once(mm, addr, access);
 		if (kind != KMM_FAULT_OOM)
 			break;
-		kmm_stall_begin(mm->k);
+		group = kmm_stall_begin(mm->k);
 		kmm_phys_wait_freed(mm->k, seen);
-		kmm_stall_end(mm->k);
+		kmm_stall_end(mm->k, group);
 	}
 	kmm_phys_waiter(mm->k, false);
 	return kind;

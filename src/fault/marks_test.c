@@ -158,12 +158,29 @@ static int protect(struct space *s, unsigned first, unsigned nr, bool on)
 
 static bool is_watched(struct space *s, unsigned n) { return (word(s->mm, n) & (1ull << 57)) != 0; }
 
+/* Moved areas, and those that nobody watches any more, are free; page 7 is one. */
+static void check_watched_last(struct marked *w, struct watcher *u)
+{
+	struct kmm_uva to;
+
+	u->allows = false;
+	CHECK_EQ(space_poke(&w->s, w->s.mm, page(4), 1), -7);
+	CHECK_EQ(space_poke(&w->s, w->s.mm, page(5), 1), -7);
+	CALL(space_audit(&w->s));
+	CHECK_OK(kmm_mremap(w->s.mm, kmm_uva((kmm_word)page(4)), 2 * SPACE_PAGE, 2 * SPACE_PAGE, 3, kmm_uva((kmm_word)page(20)), &to));
+	CHECK(!is_watched(&w->s, 20) && !is_watched(&w->s, 21));
+	CHECK_EQ(space_poke(&w->s, w->s.mm, page(20), 1), 0);
+	CHECK_EQ(protect(&w->s, 7, 1, true), 0);
+	kmm_userfault_forget(&u->u, w->s.mm);
+	CHECK(!is_watched(&w->s, 7));
+	CHECK_EQ(space_poke(&w->s, w->s.mm, page(7), 1), 0);
+}
+
 static void check_watched(bool later)
 {
 	struct watcher u = new_watcher();
 	struct kmm_mm *child;
 	struct marked w;
-	struct kmm_uva to;
 
 	CALL(start(&w, later));
 	CHECK_EQ(space_map(&w.s, page(0), 10, SPACE_RW, SPACE_ANON), 0);
@@ -202,17 +219,7 @@ static void check_watched(bool later)
 	CHECK_OK(kmm_clear_refs(w.s.mm, KMM_REFS_SOFT_DIRTY));
 	CHECK(is_watched(&w.s, 4) && is_out(&w.s, 4));
 	CHECK_EQ(space_peek(&w.s, w.s.mm, page(4) + 4), 5);
-	u.allows = false;
-	CHECK_EQ(space_poke(&w.s, w.s.mm, page(4), 1), -7);
-	CHECK_EQ(space_poke(&w.s, w.s.mm, page(5), 1), -7);
-	CALL(space_audit(&w.s));
-	CHECK_OK(kmm_mremap(w.s.mm, kmm_uva((kmm_word)page(4)), 2 * SPACE_PAGE, 2 * SPACE_PAGE, 3, kmm_uva((kmm_word)page(20)), &to));
-	CHECK(!is_watched(&w.s, 20) && !is_watched(&w.s, 21));
-	CHECK_EQ(space_poke(&w.s, w.s.mm, page(20), 1), 0);
-	CHECK_EQ(protect(&w.s, 7, 1, true), 0);
-	kmm_userfault_forget(&u.u, w.s.mm);
-	CHECK(!is_watched(&w.s, 7));
-	CHECK_EQ(space_poke(&w.s, w.s.mm, page(7), 1), 0);
+	CALL(check_watched_last(&w, &u));
 	CHECK_EQ(u.u.refs, 1);
 	CALL(stop(&w));
 }
@@ -255,11 +262,81 @@ KMM_TEST(marks_watched_pins)
 }
 
 /* Of shared memory what is not there is watched too, and what goes from the entry alone stays so. */
+/* One of two views of a file is watched: who writes through the other is not asked about. */
+static void check_two_views(struct space *s, struct watcher *u)
+{
+	CHECK_EQ(space_poke(s, s->mm, page(0), 1), 0);
+	CHECK_EQ(watch(s, u, 0, 600), 0);
+	CHECK_EQ(protect(s, 0, 600, true), 0);
+	CALL(space_audit(s));
+	CHECK_EQ(space_poke(s, s->mm, page(700), 2), 0); /* another view is not */
+	CHECK_EQ(space_poke(s, s->mm, page(701), 3), 0);
+	CHECK_EQ(u->nr, 0);
+	CHECK_EQ(space_peek(s, s->mm, page(1)), 3);
+	CHECK_EQ(space_poke(s, s->mm, page(1), 4), 0);
+	CHECK_EQ(u->nr, 1);
+	CHECK_EQ(space_poke(s, s->mm, page(599), 4), 0); /* a write comes first */
+	CHECK_EQ(u->nr, 2);
+	CHECK_OK(kmm_madvise(s->mm, kmm_uva((kmm_word)page(0)), 3 * SPACE_PAGE, KMM_MADV_DONTNEED));
+	CHECK_EQ(space_peek(s, s->mm, page(0)), 2);
+	CHECK_EQ(space_poke(s, s->mm, page(0), 5), 0);
+	CHECK_EQ(u->nr, 3);
+	CHECK_EQ(space_poke(s, s->mm, page(1), 5), 0); /* was allowed already */
+	CHECK_EQ(u->nr, 3);
+}
+
+/* A page that goes is watched when it is there again; a child, and a view that is let be, are not. */
+static void check_shared_ends(struct space *s, struct watcher *u)
+{
+	struct kmm_mm *child;
+
+	CHECK_OK(kmm_madvise(s->mm, kmm_uva((kmm_word)page(700)), 8 * SPACE_PAGE, KMM_MADV_REMOVE));
+	CHECK_EQ(space_poke(s, s->mm, page(2), 6), 0);
+	CHECK_EQ(u->nr, 4);
+	CHECK_OK(kmm_mm_fork(s->mm, &child));
+	CHECK_EQ(space_poke(s, child, page(3), 7), 0);
+	CHECK_EQ(u->nr, 4);
+	hosted_put_space(s->m, child);
+	CHECK_EQ(protect(s, 0, 600, false), 0);
+	CHECK_EQ(space_poke(s, s->mm, page(5), 6), 0);
+	CHECK_EQ(u->nr, 4);
+	CALL(space_audit(s));
+}
+
+/* A private view of the same file. */
+static void check_private_view(struct space *s, struct watcher *u)
+{
+	CHECK_EQ(watch(s, u, 720, 8), 0);
+	CHECK_EQ(protect(s, 720, 8, true), 0);
+	CHECK_EQ(space_poke(s, s->mm, page(721), 6), 0); /* copied, then asked about */
+	CHECK_EQ(u->nr, 5);
+	CHECK_EQ(space_poke(s, s->mm, page(721), 6), 0);
+	CHECK_EQ(u->nr, 5);
+	CHECK_EQ(space_unmap(s, page(722), 2), 0);
+	CALL(space_audit(s));
+}
+
+/* Pages that the watcher itself gives. */
+static void check_filled(struct space *s, struct watcher *u)
+{
+	CHECK_OK(kmm_userfault_unregister(s->mm, kmm_uva((kmm_word)page(0)), 600 * SPACE_PAGE));
+	CALL(space_audit(s));
+	CHECK_EQ(watch_as(s, u, 0, 600, KMM_USERFAULT_WRITES | KMM_USERFAULT_MISSING), 0);
+	CHECK_OK(kmm_madvise(s->mm, kmm_uva((kmm_word)page(0)), 600 * SPACE_PAGE, KMM_MADV_REMOVE));
+	CHECK_EQ(protect(s, 0, 600, true), 0);
+	CHECK_OK(kmm_userfault_fill(s->mm, kmm_uva((kmm_word)page(6)), NULL)); /* anew, and not watched */
+	CHECK_OK(kmm_userfault_fill_watched(s->mm, kmm_uva((kmm_word)page(7)), NULL));
+	CHECK_EQ(space_poke(s, s->mm, page(6), 1), 0);
+	CHECK_EQ(u->nr, 5);
+	CHECK_EQ(space_poke(s, s->mm, page(7), 1), 0);
+	CHECK_EQ(u->nr, 6);
+	CALL(space_audit(s));
+}
+
 static void check_shared(enum kmm_format_id format)
 {
 	struct watcher u = new_watcher();
 	struct kmm_file file;
-	struct kmm_mm *child;
 	struct space s;
 
 	CALL(space_start(&s, format));
@@ -268,55 +345,10 @@ static void check_shared(enum kmm_format_id format)
 	CHECK_EQ(space_map_file(&s, page(0), 600, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
 	CHECK_EQ(space_map_file(&s, page(700), 8, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
 	CHECK_EQ(space_map_file(&s, page(720), 8, SPACE_RW, KMM_MAP_PRIVATE, &file, 0), 0);
-	CHECK_EQ(space_poke(&s, s.mm, page(0), 1), 0);
-	CHECK_EQ(watch(&s, &u, 0, 600), 0);
-	CHECK_EQ(protect(&s, 0, 600, true), 0);
-	CALL(space_audit(&s));
-	CHECK_EQ(space_poke(&s, s.mm, page(700), 2), 0); /* another view is not */
-	CHECK_EQ(space_poke(&s, s.mm, page(701), 3), 0);
-	CHECK_EQ(u.nr, 0);
-	CHECK_EQ(space_peek(&s, s.mm, page(1)), 3);
-	CHECK_EQ(space_poke(&s, s.mm, page(1), 4), 0);
-	CHECK_EQ(u.nr, 1);
-	CHECK_EQ(space_poke(&s, s.mm, page(599), 4), 0); /* a write comes first */
-	CHECK_EQ(u.nr, 2);
-	CHECK_OK(kmm_madvise(s.mm, kmm_uva((kmm_word)page(0)), 3 * SPACE_PAGE, KMM_MADV_DONTNEED));
-	CHECK_EQ(space_peek(&s, s.mm, page(0)), 2);
-	CHECK_EQ(space_poke(&s, s.mm, page(0), 5), 0);
-	CHECK_EQ(u.nr, 3);
-	CHECK_EQ(space_poke(&s, s.mm, page(1), 5), 0); /* was allowed already */
-	CHECK_EQ(u.nr, 3);
-	CHECK_OK(kmm_madvise(s.mm, kmm_uva((kmm_word)page(700)), 8 * SPACE_PAGE, KMM_MADV_REMOVE));
-	CHECK_EQ(space_poke(&s, s.mm, page(2), 6), 0);
-	CHECK_EQ(u.nr, 4);
-	CHECK_OK(kmm_mm_fork(s.mm, &child));
-	CHECK_EQ(space_poke(&s, child, page(3), 7), 0);
-	CHECK_EQ(u.nr, 4);
-	hosted_put_space(s.m, child);
-	CHECK_EQ(protect(&s, 0, 600, false), 0);
-	CHECK_EQ(space_poke(&s, s.mm, page(5), 6), 0);
-	CHECK_EQ(u.nr, 4);
-	CALL(space_audit(&s));
-	CHECK_EQ(watch(&s, &u, 720, 8), 0);
-	CHECK_EQ(protect(&s, 720, 8, true), 0);
-	CHECK_EQ(space_poke(&s, s.mm, page(721), 6), 0); /* copied, then asked about */
-	CHECK_EQ(u.nr, 5);
-	CHECK_EQ(space_poke(&s, s.mm, page(721), 6), 0);
-	CHECK_EQ(u.nr, 5);
-	CHECK_EQ(space_unmap(&s, page(722), 2), 0);
-	CALL(space_audit(&s));
-	CHECK_OK(kmm_userfault_unregister(s.mm, kmm_uva((kmm_word)page(0)), 600 * SPACE_PAGE));
-	CALL(space_audit(&s));
-	CHECK_EQ(watch_as(&s, &u, 0, 600, KMM_USERFAULT_WRITES | KMM_USERFAULT_MISSING), 0);
-	CHECK_OK(kmm_madvise(s.mm, kmm_uva((kmm_word)page(0)), 600 * SPACE_PAGE, KMM_MADV_REMOVE));
-	CHECK_EQ(protect(&s, 0, 600, true), 0);
-	CHECK_OK(kmm_userfault_fill(s.mm, kmm_uva((kmm_word)page(6)), NULL)); /* anew, and not watched */
-	CHECK_OK(kmm_userfault_fill_watched(s.mm, kmm_uva((kmm_word)page(7)), NULL));
-	CHECK_EQ(space_poke(&s, s.mm, page(6), 1), 0);
-	CHECK_EQ(u.nr, 5);
-	CHECK_EQ(space_poke(&s, s.mm, page(7), 1), 0);
-	CHECK_EQ(u.nr, 6);
-	CALL(space_audit(&s));
+	CALL(check_two_views(&s, &u));
+	CALL(check_shared_ends(&s, &u));
+	CALL(check_private_view(&s, &u));
+	CALL(check_filled(&s, &u));
 	hosted_put_space(s.m, s.mm);
 	s.mm = NULL;
 	kmm_backing_put(&file.backing);

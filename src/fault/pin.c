@@ -104,6 +104,7 @@ static void take_refs(struct kmm *k, struct kmm_page *page)
 	was = atomic_fetch_add_explicit(&page->refcount, KMM_PIN_REFS, memory_order_relaxed);
 	KMM_ASSERT(k, was > 0 && was < MOST_REFS);
 	__atomic_fetch_add(&k->vm->nr_pins, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&k->vm->pins_taken, 1, __ATOMIC_RELAXED);
 }
 
 /* The page, if it is there and fit. */

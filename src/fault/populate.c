@@ -92,27 +92,17 @@ static enum kmm_status populate_by_advice(struct kmm_mm *mm, kmm_word at, kmm_wo
 	return answer;
 }
 
-/* About huge pages Linux knows nothing with 4-byte entries. */
-static bool is_known(const struct kmm *k, int advice)
+static bool is_known(int advice)
 {
-	switch (advice) {
-	case KMM_MADV_COLLAPSE:
-		return false;
-	case KMM_MADV_HUGEPAGE:
-	case KMM_MADV_NOHUGEPAGE:
-		return kmm_pt_fmt(k)->entry_size == 8;
-	default:
-		return (advice >= KMM_MADV_NORMAL && advice <= KMM_MADV_DONTNEED) ||
-		       (advice >= KMM_MADV_FREE && advice <= KMM_MADV_DONTNEED_LOCKED) ||
-		       advice == KMM_MADV_HWPOISON || advice == KMM_MADV_SOFT_OFFLINE;
-	}
+	return (advice >= KMM_MADV_NORMAL && advice <= KMM_MADV_DONTNEED) || (advice >= KMM_MADV_FREE && advice <= KMM_MADV_COLLAPSE) ||
+	       advice == KMM_MADV_HWPOISON || advice == KMM_MADV_SOFT_OFFLINE;
 }
 
 enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len, int advice)
 {
 	uint64_t aligned = kmm_mm_page_align(mm, len), end = kmm_mm_page_align(mm, addr.v + aligned);
 
-	if (!is_known(mm->k, advice) || (addr.v & (KMM_PAGE_SIZE - 1)) || (len && !aligned) || end < addr.v)
+	if (!is_known(advice) || (addr.v & (KMM_PAGE_SIZE - 1)) || (len && !aligned) || end < addr.v)
 		return KMM_EINVAL;
 	if (end == addr.v)
 		return KMM_OK;
@@ -123,7 +113,7 @@ enum kmm_status kmm_madvise(struct kmm_mm *mm, struct kmm_uva addr, uint64_t len
 		return populate_by_advice(mm, addr.v, (kmm_word)end, KMM_WRITE);
 	case KMM_MADV_HWPOISON:
 	case KMM_MADV_SOFT_OFFLINE:
-		return mm->limits.privileged ? KMM_EINVAL : KMM_EPERM;
+		return (mm->limits.rights & KMM_MAY_ADMIN) ? KMM_EINVAL : KMM_EPERM;
 	default:
 		return kmm_mm_advise(mm, addr.v, (kmm_word)end, advice);
 	}

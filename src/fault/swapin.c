@@ -60,6 +60,7 @@ static void put_entry(struct kmm_fault *f, struct kmm_page *page)
 	kmm_mm_count_rss(mm, KMM_RSS_SWAP, -(kmm_word)1);
 }
 
+/* The entry's count of the slot is left, and the caller's from now on. */
 static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
 {
 	struct kmm_mm *mm = f->vma->mm;
@@ -69,14 +70,14 @@ static enum kmm_status install(struct kmm_fault *f, struct kmm_page *page)
 		return KMM_EAGAIN;
 	put_entry(f, page);
 	kmm_pt_unlock(mm->k, &f->ref, flags);
-	kmm_slot_put(mm->k, kmm_raw_slot(f->raw));
 	return KMM_OK;
 }
 
 /* ---- pages on their way ---- */
 
-/* A page that was on its way is ours now. Was it read ahead, then nobody was charged for it; there is no time to make room now. */
-static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance, uint8_t was)
+/* A page that was on its way is ours now. If it was read ahead nobody was charged for it yet, and there
+ * is no time to make room now. */
+static void adopt(struct kmm_fault *f, struct kmm_page *page, const struct kmm_slot_past *past)
 {
 	struct kmm *k = f->vma->mm->k;
 
@@ -87,28 +88,37 @@ static void adopt(struct kmm_fault *f, struct kmm_page *page, uint32_t distance,
 	}
 	kmm_page_set_owner(k, page, f->vma->anon);
 	kmm_page_set_index(k, page, kmm_vma_index(f->vma, f->addr));
-	kmm_group_refault(k, page, distance, was);
+	kmm_group_refault(k, page, past->distance, past->was);
+}
+
+/* What is to be done about a slot of which there was something on its way a moment ago. The table locked. false: too many counts. */
+static bool claim_slot(struct kmm_fault *f, enum kmm_cached_claim *claim, struct kmm_page **cached, struct kmm_slot_past *past)
+{
+	struct kmm *k = f->vma->mm->k;
+	uint32_t raw = kmm_raw_slot(f->raw);
+
+	kmm_slot_past(k, raw, past); /* while it is ours for sure */
+	*claim = kmm_cached_claim(k, raw, true, cached);
+	if (*claim == KMM_CLAIM_TAKEN) {
+		adopt(f, *cached, past);
+		put_entry(f, *cached);
+	}
+	return *claim == KMM_CLAIM_TAKEN || *claim == KMM_CLAIM_WAIT || kmm_slot_get(k, raw);
 }
 
 /* What is to be done about the slot. NONE, and COPY with *cached to copy: it has a count of ours. */
-static enum kmm_status look(struct kmm_fault *f, enum kmm_cached_claim *claim, struct kmm_page **cached)
+static enum kmm_status look(struct kmm_fault *f, enum kmm_cached_claim *claim, struct kmm_page **cached, struct kmm_slot_past *past)
 {
 	struct kmm *k = f->vma->mm->k;
-	uint32_t raw = kmm_raw_slot(f->raw), distance;
 	unsigned long flags;
-	bool held = true;
-	uint8_t was = 0;
+	bool held;
 
 	if (!lock_seen(f, &flags))
 		return KMM_EAGAIN;
-	distance = kmm_slot_distance(k, raw, &was);
-	*claim = kmm_cached_claim(k, raw, true, cached);
-	if (*claim == KMM_CLAIM_TAKEN) {
-		adopt(f, *cached, distance, was);
-		put_entry(f, *cached);
-	} else if (*claim != KMM_CLAIM_WAIT) {
-		held = kmm_slot_get(k, raw);
-	}
+	if (kmm_cached_is_empty(k))
+		held = kmm_slot_get_with_past(k, kmm_raw_slot(f->raw), past);
+	else
+		held = claim_slot(f, claim, cached, past);
 	kmm_pt_unlock(k, &f->ref, flags);
 	if (held)
 		return KMM_OK;
@@ -130,24 +140,23 @@ static enum kmm_status get_content(struct kmm_fault *f, struct kmm_page *page, s
 		return KMM_OK;
 	}
 	status = kmm_fault_read_swap(f, page);
-	if (status == KMM_OK && !kmm_swap_is_same((uint32_t)f->raw))
+	if (status == KMM_OK && !kmm_swap_is_same((uint32_t)f->raw)) {
 		kmm_mm_count(mm, &mm->major_faults);
+		__atomic_fetch_add(&mm->k->swap->stats.major, 1, __ATOMIC_RELAXED);
+	}
 	return status;
 }
 
 /* Slot held. */
-static enum kmm_status bring_back(struct kmm_fault *f, struct kmm_page *cached)
+static enum kmm_status bring_back(struct kmm_fault *f, struct kmm_page *cached, const struct kmm_slot_past *past)
 {
 	struct kmm *k = f->vma->mm->k;
 	struct kmm_page *page = kmm_fault_page_back(f, kmm_slot_group(k, kmm_raw_slot(f->raw)));
 	enum kmm_status status;
-	uint32_t distance;
-	uint8_t was;
 
 	if (!page)
 		return KMM_ENOMEM;
-	distance = kmm_slot_distance(k, kmm_raw_slot(f->raw), &was);
-	kmm_group_refault(k, page, distance, was);
+	kmm_group_refault(k, page, past->distance, past->was);
 	status = get_content(f, page, cached);
 	if (status == KMM_OK)
 		status = install(f, page);
@@ -161,8 +170,9 @@ enum kmm_status kmm_fault_swap(struct kmm_fault *f)
 	struct kmm *k = f->vma->mm->k;
 	enum kmm_cached_claim claim = KMM_CLAIM_NONE;
 	struct kmm_page *cached = NULL;
+	struct kmm_slot_past past;
 	unsigned seen = kmm_swap_ends(k);
-	enum kmm_status status = look(f, &claim, &cached);
+	enum kmm_status status = look(f, &claim, &cached, &past);
 
 	if (status)
 		return status;
@@ -176,9 +186,9 @@ enum kmm_status kmm_fault_swap(struct kmm_fault *f)
 			kmm_group_settle(f->vma->mm->group, KMM_GFP_HIGHUSER_MOVABLE);
 		return KMM_OK;
 	default:
-		status = bring_back(f, cached);
+		status = bring_back(f, cached, &past);
 	}
-	kmm_slot_put(k, kmm_raw_slot(f->raw));
+	kmm_slot_put_some(k, kmm_raw_slot(f->raw), status == KMM_OK ? 2 : 1); /* ours, and the entry's that names it no more */
 	if (cached)
 		kmm_put_page(k, cached);
 	return status;

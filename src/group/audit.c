@@ -9,17 +9,30 @@
 /* The tree may be walked without q: nothing else runs. */
 static struct kmm_group *at(struct kmm *k, unsigned id) { return id <= KMM_MAX_GROUPS ? k->groups->table[id] : NULL; }
 
+/* What is found on the way through all descriptors. */
+struct count {
+	struct kmm *k;
+	struct kmm_sink *out;
+	unsigned bad;
+};
+
 static void count_page(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
 {
-	struct kmm *k = arg;
+	struct count *count = arg;
+	struct kmm *k = count->k;
 	struct kmm_group *g;
 
 	(void)nr;
 	if (!kmm_page_is_charged(page))
 		return;
 	g = at(k, page->b);
-	if (!g) /* counted as nobody's, below */
+	if (!g) {
+		count->bad++;
+		if (count->out)
+			kmm_printf(count->out, "pfn %llu: charged to group %u, which is none\n", (unsigned long long)pfn.v,
+				   (unsigned)page->b);
 		return;
+	}
 	g->seen++;
 	if (!(g->chunks[(pfn.v >> k->groups->chunk_shift) / KMM_BITS] >> ((pfn.v >> k->groups->chunk_shift) % KMM_BITS) & 1))
 		g->seen++; /* its hand would never meet it */
@@ -85,11 +98,13 @@ static unsigned check_sums(struct kmm *k, const struct kmm_group *g, struct kmm_
 
 unsigned kmm_group_check_end(struct kmm *k, struct kmm_sink *out)
 {
-	unsigned bad = 0, nr = 0;
+	struct count count = { k, out, 0 };
+	unsigned bad, nr = 0;
 
 	if (!k->groups)
 		return 0;
-	kmm_phys_for_each(k, count_page, k);
+	kmm_phys_for_each(k, count_page, &count);
+	bad = count.bad;
 	for (unsigned id = 1; id <= KMM_MAX_GROUPS; id++) {
 		if (!at(k, id))
 			continue;

@@ -8,6 +8,7 @@
 #include "group/group.h"
 
 enum { HIGH_ROUNDS = 8 };
+enum { WHOLE_SHIFT = 20, WHOLE = 1 << WHOLE_SHIFT, SLOPE_SHIFT = 14, LEAST_DELAY_US = 10000, MOST_DELAY_US = 2000000 };
 enum { PATIENCE = 8 }; /* rounds of reclaim that give nothing before a charge fails; each looks at all pages several times */
 
 /* ---- counters ---- */
@@ -104,13 +105,14 @@ void kmm_stocks_drain(struct kmm *k)
 
 /* ---- room for one page ---- */
 
-/* NULL: there is. Else whose limit it is. *fresh: the counters were touched, so limits are to be looked at. */
-static struct kmm_group *find_room(struct kmm_group *g, bool *fresh)
+/* NULL: there is. Else whose limit it is. *fresh: so many were counted, so limits are to be looked at. */
+static struct kmm_group *find_room(struct kmm_group *g, unsigned *fresh)
 {
 	if (take_stock(g))
 		return NULL;
-	*fresh = true;
+	*fresh = 1;
 	if (!add(g, KMM_GROUP_BATCH, false)) {
+		*fresh = KMM_GROUP_BATCH;
 		put_stock(g, KMM_GROUP_BATCH - 1);
 		return NULL;
 	}
@@ -120,13 +122,13 @@ static struct kmm_group *find_room(struct kmm_group *g, bool *fresh)
 	return add(g, 1, false);
 }
 
-static enum kmm_status make_room(struct kmm_group *g, kmm_gfp gfp, struct kmm_group **over, bool *fresh)
+static enum kmm_status make_room(struct kmm_group *g, kmm_gfp gfp, struct kmm_group **over, unsigned *fresh)
 {
 	unsigned patience = PATIENCE;
 
 	while ((*over = find_room(g, fresh)) != NULL) {
 		kmm_group_count_event(*over, KMM_GROUP_EV_MAX);
-		if (g->k->groups->reclaim(g->k, *over, KMM_GROUP_BATCH, gfp))
+		if (g->k->groups->ops->reclaim(g->k, *over, KMM_GROUP_BATCH, gfp))
 			continue;
 		if (patience-- == 0) {
 			kmm_group_count_event(*over, KMM_GROUP_EV_OOM);
@@ -147,7 +149,7 @@ static void pay_in(struct kmm_group *g, kmm_gfp gfp)
 	for (unsigned i = 0; i < HIGH_ROUNDS && pages > high; i++) {
 		kmm_word nr = pages - high < 2 * KMM_GROUP_STOCK ? pages - high : 2 * KMM_GROUP_STOCK;
 
-		if (!g->k->groups->reclaim(g->k, g, nr < KMM_GROUP_BATCH ? KMM_GROUP_BATCH : nr, gfp))
+		if (!g->k->groups->ops->reclaim(g->k, g, nr < KMM_GROUP_BATCH ? KMM_GROUP_BATCH : nr, gfp))
 			return;
 		pages = kmm_group_pages(g);
 	}
@@ -160,11 +162,61 @@ static void pay(struct kmm_group *g, kmm_gfp gfp)
 			pay_in(g, gfp);
 }
 
+/* Part of WHOLE by which the group is above HIGH, ten times that at most. */
+static uint64_t excess_of(const struct kmm_group *g)
+{
+	kmm_word high = kmm_word_look(&g->limit[KMM_GROUP_HIGH]), pages = kmm_group_pages(g);
+	uint64_t part;
+
+	if (pages <= high)
+		return 0;
+	if (high < (pages - high) / 10)
+		return 10 * WHOLE;
+	part = kmm_div_u64((uint64_t)(pages - high) * WHOLE, high < UINT32_MAX ? (uint32_t)high | !high : UINT32_MAX, NULL);
+	return part < 10 * WHOLE ? part : 10 * WHOLE;
+}
+
+static uint64_t most_excess(const struct kmm_group *g)
+{
+	uint64_t most = 0;
+
+	for (; g; g = g->parent) {
+		uint64_t excess = excess_of(g);
+
+		most = excess > most ? excess : most;
+	}
+	return most;
+}
+
+/* Linux's curve (mm/memcontrol.c, calculate_high_delay() there): seconds for 64 pages, 2^6 times the excess squared; what is less than
+ * 10 ms is left out. */
+uint64_t kmm_group_delay_ns(const struct kmm_group *g, kmm_word pages)
+{
+	uint64_t excess = most_excess(g), us;
+
+	pages = pages < WHOLE ? pages : WHOLE;
+	us = ((excess * excess >> WHOLE_SHIFT) * 1000000 >> SLOPE_SHIFT) * pages / KMM_GROUP_STOCK;
+	if (us <= LEAST_DELAY_US)
+		return 0;
+	return (us < MOST_DELAY_US ? us : MOST_DELAY_US) * 1000;
+}
+
+static void note_high(struct kmm_group *g, unsigned pages)
+{
+	const struct kmm_port *port = g->k->port;
+
+	for (struct kmm_group *up = g; up && port->above_high; up = up->parent)
+		if (kmm_word_look(&up->usage) > kmm_word_look(&up->limit[KMM_GROUP_HIGH])) {
+			port->above_high(g->k->port, pages);
+			return;
+		}
+}
+
 void kmm_group_settle(struct kmm_group *g, kmm_gfp gfp)
 {
 	for (struct kmm_group *up = g; up; up = up->parent)
 		if (kmm_word_look(&up->usage) > kmm_word_look(&up->limit[KMM_GROUP_MAX]))
-			g->k->groups->reclaim(g->k, up, KMM_GROUP_BATCH, gfp);
+			g->k->groups->ops->reclaim(g->k, up, KMM_GROUP_BATCH, gfp);
 	pay(g, gfp);
 }
 
@@ -192,7 +244,7 @@ enum kmm_status kmm_group_charge(struct kmm_group *g, struct kmm_page *page, enu
 				 struct kmm_group **over)
 {
 	enum kmm_status status = KMM_OK;
-	bool fresh = false;
+	unsigned fresh = 0;
 
 	*over = NULL;
 	if (kmm_inject(g->k, "charge to a group") && how != KMM_CHARGE_ANYWAY) {
@@ -211,8 +263,10 @@ enum kmm_status kmm_group_charge(struct kmm_group *g, struct kmm_page *page, enu
 		return status;
 	__atomic_fetch_add(&g->own[sort_of(page)], 1, __ATOMIC_RELAXED);
 	mark(g, page);
-	if (fresh && how == KMM_CHARGE_RECLAIM)
+	if (fresh && how == KMM_CHARGE_RECLAIM) {
 		pay(g, gfp);
+		note_high(g, fresh);
+	}
 	return KMM_OK;
 }
 

@@ -11,7 +11,7 @@
 static void lock(struct kmm *k) { kmm_mutex_lock(k, &k->pageq->lock); }
 static void unlock(struct kmm *k) { kmm_mutex_unlock(k, &k->pageq->lock); }
 
-enum kmm_status kmm_groups_init(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, struct kmm_group *group, kmm_word nr, kmm_gfp gfp))
+enum kmm_status kmm_groups_init(struct kmm *k, const struct kmm_group_ops *ops)
 {
 	struct kmm_groups *groups;
 	bool first;
@@ -23,7 +23,8 @@ enum kmm_status kmm_groups_init(struct kmm *k, kmm_word (*reclaim)(struct kmm *k
 		return KMM_ENOMEM;
 	memset(groups, 0, sizeof(*groups));
 	kmm_list_init(&groups->top);
-	groups->reclaim = reclaim;
+	kmm_list_init(&groups->stalled);
+	groups->ops = ops;
 	groups->chunk_shift = KMM_GROUP_CHUNK_SHIFT;
 	while (k->phys->max_pfn >> groups->chunk_shift >= KMM_GROUP_MOST_CHUNKS)
 		groups->chunk_shift++;
@@ -83,7 +84,7 @@ static void drop(struct kmm *k, struct kmm_group *g)
 {
 	for (unsigned i = 0; g->parent && i < KMM_NR_GROUP_PASTS; i++)
 		kmm_group_count(g->parent, (enum kmm_group_past)i, g->past[i]);
-	KMM_ASSERT(k, !g->own[KMM_GROUP_ANON] && !g->own[KMM_GROUP_FILE] && !g->own[KMM_GROUP_SHMEM] && !g->own_swap && !g->spaces);
+	KMM_ASSERT(k, !g->own[KMM_GROUP_ANON] && !g->own[KMM_GROUP_FILE] && !g->own[KMM_GROUP_SHMEM] && !g->own_swap && !g->spaces && !g->stalls.nr);
 	__atomic_store_n(&k->groups->table[g->id], NULL, __ATOMIC_RELEASE);
 	kmm_list_del(&g->link);
 	k->groups->nr--;
@@ -143,6 +144,8 @@ static struct kmm_group *alloc_group(struct kmm *k, struct kmm_group *parent)
 	*g = (struct kmm_group){ .k = k, .parent = parent };
 	kmm_list_init(&g->kids);
 	kmm_list_init(&g->link);
+	kmm_list_init(&g->stalled);
+	g->stalls.since = g->stalls.averaged = k->port->time_ns ? k->port->time_ns(k->port) : 0;
 	g->limit[KMM_GROUP_MAX] = g->limit[KMM_GROUP_HIGH] = g->limit[KMM_GROUP_SWAP_MAX] = KMM_GROUP_NO_LIMIT;
 	g->chunks = kmm_kzalloc(k, words * sizeof(*g->chunks), KMM_GFP_KERNEL);
 	if (g->chunks)
@@ -249,9 +252,13 @@ kmm_word kmm_group_pages(const struct kmm_group *g)
 
 void kmm_group_count_event(struct kmm_group *g, enum kmm_group_event event)
 {
+	struct kmm *k = g->k;
+
 	__atomic_fetch_add(&g->local_events[event], 1, __ATOMIC_RELAXED);
 	for (; g; g = g->parent)
 		__atomic_fetch_add(&g->events[event], 1, __ATOMIC_RELAXED);
+	if (k->port->group_event)
+		k->port->group_event(k->port);
 }
 
 /* q held. */

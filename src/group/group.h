@@ -15,7 +15,7 @@
  * The life of a group:  online --remove--> offline --no page, slot, space or group below it is left--> gone
  * Who frees the last page cannot give the memory back there; whoever makes, removes or reads a group next does (sweep).
  *
- * Lock: q, k->pageq->lock, for the tree: so reclaim, which holds it, sees groups that stay.
+ * Lock: q, k->pageq->lock, for the tree: so reclaim, which holds it, sees groups that stay. t: of stalls, stall.c.
  */
 #ifndef KMM_GROUP_GROUP_H
 #define KMM_GROUP_GROUP_H
@@ -48,6 +48,8 @@ struct kmm_group {
 	kmm_word events[KMM_NR_GROUP_EVENTS], local_events[KMM_NR_GROUP_EVENTS];
 	uint32_t clock;              /* its pages that went to slots so far; wraps */
 	struct kmm_hand hand;        /* q: over its own pages, wherever they are */
+	struct kmm_stalls stalls;    /* t: of threads of it and of those below */
+	struct kmm_list stalled;     /* t: link in groups->stalled, while some wait */
 	kmm_word protected_min, protected_low; /* q: of this round of reclaim */
 	bool is_barren;              /* q: gave nothing in it */
 	uint64_t given;              /* q: reclaim/groups.c */
@@ -59,6 +61,14 @@ struct kmm_stock {
 	_Alignas(64) uint32_t word;  /* atomic: id << 16 | pages */
 };
 
+/* What groups need of the layers above. */
+struct kmm_group_ops {
+	/* Evicts about nr pages of the group and those below it; how many. No spin locks. */
+	kmm_word (*reclaim)(struct kmm *k, struct kmm_group *group, kmm_word nr, kmm_gfp gfp);
+	/* That the running thread's space belongs to, which keeps it. NULL: none. */
+	struct kmm_group *(*running)(struct kmm *k);
+};
+
 struct kmm_groups {
 	struct kmm_list top;         /* q */
 	unsigned nr;                 /* q: all, also those offline */
@@ -66,8 +76,8 @@ struct kmm_groups {
 	kmm_word nr_chunks;
 	uint64_t given[KMM_MAX_ZONES], floor; /* q: of zones; reclaim/groups.c */
 	uint32_t turn;               /* q: id where the next search for a free one begins */
-	/* Evicts about nr pages of the group and those below it; how many. No spin locks. */
-	kmm_word (*reclaim)(struct kmm *k, struct kmm_group *group, kmm_word nr, kmm_gfp gfp);
+	const struct kmm_group_ops *ops;
+	struct kmm_list stalled;     /* t: groups some of whose threads wait for memory */
 	struct kmm_stock stock[KMM_MAX_CPUS];
 	struct kmm_group *table[KMM_MAX_GROUPS + 1]; /* by number; written under q */
 };
@@ -77,8 +87,7 @@ struct kmm_groups {
 /* As kmm_group_create(), when there is a place for groups. */
 KMM_MUST_CHECK enum kmm_status kmm_group_make(struct kmm *k, struct kmm_group *parent, struct kmm_group **out);
 /* The place for groups, once. errors: KMM_ENOMEM. */
-KMM_MUST_CHECK enum kmm_status kmm_groups_init(struct kmm *k, kmm_word (*reclaim)(struct kmm *k, struct kmm_group *group, kmm_word nr,
-										  kmm_gfp gfp));
+KMM_MUST_CHECK enum kmm_status kmm_groups_init(struct kmm *k, const struct kmm_group_ops *ops);
 /* A space may charge to it from now on; no more. In between it may belong to it: join, leave. */
 void kmm_group_hold(struct kmm_group *group);
 void kmm_group_forget(struct kmm_group *group);
@@ -151,12 +160,20 @@ void kmm_group_swap_put(struct kmm_group *group);
 void kmm_group_note_writing(struct kmm *k, const struct kmm_page *page, bool begins);
 bool kmm_group_swap_is_full(const struct kmm_group *group);
 
+/* ---- time lost for lack of memory (stall.c) ---- */
+
+/* The running thread waits from now on; and no longer, with what begin gave. Waits of one thread do not nest. context: no spin locks. */
+struct kmm_group *kmm_stall_begin(struct kmm *k);
+void kmm_stall_end(struct kmm *k, struct kmm_group *group);
+
 /* ---- pages of a group (scan.c) ---- */
 
 /* As kmm_hand_next(), of the group's own pages in all zones. *left counts frames, also of chunks that are passed by. q held. */
 unsigned kmm_group_hand_next(struct kmm_group *group, kmm_word *left, struct kmm_page **pages, unsigned most);
 /* As kmm_pageq_refault(), by the facts of the page's group if it has one. */
 void kmm_group_refault(struct kmm *k, struct kmm_page *page, uint32_t distance, uint8_t was);
+/* As kmm_pageq_touched(), the same way. */
+void kmm_group_touched(struct kmm *k, struct kmm_page *page);
 void kmm_group_note_chunk(struct kmm_group *group, kmm_word pfn);
 
 /* The checker: pages by their descriptors, slots by the areas' arrays. Nothing else runs. */

@@ -309,7 +309,7 @@ static unsigned audit(struct space *s)
 	return bad;
 }
 
-/* The checker sees a charge that is lost. */
+/* The checker sees a charge that is lost, and one that nobody has. */
 KMM_TEST(group_audit_can_fail)
 {
 	struct kmm_group *g;
@@ -324,5 +324,11 @@ KMM_TEST(group_audit_can_fail)
 	g->usage++;
 	CHECK(audit(&s) > 0);
 	g->usage--;
+	CHECK_EQ(audit(&s), 0);
+	s.k->groups->table[g->id] = NULL;
+	s.k->groups->nr--;
+	CHECK_EQ(audit(&s), 10);
+	s.k->groups->table[g->id] = g;
+	s.k->groups->nr++;
 	CALL(stop(&s, g));
 }

@@ -53,7 +53,9 @@ static struct kmm_page *find(struct kmm_group *g, struct stretch *s)
 		if (!is_its(g, page))
 			continue;
 		s->any = true;
-		if (!skip || !skip(&g->hand.facts, kmm_page_age(page)))
+		if (kmm_hand_leaves(g->k->pageq, &g->hand, kmm_page_age(page)))
+			continue;
+		if (kmm_page_age(page) == KMM_RECLAIM_AGE_KEPT || !skip || !skip(&g->hand.facts, kmm_page_age(page)))
 			return page;
 		kmm_hand_count(&g->hand, 1);
 		if (g->k->pageq->policy->passed)
@@ -116,4 +118,11 @@ void kmm_group_refault(struct kmm *k, struct kmm_page *page, uint32_t distance, 
 	if (g)
 		kmm_group_count(g, KMM_GROUP_REFAULTS, 1);
 	kmm_pageq_refault(k, page, g ? &g->hand : kmm_hand_of(k, kmm_zone_of(k->phys, page)), distance, was);
+}
+
+void kmm_group_touched(struct kmm *k, struct kmm_page *page)
+{
+	const struct kmm_group *g = kmm_page_group(k, page);
+
+	kmm_pageq_touched(k, page, g ? &g->hand : kmm_hand_of(k, kmm_zone_of(k->phys, page)));
 }

@@ -3,7 +3,7 @@
  * What is said of memory groups, in the words and the order of Linux 6.1's files. Of memory.stat those lines are
  * here whose numbers are kept; what the kernel takes for itself is charged to nobody, so lines about that would say nothing.
  */
-#include "observe/observe.h"
+#include "observe/totals.h"
 
 #include "swap/swap.h"
 #include "vm/mm.h"
@@ -53,6 +53,19 @@ static void add_present(struct kmm_group *root, struct faults *sum)
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 }
 
+static void stat(const struct kmm_group_info *info, const struct faults *faults, struct kmm_sink *out)
+{
+	bytes(out, "anon", info->anon);
+	bytes(out, "file", info->file);
+	bytes(out, "shmem", info->shmem);
+	bytes(out, "swapcached", info->writing);
+	line(out, "workingset_refault_anon", info->refaults);
+	line(out, "pgscan", info->scanned);
+	line(out, "pgsteal", info->stolen);
+	line(out, "pgfault", faults->all);
+	line(out, "pgmajfault", faults->major);
+}
+
 void kmm_report_group_stat(struct kmm_group *group, struct kmm_sink *out)
 {
 	struct kmm_group_info info;
@@ -61,15 +74,19 @@ void kmm_report_group_stat(struct kmm_group *group, struct kmm_sink *out)
 	kmm_group_info(group, &info);
 	add_past(group, &faults);
 	add_present(group, &faults);
-	bytes(out, "anon", info.anon);
-	bytes(out, "file", info.file);
-	bytes(out, "shmem", info.shmem);
-	bytes(out, "swapcached", info.writing);
-	line(out, "workingset_refault_anon", info.refaults);
-	line(out, "pgscan", info.scanned);
-	line(out, "pgsteal", info.stolen);
-	line(out, "pgfault", faults.all);
-	line(out, "pgmajfault", faults.major);
+	stat(&info, &faults, out);
+}
+
+void kmm_report_root_stat(struct kmm *k, struct kmm_sink *out)
+{
+	struct kmm_totals t;
+
+	kmm_totals(k, &t);
+	stat(&(struct kmm_group_info){ .anon = t.kinds[KMM_KIND_ANON], .file = t.kinds[KMM_KIND_FILE], .shmem = t.shmem,
+				       .writing = t.swap.cached + t.swap.writing, .refaults = t.reclaim.refaults,
+				       .scanned = t.reclaim.scanned_direct + t.reclaim.scanned_step,
+				       .stolen = t.reclaim.stolen_direct + t.reclaim.stolen_step },
+	     &(struct faults){ kmm_word_look(&k->events[KMM_EV_FAULT]), t.swap.major }, out);
 }
 
 void kmm_report_group_events(struct kmm_group *group, bool local, struct kmm_sink *out)

@@ -4,9 +4,9 @@
  *
  * Every line is a count that the core keeps or a true zero. SwapCached are the pages on their way: being written to a device that
  * tells of the end, read ahead, or the only copies of what could not be written; at rest a page is in memory or in swap. There are
- * no lists of pages, so Active and Inactive cannot be told apart: all anonymous pages and shared memory stand as inactive, and
- * file pages, of which those that were written have no other store than the cache, as unevictable, as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to the
- * embedder, Percpu, huge pages) are left out.
+ * no lists of pages, so Active and Inactive cannot be told apart: all stand as inactive, but for pages of files that have no store,
+ * which are unevictable, as Linux shows ramfs. Lines about things the core does not have or cannot see (KernelStack belongs to
+ * the embedder, Percpu, transparent huge pages) are left out.
  */
 #include "observe/totals.h"
 
@@ -15,6 +15,7 @@
 #include "kmm/node.h"
 #include "phys/alloc.h"
 #include "pt/pt.h"
+#include "slab/slab.h"
 #include "vm/mm.h"
 #include "vm/vm.h"
 
@@ -39,17 +40,41 @@ static void add_zone(struct kmm_totals *t, enum kmm_zone_id id, const struct kmm
 		t->kinds[i] += zone->kinds[i];
 }
 
-static void count_file_page(void *arg, struct kmm_page *page, struct kmm_pfn pfn, kmm_word nr)
+static void count_file_page(struct kmm_totals *t, const struct kmm_page *page, uint32_t flags)
 {
-	struct kmm_totals *t = arg;
+	kmm_word nr = (kmm_word)1 << (flags >> 4 & 15);
 
-	(void)pfn;
-	if (kmm_page_kind(page) != KMM_KIND_FILE)
-		return;
 	if (atomic_load_explicit(&page->count, memory_order_relaxed))
 		t->file_mapped += nr;
-	if (__atomic_load_n(&page->flags, __ATOMIC_RELAXED) & KMM_PG_SHMEM)
+	if (flags & KMM_PG_SHMEM)
 		t->shmem += nr;
+	else if (flags & KMM_PG_STORED)
+		t->file_cached += nr;
+}
+
+/* Programs look at these files again and again, and no count that faults would have to keep pays for that; so this is a few instructions for
+ * each frame, all in one place. Bodies of larger blocks are of no kind. */
+static void count_file_pages(const struct kmm_phys *p, kmm_word first, kmm_word nr, struct kmm_totals *t)
+{
+	const unsigned stride = kmm_stride(p);
+	const struct kmm_page *page = kmm_page_at(p, first);
+
+	for (; nr; nr--, page = (const struct kmm_page *)(const void *)((const char *)page + stride)) {
+		uint32_t flags = kmm_page_flags(page);
+
+		if ((flags & 15) == KMM_KIND_FILE)
+			count_file_page(t, page, flags);
+	}
+}
+
+static void count_all_file_pages(const struct kmm_phys *p, struct kmm_totals *t)
+{
+	for (kmm_word pfn = 0; pfn < p->max_pfn; pfn += KMM_SECTION_PAGES) {
+		kmm_word nr = p->max_pfn - pfn < KMM_SECTION_PAGES ? p->max_pfn - pfn : KMM_SECTION_PAGES;
+
+		if (kmm_section_is_live(p, kmm_section_of(pfn)))
+			count_file_pages(p, pfn, nr, t);
+	}
 }
 
 void kmm_totals(struct kmm *k, struct kmm_totals *t)
@@ -61,9 +86,14 @@ void kmm_totals(struct kmm *k, struct kmm_totals *t)
 		if (kmm_node_zone_info(k, i / KMM_NR_ZONES, (enum kmm_zone_id)(i % KMM_NR_ZONES), &zone))
 			add_zone(t, (enum kmm_zone_id)(i % KMM_NR_ZONES), &zone);
 	if (t->kinds[KMM_KIND_FILE])
-		kmm_phys_for_each(k, count_file_page, t);
-	if (k->vm)
+		count_all_file_pages(k->phys, t);
+	if (k->vm) {
 		t->committed = kmm_vm_committed(k);
+		t->pins = kmm_word_look(&k->vm->nr_pins);
+		t->pins_taken = kmm_word_look(&k->vm->pins_taken);
+	}
+	if (k->slab)
+		t->shrunk = kmm_word_glance(&k->slab->shrunk);
 	kmm_swap_stats(k, &t->swap);
 	kmm_zswap_stats(k, &t->zswap);
 	kmm_reclaim_stats(k, &t->reclaim);
@@ -71,10 +101,14 @@ void kmm_totals(struct kmm *k, struct kmm_totals *t)
 	t->vmalloc_used = t->kinds[KMM_KIND_VMALLOC];
 }
 
-/* Linux's estimate: free memory above the reserves; nothing can be reclaimed yet. */
+/* Linux's estimate: free memory above the reserves, and of the pages of files with a store all but what is needed to run on: half of them, or
+ * the low marks. No slab is reclaimable: the caches that shrinkers empty hold other memory (SReclaimable is 0). */
 static kmm_word available(const struct kmm_totals *t)
 {
-	return t->free > t->low_reserve ? t->free - t->low_reserve : 0;
+	kmm_word half = t->file_cached / 2, kept = half < t->low_watermarks ? half : t->low_watermarks;
+	kmm_word all = t->free + t->file_cached - kept;
+
+	return all > t->low_reserve ? all - t->low_reserve : 0;
 }
 
 static void line(struct kmm_sink *out, const char *name, kmm_word pages)
@@ -91,12 +125,12 @@ static void memory_lines(const struct kmm_totals *t, struct kmm_sink *out)
 	line(out, "Cached:", t->kinds[KMM_KIND_FILE]);
 	line(out, "SwapCached:", t->swap.cached + t->swap.writing);
 	line(out, "Active:", 0);
-	line(out, "Inactive:", t->kinds[KMM_KIND_ANON] + t->shmem);
+	line(out, "Inactive:", t->kinds[KMM_KIND_ANON] + t->shmem + t->file_cached);
 	line(out, "Active(anon):", 0);
 	line(out, "Inactive(anon):", t->kinds[KMM_KIND_ANON] + t->shmem);
 	line(out, "Active(file):", 0);
-	line(out, "Inactive(file):", 0);
-	line(out, "Unevictable:", t->kinds[KMM_KIND_FILE] - t->shmem);
+	line(out, "Inactive(file):", t->file_cached);
+	line(out, "Unevictable:", t->kinds[KMM_KIND_FILE] - t->shmem - t->file_cached);
 	line(out, "Mlocked:", 0);
 }
 
@@ -145,6 +179,17 @@ static void limit_lines(const struct kmm *k, const struct kmm_totals *t, struct 
 	line(out, "CmaFree:", t->free_cma);
 }
 
+/* No huge pages are kept for programs that ask for them: the size that they would have, and none. */
+static void huge_lines(const struct kmm *k, struct kmm_sink *out)
+{
+	static const char *const counts[] = { "Total:", "Free: ", "Rsvd: ", "Surp: " };
+
+	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		kmm_printf(out, "HugePages_%s   %5u\n", counts[i], 0u);
+	line(out, "Hugepagesize:", (kmm_word)1 << (kmm_pt_fmt(k)->level[1].shift - KMM_PAGE_SHIFT));
+	line(out, "Hugetlb:", 0);
+}
+
 void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out)
 {
 	struct kmm_totals t;
@@ -154,4 +199,5 @@ void kmm_report_meminfo(struct kmm *k, struct kmm_sink *out)
 	high_lines(k, &t, out);
 	use_lines(&t, out);
 	limit_lines(k, &t, out);
+	huge_lines(k, out);
 }

@@ -3,8 +3,9 @@
  * The reports against Linux 6.1's: the names of lines and their order, written down here a second time from Linux's
  * fs/proc and mm/vmstat.c, and each line against what programs scan it with (procps: free, vmstat, slabtop).
  */
-#include "harness/space.h"
+#include "harness/swap_space.h"
 #include "kmm/compact.h"
+#include "kmm/slab.h"
 
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@ static const char *const meminfo_names[] = {
 	"Inactive(anon)", "Active(file)", "Inactive(file)", "Unevictable", "Mlocked", "SwapTotal", "SwapFree", "Dirty",
 	"Writeback", "AnonPages", "Mapped", "Shmem", "KReclaimable", "Slab", "SReclaimable", "SUnreclaim", "PageTables",
 	"SecPageTables", "NFS_Unstable", "Bounce", "WritebackTmp", "CommitLimit", "Committed_AS", "VmallocTotal", "VmallocUsed",
-	"VmallocChunk", "CmaTotal", "CmaFree",
+	"VmallocChunk", "CmaTotal", "CmaFree", "HugePages_Total", "HugePages_Free", "HugePages_Rsvd", "HugePages_Surp",
+	"Hugepagesize", "Hugetlb",
 };
 
 static const char *const vmstat_names[] = {
@@ -134,8 +136,11 @@ KMM_TEST(report_meminfo_is_linux_text)
 		CHECK_EQ(value_of(text, "Inactive(anon):"), 32);
 		CHECK_EQ(value_of(text, "Unevictable:"), 8);
 		for (const char *at = text; *at; at += len) { /* as free(1) scans it */
-			CHECK_EQ(sscanf(at, "%31[^:]: %llu %7s\n%n", name, &kb, unit, &len), 3);
-			CHECK_STR(unit, "kB");
+			CHECK_EQ(sscanf(at, "%31[^:]: %llu%7[^\n]\n%n", name, &kb, unit, &len), 3 - !strncmp(at, "HugePages_", 10));
+			if (strncmp(at, "HugePages_", 10) == 0) /* numbers of pages, without a unit */
+				CHECK_EQ(sscanf(at, "%31[^:]: %llu\n%n", name, &kb, &len), 2);
+			else
+				CHECK_STR(unit, " kB");
 		}
 		hosted_text_free(&r.text);
 		CALL(stop(&r));
@@ -168,6 +173,103 @@ KMM_TEST(report_vmstat_is_linux_text)
 		hosted_text_free(&r.text);
 		CALL(stop(&r));
 	}
+}
+
+/* ---- what happens is counted ---- */
+
+static unsigned long long in_vmstat(struct kmm *k, const char *name)
+{
+	struct hosted_text text;
+	unsigned long long value;
+
+	kmm_report_vmstat(k, hosted_text_init(&text));
+	value = value_of(text.text, name);
+	hosted_text_free(&text);
+	return value;
+}
+
+/* Out to a device and in again: written, stolen, scanned; read, refaulted, a major fault but for what was read ahead. */
+KMM_TEST(report_vmstat_counts_reclaim)
+{
+	struct swap_space w;
+
+	CALL(swap_start(&w, &(struct swap_setup){ .format = KMM_X86_64, .later = true }));
+	CHECK_EQ(space_map(&w.s, at(0), 50, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&w.s, at(50), 20, SPACE_RW, SPACE_SHARED), 0);
+	CALL(swap_fill(&w, w.s.mm, 0, 70, 1));
+	CHECK_EQ(in_vmstat(w.s.k, "pgscan_anon "), 0);
+	CALL(swap_push_out(&w));
+	CHECK(in_vmstat(w.s.k, "pgscan_anon ") >= 70);
+	CHECK_EQ(in_vmstat(w.s.k, "pgsteal_anon "), 70);
+	CHECK_EQ(in_vmstat(w.s.k, "pgscan_anon ") + in_vmstat(w.s.k, "pgscan_file "),
+		 in_vmstat(w.s.k, "pgscan_kswapd ") + in_vmstat(w.s.k, "pgscan_direct "));
+	CHECK_EQ(in_vmstat(w.s.k, "pgsteal_kswapd "), 70);
+	CHECK_EQ(in_vmstat(w.s.k, "pswpout "), 70);
+	CHECK_EQ(in_vmstat(w.s.k, "nr_vmscan_write "), 70);
+	CHECK_EQ(in_vmstat(w.s.k, "workingset_refault_anon "), 0);
+	CALL(swap_verify(&w, w.s.mm, 0, 70, 1));
+	CHECK_EQ(in_vmstat(w.s.k, "workingset_refault_anon "), 70);
+	CHECK_EQ(in_vmstat(w.s.k, "pswpin "), 70);
+	CHECK_EQ(in_vmstat(w.s.k, "pgmajfault ") + in_vmstat(w.s.k, "swap_ra_hit "), 70);
+	CHECK(in_vmstat(w.s.k, "swap_ra ") > 0);
+	CALL(swap_stop(&w));
+}
+
+/* With zswap the same page is written out by reclaim once, wherever it goes then. */
+KMM_TEST(report_vmstat_counts_compressed)
+{
+	struct swap_space w;
+
+	CALL(swap_start(&w, &(struct swap_setup){ .format = KMM_X86_64 }));
+	CHECK_OK(kmm_zswap_on(w.s.k, &kmm_compressor_lz4, 20));
+	CHECK_EQ(space_map(&w.s, at(0), 50, SPACE_RW, SPACE_ANON), 0);
+	CALL(swap_fill(&w, w.s.mm, 0, 50, 1));
+	CALL(swap_push_out(&w));
+	CHECK_EQ(in_vmstat(w.s.k, "zswpout "), 50);
+	CHECK_EQ(in_vmstat(w.s.k, "nr_vmscan_write "), 50);
+	CHECK_EQ(in_vmstat(w.s.k, "pswpout "), 0);
+	CALL(swap_verify(&w, w.s.mm, 0, 50, 1));
+	CHECK_EQ(in_vmstat(w.s.k, "zswpin "), 50);
+	CHECK_EQ(in_vmstat(w.s.k, "workingset_refault_anon "), 50);
+	CALL(swap_stop(&w));
+}
+
+static kmm_word two_objects(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp)
+{
+	(void)k, (void)self, (void)gfp;
+	return 2;
+}
+
+static kmm_word none_freed(struct kmm *k, struct kmm_shrinker *self, kmm_gfp gfp, kmm_word nr)
+{
+	(void)k, (void)self, (void)gfp, (void)nr;
+	return 0;
+}
+
+KMM_TEST(report_vmstat_counts_pins_shrinkers_and_ends)
+{
+	struct kmm_shrinker shrinker = { .name = "two", .count = two_objects, .scan = none_freed };
+	struct kmm_page *pages[3];
+	unsigned long long before;
+	kmm_word done;
+	struct report r;
+
+	CALL(start(&r, KMM_X86_64));
+	CHECK_OK(kmm_pin_user(r.s.mm, kmm_uva((kmm_word)AT), 3, KMM_PIN_WRITE, pages, &done));
+	CHECK_EQ(in_vmstat(r.s.k, "nr_foll_pin_acquired "), 3);
+	CHECK_EQ(in_vmstat(r.s.k, "nr_foll_pin_released "), 0);
+	kmm_unpin_user(r.s.k, pages, 3, true);
+	CHECK_EQ(in_vmstat(r.s.k, "nr_foll_pin_acquired "), 3);
+	CHECK_EQ(in_vmstat(r.s.k, "nr_foll_pin_released "), 3);
+	kmm_shrinker_register(r.s.k, &shrinker);
+	before = in_vmstat(r.s.k, "slabs_scanned ");
+	(void)kmm_shrink(r.s.k, KMM_GFP_KERNEL, 1u << 20);
+	CHECK(in_vmstat(r.s.k, "slabs_scanned ") >= before + 2);
+	kmm_shrinker_unregister(r.s.k, &shrinker);
+	CHECK_EQ(in_vmstat(r.s.k, "oom_kill "), 0);
+	kmm_oom_note_kill(r.s.k);
+	CHECK_EQ(in_vmstat(r.s.k, "oom_kill "), 1);
+	CALL(stop(&r));
 }
 
 KMM_TEST(report_zoneinfo_is_linux_text)

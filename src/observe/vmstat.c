@@ -4,7 +4,8 @@
  * compaction, and of what kernels may be built without (huge pages, memory groups, balloons) none.
  *
  * A line is a count that the core keeps, or a true zero: there are no lists of pages
- * here, so nothing of them ever happened. kswapd's lines are those of kmm_reclaim_step(). Two differ in what is counted: pgalloc_ counts requests served, pgfree
+ * here, so nothing of them ever happened. Not known, and so 0 although it may happen: workingset_refault_file (of a page of a file that went
+ * nothing is kept), pglazyfree, pglazyfreed, pgreuse, pageoutrun, nr_mlock and unevictable_pgs_. kswapd's lines are those of kmm_reclaim_step(). Two differ in what is counted: pgalloc_ counts requests served, pgfree
  * requests to free, where Linux counts their pages.
  */
 #include "observe/totals.h"
@@ -49,8 +50,10 @@ static void zone_items(const struct kmm *k, const struct kmm_totals *t, struct k
 {
 	stat(out, "nr_free_pages", t->free);
 	stat(out, "nr_zone_inactive_anon", t->kinds[KMM_KIND_ANON] + t->shmem);
-	zeros(out, "nr_zone_active_anon nr_zone_inactive_file nr_zone_active_file");
-	stat(out, "nr_zone_unevictable", t->kinds[KMM_KIND_FILE] - t->shmem);
+	zeros(out, "nr_zone_active_anon");
+	stat(out, "nr_zone_inactive_file", t->file_cached);
+	zeros(out, "nr_zone_active_file");
+	stat(out, "nr_zone_unevictable", t->kinds[KMM_KIND_FILE] - t->shmem - t->file_cached);
 	zeros(out, "nr_zone_write_pending nr_mlock nr_bounce");
 	stat(out, "nr_free_cma", t->free_cma);
 	numa_items(k, out);
@@ -59,12 +62,15 @@ static void zone_items(const struct kmm *k, const struct kmm_totals *t, struct k
 static void node_items(const struct kmm_totals *t, struct kmm_sink *out)
 {
 	stat(out, "nr_inactive_anon", t->kinds[KMM_KIND_ANON] + t->shmem);
-	zeros(out, "nr_active_anon nr_inactive_file nr_active_file");
-	stat(out, "nr_unevictable", t->kinds[KMM_KIND_FILE] - t->shmem);
+	zeros(out, "nr_active_anon");
+	stat(out, "nr_inactive_file", t->file_cached);
+	zeros(out, "nr_active_file");
+	stat(out, "nr_unevictable", t->kinds[KMM_KIND_FILE] - t->shmem - t->file_cached);
 	zeros(out, "nr_slab_reclaimable");
 	stat(out, "nr_slab_unreclaimable", t->kinds[KMM_KIND_SLAB]);
-	zeros(out, "nr_isolated_anon nr_isolated_file workingset_nodes workingset_refault_anon workingset_refault_file "
-		   "workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file "
+	zeros(out, "nr_isolated_anon nr_isolated_file workingset_nodes");
+	stat(out, "workingset_refault_anon", t->reclaim.refaults); /* with shared memory, as there */
+	zeros(out, "workingset_refault_file workingset_activate_anon workingset_activate_file workingset_restore_anon workingset_restore_file "
 		   "workingset_nodereclaim");
 	stat(out, "nr_anon_pages", t->kinds[KMM_KIND_ANON]);
 	stat(out, "nr_mapped", t->file_mapped);
@@ -73,13 +79,17 @@ static void node_items(const struct kmm_totals *t, struct kmm_sink *out)
 	stat(out, "nr_writeback", t->files.writing);
 	zeros(out, "nr_writeback_temp");
 	stat(out, "nr_shmem", t->shmem);
-	zeros(out, "nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped nr_anon_transparent_hugepages "
-		   "nr_vmscan_write nr_vmscan_immediate_reclaim");
+	zeros(out, "nr_shmem_hugepages nr_shmem_pmdmapped nr_file_hugepages nr_file_pmdmapped nr_anon_transparent_hugepages");
+	stat(out, "nr_vmscan_write", t->swap.out + t->zswap.out - t->zswap.written_on);
+	zeros(out, "nr_vmscan_immediate_reclaim");
 	stat(out, "nr_dirtied", t->files.dirtied);
 	stat(out, "nr_written", t->files.written);
-	zeros(out, "nr_throttled_written nr_kernel_misc_reclaimable nr_foll_pin_acquired nr_foll_pin_released");
+	zeros(out, "nr_throttled_written nr_kernel_misc_reclaimable");
+	stat(out, "nr_foll_pin_acquired", t->pins_taken);
+	stat(out, "nr_foll_pin_released", t->pins_taken - t->pins);
 	stat(out, "nr_page_table_pages", t->kinds[KMM_KIND_PGTABLE]);
-	zeros(out, "nr_sec_page_table_pages nr_swapcached");
+	zeros(out, "nr_sec_page_table_pages");
+	stat(out, "nr_swapcached", t->swap.cached + t->swap.writing);
 	stat(out, "nr_dirty_threshold", t->files.limit);
 	stat(out, "nr_dirty_background_threshold", t->files.background_limit);
 }
@@ -130,18 +140,22 @@ static void alloc_events(const struct kmm *k, const struct kmm_totals *t, struct
 	stat(out, "pgfree", kmm_phys_frees(k));
 	zeros(out, "pgactivate pgdeactivate pglazyfree");
 	stat(out, "pgfault", kmm_word_look(&k->events[KMM_EV_FAULT]));
-	stat(out, "pgmajfault", (uint64_t)t->swap.in + t->zswap.in);
+	stat(out, "pgmajfault", t->swap.major); /* as on Linux not who found it there, and no call on a file */
 	zeros(out, "pglazyfreed pgrefill pgreuse");
 	stat(out, "pgsteal_kswapd", t->reclaim.stolen_step);
 	stat(out, "pgsteal_direct", t->reclaim.stolen_direct);
 	zeros(out, "pgdemote_kswapd pgdemote_direct");
 	stat(out, "pgscan_kswapd", t->reclaim.scanned_step);
 	stat(out, "pgscan_direct", t->reclaim.scanned_direct);
-	zeros(out, "pgscan_direct_throttle pgscan_anon pgscan_file");
+	zeros(out, "pgscan_direct_throttle");
+	stat(out, "pgscan_anon", t->reclaim.scanned_anon);
+	stat(out, "pgscan_file", t->reclaim.scanned_file);
 	stat(out, "pgsteal_anon", t->reclaim.stolen_anon);
 	stat(out, "pgsteal_file", t->reclaim.stolen_file);
-	zeros(out, "pginodesteal slabs_scanned kswapd_inodesteal kswapd_low_wmark_hit_quickly kswapd_high_wmark_hit_quickly "
-		   "pageoutrun pgrotated drop_pagecache drop_slab oom_kill");
+	zeros(out, "pginodesteal");
+	stat(out, "slabs_scanned", t->shrunk);
+	zeros(out, "kswapd_inodesteal kswapd_low_wmark_hit_quickly kswapd_high_wmark_hit_quickly pageoutrun pgrotated drop_pagecache drop_slab");
+	stat(out, "oom_kill", t->reclaim.oom_kills);
 }
 
 static void move_events(struct kmm *k, const struct kmm_totals *t, struct kmm_sink *out)

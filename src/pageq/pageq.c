@@ -20,13 +20,14 @@ void kmm_page_set_age(struct kmm_page *page, uint8_t age)
 
 /* ---- pages that are passed by ---- */
 
-enum { NOT_ASKED, LOOK_AT, PASS_BY };
+enum { NOT_ASKED, LOOK_AT, PASS_BY, LEAVE }; /* LEAVE: kept, and not counted */
 
-static void begin_passing(struct kmm *k)
+static void begin_passing(struct kmm *k, const struct kmm_hand *hand)
 {
 	struct kmm_passing *p = &k->pageq->passing;
 
 	memset(p->answer, k->pageq->insists || !k->pageq->policy->skip ? LOOK_AT : NOT_ASKED, sizeof(p->answer));
+	p->answer[KMM_RECLAIM_AGE_KEPT] = kmm_hand_leaves(k->pageq, hand, KMM_RECLAIM_AGE_KEPT) ? LEAVE : LOOK_AT;
 	p->nr_ages = 0;
 }
 
@@ -64,10 +65,13 @@ static void end_passing(struct kmm *k, struct kmm_hand *hand)
 void kmm_hand_turn(struct kmm *k, struct kmm_hand *hand)
 {
 	const struct kmm_reclaim_policy *policy = k->pageq->policy;
+	kmm_word unlocks = __atomic_load_n(&k->pageq->unlocks, __ATOMIC_ACQUIRE);
 
 	__atomic_store_n(&hand->facts.pages, hand->met, __ATOMIC_RELAXED); /* faults ask the policy meanwhile */
 	hand->facts.turns++;
 	hand->at = hand->met = 0;
+	hand->looks_at_kept = unlocks != hand->unlocks || hand->facts.turns % KMM_KEPT_EVERY == 0;
+	hand->unlocks = unlocks;
 	if (policy->turned)
 		policy->turned(&hand->facts);
 }
@@ -87,33 +91,41 @@ static struct stretch stretch_at(const struct kmm *k, kmm_word pfn, kmm_word mos
 	return s;
 }
 
-/* The first page of the stretch that the policy wants to see; NULL: none. *passed: frames up to it, itself included. Most
+_Static_assert(KMM_KIND_FILE == KMM_KIND_ANON + 1, "users' pages are two kinds that follow each other");
+
+/* The next pages of the stretch that the policy wants to see, at most `most`; *passed: frames up to the last of them, or all. Most
  * frames are passed by, so what that takes is all here. */
-static struct kmm_page *find(struct kmm *k, const struct kmm_zone *z, const struct stretch *s, kmm_word *passed)
+static unsigned find(struct kmm *k, const struct kmm_zone *z, const struct stretch *s, struct kmm_page **pages, unsigned most,
+		     kmm_word *passed)
 {
 	struct kmm_passing *passing = &k->pageq->passing;
-	struct kmm_page *page = kmm_page_at(k->phys, s->first);
+	const uint32_t mask = KMM_ZONE_MASK | KMM_PG_CHARGED_ALONE | 15, first = z->bits | KMM_KIND_ANON;
 	const unsigned stride = kmm_stride(k->phys);
-	const uint32_t bits = z->bits;
+	struct kmm_page *page = kmm_page_at(k->phys, s->first);
+	unsigned nr = 0;
 
-	for (kmm_word i = 0; i < s->nr; i++, page = (struct kmm_page *)(void *)((char *)page + stride)) {
-		uint32_t flags = kmm_page_flags(page), kind = flags & 15;
-		uint8_t age = (uint8_t)(flags >> KMM_PG_AGE_SHIFT), answer;
+	KMM_ASSERT(k, most > 0);
+	for (kmm_word left = s->nr; left; left--, page = (struct kmm_page *)(void *)((char *)page + stride)) {
+		uint8_t age, answer;
 
-		if ((kind != KMM_KIND_ANON && kind != KMM_KIND_FILE) || (flags & (KMM_ZONE_MASK | KMM_PG_CHARGED_ALONE)) != bits)
-			continue; /* a group's hand meets its pages */
+		if ((kmm_page_flags(page) & mask) - first > KMM_KIND_FILE - KMM_KIND_ANON)
+			continue; /* no user's page of the zone, or a group's: that one's hand meets it */
+		age = kmm_page_age(page);
 		answer = passing->answer[age];
 		if (answer == NOT_ASKED)
 			answer = ask(k, kmm_hand_of(k, z), age);
-		if (answer == PASS_BY) {
-			passing->nr[age]++;
+		if (answer >= PASS_BY) {
+			passing->nr[age]++; /* of those that are left nobody reads it */
 			continue;
 		}
-		*passed = i + 1;
-		return page;
+		pages[nr++] = page;
+		if (nr == most) {
+			*passed = s->nr - left + 1;
+			return nr;
+		}
 	}
 	*passed = s->nr;
-	return NULL;
+	return nr;
 }
 
 unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct kmm_page **pages, unsigned most)
@@ -122,9 +134,8 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 	bool has_turned = false;
 	unsigned nr = 0;
 
-	begin_passing(k);
+	begin_passing(k, hand);
 	while (*left && nr < most) {
-		struct kmm_page *page = NULL;
 		struct stretch s;
 		kmm_word passed;
 
@@ -134,16 +145,14 @@ unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct
 			has_turned = true;
 			end_passing(k, hand);
 			kmm_hand_turn(k, hand);
-			begin_passing(k);
+			begin_passing(k, hand);
 		}
 		s = stretch_at(k, z->start + hand->at, z->spanned - hand->at);
 		passed = s.nr;
 		if (s.live)
-			page = find(k, z, &s, &passed);
+			nr += find(k, z, &s, pages + nr, most - nr, &passed);
 		hand->at += passed;
 		*left -= passed < *left ? passed : *left;
-		if (page)
-			pages[nr++] = page;
 	}
 	end_passing(k, hand);
 	return nr;
@@ -155,7 +164,19 @@ void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, struct kmm_hand *ha
 
 	kmm_pageq_count(&k->pageq->stats.refaults, 1);
 	if (policy->refault)
-		kmm_page_set_age(page, policy->refault(&hand->facts, distance, was));
+		kmm_page_set_age(page, policy->refault(&hand->facts, distance, was == KMM_RECLAIM_AGE_KEPT ? 0 : was));
+}
+
+void kmm_pageq_touched(struct kmm *k, struct kmm_page *page, const struct kmm_hand *hand)
+{
+	const struct kmm_reclaim_policy *policy = __atomic_load_n(&k->pageq->policy, __ATOMIC_ACQUIRE);
+	uint8_t was = kmm_page_age(page), age = was;
+
+	if (policy->touched && was != KMM_RECLAIM_AGE_KEPT)
+		age = policy->touched(&hand->facts, was);
+
+	if (age != was)
+		kmm_page_set_age(page, age);
 }
 
 enum kmm_status kmm_pageq_init(struct kmm *k, const struct kmm_reclaim_policy *policy)

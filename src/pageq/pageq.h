@@ -24,7 +24,17 @@ struct kmm_hand {
 	kmm_word at;                   /* q: next frame, from the zone's start */
 	kmm_word met;                  /* q: pages in this turn that could go */
 	kmm_word evicted;              /* q: so far; wraps */
+	kmm_word unlocks;              /* q: pageq->unlocks when this turn began */
+	bool looks_at_kept;            /* q: in this turn also at pages that were kept when last looked at */
 };
+
+/*
+ * Pages that are kept in memory (mlock(), SHM_LOCK) may be nearly all, and to find that out again in each turn costs more than all
+ * else. So the hand gives them an age of its own, KMM_RECLAIM_AGE_KEPT, and passes by until something may have changed: areas that
+ * were locked are no longer, or go away (kmm_pageq_unlocked(); then the next turn looks at them), each KMM_KEPT_EVERYth turn, as a
+ * page can lose its lock in other ways (a copy on write within a locked area), and when nothing else is found (insists).
+ */
+enum { KMM_KEPT_EVERY = 16 };
 
 /* So many more of those. q held. */
 static inline void kmm_hand_count(struct kmm_hand *hand, kmm_word nr)
@@ -41,7 +51,7 @@ enum { KMM_HAND_BATCH = 32 };
 /* What the policy said of the ages on the way to the next pages, and how many pages of those that it does not want to see were passed
  * by: the policy is asked for ages, not for pages, because most pages are passed by. */
 struct kmm_passing {
-	uint8_t answer[256];           /* by age */
+	uint8_t answer[256];           /* by age; that of pages that are kept is not the policy's */
 	uint8_t age[256];              /* those that are passed by */
 	unsigned nr_ages;
 	uint32_t nr[256];              /* pages, by age */
@@ -56,9 +66,11 @@ struct kmm_pageq {
 	bool insists;                  /* q: the policy had its turns and gave nothing: any page that is not used may go */
 	struct kmm_hand hand[KMM_MAX_ZONES]; /* as kmm_phys.zones */
 	bool spent;                    /* q: a whole search gave next to nothing, and there is nowhere else to go */
+	kmm_word unlocks;              /* atomic: times that areas ceased to be locked; wraps */
 	unsigned calls;                /* direct reclaims; near enough */
 	struct kmm_reclaim_stats stats; /* atomic */
-	struct kmm_stalls stalls;
+	struct kmm_stalls stalls;    /* t */
+	struct kmm_spin stall_lock;  /* t: KMM_LOCK_ZONE, for all stalls: the machine's, and those of groups */
 };
 
 static inline uint8_t kmm_page_age(const struct kmm_page *page)
@@ -77,12 +89,28 @@ static inline struct kmm_hand *kmm_hand_of(struct kmm *k, const struct kmm_zone 
 /* The next user pages of the zone, at most `most`, while *left frames are to be looked at. q held. */
 unsigned kmm_hand_next(struct kmm *k, struct kmm_zone *z, kmm_word *left, struct kmm_page **pages, unsigned most);
 
+/* Is the page to be passed by in this turn, as it is kept? q held. */
+static inline bool kmm_hand_leaves(const struct kmm_pageq *q, const struct kmm_hand *hand, uint8_t age)
+{
+	return age == KMM_RECLAIM_AGE_KEPT && !hand->looks_at_kept && !q->insists;
+}
+
+/* Areas that were locked are not any more: after that can be seen. context: any. */
+static inline void kmm_pageq_unlocked(struct kmm_pageq *q)
+{
+	if (q)
+		__atomic_fetch_add(&q->unlocks, 1, __ATOMIC_RELEASE);
+}
+
 /* The hand is where it began. q held. */
 void kmm_hand_turn(struct kmm *k, struct kmm_hand *hand);
 
 /* A page of its own, which that hand will meet, is about to come back from swap, where it was for `distance` evictions, and went
  * at age `was`. */
 void kmm_pageq_refault(struct kmm *k, struct kmm_page *page, struct kmm_hand *hand, uint32_t distance, uint8_t was);
+
+/* A call on its file used the page, which that hand will meet. */
+void kmm_pageq_touched(struct kmm *k, struct kmm_page *page, const struct kmm_hand *hand);
 
 static inline void kmm_pageq_count(kmm_word *counter, kmm_word nr)
 {

@@ -5,7 +5,6 @@
 #include "pageq/stall.h"
 
 #include "base/math.h"
-#include "pageq/pageq.h"
 
 #define PERIOD_NS 2000000000u /* between two steps of the averages */
 
@@ -13,11 +12,6 @@ enum { FIXED = 11, ONE = 1 << FIXED };
 
 /* What is left of an average after one period: ONE / e^(2s / 10s), 60 s, 300 s. */
 static const uint32_t keep[KMM_STALL_AVERAGES] = { 1677, 1981, 2034 };
-
-static uint64_t now_of(struct kmm *k)
-{
-	return k->port->time_ns ? k->port->time_ns(k->port) : 0;
-}
 
 /* ---- averages ---- */
 
@@ -77,7 +71,6 @@ static void update_averages(struct kmm_stalls *s)
 
 /* ---- waits ---- */
 
-/* Lock held. */
 static void account(struct kmm_stalls *s, uint64_t now)
 {
 	uint64_t ns = now > s->since ? now - s->since : 0;
@@ -88,41 +81,12 @@ static void account(struct kmm_stalls *s, uint64_t now)
 	update_averages(s);
 }
 
-static void change(struct kmm *k, int by, unsigned others)
+void kmm_stalls_change(struct kmm *k, struct kmm_stalls *s, uint64_t now, int by, bool all)
 {
-	struct kmm_stalls *s = &k->pageq->stalls;
-	uint64_t now = now_of(k);
-	unsigned long flags = kmm_spin_lock(k, &s->lock, KMM_LOCK_ZONE);
-
 	KMM_ASSERT(k, by >= 0 || s->nr > 0);
 	account(s, now);
 	__atomic_store_n(&s->nr, s->nr + (unsigned)by, __ATOMIC_RELAXED);
-	s->full = s->nr && !others;
-	kmm_spin_unlock(k, &s->lock, KMM_LOCK_ZONE, flags);
-}
-
-/* Threads that have something else to do. */
-static unsigned others(struct kmm *k, enum kmm_stall what)
-{
-	if (k->port->stall)
-		return k->port->stall(k->port, what);
-	return k->machine.nr_cpus - 1;
-}
-
-void kmm_stall_begin(struct kmm *k)
-{
-	change(k, 1, others(k, KMM_STALL_BEGINS));
-}
-
-void kmm_stall_end(struct kmm *k)
-{
-	change(k, -1, others(k, KMM_STALL_ENDS));
-}
-
-void kmm_pressure_tick(struct kmm *k)
-{
-	if (k->pageq && __atomic_load_n(&k->pageq->stalls.nr, __ATOMIC_RELAXED))
-		change(k, 0, others(k, KMM_STALL_GOES_ON));
+	s->full = s->nr && all;
 }
 
 /* ---- reports ---- */
@@ -140,23 +104,15 @@ static void fill(const struct kmm_stalls *s, unsigned i, struct kmm_pressure_lin
 		out->avg[a] = s->average[i][a] * 100 >> FIXED;
 }
 
-void kmm_pressure(struct kmm *k, struct kmm_pressure *out)
+void kmm_stalls_look(struct kmm_stalls *s, uint64_t now, struct kmm_pressure *out)
 {
-	struct kmm_stalls *s = &k->pageq->stalls;
-	uint64_t now = now_of(k);
-	unsigned long flags = kmm_spin_lock(k, &s->lock, KMM_LOCK_ZONE);
-
 	account(s, now);
 	fill(s, KMM_STALL_SOME, &out->some);
 	fill(s, KMM_STALL_FULL, &out->full);
-	kmm_spin_unlock(k, &s->lock, KMM_LOCK_ZONE, flags);
 }
 
-void kmm_report_pressure(struct kmm *k, struct kmm_sink *out)
+void kmm_stalls_print(const struct kmm_pressure *p, struct kmm_sink *out)
 {
-	struct kmm_pressure p;
-
-	kmm_pressure(k, &p);
-	line(out, "some", &p.some);
-	line(out, "full", &p.full);
+	line(out, "some", &p->some);
+	line(out, "full", &p->full);
 }

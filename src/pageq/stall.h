@@ -4,10 +4,12 @@
  *
  *	some    a thread waits            full    one waits and no other has anything else to do
  *
+ * Kept for the machine, and for each memory group by the threads of it and of those below (group/stall.c says which).
+ *
  * Changes are seen when a wait begins or ends, and at the embedder's ticks. Averages are Linux's (kernel/sched/psi.c there
  * says how; its processors' states are weighted, here there is one state of the machine).
  *
- * Lock: its own, KMM_LOCK_ZONE (the last class: nothing is called under it but the port's clock).
+ * Lock: the caller's, one for all of them.
  */
 #ifndef KMM_PAGEQ_STALL_H
 #define KMM_PAGEQ_STALL_H
@@ -18,7 +20,6 @@
 enum { KMM_STALL_SOME, KMM_STALL_FULL, KMM_NR_STALLS, KMM_STALL_AVERAGES = 3 };
 
 struct kmm_stalls {
-	struct kmm_spin lock;
 	unsigned nr;              /* threads that wait; looked at without the lock */
 	bool full;
 	uint64_t since;           /* ns: until when total is right */
@@ -28,8 +29,10 @@ struct kmm_stalls {
 	uint32_t average[KMM_NR_STALLS][KMM_STALL_AVERAGES]; /* percent, 11 bits behind the point; over 10, 60, 300 s */
 };
 
-/* The running thread waits from now on; and no longer. Waits of one thread do not nest. context: no spin locks. */
-void kmm_stall_begin(struct kmm *k);
-void kmm_stall_end(struct kmm *k);
+/* For the ns until now it was as before; from now on `by` more threads wait, and full if any does and `all` say that no other has
+ * anything else to do. */
+void kmm_stalls_change(struct kmm *k, struct kmm_stalls *s, uint64_t now, int by, bool all);
+void kmm_stalls_look(struct kmm_stalls *s, uint64_t now, struct kmm_pressure *out);
+void kmm_stalls_print(const struct kmm_pressure *p, struct kmm_sink *out);
 
 #endif

@@ -144,7 +144,8 @@ static struct kmm_page *try_zone(struct kmm *k, struct kmm_zone *z, const struct
 	struct kmm_page *page = NULL;
 	unsigned long irq;
 
-	if (z->managed == 0)
+	/* most of what is low is seen to be so without the lock */
+	if (z->managed == 0 || (!last && kmm_zone_free_hint(z) <= z->gate[rq->start]))
 		return NULL;
 	irq = kmm_spin_lock(k, &z->lock, KMM_LOCK_ZONE);
 	if (no_marks || kmm_watermark_allows(k, z, rq->order, rq->mobility, rq->start, kmm_watermark_mark(z, rq->gfp, last)))

@@ -109,7 +109,9 @@ enum kmm_status kmm_cma_reserve(struct kmm *k, const struct kmm_cma_range *range
 
 static bool is_marked(const struct kmm_phys *p, kmm_word pfn)
 {
-	return (kmm_page_at(p, pfn)->flags & KMM_PG_CMA) != 0;
+	uint32_t flags = kmm_page_at(p, pfn)->flags;
+
+	return (flags & KMM_PG_CMA) && (flags & 15) != KMM_KIND_FILE; /* there it is KMM_PG_BLANK */
 }
 
 static void mark(const struct kmm_phys *p, kmm_word first, kmm_word nr)

@@ -66,8 +66,10 @@ enum {
 	KMM_PG_STORED = 1u << 19,   /* FILE: its file has a store, so dirty pages are counted and written back */
 	KMM_PG_LAZYFREE = 1u << 23, /* ANON: given up by MADV_FREE; still so as long as nothing says it was written again */
 	KMM_PG_SHMEM = 1u << 23,    /* FILE: of shared anonymous memory */
+	KMM_PG_LEFT_LOCKED = 1u << 24, /* ANON, FILE: MREMAP_DONTUNMAP took the lock from its area, and MADV_PAGEOUT still leaves it there */
 	KMM_PG_FIRMWARE = 1u << 21, /* RESERVED because the memory map says so: not RAM to us */
-	KMM_PG_CMA = 1u << 22       /* handed out by kmm_cma_alloc() */
+	KMM_PG_CMA = 1u << 22,      /* KERNEL and what becomes of that: handed out by kmm_cma_alloc() */
+	KMM_PG_BLANK = 1u << 22     /* FILE: allocated in advance; nobody has written to it or seen it by a mapping */
 };
 
 /* Bytes per descriptor on this machine; a constant in a 32-bit build. */

@@ -293,11 +293,11 @@ static inline kmm_word kmm_pfn_exact(const struct kmm_phys *p, const struct kmm_
 	return (bytes >> 3 | bytes << (bits - 3)) * ((kmm_word)-1 / 3 * 2 + 1);
 }
 
-/* A free frame's descriptor, of which the flags are what it keeps all its life, and no more, gets others beside them. */
-static inline void kmm_page_become(const struct kmm_phys *p, struct kmm_page *page, uint32_t flags)
+/* A descriptor that says nothing but this. */
+static inline void kmm_page_blank(const struct kmm_phys *p, struct kmm_page *page, uint32_t flags, uint32_t refcount)
 {
-	__atomic_store_n(&page->flags, kmm_page_flags(page) | flags, __ATOMIC_RELAXED);
-	atomic_store_explicit(&page->refcount, 1, memory_order_relaxed);
+	__atomic_store_n(&page->flags, flags, __ATOMIC_RELAXED);
+	atomic_store_explicit(&page->refcount, refcount, memory_order_relaxed);
 	atomic_store_explicit(&page->count, 0, memory_order_relaxed);
 	page->a = page->b = page->obj = 0;
 	if (kmm_is_wide(p)) {
@@ -306,6 +306,12 @@ static inline void kmm_page_become(const struct kmm_phys *p, struct kmm_page *pa
 		wide->a_hi = wide->b_hi = 0;
 		wide->obj_hi = 0;
 	}
+}
+
+/* A free frame's descriptor, of which the flags are what it keeps all its life, and no more, gets others beside them. */
+static inline void kmm_page_become(const struct kmm_phys *p, struct kmm_page *page, uint32_t flags)
+{
+	kmm_page_blank(p, page, kmm_page_flags(page) | flags, 1);
 }
 
 /* The descriptor of what is handed out. Only the head is written. */

@@ -17,20 +17,8 @@ void kmm_descs_label(struct kmm *k, kmm_word pfn, kmm_word end, uint32_t flags)
 	unsigned stride = kmm_stride(p);
 	char *at = (char *)kmm_page_at(p, pfn);
 
-	for (; pfn < end; pfn++, at += stride) {
-		struct kmm_page *page = (struct kmm_page *)(void *)at;
-
-		page->flags = flags;
-		atomic_store_explicit(&page->refcount, 0, memory_order_relaxed);
-		atomic_store_explicit(&page->count, 0, memory_order_relaxed);
-		page->a = page->b = page->obj = 0;
-		if (kmm_is_wide(p)) {
-			struct kmm_page_wide *wide = (struct kmm_page_wide *)page;
-
-			wide->a_hi = wide->b_hi = 0;
-			wide->obj_hi = 0;
-		}
-	}
+	for (; pfn < end; pfn++, at += stride)
+		kmm_page_blank(p, (struct kmm_page *)(void *)at, flags, 0);
 }
 
 static uint32_t run_flags(const struct kmm_zone *z, const struct kmm_run *run)

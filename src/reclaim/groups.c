@@ -236,14 +236,14 @@ static kmm_word reclaim(struct kmm_group *group, kmm_word nr, kmm_gfp gfp, bool 
 	struct kmm *k = group->k;
 	struct turns t = { .k = k, .root = group, .start = KMM_ZONE_MOVABLE };
 	struct kmm_scan s = { .k = k, .want = nr, .no_files = !(gfp & KMM_GFP_FS), .no_swap = !(gfp & KMM_GFP_IO) };
+	struct kmm_group *stalled = kmm_stall_begin(k);
 	unsigned seen = kmm_swap_ends(k);
 
-	kmm_stall_begin(k);
 	kmm_lock_hands(k, gfp);
 	take_turns(&t, &s);
 	kmm_mutex_unlock(k, &k->pageq->lock);
 	*again = kmm_wait_for_device(k, gfp, seen, s.freed - s.later) || s.was_busy;
-	kmm_stall_end(k);
+	kmm_stall_end(k, stalled);
 	return s.freed;
 }
 
@@ -257,9 +257,18 @@ static kmm_word reclaim_for_charge(struct kmm *k, struct kmm_group *group, kmm_w
 	return freed || !again ? freed : 1;
 }
 
+static struct kmm_group *group_of_running(struct kmm *k)
+{
+	struct kmm_mm *mm = k->port->running_space ? k->port->running_space(k->port) : NULL;
+
+	return mm ? kmm_mm_group(mm) : NULL;
+}
+
+static const struct kmm_group_ops group_ops = { .reclaim = reclaim_for_charge, .running = group_of_running };
+
 enum kmm_status kmm_group_create(struct kmm *k, struct kmm_group *parent, struct kmm_group **out)
 {
-	enum kmm_status status = kmm_groups_init(k, reclaim_for_charge);
+	enum kmm_status status = kmm_groups_init(k, &group_ops);
 
 	if (status == KMM_OK)
 		status = kmm_swap_make_groups(k);

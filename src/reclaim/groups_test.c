@@ -5,13 +5,8 @@
  */
 #include "group/group.h"
 
-#include "harness/space.h"
-#include "kmm/reclaim.h"
+#include "harness/swap_space.h"
 #include "swap/swap.h"
-
-#define AT 0x20000000ull
-
-static uint64_t at(uint64_t n) { return AT + n * SPACE_PAGE; }
 
 struct limited {
 	struct space s;
@@ -21,20 +16,6 @@ struct limited {
 };
 
 static bool later; /* a device that begins transfers */
-
-#define BOTH(name) \
-	static void name(void); \
-	KMM_TEST(name##_at_once) \
-	{ \
-		later = false; \
-		CALL(name()); \
-	} \
-	KMM_TEST(name##_later) \
-	{ \
-		later = true; \
-		CALL(name()); \
-	} \
-	static void name(void)
 
 static void start_sized(struct limited *w, enum kmm_format_id format, uint64_t ram_mib, uint64_t swap_pages)
 {
@@ -114,7 +95,7 @@ static kmm_word resident(struct kmm_mm *mm)
 }
 
 /* Four times its limit goes through a group; it never has more, contents survive, and its neighbour loses nothing. */
-BOTH(group_limit_swaps_its_own)
+SWAP_BOTH(group_limit_swaps_its_own)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_group_info info;
@@ -141,8 +122,47 @@ BOTH(group_limit_swaps_its_own)
 	}
 }
 
+static unsigned noted;
+
+static void note_above(struct kmm_port *port, unsigned pages)
+{
+	(void)port;
+	noted += pages;
+}
+
+/* Where that does not help whoever charges is slowed down, the more the further it goes. */
+KMM_TEST(group_high_slows_down)
+{
+	struct limited w;
+	struct kmm_group *below;
+
+	later = false;
+	CALL(start_sized(&w, KMM_X86_64, 1200, 0));
+	w.s.k->port->above_high = note_above;
+	noted = 0;
+	kmm_group_set(w.g, KMM_GROUP_HIGH, 1000);
+	CALL(fill(&w, w.s.mm, 0, 900, 1));
+	CHECK_EQ(noted, 0);
+	CHECK_EQ(kmm_group_delay_ns(w.g, 64), 0);
+	CALL(fill(&w, w.s.mm, 900, 200, 1));
+	CHECK(noted >= 64 && noted <= 200);
+	CHECK_EQ(info_of(w.g).pages, 1100);
+	CHECK_EQ(kmm_group_delay_ns(w.g, 64), 639953000); /* 64 s times a tenth squared */
+	CHECK_EQ(kmm_group_delay_ns(w.g, 32), 319976000);
+	CHECK_EQ(kmm_group_delay_ns(w.g, 1), 0);
+	CHECK_EQ(kmm_group_delay_ns(w.g, (kmm_word)-1), 2000000000);
+	CHECK_OK(kmm_group_create(w.s.k, w.g, &below));
+	CHECK_EQ(kmm_group_delay_ns(below, 64), 639953000);
+	kmm_group_set(w.g, KMM_GROUP_HIGH, 0);
+	CHECK_EQ(kmm_group_delay_ns(w.g, 64), 2000000000);
+	kmm_group_set(w.g, KMM_GROUP_HIGH, KMM_GROUP_NO_LIMIT);
+	CHECK_EQ(kmm_group_delay_ns(w.g, 64), 0);
+	CHECK_OK(kmm_group_remove(below));
+	CALL(stop(&w));
+}
+
 /* Above HIGH whoever charges reclaims, but is served in any case. */
-BOTH(group_high_slows_but_never_fails)
+SWAP_BOTH(group_high_slows_but_never_fails)
 {
 	struct limited w;
 
@@ -161,7 +181,7 @@ BOTH(group_high_slows_but_never_fails)
 }
 
 /* A limit that is set below what there is reclaims; one that cannot be met is said by the next charge. */
-BOTH(group_limit_that_shrinks)
+SWAP_BOTH(group_limit_that_shrinks)
 {
 	struct limited w;
 
@@ -183,7 +203,7 @@ BOTH(group_limit_that_shrinks)
 }
 
 /* Swap is charged by slot, up to its limit, until the slot is free. */
-BOTH(group_swap_is_charged)
+SWAP_BOTH(group_swap_is_charged)
 {
 	struct kmm_group_info info;
 	struct limited w;
@@ -207,7 +227,7 @@ BOTH(group_swap_is_charged)
 }
 
 /* What is in swap comes back to the group that it went from, wherever its space is now; if that was removed, to the space's. */
-BOTH(group_swapped_pages_come_back)
+SWAP_BOTH(group_swapped_pages_come_back)
 {
 	struct limited w;
 
@@ -230,7 +250,7 @@ BOTH(group_swapped_pages_come_back)
 }
 
 /* Reclaim for all takes nothing within MIN, and what is within LOW last. */
-BOTH(group_protection)
+SWAP_BOTH(group_protection)
 {
 	struct limited w;
 
@@ -259,7 +279,7 @@ BOTH(group_protection)
 }
 
 /* Without a limit of their own groups are reclaimed like everything else, by how many pages they have. */
-BOTH(group_shares_of_reclaim)
+SWAP_BOTH(group_shares_of_reclaim)
 {
 	struct limited w;
 	kmm_word a, b;
@@ -315,6 +335,7 @@ KMM_TEST(group_victims)
 	struct hosted_text text;
 	struct kmm_mm *child;
 	struct limited w;
+	kmm_word nr_oom;
 	unsigned nr;
 
 	later = false;
@@ -330,6 +351,9 @@ KMM_TEST(group_victims)
 	CHECK_EQ(nr, 2);
 	CHECK(ranked[0].mm == child && ranked[1].mm == w.s.mm);
 	kmm_group_note_kill(w.g, false);
+	nr_oom = info_of(w.g).events[KMM_GROUP_EV_OOM];
+	kmm_group_note_oom(w.g);
+	CHECK_EQ(info_of(w.g).events[KMM_GROUP_EV_OOM], nr_oom + 1);
 	kmm_report_group_oom(w.g, ranked, nr, hosted_text_init(&text));
 	CHECK(strstr(text.text, "memory: usage 600 KiB, limit 600; swap: usage 0 KiB, without limit\n") != NULL);
 	CHECK(strstr(text.text, "private pages 600 KiB, pages of files 0 KiB, of those shared memory 0\n") != NULL);
@@ -344,7 +368,7 @@ KMM_TEST(group_victims)
 }
 
 /* A file's pages leave a full group before anything else fails, and others' files stay. */
-BOTH(group_limit_and_files)
+SWAP_BOTH(group_limit_and_files)
 {
 	struct kmm_file file;
 	struct limited w;
@@ -372,7 +396,7 @@ BOTH(group_limit_and_files)
 }
 
 /* Each transfer fails once; what is charged is what is there. */
-BOTH(group_transfers_fail_once)
+SWAP_BOTH(group_transfers_fail_once)
 {
 	for (uint64_t nth = 1;; nth++) {
 		struct hosted_swap_faults faults = { .nth = nth };

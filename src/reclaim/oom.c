@@ -11,6 +11,8 @@
 #include "swap/swap.h"
 #include "vm/mm.h"
 
+#define HELD_NS 1000000000u /* for pages that are held to be let go */
+
 static kmm_word weight(const struct kmm_mm *mm)
 {
 	return kmm_mm_resident(mm) + kmm_mm_rss(mm, KMM_RSS_SWAP) + kmm_pt_nr_tables(&mm->space);
@@ -69,6 +71,24 @@ unsigned kmm_oom_rank(struct kmm *k, struct kmm_oom_candidate *out, unsigned mos
 unsigned kmm_group_oom_rank(struct kmm_group *group, struct kmm_oom_candidate *out, unsigned most)
 {
 	return rank(group->k, group, out, most);
+}
+
+/* ---- when ---- */
+
+void kmm_oom_note_kill(struct kmm *k)
+{
+	kmm_pageq_count(&k->pageq->stats.oom_kills, 1);
+}
+
+/* A shortage after a longer pause is another one. */
+bool kmm_oom_is_early(struct kmm *k, struct kmm_oom_patience *p, uint64_t now)
+{
+	if (!kmm_reclaim_may_go_on(k))
+		return false;
+	if (now - p->last_ns > HELD_NS)
+		p->first_ns = now;
+	p->last_ns = now;
+	return now - p->first_ns < HELD_NS;
 }
 
 /* ---- the report ---- */
@@ -162,3 +182,5 @@ void kmm_group_note_kill(struct kmm_group *group, bool whole)
 {
 	kmm_group_count_event(group, whole ? KMM_GROUP_EV_OOM_GROUP_KILL : KMM_GROUP_EV_OOM_KILL);
 }
+
+void kmm_group_note_oom(struct kmm_group *group) { kmm_group_count_event(group, KMM_GROUP_EV_OOM); }

@@ -5,11 +5,21 @@
  */
 #include "kmm/reclaim.h"
 
+enum { MET = 1, TOUCHED = 2 };
+
 static bool met(struct kmm_reclaim_zone *zone, uint8_t *age, bool referenced)
 {
 	(void)zone;
-	*age = 1;
+	referenced |= *age == TOUCHED;
+	*age = MET;
 	return !referenced;
 }
 
-const struct kmm_reclaim_policy kmm_policy_clock = { .name = "clock", .met = met };
+static uint8_t touched(const struct kmm_reclaim_zone *zone, uint8_t age)
+{
+	(void)zone;
+	(void)age;
+	return TOUCHED;
+}
+
+const struct kmm_reclaim_policy kmm_policy_clock = { .name = "clock", .met = met, .touched = touched };

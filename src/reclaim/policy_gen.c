@@ -96,6 +96,11 @@ static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t wa
 	return byte_of(__atomic_load_n(&z->own[MAX], __ATOMIC_RELAXED), tier + (tier < TIERS - 1));
 }
 
+static uint8_t touched(const struct kmm_reclaim_zone *z, uint8_t age)
+{
+	return age & KNOWN ? byte_of(__atomic_load_n(&z->own[MAX], __ATOMIC_RELAXED), tier_of(age)) : age;
+}
+
 static void make_generation(struct kmm_reclaim_zone *z)
 {
 	z->own[MAX]++;
@@ -118,5 +123,5 @@ static void turned(struct kmm_reclaim_zone *z)
 }
 
 const struct kmm_reclaim_policy kmm_policy_gen = {
-	.name = "gen", .met = met, .skip = skip, .passed = passed, .refault = refault, .turned = turned
+	.name = "gen", .met = met, .skip = skip, .passed = passed, .refault = refault, .touched = touched, .turned = turned
 };

@@ -4,7 +4,7 @@
  * between its last two uses stays, whatever was used last; so a scan or a loop larger than memory does not wash out what is
  * used again and again. Time is the clock of evictions.
  *
- *	guest   a page that has not yet shown that it is worth its frame. Met unused, it goes.
+ *	guest   a page that has not yet shown that it is worth its frame. Met unused, it goes. (Touched: a call on its file used it.)
  *	host    stays as long as it is used more often than guests come back.
  *
  *	fresh (0) -----------------------> guest --used, and worth it--> host --idle for longest--> guest --unused--> out
@@ -22,8 +22,8 @@
  * again, guests have a sixteenth.
  *
  * Learning: at first, and when more fresh pages are met than went out, because programs have ended and others came, nothing is known.
- * Then all become hosts for a turn, which takes their marks; and the guests' part begins small and grows slowly, so
- * that those that are used show it before they are chosen.
+ * Then all become hosts for a turn, which takes their marks; and the guests' part begins small: new pages, which have to show
+ * their worth, in the places of a few. It grows when hosts have had the time to show theirs, and then slowly.
  *
  * A host's byte holds when it was last seen used, so its idle time is a lower bound; what passed since hosts were counted is
  * added to it. In a loop all are equal, and few change places. A host that is seen used twice within a short time counts
@@ -34,9 +34,10 @@
  */
 #include "kmm/reclaim.h"
 
-enum { GUEST = 1, HOST = 0x80, OFTEN = 0x40, STAMP = 0x3f, LONGEST = 47 };
-/* UNITS: of time, in which as many pages as there are went out. Parts are of all pages, the rest times in units. */
-enum { UNITS = 16, GUEST_PART = 4, LEAST_PART = 16, FIRST_PART = 256, SLOWLY = 16, LOST_PART = 16, LOOK_EVERY = 3, SHORT = 8, COLD = 6 };
+enum { GUEST = 1, TOUCHED = 2, HOST = 0x80, OFTEN = 0x40, STAMP = 0x3f, LONGEST = 47 };
+/* UNITS: of time, in which as many pages as there are went out. Parts are of all pages, the rest times in units; FEWEST: pages, about
+ * as many as are wanted at a time, so that small groups have some, too. */
+enum { FEWEST = 32, UNITS = 16, GUEST_PART = 4, LEAST_PART = 16, FIRST_PART = 128, SLOWLY = 4, LOST_PART = 16, LOOK_EVERY = 3, SHORT = 8, COLD = 7 };
 enum { HOSTS, HOSTS_MET, FRESH_MET, KNOWS, KNEW, LOOKS, LOOKED, WENT, BEGAN, BEGAN_BEFORE, TOP, CALLED, IDLE,
        IDLE_MET = IDLE + LONGEST + 1, END = IDLE_MET + LONGEST + 1 };
 /* HOSTS: now; HOSTS_MET, FRESH_MET: in this turn. KNOWS: it is not learning, since the clock was KNEW. LOOKS: hosts are looked at
@@ -111,18 +112,27 @@ static kmm_word host_places(const struct kmm_reclaim_zone *z)
 	return all_but(z, own_pages(z) / GUEST_PART + 1);
 }
 
-/* As many as there may be. */
-static kmm_word most_hosts(const struct kmm_reclaim_zone *z)
+/* As many as there may be. cold: such a host is about to make room. */
+static kmm_word most_hosts(const struct kmm_reclaim_zone *z, bool cold)
 {
-	kmm_word guests = own_pages(z) / FIRST_PART + since(z, KNEW) / SLOWLY, least = own_pages(z) / LEAST_PART;
+	kmm_word learned = since(z, KNEW), shown = COLD * unit(z), guests, most;
 
-	return all_but(z, (guests < least ? guests : least) + 1);
+	if (cold) {
+		guests = learned / GUEST_PART;
+		most = own_pages(z) / GUEST_PART;
+	} else {
+		guests = learned > shown ? (learned - shown) / SLOWLY : 0; /* before that a host that is used may not have shown it */
+		most = own_pages(z) / LEAST_PART;
+	}
+	guests += own_pages(z) / FIRST_PART;
+	guests = guests < most ? guests : most;
+	return all_but(z, (guests > FEWEST ? guests : FEWEST) + 1);
 }
 
-/* Units, at most LONGEST. */
-static unsigned idle_of(const struct kmm_reclaim_zone *z, uint8_t age)
+/* Units until `at`, which is now(); at most LONGEST. */
+static unsigned idle_of(uint8_t age, uint8_t at)
 {
-	unsigned idle = (unsigned)(now(z) - age) & STAMP;
+	unsigned idle = (unsigned)(at - age) & STAMP;
 
 	if (age & OFTEN)
 		idle /= 2;
@@ -165,6 +175,8 @@ static void met_fresh(struct kmm_reclaim_zone *z, uint8_t *age)
 
 static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 {
+	referenced |= *age == TOUCHED;
+	*age = GUEST;
 	if (!referenced && get(z, KNOWS)) {
 		add(z, WENT, 1);
 		return true;
@@ -174,35 +186,35 @@ static bool met_guest(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 	return false;
 }
 
-/* Shall it make room for guests? */
-static bool is_called(const struct kmm_reclaim_zone *z, uint8_t age)
+/* Shall a host that is idle for so long make room for guests? */
+static bool is_called(const struct kmm_reclaim_zone *z, unsigned idle)
 {
-	kmm_word hosts = get(z, HOSTS), idle;
+	kmm_word hosts;
 
-	if (hosts <= host_places(z))
+	if (idle < get(z, CALLED))
 		return false;
-	idle = idle_of(z, age);
-	return idle >= get(z, CALLED) && (idle >= COLD || hosts > most_hosts(z));
+	hosts = get(z, HOSTS);
+	return hosts > host_places(z) && hosts > most_hosts(z, idle >= COLD);
 }
 
 static void met_host(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 {
-	uint8_t often = *age & OFTEN;
+	uint8_t often = *age & OFTEN, at = now(z);
 
 	if (referenced) {
-		if (idle_of(z, *age) <= SHORT)
+		if (idle_of(*age, at) <= SHORT)
 			often = OFTEN;
-		*age = (uint8_t)(HOST | often | now(z));
-	} else if (((unsigned)(now(z) - *age) & STAMP) > LONGEST) {
-		*age = (uint8_t)(HOST | often | ((now(z) - LONGEST) & STAMP)); /* before it comes round */
+		*age = (uint8_t)(HOST | often | at);
+	} else if (((unsigned)(at - *age) & STAMP) > LONGEST) {
+		*age = (uint8_t)(HOST | often | ((at - LONGEST) & STAMP)); /* before it comes round */
 	}
-	if (!referenced && is_called(z, *age)) {
+	if (!referenced && is_called(z, idle_of(*age, at))) {
 		*age = GUEST;
 		take(z, HOSTS);
 		return;
 	}
 	add(z, HOSTS_MET, 1);
-	add(z, IDLE_MET + idle_of(z, *age), 1);
+	add(z, IDLE_MET + idle_of(*age, at), 1);
 }
 
 static bool met(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
@@ -218,7 +230,7 @@ static bool met(struct kmm_reclaim_zone *z, uint8_t *age, bool referenced)
 
 static bool skip(struct kmm_reclaim_zone *z, uint8_t age)
 {
-	return (age & HOST) && !get(z, LOOKS) && !is_called(z, age);
+	return (age & HOST) && !get(z, LOOKS) && !is_called(z, idle_of(age, now(z)));
 }
 
 static void passed(struct kmm_reclaim_zone *z, uint8_t age, kmm_word nr)
@@ -235,6 +247,19 @@ static uint8_t refault(struct kmm_reclaim_zone *z, uint32_t distance, uint8_t wa
 	if (is_worth(z, distance))
 		become_host(z, &age);
 	return age;
+}
+
+/* Calls that follow each other within a unit are one use. */
+static uint8_t touched(const struct kmm_reclaim_zone *z, uint8_t age)
+{
+	uint8_t at = now(z);
+	unsigned idle = idle_of((uint8_t)(age & ~OFTEN), at);
+
+	if (!(age & HOST))
+		return age == GUEST ? TOUCHED : age;
+	if (!idle)
+		return age;
+	return (uint8_t)(HOST | (idle <= SHORT ? OFTEN : age & OFTEN) | at);
 }
 
 /* More hosts than places: the most idle ones are called. */
@@ -283,5 +308,6 @@ static void turned(struct kmm_reclaim_zone *z)
 }
 
 const struct kmm_reclaim_policy kmm_policy_idle = {
-	.name = "idle", .met = met, .skip = skip, .passed = passed, .refault = refault, .turned = turned
+	.name = "idle", .met = met, .skip = skip, .passed = passed, .refault = refault, .touched = touched,
+	.turned = turned
 };

@@ -79,36 +79,49 @@ static bool is_open(const struct kmm_scan *s, const struct kmm_page *page)
 	return kmm_page_flags(page) & KMM_PG_STORED ? !s->no_swap : s->has_room;
 }
 
-static void meet(struct kmm_scan *s, struct kmm_page *page)
+/* Those that are under the hand and open move to the front; returns how many. */
+static unsigned keep_open(const struct kmm_scan *s, struct kmm_page **pages, unsigned nr)
 {
-	const struct kmm_reclaim_policy *policy = s->k->pageq->policy;
-	struct kmm_hand *hand = s->hand;
-	struct kmm_reclaim_zone *facts = &hand->facts;
-	uint8_t was = kmm_page_age(page), age = was;
-	enum kmm_look look;
+	unsigned kept = 0;
 
-	if (!is_open(s, page))
-		return;
-	look = kmm_page_look(s->k, page, &s->guest, &s->flushes);
-	if (look == KMM_LOOK_KEPT)
-		return;
-	kmm_hand_count(hand, 1);
+	for (unsigned i = 0; i < nr; i++)
+		if (is_open(s, pages[i]))
+			pages[kept++] = pages[i];
+	return kept;
+}
+
+static void meet(struct kmm_scan *s, struct kmm_page *page, enum kmm_look look)
+{
+	struct kmm_reclaim_zone *facts = &s->hand->facts;
+	uint8_t was = kmm_page_age(page), age = was == KMM_RECLAIM_AGE_KEPT ? 0 : was;
+
 	if (look == KMM_LOOK_NOT) /* its file is locked, for now */
 		return;
-	if (policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
+	if (look == KMM_LOOK_KEPT) {
+		if (was != KMM_RECLAIM_AGE_KEPT)
+			kmm_page_set_age(page, KMM_RECLAIM_AGE_KEPT);
+		return;
+	}
+	if (s->k->pageq->policy->met(facts, &age, look == KMM_LOOK_USED) || (s->k->pageq->insists && look == KMM_LOOK_IDLE))
 		s->k->pageq->pfns[s->nr++] = kmm_pfn_of(s->k->phys, page);
+	KMM_ASSERT(s->k, age != KMM_RECLAIM_AGE_KEPT); /* that is not the policy's to give */
 	if (age != was)
 		kmm_page_set_age(page, age);
 }
 
-static void meet_all(struct kmm_scan *s, struct kmm_page *const *pages, unsigned nr)
+static void meet_all(struct kmm_scan *s, struct kmm_page **pages, unsigned nr)
 {
+	enum kmm_look looks[BATCH];
+	unsigned could_go = 0;
+
 	s->has_room = can_swap(s);
+	nr = keep_open(s, pages, nr);
+	kmm_pages_look(s->k, pages, looks, nr, &s->flushes);
 	for (unsigned i = 0; i < nr; i++)
-		meet(s, pages[i]);
-	if (s->guest.owner)
-		kmm_guest_leave(s->k, &s->guest);
-	s->guest.owner = NULL;
+		could_go += looks[i] != KMM_LOOK_KEPT;
+	kmm_hand_count(s->hand, could_go);
+	for (unsigned i = 0; i < nr; i++)
+		meet(s, pages[i], looks[i]);
 }
 
 kmm_word kmm_count_pages(struct kmm *k)
@@ -124,6 +137,22 @@ kmm_word kmm_count_pages(struct kmm *k)
 	return nr;
 }
 
+/* Its place would be in swap: as on Linux, which has shared memory among private pages. */
+static bool is_for_swap(const struct kmm_page *page)
+{
+	return kmm_page_kind(page) == KMM_KIND_ANON || (kmm_page_flags(page) & (KMM_PG_DIRTY | KMM_PG_STORED)) == KMM_PG_DIRTY;
+}
+
+static void count_sorts(struct kmm_reclaim_stats *stats, struct kmm_page *const *pages, unsigned nr)
+{
+	unsigned anon = 0;
+
+	for (unsigned i = 0; i < nr; i++)
+		anon += is_for_swap(pages[i]);
+	kmm_pageq_count(&stats->scanned_anon, anon);
+	kmm_pageq_count(&stats->scanned_file, nr - anon);
+}
+
 /* Pages that the hand finds next. */
 static unsigned find(struct kmm_scan *s, kmm_word *left)
 {
@@ -137,6 +166,7 @@ static unsigned find(struct kmm_scan *s, kmm_word *left)
 	else
 		nr = kmm_hand_next(s->k, s->zone, left, pages, nr);
 	kmm_pageq_count(s->is_step ? &stats->scanned_step : &stats->scanned_direct, nr);
+	count_sorts(stats, pages, nr);
 	if (s->group)
 		kmm_group_count(s->group, KMM_GROUP_SCANNED, nr);
 	return nr;
@@ -187,8 +217,31 @@ void kmm_scan_group(struct kmm_scan *s, struct kmm_group *group)
 
 /* ---- zones ---- */
 
+/* Has it so little for requests from zone `start` that some of its pages should go? Not if it keeps all that it has from them anyway. */
+static bool is_short(const struct kmm_zone *z, enum kmm_zone_id start)
+{
+	kmm_word kept = z->high + z->protection[start];
+
+	return z->id <= start && z->managed > kept && kmm_zone_free_hint(z) < kept;
+}
+
+/* Who may have memory of some nodes alone is helped by theirs only; those are the ones that are short of it. false: none is, so it is
+ * not how much there is but what sort that is wanted, and any may help. */
+static bool some_are_short(const struct kmm *k, enum kmm_zone_id start)
+{
+	for (unsigned i = 0; i < k->phys->nr_zones; i++)
+		if (is_short(k->phys->zones[i], start))
+			return true;
+	return false;
+}
+
+static bool may_help(const struct kmm_zone *z, enum kmm_zone_id start, bool short_only)
+{
+	return z->managed && z->id <= start && (!short_only || is_short(z, start));
+}
+
 /* Of the zones that may serve, the one of whose pages the smallest part was evicted. */
-static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
+static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start, bool short_only)
 {
 	struct kmm_zone *best = NULL;
 	uint64_t least = 0, part;
@@ -197,7 +250,7 @@ static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
 		struct kmm_zone *z = k->phys->zones[i];
 		struct kmm_hand *hand = kmm_hand_of(k, z);
 
-		if (!z->managed || z->id > start || (hand->facts.turns && !hand->facts.pages && best))
+		if (!may_help(z, start, short_only) || (hand->facts.turns && !hand->facts.pages && best))
 			continue;
 		part = (uint64_t)hand->evicted << 16;
 		part = kmm_div_u64(part, (uint32_t)((hand->facts.turns ? hand->facts.pages : z->managed) | 1), NULL);
@@ -210,12 +263,12 @@ static struct kmm_zone *choose(struct kmm *k, enum kmm_zone_id start)
 }
 
 /* Another zone in which it may go better, after one gave nothing. */
-static kmm_word scan_rest(struct kmm_scan *s, enum kmm_zone_id start, const struct kmm_zone *done)
+static kmm_word scan_rest(struct kmm_scan *s, enum kmm_zone_id start, const struct kmm_zone *done, bool short_only)
 {
 	for (unsigned i = s->k->phys->nr_zones; i-- > 0 && s->freed < s->want;) {
 		struct kmm_zone *z = s->k->phys->zones[i];
 
-		if (z->managed && z->id <= start && z != done)
+		if (z != done && may_help(z, start, short_only))
 			kmm_scan_zone(s, z);
 	}
 	return s->freed;
@@ -236,17 +289,18 @@ void kmm_lock_hands(struct kmm *k, kmm_gfp gfp)
 
 static kmm_word reclaim(struct kmm *k, struct kmm_scan *s, enum kmm_zone_id start)
 {
+	bool short_only = !s->is_step && some_are_short(k, start);
 	struct kmm_zone *first;
 
 	if (kmm_has_groups(k)) {
 		kmm_reclaim_shared(s, start);
 		return s->freed;
 	}
-	first = choose(k, start);
+	first = choose(k, start, short_only);
 	if (!first)
 		return 0;
 	kmm_scan_zone(s, first);
-	return s->freed < s->want ? scan_rest(s, start, first) : s->freed;
+	return s->freed < s->want ? scan_rest(s, start, first, short_only) : s->freed;
 }
 
 /* Are there so few pages left that can go at all, that taking them would only make programs read their own code again and
@@ -290,10 +344,22 @@ bool kmm_wait_for_device(struct kmm *k, kmm_gfp gfp, unsigned seen, kmm_word now
 	return true;
 }
 
+bool kmm_reclaim_may_go_on(struct kmm *k)
+{
+	return kmm_swap_has_room(k) && kmm_count_pages(k) >= kmm_phys_managed_pages(k) / LEAST_PART;
+}
+
 /* Are there pages that could go, of which none did only because all are in use or held for the moment? q held. */
 static bool could_go(struct kmm *k, const struct kmm_scan *s)
 {
-	return !s->no_swap && kmm_swap_has_room(k) && kmm_count_pages(k) >= kmm_phys_managed_pages(k) / LEAST_PART;
+	return !s->no_swap && kmm_reclaim_may_go_on(k);
+}
+
+/* The hand stops while all transfers are in use, and counts nothing then. Was it so, and they have ended since? Then what it did not
+ * find says nothing: as if we had waited for them. */
+static bool has_missed_end(struct kmm *k, unsigned seen, kmm_word freed)
+{
+	return !freed && kmm_swap_has_room(k) && kmm_swap_ends(k) != seen;
 }
 
 static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
@@ -301,21 +367,22 @@ static kmm_word under_pressure(struct kmm *k, kmm_gfp gfp, unsigned order)
 	struct kmm_scan s = { .k = k, .want = (kmm_word)1 << order, .no_files = !(gfp & KMM_GFP_FS),
 			  .no_swap = !(gfp & KMM_GFP_IO) };
 	unsigned seen = kmm_swap_ends(k);
+	struct kmm_group *group;
 	kmm_word freed;
 	bool waited, could;
 
 	if (s.want < BATCH)
 		s.want = BATCH;
-	kmm_stall_begin(k);
+	group = kmm_stall_begin(k);
 	kmm_lock_hands(k, gfp);
 	freed = reclaim_unless_spent(k, &s, (enum kmm_zone_id)k->phys->class_of[gfp & 15]);
 	could = could_go(k, &s);
 	kmm_mutex_unlock(k, &k->pageq->lock);
-	waited = kmm_wait_for_device(k, gfp, seen, freed - s.later);
+	waited = kmm_wait_for_device(k, gfp, seen, freed - s.later) || has_missed_end(k, seen, freed);
 	kmm_pcp_drain_here(k);
 	if (!freed || k->pageq->calls % SHRINK_EVERY == 0)
 		freed += kmm_shrink(k, gfp, (kmm_word)1 << order);
-	kmm_stall_end(k);
+	kmm_stall_end(k, group);
 	if (waited && freed < BATCH)
 		return BATCH; /* whoever got what has become free */
 	return freed || !(s.was_busy || could) ? freed : (kmm_word)KMM_PRESSURE_AGAIN;

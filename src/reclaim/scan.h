@@ -19,7 +19,6 @@ struct kmm_scan {
 	bool is_step;
 	bool is_brief;               /* one turn, for whatever is not used */
 	bool has_room;               /* private pages may go to swap, as this batch begins */
-	struct kmm_guest guest;      /* of the owner of the page looked at last */
 	struct kmm_flushes flushes;
 	unsigned nr;                 /* pages in pageq->pfns, to evict */
 	kmm_word freed;

@@ -11,6 +11,8 @@
  */
 #include "slab/slab.h"
 
+#include "base/shared.h"
+
 enum { FIRST_SHIFT = 3, LEAST_BATCH = 32 };
 
 _Static_assert(sizeof(struct kmm_entry) <= sizeof(((struct kmm_shrinker *)0)->internal), "an entry fits a shrinker");
@@ -46,6 +48,7 @@ static kmm_word ask(struct kmm *k, struct kmm_shrinker *shrinker, kmm_gfp gfp, u
 		return 0;
 	if (nr < LEAST_BATCH)
 		nr = count < LEAST_BATCH ? count : LEAST_BATCH;
+	kmm_word_set(&k->slab->shrunk, k->slab->shrunk + nr);
 	return shrinker->scan(k, shrinker, gfp, nr);
 }
 

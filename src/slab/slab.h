@@ -130,6 +130,7 @@ struct kmm_slab {
 	struct kmm_spin lock;
 	struct kmm_list pools, caches, shrinkers; /* lock */
 	atomic_uint shrinking;       /* somebody runs the shrinkers */
+	kmm_word shrunk;             /* his: objects that they were asked to look at; wraps */
 	struct kmm_shrinker own;     /* gives empty slabs back */
 	struct kmm_cache cache_cache; /* where struct kmm_cache come from */
 	uint32_t budget;             /* i: bytes of objects that a magazine is worth on this machine */

@@ -217,7 +217,7 @@ void kmm_swap_stats(struct kmm *k, struct kmm_swap_stats *out)
 		.same_in = kmm_word_glance(&now->same_in), .same_out = kmm_word_glance(&now->same_out),
 		.read_errors = kmm_word_glance(&now->read_errors), .write_errors = kmm_word_glance(&now->write_errors),
 		.ahead = kmm_word_glance(&now->ahead), .ahead_used = kmm_word_glance(&now->ahead_used),
-		.retaken = kmm_word_glance(&now->retaken),
+		.major = kmm_word_glance(&now->major), .retaken = kmm_word_glance(&now->retaken),
 	};
 	if (k->swap->cache) {
 		out->cached = __atomic_load_n(&k->swap->cache->nr_idle, __ATOMIC_RELAXED);

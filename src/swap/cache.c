@@ -220,7 +220,7 @@ enum kmm_cached_claim kmm_cached_claim(struct kmm *k, uint32_t raw, bool may_tak
 	unsigned long flags;
 	bool retire = false;
 
-	if (kmm_swap_is_same(raw) || !c || !__atomic_load_n(&c->nr, __ATOMIC_RELAXED))
+	if (kmm_swap_is_same(raw) || kmm_cached_is_empty(k))
 		return KMM_CLAIM_NONE;
 	flags = lock(k);
 	e = find(c, raw);

@@ -227,6 +227,7 @@ static enum kmm_status read_or_copy(struct kmm *k, uint32_t raw, struct kmm_page
 enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 {
 	struct kmm_swap_device *dev;
+	struct kmm_group *group;
 	enum kmm_status status;
 
 	if (kmm_swap_is_same(raw)) {
@@ -240,9 +241,9 @@ enum kmm_status kmm_swap_in(struct kmm *k, uint32_t raw, struct kmm_page *page)
 	dev = k->swap->area[kmm_swap_place(raw)].dev;
 	if (kmm_device_starts(dev))
 		return read_or_copy(k, raw, page);
-	kmm_stall_begin(k);
+	group = kmm_stall_begin(k);
 	status = dev->ops->read(dev, kmm_swap_slot(raw), 1, &page);
-	kmm_stall_end(k);
+	kmm_stall_end(k, group);
 	count(&k->swap->stats.in, 1);
 	return note_read(k, raw, status);
 }

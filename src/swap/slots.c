@@ -84,19 +84,25 @@ static struct kmm_slot *slot_of(struct kmm *k, uint32_t raw)
 	return &a->slot[kmm_swap_slot(raw)];
 }
 
+/* w held. */
+static bool get(struct kmm *k, struct kmm_slot *slot)
+{
+	bool fits = slot->count < KMM_SLOT_MOST;
+
+	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
+	slot->count = (uint16_t)(slot->count + fits);
+	return fits;
+}
+
 bool kmm_slot_get(struct kmm *k, uint32_t raw)
 {
-	struct kmm_slot *slot;
 	unsigned long flags;
 	bool fits;
 
 	if (kmm_swap_is_same(raw))
 		return true;
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
-	slot = slot_of(k, raw);
-	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
-	fits = slot->count < KMM_SLOT_MOST;
-	slot->count = (uint16_t)(slot->count + fits);
+	fits = get(k, slot_of(k, raw));
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
 	return fits;
 }
@@ -130,7 +136,7 @@ static void free_slot(struct kmm *k, struct kmm_swap_area *a, uint32_t slot)
 	__atomic_store_n(&a->nr_free, a->nr_free + 1, __ATOMIC_RELAXED);
 }
 
-void kmm_slot_put(struct kmm *k, uint32_t raw)
+void kmm_slot_put_some(struct kmm *k, uint32_t raw, unsigned nr)
 {
 	struct kmm_swap_area *a;
 	struct kmm_page *page = NULL;
@@ -143,8 +149,8 @@ void kmm_slot_put(struct kmm *k, uint32_t raw)
 	a = &k->swap->area[kmm_swap_place(raw)];
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
 	slot = slot_of(k, raw);
-	KMM_ASSERT(k, slot->count != 0 && slot->count != KMM_SLOT_BAD);
-	slot->count--;
+	KMM_ASSERT(k, slot->count >= nr && slot->count != KMM_SLOT_BAD);
+	slot->count = (uint16_t)(slot->count - nr);
 	if (slot->count == 1 && kmm_cached_let_go(k, raw, &page, &failed))
 		slot->count = failed ? KMM_SLOT_BAD : 0;
 	a->nr_bad += failed;
@@ -166,20 +172,40 @@ static uint32_t clock_of(struct kmm *k, uint32_t raw)
 	return id ? __atomic_load_n(&kmm_group_by_id(k, id)->clock, __ATOMIC_RELAXED) : k->swap->clock;
 }
 
-uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was)
+/* w held. */
+static void read_stamp(struct kmm *k, uint32_t raw, const struct kmm_slot *slot, struct kmm_slot_past *past)
+{
+	past->was = (uint8_t)(slot->stamp >> KMM_SLOT_AGE_SHIFT);
+	past->distance = (clock_of(k, raw) - slot->stamp) & KMM_SLOT_STAMP;
+}
+
+void kmm_slot_past(struct kmm *k, uint32_t raw, struct kmm_slot_past *past)
 {
 	unsigned long flags;
-	uint32_t stamp, clock;
 
-	*was = 0;
+	*past = (struct kmm_slot_past){ 0 };
 	if (kmm_swap_is_same(raw))
-		return 0;
+		return;
 	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
-	stamp = slot_of(k, raw)->stamp;
-	clock = clock_of(k, raw);
+	read_stamp(k, raw, slot_of(k, raw), past);
 	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
-	*was = (uint8_t)(stamp >> KMM_SLOT_AGE_SHIFT);
-	return (clock - stamp) & KMM_SLOT_STAMP;
+}
+
+bool kmm_slot_get_with_past(struct kmm *k, uint32_t raw, struct kmm_slot_past *past)
+{
+	struct kmm_slot *slot;
+	unsigned long flags;
+	bool fits;
+
+	*past = (struct kmm_slot_past){ 0 };
+	if (kmm_swap_is_same(raw))
+		return true;
+	flags = kmm_spin_lock(k, &k->swap->lock, KMM_LOCK_SWAP);
+	slot = slot_of(k, raw);
+	fits = get(k, slot);
+	read_stamp(k, raw, slot, past);
+	kmm_spin_unlock(k, &k->swap->lock, KMM_LOCK_SWAP, flags);
+	return fits;
 }
 
 void kmm_slot_note_page(struct kmm *k, unsigned place, uint32_t slot, const struct kmm_page *page)

@@ -130,6 +130,11 @@ enum kmm_cached_claim {
 	KMM_CLAIM_TAKEN,          /* *page is the caller's, and the entry's count of the slot is given up */
 	KMM_CLAIM_COPY            /* *page has a reference more, to be copied: others name the slot, too */
 };
+/* Is nothing on its way? Then all claims are NONE, for who has the entry's table locked. */
+static inline bool kmm_cached_is_empty(const struct kmm *k)
+{
+	return !k->swap->cache || !__atomic_load_n(&k->swap->cache->nr, __ATOMIC_RELAXED);
+}
 /* may_take: or else a page that nobody else wants is to be copied, too, and the caller just has a count. */
 enum kmm_cached_claim kmm_cached_claim(struct kmm *k, uint32_t raw, bool may_take, struct kmm_page **page);
 /* w held, the slot has one count: is that the table's, of a page that waits? Then it is let go: *page is to be put without w. */
@@ -203,10 +208,14 @@ bool kmm_slots_take(struct kmm *k, unsigned want, struct kmm_slot_run *out);
 /* One count more: for who holds one. false: there are too many. No-op for SAME. context: spin locks up to TABLE may be held;
  * so for the next two. */
 KMM_MUST_CHECK bool kmm_slot_get(struct kmm *k, uint32_t raw);
-/* One less, the last one frees the slot; one that only a page read ahead has left goes with that. */
-void kmm_slot_put(struct kmm *k, uint32_t raw);
+/* nr less, the last one frees the slot; one that only a page read ahead has left goes with that. */
+void kmm_slot_put_some(struct kmm *k, uint32_t raw, unsigned nr);
+static inline void kmm_slot_put(struct kmm *k, uint32_t raw) { kmm_slot_put_some(k, raw, 1); }
 /* How many slots were taken since this one was, up to 2^24, and the age that its page had; both 0 for SAME. */
-uint32_t kmm_slot_distance(struct kmm *k, uint32_t raw, uint8_t *was);
+struct kmm_slot_past { uint32_t distance; uint8_t was; };
+void kmm_slot_past(struct kmm *k, uint32_t raw, struct kmm_slot_past *past);
+/* kmm_slot_get() and kmm_slot_past() by one lock. */
+KMM_MUST_CHECK bool kmm_slot_get_with_past(struct kmm *k, uint32_t raw, struct kmm_slot_past *past);
 /* The page that goes to a slot of which the caller alone has a count: its age, and its group, which was charged for the slot. */
 void kmm_slot_note_page(struct kmm *k, unsigned place, uint32_t slot, const struct kmm_page *page);
 /* The group that the slot is charged to, if that is not a removed one; NULL: none. For who has a count of the slot. */

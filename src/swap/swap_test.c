@@ -3,30 +3,17 @@
  * Swap end to end in a small hosted machine: contents survive, every operation on spaces copes with entries that name slots,
  * areas come and go, and each transfer of a scenario fails once.
  */
+#include "kmm/observe.h"
 #include "swap/swap.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "harness/swap_space.h"
 
 static bool threads; /* a machine with a second CPU for one */
 static bool later; /* a device that begins transfers, and ends them in another order */
-
-/* The test with either sort of device. */
-#define BOTH(name) \
-	static void name(void); \
-	KMM_TEST(name##_at_once) \
-	{ \
-		later = false; \
-		CALL(name()); \
-	} \
-	KMM_TEST(name##_later) \
-	{ \
-		later = true; \
-		CALL(name()); \
-	} \
-	static void name(void)
 
 static void start_sized(struct swap_space *w, enum kmm_format_id format, uint64_t ram_mib, uint64_t swap_pages)
 {
@@ -44,7 +31,7 @@ static kmm_word swapped(struct swap_space *w, struct kmm_mm *mm)
 	return stats.swapped;
 }
 
-BOTH(swap_out_and_in)
+SWAP_BOTH(swap_out_and_in)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct swap_space w;
@@ -66,8 +53,48 @@ BOTH(swap_out_and_in)
 	}
 }
 
+/* The kB in a report's line of that name. */
+static long kb_of(const struct hosted_text *text, const char *name)
+{
+	const char *at = strstr(text->text, name);
+
+	return at ? strtol(at + strlen(name), NULL, 10) : -1;
+}
+
+static void check_told(struct swap_space *w, long swapped_kb, long cached_kb)
+{
+	struct hosted_text text;
+
+	kmm_report_meminfo(w->s.k, hosted_text_init(&text));
+	CHECK_EQ(kb_of(&text, "SwapTotal:") - kb_of(&text, "SwapFree:"), swapped_kb);
+	CHECK_EQ(kb_of(&text, "SwapCached:"), cached_kb);
+	hosted_text_free(&text);
+	kmm_report_mm_status(w->s.mm, hosted_text_init(&text));
+	CHECK_EQ(kb_of(&text, "VmSwap:"), swapped_kb);
+	hosted_text_free(&text);
+}
+
+/* What is said of pages that are out, on their way, and back. */
+SWAP_BOTH(swap_is_told)
+{
+	struct swap_space w;
+
+	CALL(start(&w, KMM_X86_64));
+	CHECK_EQ(space_map(&w.s, at(0), 100, SPACE_RW, SPACE_ANON), 0);
+	CALL(swap_fill(&w, w.s.mm, 0, 100, 1));
+	CALL(check_told(&w, 0, 0));
+	CHECK_OK(kmm_madvise(w.s.mm, kmm_uva((kmm_word)at(0)), 40 * SPACE_PAGE, 21)); /* MADV_PAGEOUT */
+	CALL(check_told(&w, 160, later ? 160 : 0));
+	kmm_swap_quiesce(w.s.k);
+	CALL(check_told(&w, 160, 0));
+	CALL(swap_verify(&w, w.s.mm, 0, 100, 1));
+	kmm_swap_quiesce(w.s.k);
+	CALL(check_told(&w, 0, 0));
+	CALL(swap_stop(&w));
+}
+
 /* One byte repeated takes no slot; the zero page and untouched memory are not swapped at all. */
-BOTH(swap_same_filled)
+SWAP_BOTH(swap_same_filled)
 {
 	struct swap_space w;
 	struct kmm_swap_stats stats;
@@ -96,7 +123,7 @@ BOTH(swap_same_filled)
 }
 
 /* Unmap, advise, protect, move, and a new mapping over it, while pages are out. */
-BOTH(swap_operations_on_entries)
+SWAP_BOTH(swap_operations_on_entries)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_uva out;
@@ -132,7 +159,7 @@ BOTH(swap_operations_on_entries)
 }
 
 /* Parent and child share slots; each gets pages of its own. */
-BOTH(swap_and_fork)
+SWAP_BOTH(swap_and_fork)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_mm *child;
@@ -165,7 +192,7 @@ BOTH(swap_and_fork)
 }
 
 /* Clean pages of files go and are filled again, written ones go to swap; locked and held ones stay. */
-BOTH(reclaim_what_may_go)
+SWAP_BOTH(reclaim_what_may_go)
 {
 	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
 		struct kmm_zone_info zone;
@@ -202,7 +229,7 @@ BOTH(reclaim_what_may_go)
 }
 
 /* A program three times as large as memory: contents are right, and the allocator itself asks for reclaim. */
-BOTH(swap_larger_than_memory)
+SWAP_BOTH(swap_larger_than_memory)
 {
 	static const enum kmm_format_id formats[] = { KMM_I386, KMM_I386_PAE, KMM_X86_64 };
 
@@ -267,7 +294,7 @@ KMM_TEST(swap_reads_take_the_transfers)
 
 /* Without a place to go to, private pages are looked at a few times until the request fails, not at every page of the
  * last watermark anew. */
-BOTH(reclaim_end_is_found_quickly)
+SWAP_BOTH(reclaim_end_is_found_quickly)
 {
 	struct kmm_reclaim_stats stats;
 	struct swap_space w;
@@ -287,7 +314,7 @@ BOTH(reclaim_end_is_found_quickly)
 }
 
 /* Swap is full, then nothing is left: the fault says so and nothing is lost. */
-BOTH(swap_is_full)
+SWAP_BOTH(swap_is_full)
 {
 	struct swap_space w;
 	unsigned n = 0;
@@ -310,7 +337,7 @@ BOTH(swap_is_full)
 }
 
 /* swapoff while pages are out, when they fit and when they do not; areas by priority. */
-BOTH(swap_off_and_priorities)
+SWAP_BOTH(swap_off_and_priorities)
 {
 	struct hosted_swap *second;
 	struct kmm_swap_info info;
@@ -411,7 +438,7 @@ KMM_TEST(swap_off_against_the_owner)
 
 /* Each transfer of a scenario fails once: written pages stay and are written elsewhere; a page that cannot be read costs one
  * access a bus error, and can be read the next time. */
-BOTH(swap_each_transfer_fails_once)
+SWAP_BOTH(swap_each_transfer_fails_once)
 {
 	for (unsigned torn = 0; torn < 2; torn++) {
 		uint64_t transfers = 1;
@@ -443,7 +470,7 @@ BOTH(swap_each_transfer_fails_once)
 }
 
 /* The device is gone: nothing is lost that was in memory, and what was out is an error for its owner alone. */
-BOTH(swap_device_disappears)
+SWAP_BOTH(swap_device_disappears)
 {
 	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true };
 	struct kmm_swap_info info;
@@ -466,8 +493,44 @@ BOTH(swap_device_disappears)
 	CALL(swap_stop(&w));
 }
 
+static void check_retired(struct swap_space *w, kmm_word least)
+{
+	const struct kmm_swap_area *a = &w->s.k->swap->area[0];
+	struct kmm_swap_info info;
+	kmm_word bad = 0;
+
+	for (unsigned i = 0; i < a->nr_slots; i++)
+		bad += a->slot[i].count == KMM_SLOT_BAD;
+	CHECK(kmm_swap_info(w->s.k, 0, &info));
+	CHECK_EQ(bad, info.nr_bad);
+	CHECK(bad >= least);
+}
+
+/* A slot that could not be written is used no more, also when nobody asks for its page again. */
+SWAP_BOTH(swap_failed_slots_are_retired)
+{
+	struct hosted_swap_faults gone = { .nth = 1, .for_ever = true }, none = { 0 };
+	struct swap_space w;
+
+	CALL(start_sized(&w, KMM_X86_64, 0, 512));
+	CHECK_EQ(space_map(&w.s, at(0), 200, SPACE_RW, SPACE_ANON), 0);
+	CALL(swap_fill(&w, w.s.mm, 0, 40, 1));
+	hosted_swap_fail(w.disk, &gone);
+	(void)kmm_reclaim_pages(w.s.k, 40);
+	kmm_swap_quiesce(w.s.k);
+	CHECK_EQ(space_unmap(&w.s, at(0), 40), 0);
+	CALL(check_retired(&w, 16));
+	hosted_swap_fail(w.disk, &none);
+	CALL(swap_fill(&w, w.s.mm, 40, 160, 1));
+	CALL(swap_push_out(&w));
+	CALL(check_retired(&w, 16));
+	CHECK_EQ(slots_used(&w), 160);
+	CALL(swap_verify(&w, w.s.mm, 40, 160, 1));
+	CALL(swap_stop(&w));
+}
+
 /* Dead slots are told to the device, once a cluster of them is free. */
-BOTH(swap_discards)
+SWAP_BOTH(swap_discards)
 {
 	struct hosted_swap_counts counts;
 	struct swap_space w;
@@ -492,7 +555,7 @@ static int touch_all(struct space *s)
 	return 0;
 }
 
-BOTH(swap_without_memory)
+SWAP_BOTH(swap_without_memory)
 {
 	struct kmm_mm *child;
 	struct swap_space w;

@@ -12,7 +12,6 @@
  */
 #include "swap/swap.h"
 
-#include "pageq/stall.h"
 #include "phys/phys.h"
 
 enum { STARTING, UNDER_WAY, ENDED, OVER };
@@ -231,15 +230,15 @@ static void look_again(struct kmm *k)
 
 enum kmm_status kmm_swap_await(struct kmm *k, struct kmm_io *io)
 {
+	struct kmm_group *group = kmm_stall_begin(k);
 	enum kmm_status status;
 
-	kmm_stall_begin(k);
 	while (!is_over(io))
 		if (k->port->wait)
 			k->port->wait(k->port, &k->swap->cache->ended, is_over, io);
 		else
 			look_again(k);
-	kmm_stall_end(k);
+	kmm_stall_end(k, group);
 	status = io->status;
 	give_io(k, io);
 	kmm_swap_tell(k); /* there may be nothing more to wait for */

@@ -117,10 +117,11 @@ struct pageout {
 	unsigned nr;
 };
 
-/* Nobody else maps the page, and nobody holds it. */
+/* Nobody else maps the page, nobody holds it, and no lock was left on it. */
 static bool may_go(struct kmm *k, const struct kmm_page *page)
 {
-	return atomic_load_explicit(&page->count, memory_order_relaxed) == 1 && kmm_frame_may_move(k, page);
+	return !(kmm_page_flags(page) & KMM_PG_LEFT_LOCKED) && atomic_load_explicit(&page->count, memory_order_relaxed) == 1 &&
+	       kmm_frame_may_move(k, page);
 }
 
 /* What the page says of having been written, or this entry, the only one. */
@@ -181,8 +182,11 @@ static bool find_left(void *arg, const struct kmm_ptref *first, kmm_word va, uns
 	return true;
 }
 
+/* Stops at an entry that it notes in arg. */
+typedef bool (*find_entry)(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr);
+
 /* The entries that find() stops at, in [start, end), with what they hold. */
-static void zap_found(struct kmm_vma *vma, kmm_word start, kmm_word end, bool (*find)(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr))
+static void zap_found(struct kmm_vma *vma, kmm_word start, kmm_word end, find_entry find)
 {
 	struct kmm *k = vma->mm->k;
 	struct unmark u = { .vma = vma };
@@ -263,10 +267,10 @@ static enum kmm_status punch(struct kmm_vma *vma, kmm_word start, kmm_word end)
 	struct kmm_mm *mm = vma->mm;
 	enum kmm_status status;
 
-	if ((vma->flags & KMM_VM_LOCKED) || !backing || kmm_backing_is_special(backing))
+	if ((vma->flags & KMM_VM_LOCKED) || (backing ? kmm_backing_is_special(backing) : !vma->opening))
 		return KMM_EINVAL;
 	if ((vma->flags & (KMM_VM_SHARED | KMM_VM_MAYWRITE)) != (KMM_VM_SHARED | KMM_VM_MAYWRITE))
-		return KMM_EACCES;
+		return KMM_EACCES; /* as all is that has only an opening */
 	if (!backing->ops->punch_hole)
 		return KMM_ENOTSUP;
 	if (kmm_vma_tells(vma, KMM_USERFAULT_REMOVE) && kmm_note(mm, vma->userfault, &event) != KMM_OK)
@@ -298,6 +302,8 @@ enum kmm_status kmm_advise_pages(struct kmm_vma *vma, kmm_word start, kmm_word e
 			return KMM_EINVAL;
 		status = tell_removal(&vma, start, &end);
 		return status ? status : drop_pages(vma, start, end);
+	case KMM_MADV_COLLAPSE:
+		return kmm_advise_collapse(vma, start, end);
 	case KMM_MADV_FREE:
 		if (!locked)
 			status = tell_removal(&vma, start, &end);

@@ -69,8 +69,35 @@ KMM_TEST(advise_cold)
 	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_PAGEOUT), 0);
 	CHECK_EQ(smaps_line(&s, "Referenced:"), 0);
 	CHECK_EQ(advise(&s, page(0), 1, KMM_MADV_HWPOISON), EPERM);
-	kmm_mm_limits(s.mm)->privileged = true;
+	kmm_mm_limits(s.mm)->rights = KMM_MAY_ADMIN;
 	CHECK_EQ(advise(&s, page(0), 1, KMM_MADV_SOFT_OFFLINE), EINVAL);
+	CALL(space_stop(&s));
+}
+
+/* A move that leaves the old area behind unlocks all of it; pages that stay there are not paged out by advice, as on Linux. */
+KMM_TEST(advise_left_locked)
+{
+	const unsigned flags = KMM_MREMAP_MAYMOVE | KMM_MREMAP_FIXED | KMM_MREMAP_DONTUNMAP;
+	struct kmm_uva to = kmm_uva((kmm_word)page(10)), moved;
+	struct kmm_file file;
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	kmm_file_init(&file, s.k, 4 * SPACE_PAGE, "file");
+	CHECK_EQ(space_map_file(&s, page(0), 4, SPACE_RW, KMM_MAP_SHARED | KMM_MAP_POPULATE, &file, 0), 0);
+	CHECK_EQ(advise(&s, page(3), 1, KMM_MADV_PAGEOUT), 0);
+	CHECK_EQ(smaps_line(&s, "Rss:"), 12); /* pages of files leave the tables */
+	CHECK_OK(kmm_mlock(s.mm, kmm_uva((kmm_word)page(0)), 4 * SPACE_PAGE, 0));
+	CHECK_OK(kmm_mremap(s.mm, kmm_uva((kmm_word)page(1)), SPACE_PAGE, SPACE_PAGE, flags, to, &moved));
+	CHECK_EQ(smaps_line(&s, "Rss:"), 12);
+	CHECK_EQ(smaps_line(&s, "Locked:"), 0);
+	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_PAGEOUT), 0);
+	CHECK_EQ(smaps_line(&s, "Rss:"), 12);
+	CHECK_EQ(space_peek(&s, s.mm, page(1)), 0); /* which is the moved one, of which the new area keeps the lock */
+	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_DONTNEED), 0);
+	CHECK_EQ(smaps_line(&s, "Rss:"), 0);
+	CHECK_EQ(space_unmap(&s, page(0), 20), 0);
+	kmm_backing_put(&file.backing);
 	CALL(space_stop(&s));
 }
 

@@ -23,6 +23,17 @@ void kmm_backing_get(struct kmm_backing *backing)
 	kmm_spin_unlock(k, &k->vm->lock, KMM_LOCK_RMAP, flags);
 }
 
+void kmm_opening_get(struct kmm_opening *opening)
+{
+	__atomic_fetch_add(&opening->refs, 1, __ATOMIC_RELAXED);
+}
+
+void kmm_opening_put(struct kmm_opening *opening)
+{
+	if (__atomic_sub_fetch(&opening->refs, 1, __ATOMIC_ACQ_REL) == 0 && opening->release)
+		opening->release(opening);
+}
+
 void kmm_backing_put(struct kmm_backing *backing)
 {
 	struct kmm *k = backing->k;
@@ -87,7 +98,10 @@ static bool clip(const struct kmm_vma *vma, uint64_t first, uint64_t end, kmm_wo
 	return true;
 }
 
-void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end)
+/* What is unmapped of an area. */
+typedef void unmap_fn(struct kmm_vma *vma, kmm_word from, kmm_word to, struct kmm_tlb *tlb);
+
+static void unmap_each(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end, unmap_fn *unmap)
 {
 	KMM_CHECK_HELD(k, &mapping->lock);
 	KMM_ASSERT(k, first <= end);
@@ -99,9 +113,14 @@ void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t firs
 		if (!clip(vma, first, end, &from, &to))
 			continue;
 		kmm_tlb_begin(k, &tlb, &vma->mm->space);
-		kmm_zap_pages(vma, from, to, &tlb);
+		unmap(vma, from, to, &tlb);
 		kmm_tlb_flush(k, &tlb);
 	}
+}
+
+void kmm_mapping_unmap(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end)
+{
+	unmap_each(k, mapping, first, end, kmm_zap_pages);
 }
 
 /* ---- unmapping what a hole was punched into ---- */
@@ -133,6 +152,10 @@ static void unmap_shown(struct kmm_vma *vma, kmm_word from, kmm_word to, struct 
 	struct shown s = { .k = vma->mm->k };
 	kmm_word resume;
 
+	if (!kmm_vma_is_private(vma)) {
+		kmm_zap_pages(vma, from, to, tlb);
+		return;
+	}
 	while (from < to && !kmm_pt_for_each_run(s.k, &vma->mm->space, from, to, find_shown, &s, &resume)) {
 		kmm_zap_pages(vma, s.at, s.at + KMM_PAGE_SIZE, tlb);
 		from = s.at + KMM_PAGE_SIZE;
@@ -141,20 +164,7 @@ static void unmap_shown(struct kmm_vma *vma, kmm_word from, kmm_word to, struct 
 
 void kmm_mapping_unmap_shown(struct kmm *k, struct kmm_mapping *mapping, uint64_t first, uint64_t end)
 {
-	for (struct kmm_list *l = mapping->vmas.next; l != &mapping->vmas; l = l->next) {
-		struct kmm_vma *vma = kmm_container(l, struct kmm_vma, by_backing);
-		struct kmm_tlb tlb;
-		kmm_word from, to;
-
-		if (!clip(vma, first, end, &from, &to))
-			continue;
-		kmm_tlb_begin(k, &tlb, &vma->mm->space);
-		if (kmm_vma_is_private(vma))
-			unmap_shown(vma, from, to, &tlb);
-		else
-			kmm_zap_pages(vma, from, to, &tlb);
-		kmm_tlb_flush(k, &tlb);
-	}
+	unmap_each(k, mapping, first, end, unmap_shown);
 }
 
 static bool has_mark(const struct kmm_page *page, uint32_t mark)

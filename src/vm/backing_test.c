@@ -167,9 +167,9 @@ KMM_TEST(special_mapping)
 
 /* ---- randomised places ---- */
 
-static uint64_t first_place(enum kmm_format_id format, uint64_t seed, unsigned nth)
+static uint64_t first_place_by(enum kmm_format_id format, uint64_t seed, unsigned nth, uint32_t layout)
 {
-	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1, .randomise = true, .seed = seed },
+	struct hosted_config config = { .machine = { .format = format, .nr_cpus = 1, .randomise = !(layout & KMM_LAYOUT_RANDOM), .seed = seed },
 					.ram_bytes = 256ull << 20 };
 	struct hosted_machine *m;
 	struct kmm_uva at = { 0 };
@@ -182,12 +182,30 @@ static uint64_t first_place(enum kmm_format_id format, uint64_t seed, unsigned n
 
 		if (kmm_mm_create(hosted_kmm(m), &mm))
 			break;
+		kmm_mm_limits(mm)->layout = layout;
 		if (kmm_mmap(mm, kmm_uva(0), SPACE_PAGE, SPACE_RW, SPACE_ANON, NULL, 0, &at))
 			at.v = 0;
 		hosted_put_space(m, mm);
 	}
 	hosted_shutdown(m);
 	return at.v;
+}
+
+static uint64_t first_place(enum kmm_format_id format, uint64_t seed, unsigned nth)
+{
+	return first_place_by(format, seed, nth, 0);
+}
+
+KMM_TEST(mmap_places_not_random)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		enum kmm_format_id format = space_formats[f];
+		uint64_t a = first_place_by(format, 1, 0, KMM_LAYOUT_NOT_RANDOM), low = first_place_by(format, 1, 0, KMM_LAYOUT_BOTTOM_UP);
+
+		CHECK(a && a == first_place_by(format, 2, 1, KMM_LAYOUT_NOT_RANDOM));
+		CHECK(a != first_place(format, 1, 0));
+		CHECK(low && low < a && low != first_place_by(format, 2, 0, KMM_LAYOUT_BOTTOM_UP));
+	}
 }
 
 KMM_TEST(places_are_random_when_asked)
@@ -199,6 +217,7 @@ KMM_TEST(places_are_random_when_asked)
 		uint64_t a = first_place(format, 1, 0), b = first_place(format, 1, 1), c = first_place(format, 2, 0);
 
 		CHECK_EQ(a, first_place(format, 1, 0)); /* a matter of the seed alone */
+		CHECK_EQ(a, first_place_by(format, 1, 0, KMM_LAYOUT_RANDOM)); /* or of the space alone */
 		CHECK(a != b || b != c);
 		CHECK(a < top - (128 << 20) && a > top - slack);
 		CHECK(c < top - (128 << 20) && c > top - slack);

@@ -15,6 +15,7 @@
 #include "kmm/swap.h"
 #include "phys/alloc.h"
 #include "vm/mm.h"
+#include "vm/vm.h"
 
 enum { ADMIN_RESERVE = 8 << (20 - KMM_PAGE_SHIFT), USER_RESERVE = 128 << (20 - KMM_PAGE_SHIFT) };
 
@@ -52,12 +53,25 @@ kmm_word kmm_vm_commit_limit(struct kmm *k)
 static kmm_word smaller(kmm_word x, kmm_word y) { return x < y ? x : y; }
 
 /* Some is left for who has to put things right, and for the user of a process that grew too much. */
+static kmm_word admin_reserve(struct kmm *k)
+{
+	kmm_word set = __atomic_load_n(&k->vm->admin_reserve, __ATOMIC_RELAXED);
+
+	if (set != KMM_RESERVE_UNSET)
+		return set;
+	return smaller((kmm_word)kmm_div_u64((uint64_t)kmm_phys_managed_pages(k) * 3, 100, NULL), ADMIN_RESERVE);
+}
+
+static kmm_word user_reserve(struct kmm *k)
+{
+	kmm_word set = __atomic_load_n(&k->vm->user_reserve, __ATOMIC_RELAXED);
+
+	return set != KMM_RESERVE_UNSET ? set : smaller(kmm_phys_managed_pages(k) / 32, USER_RESERVE);
+}
+
 static kmm_word reserved(const struct kmm_mm *mm)
 {
-	kmm_word ram = kmm_phys_managed_pages(mm->k);
-	kmm_word admin = smaller((kmm_word)kmm_div_u64((uint64_t)ram * 3, 100, NULL), ADMIN_RESERVE);
-
-	return (mm->limits.privileged ? 0 : admin) + smaller(mm->total_pages / 32, smaller(ram / 32, USER_RESERVE));
+	return (mm->limits.rights & KMM_MAY_ADMIN ? 0 : admin_reserve(mm->k)) + smaller(mm->total_pages / 32, user_reserve(mm->k));
 }
 
 static bool is_below_limit(const struct kmm_mm *mm, kmm_word pages)
@@ -100,11 +114,19 @@ void kmm_set_overcommit_pages(struct kmm *k, kmm_word pages)
 	__atomic_store_n(&k->vm->overcommit_ratio, 0, __ATOMIC_RELAXED);
 }
 
+void kmm_set_overcommit_reserves(struct kmm *k, kmm_word admin, kmm_word user)
+{
+	__atomic_store_n(&k->vm->admin_reserve, admin, __ATOMIC_RELAXED);
+	__atomic_store_n(&k->vm->user_reserve, user, __ATOMIC_RELAXED);
+}
+
 void kmm_overcommit(struct kmm *k, struct kmm_overcommit *out)
 {
 	out->mode = __atomic_load_n(&k->vm->overcommit_mode, __ATOMIC_RELAXED);
 	out->ratio = __atomic_load_n(&k->vm->overcommit_ratio, __ATOMIC_RELAXED);
 	out->pages = __atomic_load_n(&k->vm->overcommit_pages, __ATOMIC_RELAXED);
+	out->admin_reserve = admin_reserve(k);
+	out->user_reserve = user_reserve(k);
 	out->limit_pages = kmm_vm_commit_limit(k);
 	out->committed_pages = kmm_vm_committed(k);
 }

@@ -14,6 +14,7 @@
 #include "base/math.h"
 #include "kmm/kmap.h"
 #include "phys/alloc.h"
+#include "swap/swap.h"
 #include "vm/mm.h"
 
 static uint64_t nr_file_pages(uint64_t size)
@@ -76,6 +77,8 @@ static void file_cached_pages(struct kmm_backing *backing, uint64_t first, unsig
 	kmm_mutex_lock_class(k, &mapping->lock, KMM_LOCK_BACKING);
 	for (unsigned i = 0; i < nr; i++) {
 		out[i] = kmm_radix_get(k, file->pages, first + i);
+		if (out[i] && (kmm_page_flags(out[i]) & KMM_PG_BLANK))
+			out[i] = NULL;
 		if (out[i])
 			kmm_get_page(k, out[i]);
 	}
@@ -309,11 +312,15 @@ static enum kmm_status add_page(struct kmm_file *file, uint64_t index, struct km
 	return status;
 }
 
-/* The page, without a reference for the caller; also beyond the end. b held. */
+/* The page, without a reference for the caller, who shows it or writes to it; also beyond the end. b held. */
 static enum kmm_status find_page(struct kmm_file *file, uint64_t index, struct kmm_page **spare, struct kmm_page **out)
 {
 	*out = kmm_radix_get(file->backing.k, file->pages, index);
-	return *out ? KMM_OK : add_page(file, index, spare, out);
+	if (!*out)
+		return add_page(file, index, spare, out);
+	if (kmm_page_flags(*out) & KMM_PG_BLANK)
+		__atomic_fetch_and(&(*out)->flags, ~(uint32_t)KMM_PG_BLANK, __ATOMIC_RELAXED);
+	return KMM_OK;
 }
 
 enum kmm_status kmm_file_bring_back(struct kmm_file *file, uint64_t index)
@@ -325,11 +332,16 @@ enum kmm_status kmm_file_bring_back(struct kmm_file *file, uint64_t index)
 
 static enum kmm_status hold_page(struct access *a, struct kmm_page **spare)
 {
-	enum kmm_status status = a->pos < a->file->size ? find_page(a->file, a->pos >> KMM_PAGE_SHIFT, spare, &a->page) : KMM_ERANGE;
+	uint64_t index = a->pos >> KMM_PAGE_SHIFT;
+	uint32_t raw = a->file->nr_swapped ? kmm_radix_swapped(a->file->pages, index) : 0;
+	enum kmm_status status = a->pos < a->file->size ? find_page(a->file, index, spare, &a->page) : KMM_ERANGE;
 
-	if (status == KMM_OK)
-		kmm_get_page(a->file->backing.k, a->page);
-	return status;
+	if (status)
+		return status;
+	kmm_get_page(a->file->backing.k, a->page);
+	if (raw && !kmm_swap_is_same(raw)) /* a fault's, as calls read and write themselves */
+		__atomic_fetch_add(&a->file->backing.k->swap->stats.major, 1, __ATOMIC_RELAXED);
+	return KMM_OK;
 }
 
 enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_page **out)
@@ -344,6 +356,33 @@ enum kmm_status kmm_file_page(struct kmm_file *file, uint64_t index, struct kmm_
 	if (status == KMM_OK)
 		*out = a.page;
 	return status;
+}
+
+/* What a source knows is content; else a page that comes in here is blank until somebody asks for it, be it by allocating it again. */
+static enum kmm_status allocate_page(struct access *a, struct kmm_page **spare)
+{
+	struct kmm_file *file = a->file;
+	struct kmm *k = file->backing.k;
+	uint64_t index = a->pos >> KMM_PAGE_SHIFT;
+	bool is_new = !kmm_radix_get(k, file->pages, index) && !kmm_radix_swapped(file->pages, index);
+	enum kmm_status status;
+
+	if (!is_new || kmm_file_has_source(file))
+		return find_page(file, index, spare, &a->page);
+	status = add_page(file, index, spare, &a->page);
+	if (status == KMM_OK)
+		__atomic_fetch_or(&a->page->flags, (uint32_t)KMM_PG_BLANK, __ATOMIC_RELAXED);
+	return status;
+}
+
+enum kmm_status kmm_file_allocate(struct kmm_file *file, uint64_t index)
+{
+	struct kmm_mapping *mapping = kmm_mapping_get(&file->backing);
+	struct access a = { .file = file, .pos = index << KMM_PAGE_SHIFT };
+
+	if (!mapping)
+		return KMM_ENOMEM;
+	return index > UINT64_MAX >> KMM_PAGE_SHIFT ? KMM_ERANGE : with_spares(mapping, &a, allocate_page);
 }
 
 bool kmm_backing_is_file(const struct kmm_backing *backing)
@@ -480,6 +519,7 @@ static enum kmm_status read_part(struct kmm_file *file, uint64_t pos, char *to, 
 		if (status)
 			return status;
 	}
+	kmm_group_touched(k, page);
 	from = kmm_kmap_local(k, page);
 	memcpy(to, from + (pos & (KMM_PAGE_SIZE - 1)), len);
 	kmm_kunmap_local(k, from);
@@ -545,6 +585,7 @@ static enum kmm_status write_part(struct kmm_file *file, uint64_t pos, const cha
 		status = set_size(file, pos + len);
 	if (status)
 		return status;
+	kmm_group_touched(k, page);
 	to = kmm_kmap_local(k, page);
 	memcpy(to + (pos & (KMM_PAGE_SIZE - 1)), from, len);
 	kmm_kunmap_local(k, to);

@@ -303,6 +303,54 @@ KMM_TEST(file_seals)
 	CALL(space_stop(&s));
 }
 
+static enum kmm_status seek(struct kmm_file *file, uint64_t page, bool data, uint64_t *found)
+{
+	enum kmm_status status = kmm_file_seek(file, page * SPACE_PAGE, data, found);
+
+	*found /= SPACE_PAGE;
+	return status;
+}
+
+/* What is allocated in advance is a hole until it is written, mapped or allocated again; reading and moving do not change that. */
+KMM_TEST(file_allocates_in_advance)
+{
+	struct kmm_file file;
+	struct space s;
+	uint64_t at = 0;
+	char byte = 1;
+
+	CALL(space_start(&s, KMM_I386));
+	kmm_file_init(&file, s.k, 8 * SPACE_PAGE, "/ahead");
+	for (uint64_t i = 0; i < 8; i++)
+		CHECK_OK(kmm_file_allocate(&file, i));
+	CHECK_EQ(file.nr_pages, 8);
+	CHECK_EQ(seek(&file, 0, true, &at), KMM_ERANGE);
+	CHECK_OK(kmm_file_read(&file, 2 * SPACE_PAGE, &byte, 1, &(size_t){ 0 }));
+	CHECK_EQ(byte, 0);
+	CHECK_EQ(seek(&file, 0, true, &at), KMM_ERANGE);
+	CHECK_OK(kmm_file_write(&file, 2 * SPACE_PAGE, "x", 1, &(size_t){ 0 }));
+	CHECK_OK(seek(&file, 0, true, &at));
+	CHECK_EQ(at, 2);
+	CHECK_EQ(space_map_file(&s, 0x20000000, 8, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
+	CHECK_EQ(space_peek(&s, s.mm, 0x20000000 + 5 * SPACE_PAGE), 0);
+	CHECK_OK(seek(&file, 3, true, &at));
+	CHECK_EQ(at, 5);
+	CHECK_OK(seek(&file, 5, false, &at));
+	CHECK_EQ(at, 6); /* what lies around the fault was not mapped */
+	CHECK_OK(kmm_file_allocate(&file, 7));
+	CHECK_OK(seek(&file, 6, true, &at));
+	CHECK_EQ(at, 7);
+	CHECK_EQ(kmm_file_allocate(&file, UINT64_MAX), KMM_ERANGE);
+	kmm_fail_nth(s.k, 1);
+	CHECK_OK(kmm_file_allocate(&file, 7)); /* there is one */
+	CHECK_OK(kmm_file_punch(&file, 0, 8));
+	CHECK_EQ(kmm_file_allocate(&file, 0), KMM_ENOMEM);
+	kmm_fail_nth(s.k, 0);
+	CHECK_EQ(space_unmap(&s, 0x20000000, 8), 0);
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}
+
 KMM_TEST(file_seeks_data_and_holes)
 {
 	struct kmm_file file;

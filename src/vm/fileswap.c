@@ -117,12 +117,11 @@ enum kmm_status kmm_file_swap_in(struct kmm_file *file, uint64_t index, struct k
 {
 	uint32_t raw = kmm_radix_swapped(file->pages, index);
 	struct kmm *k = file->backing.k;
-	uint32_t distance;
-	uint8_t was;
+	struct kmm_slot_past past;
 
 	KMM_ASSERT(k, raw != 0);
-	distance = kmm_slot_distance(k, raw, &was);
-	kmm_group_refault(k, page, distance, was);
+	kmm_slot_past(k, raw, &past);
+	kmm_group_refault(k, page, past.distance, past.was);
 	return kmm_swap_in(k, raw, page);
 }
 

@@ -281,3 +281,51 @@ KMM_TEST(fileswap_pageout)
 		CALL(stop(&w));
 	}
 }
+
+/* ---- calls count as use ---- */
+
+enum { ALL = 3000, HOT = 200, ROUNDS = 40, LEARNING = 20 };
+
+/* All over the file, or the hand would come to them last. */
+static void read_hot(struct swap_space *w)
+{
+	char byte;
+	size_t done;
+
+	for (unsigned i = 0; i < HOT; i++)
+		CHECK_OK(kmm_file_read(&w->file, i * (uint64_t)(ALL / HOT * SPACE_PAGE) + 16, &byte, 1, &done));
+}
+
+static void call_again_and_again(const struct kmm_reclaim_policy *policy)
+{
+	struct kmm_swap_stats stats = { 0 };
+	kmm_word learned = 0;
+	struct swap_space w;
+	size_t done;
+
+	CALL(swap_start(&w, &(struct swap_setup){ .format = KMM_X86_64, .ram_mib = 32, .swap_pages = 8192 }));
+	kmm_reclaim_set_policy(w.s.k, policy);
+	kmm_file_init(&w.file, w.s.k, 0, "/memory");
+	for (uint32_t i = 0; i < ALL; i++)
+		CHECK_OK(kmm_file_write(&w.file, i * (uint64_t)SPACE_PAGE + 16, &(uint32_t){ i + 1 }, 4, &done));
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		CALL(read_hot(&w));
+		kmm_swap_stats(w.s.k, &stats);
+		learned = n < LEARNING ? stats.in : learned;
+		CHECK(kmm_reclaim_pages(w.s.k, 32) >= 32);
+	}
+	CHECK(stats.out >= (ROUNDS - 1) * 32);
+	CHECK_EQ(stats.in, learned); /* a tenth and more come back if calls leave no mark */
+	CHECK_EQ(stats.major, 0);
+	hosted_put_space(w.s.m, w.s.mm);
+	w.s.mm = NULL;
+	kmm_backing_put(&w.file.backing);
+	CALL(swap_stop(&w));
+}
+
+/* What is read by calls all the time stays, and the rest of the file goes; and no such read is a major fault. */
+KMM_TEST(fileswap_calls_are_use)
+{
+	for (unsigned i = 0; kmm_reclaim_policies[i]; i++)
+		CALL(call_again_and_again(kmm_reclaim_policies[i]));
+}

@@ -101,15 +101,12 @@ void kmm_guest_leave(struct kmm *k, const struct kmm_guest *guest)
 		kmm_cache_free(k, guest->sort == KMM_OWNER_ANON ? k->vm->anon_cache : k->vm->mapping_cache, guest->owner);
 }
 
-void kmm_guest_go_on(struct kmm *k, const struct kmm_page *page, struct kmm_guest *guest)
+bool kmm_guest_goes_on(struct kmm *k, const struct kmm_page *page, struct kmm_guest *guest)
 {
 	struct kmm_guest named = read_name(k, page);
 
-	if (guest->owner && named.owner == guest->owner && named.sort == guest->sort) {
-		guest->index = named.index; /* a hint, as ever */
-		return;
-	}
-	if (guest->owner)
-		kmm_guest_leave(k, guest);
-	*guest = kmm_guest_enter(k, page);
+	if (named.owner != guest->owner || named.sort != guest->sort)
+		return false;
+	guest->index = named.index; /* a hint, as ever */
+	return guest->owner != NULL;
 }

@@ -51,8 +51,7 @@ struct kmm_guest {
 };
 struct kmm_guest kmm_guest_enter(struct kmm *k, const struct kmm_page *page);
 void kmm_guest_leave(struct kmm *k, const struct kmm_guest *guest);
-/* From one page to the next, whose owner mostly is the same. *guest: all zero at first; what it is at the end is to be left, if it
- * has an owner. The owner may have ended since it was entered. */
-void kmm_guest_go_on(struct kmm *k, const struct kmm_page *page, struct kmm_guest *guest);
+/* Does that page name the same owner, which we are inside of? Then *guest is about that page. The owner may have ended since. */
+bool kmm_guest_goes_on(struct kmm *k, const struct kmm_page *page, struct kmm_guest *guest);
 
 #endif

@@ -62,6 +62,7 @@ enum kmm_status kmm_vm_init(struct kmm *k)
 	kmm_list_init(&vm->dirty_files);
 	kmm_list_init(&vm->swapped_files);
 	vm->overcommit_ratio = 50;
+	vm->admin_reserve = vm->user_reserve = KMM_RESERVE_UNSET;
 	vm->dirty_ratio = 20;
 	vm->dirty_background_ratio = 10;
 	vm->dirty_expire_ns = 30000000000u;

@@ -27,7 +27,7 @@ static enum kmm_status advised_flags(const struct kmm_vma *vma, int advice, uint
 		*flags &= ~(uint32_t)KMM_VM_DONTCOPY;
 		break;
 	case KMM_MADV_WIPEONFORK:
-		if (vma->backing || (*flags & KMM_VM_SHARED))
+		if (vma->backing || vma->opening || (*flags & KMM_VM_SHARED))
 			return KMM_EINVAL;
 		*flags |= KMM_VM_WIPEONFORK;
 		break;
@@ -71,6 +71,7 @@ static bool is_about_pages(int advice)
 	case KMM_MADV_REMOVE:
 	case KMM_MADV_COLD:
 	case KMM_MADV_PAGEOUT:
+	case KMM_MADV_COLLAPSE:
 		return true;
 	default:
 		return false;

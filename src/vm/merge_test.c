@@ -118,7 +118,7 @@ KMM_TEST(merge_after_fork)
 	CALL(space_stop(&s));
 }
 
-static int map_opened(struct space *s, uint64_t at, struct kmm_file *file, uint64_t pgoff, uint32_t opening)
+static int map_opened(struct space *s, uint64_t at, struct kmm_file *file, uint64_t pgoff, struct kmm_opening *opening)
 {
 	const struct kmm_mmap_args args = { .addr = kmm_uva((kmm_word)at), .len = 2 * SPACE_PAGE, .prot = SPACE_R,
 					    .flags = KMM_MAP_SHARED | KMM_MAP_FIXED, .backing = &file->backing,
@@ -131,6 +131,7 @@ static int map_opened(struct space *s, uint64_t at, struct kmm_file *file, uint6
 /* One file opened twice gives areas that stay apart, whatever is done to them; also to a child's. */
 KMM_TEST(merge_minds_openings)
 {
+	struct kmm_opening seven = { .refs = 1 }, eight = { .refs = 1 };
 	struct kmm_mm *parent;
 	struct kmm_file file;
 	struct space s;
@@ -138,24 +139,29 @@ KMM_TEST(merge_minds_openings)
 	CALL(space_start(&s, KMM_X86_64));
 	parent = s.mm;
 	kmm_file_init(&file, s.k, 10 * SPACE_PAGE, "/f");
-	CHECK_EQ(map_opened(&s, page(0), &file, 0, 7), 0);
-	CHECK_EQ(map_opened(&s, page(2), &file, 2, 8), 0);
+	CHECK_EQ(map_opened(&s, page(0), &file, 0, &seven), 0);
+	CHECK_EQ(map_opened(&s, page(2), &file, 2, &eight), 0);
 	CHECK_EQ(space_areas(&s), 2);
-	CHECK_EQ(map_opened(&s, page(4), &file, 4, 8), 0);
+	CHECK_EQ(map_opened(&s, page(4), &file, 4, &eight), 0);
 	CHECK_EQ(space_areas(&s), 2);
 	CHECK_EQ(space_protect(&s, page(1), 2, 0), 0);
 	CHECK_EQ(space_areas(&s), 4);
+	CHECK_EQ(seven.refs, 1 + 2); /* one of each area */
+	CHECK_EQ(eight.refs, 1 + 2);
 	CHECK_EQ(space_protect(&s, page(1), 2, SPACE_R), 0);
 	CHECK_EQ(space_areas(&s), 2);
 	CHECK_OK(kmm_mm_fork(parent, &s.mm));
+	CHECK_EQ(seven.refs, 1 + 2);
 	CHECK_EQ(space_protect(&s, page(1), 2, 0), 0);
 	CHECK_EQ(space_protect(&s, page(1), 2, SPACE_R), 0);
 	CHECK_EQ(space_areas(&s), 2);
-	CHECK_EQ(map_opened(&s, page(0), &file, 0, 8), 0); /* the gap between two of one opening */
+	CHECK_EQ(map_opened(&s, page(0), &file, 0, &eight), 0); /* the gap between two of one opening */
 	CHECK_EQ(space_areas(&s), 1);
 	hosted_put_space(s.m, s.mm);
 	hosted_put_space(s.m, parent);
 	s.mm = NULL;
+	CHECK_EQ(seven.refs, 1);
+	CHECK_EQ(eight.refs, 1);
 	kmm_backing_put(&file.backing);
 	CALL(space_stop(&s));
 }

@@ -39,7 +39,8 @@ struct move {
 	unsigned nr_entries;     /* moving entries made */
 	bool moved;
 	bool refused;            /* evicting: an area keeps it in memory */
-	uint32_t raw;            /* evicted to swap: what its entries become; we have a count of the slot */
+	uint32_t raw;            /* evicted to swap: what its entries become; we have a count of the slot ... */
+	bool is_passed_on;       /* ... or its only entry has got that */
 };
 
 struct batch {
@@ -167,12 +168,24 @@ static uint32_t evicted_marks(const struct move *m, const struct kmm_vma *vma, u
 	return watched | (m->raw && (raw & KMM_X86_SOFT_DIRTY) ? KMM_SWAP_WRITTEN : 0);
 }
 
+/* A count of the slot for one more entry. One that is alone stays so, as moving entries are not copied: it gets ours. */
+static bool count_slot(struct kmm *k, struct move *m)
+{
+	if (!m->raw)
+		return true;
+	if (m->nr_entries > 1)
+		return kmm_slot_get(k, m->raw);
+	KMM_ASSERT(k, !m->is_passed_on);
+	m->is_passed_on = true;
+	return true;
+}
+
 /* A moving entry of an evicted page names its slot, or nothing; the mapping is gone. */
 static void evict_entry(struct batch *b, struct move *m, struct kmm_vma *vma, const struct kmm_ptref *ref, kmm_word va)
 {
 	struct kmm *k = b->k;
 	uint32_t marks = evicted_marks(m, vma, kmm_leaf_read(k, ref->entry));
-	bool counted = !m->raw || kmm_slot_get(k, m->raw);
+	bool counted = count_slot(k, m);
 
 	KMM_ASSERT(k, counted); /* a page with so many mappings was not evicted */
 	(void)counted;
@@ -259,7 +272,7 @@ static void copy(struct batch *b, struct move *m)
 	kmm_copy_page(k, m->to, m->from);
 	kmm_page_set_owner(k, m->to, m->guest.owner);
 	kmm_page_set_index(k, m->to, m->guest.index);
-	__atomic_fetch_or(&m->to->flags, __atomic_load_n(&m->from->flags, __ATOMIC_RELAXED) & (KMM_PG_DIRTY | KMM_PG_SHMEM | KMM_PG_STORED),
+	__atomic_fetch_or(&m->to->flags, __atomic_load_n(&m->from->flags, __ATOMIC_RELAXED) & (KMM_PG_DIRTY | KMM_PG_SHMEM | KMM_PG_STORED | KMM_PG_BLANK),
 			  __ATOMIC_RELAXED);
 	kmm_group_move_charge(k, m->to, m->from);
 	kmm_page_debug_move(k, m->to, m->from);
@@ -459,7 +472,7 @@ static void finish(struct batch *b, struct move *m)
 	b->mover->failed += !m->moved;
 	if (!b->mover->evict)
 		__atomic_fetch_add(m->moved ? &b->k->vm->nr_moved : &b->k->vm->nr_not_moved, 1, __ATOMIC_RELAXED);
-	if (m->raw)
+	if (m->raw && !m->is_passed_on)
 		kmm_slot_put(b->k, m->raw);
 	if (m->held)
 		kmm_put_page(b->k, m->from);

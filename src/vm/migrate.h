@@ -44,15 +44,15 @@ void kmm_flushes_run(struct kmm *k, struct kmm_flushes *flushes);
  * looks idle there until that is gone; interrupting all of them for that costs more. */
 void kmm_flushes_run_here(struct kmm *k, struct kmm_flushes *flushes);
 
-/* Has the page been used since the last look? Takes the accessed marks out of all its entries; what was changed goes to
- * flushes (full ones may lose some, which lets a used page look idle once). */
+/* Have pages been used since the last look? Takes the accessed marks out of all their entries; what was changed goes to flushes
+ * (full ones may lose some, which lets a used page look idle once). looks[i]: of pages[i]. */
 enum kmm_look {
 	KMM_LOOK_NOT,            /* it cannot be told: not a user page, or its file is locked */
 	KMM_LOOK_IDLE, KMM_LOOK_USED,
 	KMM_LOOK_KEPT            /* an area keeps it in memory */
 };
-/* *guest: as kmm_guest_go_on(). context: between kmm_guest_begin() and _end(), no spin locks. */
-enum kmm_look kmm_page_look(struct kmm *k, struct kmm_page *page, struct kmm_guest *guest, struct kmm_flushes *flushes);
+/* nr: at most KMM_MOVE_BATCH, as interrupts are off meanwhile. context: between kmm_guest_begin() and _end(), no spin locks. */
+void kmm_pages_look(struct kmm *k, struct kmm_page *const *pages, enum kmm_look *looks, unsigned nr, struct kmm_flushes *flushes);
 
 /* Bytes of kmm_vm.move_room. */
 size_t kmm_move_room_size(void);

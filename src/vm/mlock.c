@@ -8,14 +8,16 @@
  */
 #include "vm/lock.h"
 
+#include "pageq/pageq.h"
+
 bool kmm_mm_may_lock(const struct kmm_mm *mm)
 {
-	return mm->limits.privileged || mm->limits.memlock_bytes != 0;
+	return (mm->limits.rights & KMM_MAY_LOCK) || mm->limits.memlock_bytes != 0;
 }
 
 static bool is_within_limit(const struct kmm_mm *mm, uint64_t pages)
 {
-	return mm->limits.privileged || pages <= mm->limits.memlock_bytes >> KMM_PAGE_SHIFT;
+	return (mm->limits.rights & KMM_MAY_LOCK) || pages <= mm->limits.memlock_bytes >> KMM_PAGE_SHIFT;
 }
 
 bool kmm_mm_lock_fits(const struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
@@ -41,10 +43,12 @@ static enum kmm_status set_locks(struct kmm_vma *vma, struct kmm_vma **prev, kmm
 	if (status)
 		return status;
 	(*prev)->flags = flags;
-	if (!(flags & KMM_VM_LOCKED))
+	if (!(flags & KMM_VM_LOCKED)) {
 		mm->locked_pages -= pages;
-	else if (!(old_flags & KMM_VM_LOCKED))
+		kmm_pageq_unlocked(mm->k->pageq);
+	} else if (!(old_flags & KMM_VM_LOCKED)) {
 		mm->locked_pages += pages;
+	}
 	return KMM_OK;
 }
 

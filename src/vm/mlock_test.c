@@ -103,7 +103,7 @@ KMM_TEST(mlock_limit)
 	CHECK_EQ(space_map(&s, page(20), 1, SPACE_RW, SPACE_ANON | KMM_MAP_LOCKED), EPERM);
 	CHECK_EQ(unlock(&s, page(0), 8), 0);
 	kmm_munlockall(s.mm);
-	kmm_mm_limits(s.mm)->privileged = true;
+	kmm_mm_limits(s.mm)->rights = KMM_MAY_LOCK;
 	CHECK_EQ(lock(&s, page(0), 8, 0), 0);
 	CHECK_EQ(kmm_mlockall(s.mm, KMM_MCL_CURRENT | KMM_MCL_ONFAULT), KMM_OK);
 	CALL(space_stop(&s));

@@ -176,6 +176,8 @@ const char *kmm_vma_name(const struct kmm_vma *vma)
 {
 	if (vma->backing)
 		return vma->backing->ops->name(vma->backing);
+	if (vma->opening)
+		return "";
 	if (is_heap(vma))
 		return "[heap]";
 	return is_stack(vma) ? "[stack]" : "";

@@ -69,16 +69,16 @@ struct kmm_anon {
 struct kmm_vma {
 	kmm_word start, end;     /* m, b, a; looked at without */
 	uint32_t flags;          /* m; KMM_VM_ */
-	uint32_t tag;            /* m: Linux would give areas of one anon object that differ here objects of their own, and
+	uint32_t tag : 31;       /* m: Linux would give areas of one anon object that differ here objects of their own, and
 	                            so would not merge them: each fork makes a new one per area */
-	bool cloned;             /* m: came from a parent with private pages; Linux then merges it less */
+	uint32_t cloned : 1;     /* m: came from a parent with private pages; Linux then merges it less */
 	uint32_t users;          /* readers, KMM_AREA_ bits: vm/lock.h */
+	uint32_t write_seq;      /* m: vm/lock.h */
 	uint64_t pgoff;          /* m, b, a: page of the backing, or virtual page number, shown at start */
 	struct kmm_mm *mm;       /* constant */
 	struct kmm_backing *backing; /* constant, a reference; NULL: anonymous */
 	struct kmm_anon *anon;   /* m: NULL until the first private page; that is written without l, and read with acquire */
-	uint32_t write_seq;      /* m: vm/lock.h */
-	uint32_t opening;        /* constant: which opening of the backing it shows, by the embedder's count */
+	struct kmm_opening *opening; /* constant, a reference; NULL: nobody tells openings apart */
 	struct kmm_userfault *userfault; /* m: a reference, with KMM_VM_WATCHED flags; NULL: nobody watches */
 	union {
 		struct kmm_list link;      /* m: mm->vmas, by address */
@@ -389,7 +389,8 @@ struct kmm_piece {
 	struct kmm_backing *backing;
 	uint64_t pgoff;
 	struct kmm_anon *anon;
-	uint32_t tag, opening;
+	uint32_t tag;
+	struct kmm_opening *opening;
 	struct kmm_userfault *userfault; /* with KMM_VM_WATCHED flags */
 };
 /* Linux's merge rules (merge.c). prev: the area before start, or the one that contains it. Returns the area that now
@@ -450,7 +451,7 @@ struct kmm_map_request {
 	unsigned prot, flags;
 	struct kmm_backing *backing;
 	uint64_t pgoff;
-	uint32_t opening;
+	struct kmm_opening *opening;
 };
 /* mmap(2) without populating; m held. *populate: bytes to fault in. */
 KMM_MUST_CHECK enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word *out, kmm_word *populate);

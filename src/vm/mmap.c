@@ -37,17 +37,26 @@ static uint32_t area_flags(const struct kmm_mm *mm, unsigned prot, unsigned flag
 	return vm_flags;
 }
 
+/* The seals against writing that a mapping with these flags must respect. b is not needed: who seals looks at mappings. */
+static uint32_t write_seals(const struct kmm_backing *backing, uint32_t vm_flags)
+{
+	if (!backing || !kmm_backing_is_file(backing) || !(vm_flags & KMM_VM_SHARED))
+		return 0;
+	return __atomic_load_n(&((const struct kmm_file *)backing)->seals, __ATOMIC_RELAXED) & KMM_SEALS_WRITING;
+}
+
 /*
- * A file that must not be written can still be read, by mappings that stay so (as Linux 6.1 since its 6.1.149). b is not
- * needed: who seals looks at mappings.
+ * A file that must not be written can still be read, by mappings that stay so (as Linux 6.1 since its 6.1.149). The seal
+ * against future writing alone is looked at later, for mappings that write: see put_sealed().
  */
 static enum kmm_status apply_write_seal(const struct kmm_backing *backing, uint32_t *vm_flags)
 {
-	if (!kmm_backing_is_file(backing) || !(*vm_flags & KMM_VM_SHARED) ||
-	    !(__atomic_load_n(&((const struct kmm_file *)backing)->seals, __ATOMIC_RELAXED) & KMM_SEALS_WRITING))
+	uint32_t seals = write_seals(backing, *vm_flags);
+
+	if (!seals)
 		return KMM_OK;
 	if (*vm_flags & KMM_VM_WRITE)
-		return KMM_EPERM;
+		return seals & KMM_SEAL_WRITE ? KMM_EPERM : KMM_OK;
 	*vm_flags &= ~(uint32_t)KMM_VM_MAYWRITE;
 	return KMM_OK;
 }
@@ -56,7 +65,7 @@ static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm
 {
 	bool writable = !(rq->flags & KMM_MAP_RDONLY);
 
-	if (kmm_backing_is_shm(rq->backing)) /* shown again by remap_file_pages() */
+	if (rq->backing && kmm_backing_is_shm(rq->backing)) /* shown again by remap_file_pages() */
 		*vm_flags |= KMM_VM_SHMEM;
 	switch (rq->flags & KMM_MAP_TYPE) {
 	case KMM_MAP_SHARED_VALIDATE:
@@ -79,6 +88,8 @@ static enum kmm_status file_flags(const struct kmm_map_request *rq, uint32_t *vm
 		return KMM_EACCES;
 	if (rq->flags & KMM_MAP_NODEV)
 		return KMM_ENODEV;
+	if (!rq->backing && (*vm_flags & KMM_VM_SHARED))
+		*vm_flags |= KMM_VM_SHMEM;
 	return *vm_flags & KMM_VM_GROWSDOWN ? KMM_EINVAL : apply_write_seal(rq->backing, vm_flags);
 }
 
@@ -111,7 +122,7 @@ static enum kmm_status type_flags(const struct kmm_map_request *rq, uint32_t *vm
 {
 	if (rq->flags & KMM_MAP_HUGETLB)
 		return huge_flags(rq, *vm_flags);
-	return rq->backing ? file_flags(rq, vm_flags) : anonymous_flags(rq, vm_flags);
+	return rq->backing || rq->opening ? file_flags(rq, vm_flags) : anonymous_flags(rq, vm_flags);
 }
 
 /* Is that the logarithm of the size of this machine's huge pages, or 0, which means any? */
@@ -130,10 +141,12 @@ static enum kmm_status check_request(struct kmm_mm *mm, struct kmm_map_request *
 {
 	bool anonymous = (rq->flags & KMM_MAP_ANONYMOUS) != 0;
 
-	if (!anonymous && !rq->backing)
+	if (!anonymous && !rq->backing && !rq->opening)
 		return KMM_EINVAL;
-	if (anonymous)
+	if (anonymous) {
 		rq->backing = NULL;
+		rq->opening = NULL;
+	}
 	if ((rq->flags & KMM_MAP_HUGETLB) && (!anonymous || !has_huge_size(mm->k, rq->flags >> MAP_HUGE_SHIFT)))
 		return KMM_EINVAL;
 	if (rq->flags & KMM_MAP_HUGETLB)
@@ -284,7 +297,7 @@ static bool is_within_limits(struct kmm_mm *mm, const struct kmm_piece *piece)
 	       kmm_mm_may_expand(mm, piece->flags, pages - mapped_pages(mm, piece->start, piece->end));
 }
 
-/* Not enough memory for the piece. Linux finds out after it has unmapped what was at a fixed place. */
+/* Linux finds out after it has unmapped what was at a fixed place. */
 static enum kmm_status refuse_area(struct kmm_mm *mm, const struct kmm_piece *piece, enum kmm_status why)
 {
 	enum kmm_status status = kmm_munmap_locked(mm, piece->start, piece->end - piece->start);
@@ -292,10 +305,32 @@ static enum kmm_status refuse_area(struct kmm_mm *mm, const struct kmm_piece *pi
 	return status == KMM_OK ? why : status;
 }
 
+/* To be written, of a file sealed against future writing. */
+static bool is_sealed(const struct kmm_piece *piece)
+{
+	return (piece->flags & KMM_VM_WRITE) && write_seals(piece->backing, piece->flags);
+}
+
+/* Linux asks the file when it makes an area for it, thus after it has unmapped what was there, and not at all where an area from
+ * before the seal only becomes longer. */
+static enum kmm_status put_sealed(struct kmm_mm *mm, const struct kmm_piece *piece)
+{
+	enum kmm_status status = refuse_area(mm, piece, KMM_EPERM);
+	struct kmm_vma *merged = status == KMM_EPERM ? kmm_vma_merge_new(mm, piece) : NULL;
+
+	if (!merged)
+		return status;
+	merged->flags |= KMM_VM_SOFTDIRTY;
+	kmm_mm_account(mm, piece->flags, piece_pages(piece));
+	return KMM_OK;
+}
+
 static enum kmm_status map_area(struct kmm_mm *mm, const struct kmm_piece *piece)
 {
 	if (!is_within_limits(mm, piece))
 		return KMM_ENOMEM;
+	if (is_sealed(piece))
+		return put_sealed(mm, piece);
 	if ((piece->flags & KMM_VM_ACCOUNT) && !kmm_vm_enough(mm, piece_pages(piece)))
 		return refuse_area(mm, piece, KMM_ENOMEM);
 	return put_area(mm, piece);
@@ -335,14 +370,15 @@ enum kmm_status kmm_map(struct kmm_mm *mm, struct kmm_map_request *rq, kmm_word 
 	piece.start = at;
 	piece.end = at + (kmm_word)rq->len;
 	piece.backing = rq->backing;
-	piece.opening = rq->backing ? rq->opening : 0;
-	piece.pgoff = rq->backing ? rq->pgoff : at >> KMM_PAGE_SHIFT;
+	piece.opening = rq->opening;
+	piece.pgoff = rq->backing || rq->opening ? rq->pgoff : at >> KMM_PAGE_SHIFT;
 	if (kmm_vm_accountable(piece.flags))
 		piece.flags |= KMM_VM_ACCOUNT;
 	if (rq->flags & KMM_MAP_HUGETLB) {
 		status = is_within_limits(mm, &piece) ? refuse_area(mm, &piece, KMM_ENOMEM) : KMM_ENOMEM; /* none in reserve */
 	} else if ((piece.flags & KMM_VM_SHMEM) && !rq->backing) {
-		piece.pgoff = 0;
+		piece.pgoff = rq->opening ? rq->pgoff : 0;
+		piece.opening = NULL; /* it is another file now */
 		status = map_shared_anonymous(mm, &piece);
 	} else {
 		status = map_area(mm, &piece);

@@ -33,6 +33,14 @@ KMM_TEST(mmap_errors)
 		CHECK_EQ(map_at(&s, 0, top + SPACE_PAGE, SPACE_ANON, &at), ENOMEM);
 		CHECK_EQ(map_at(&s, 0, UINT64_MAX, SPACE_ANON, &at), ENOMEM);
 		CHECK_EQ(map_at(&s, 0, SPACE_PAGE, SPACE_ANON | KMM_MAP_FIXED, &at), EPERM);
+		kmm_mm_limits(s.mm)->rights = KMM_MAY_MAP_LOW;
+		CHECK_EQ(map_at(&s, 0, SPACE_PAGE, SPACE_ANON | KMM_MAP_FIXED, &at), 0);
+		CHECK_EQ(at, 0);
+		CHECK_EQ(space_poke(&s, s.mm, 0, 1), 0);
+		CHECK_EQ(map_at(&s, 4096, SPACE_PAGE, SPACE_ANON, &at), 0); /* a hint is moved up for everybody */
+		CHECK_EQ(at, 65536);
+		CHECK_EQ(kmm_munmap(s.mm, kmm_uva(0), 65536 + SPACE_PAGE), KMM_OK);
+		kmm_mm_limits(s.mm)->rights = 0;
 		CHECK_EQ(map_at(&s, 0, SPACE_PAGE, SPACE_ANON | KMM_MAP_HUGETLB, &at), ENOMEM);
 		CHECK_EQ(map_at(&s, 0, SPACE_PAGE, KMM_MAP_ANONYMOUS | KMM_MAP_HUGETLB, &at), EINVAL);
 		CHECK_EQ(map_at(&s, AT + SPACE_PAGE, SPACE_PAGE, SPACE_ANON | KMM_MAP_FIXED | KMM_MAP_HUGETLB, &at), EINVAL);
@@ -111,6 +119,28 @@ KMM_TEST(mmap_base_follows_the_stack_limit)
 	CHECK_EQ(map_at(&s, 0, 1ull << 30, SPACE_ANON, &at), 0);
 	CHECK_EQ(at, 0x40000000); /* no room below: bottom-up from a third */
 	CALL(space_stop(&s));
+}
+
+KMM_TEST(mmap_from_low_to_high)
+{
+	for (unsigned f = 0; f < SPACE_NR_FORMATS; f++) {
+		bool wide = space_formats[f] >= KMM_X86_64;
+		uint64_t at, third = wide ? 0x2aaaaaaab000 : 0x40000000;
+		struct space s;
+
+		CALL(space_start(&s, space_formats[f]));
+		kmm_mm_limits(s.mm)->layout = KMM_LAYOUT_BOTTOM_UP;
+		CHECK_EQ(map_at(&s, 0, 2 * SPACE_PAGE, SPACE_ANON, &at), 0);
+		CHECK_EQ(at, third);
+		CHECK_EQ(map_at(&s, 0, SPACE_PAGE, SPACE_ANON, &at), 0);
+		CHECK_EQ(at, third + 2 * SPACE_PAGE);
+		CHECK_EQ(space_unmap(&s, third, 1), 0);
+		CHECK_EQ(map_at(&s, 0, SPACE_PAGE, SPACE_ANON, &at), 0); /* the lowest hole that fits */
+		CHECK_EQ(at, third);
+		CHECK_EQ(map_at(&s, AT, SPACE_PAGE, SPACE_ANON, &at), 0);
+		CHECK_EQ(at, AT);
+		CALL(space_stop(&s));
+	}
 }
 
 KMM_TEST(mmap_hints)

@@ -265,13 +265,43 @@ static void make_area(struct move *m, const struct kmm_vma *old)
 	kmm_edit_end(mm->k, vma->backing);
 }
 
+static void mark_left(struct kmm_page *page)
+{
+	if (kmm_page_kind(page) == KMM_KIND_ANON || kmm_page_kind(page) == KMM_KIND_FILE)
+		__atomic_fetch_or(&page->flags, (uint32_t)KMM_PG_LEFT_LOCKED, __ATOMIC_RELAXED);
+}
+
+static bool mark_run(void *arg, const struct kmm_ptref *first, kmm_word va, unsigned nr)
+{
+	struct kmm *k = arg;
+	void *entry = first->entry;
+
+	(void)va;
+	for (; nr; nr--, entry = kmm_leaf_next(k, entry))
+		if (kmm_leaf_is_present(entry))
+			mark_left(kmm_leaf_page(k, kmm_leaf_read(k, entry)));
+	return true;
+}
+
+/* Linux takes the lock from the area and not from the pages that were not moved, which PAGEOUT then finds locked. */
+static void unlock_left(struct kmm_vma *old)
+{
+	struct kmm_mm *mm = old->mm;
+	kmm_word resume;
+
+	if (old->flags & KMM_VM_LOCKED)
+		kmm_pt_for_each_run(mm->k, &mm->space, old->start, old->end, mark_run, mm->k, &resume);
+	old->flags &= ~(uint32_t)KMM_VM_LOCKS;
+}
+
 /* DONTUNMAP: the old range stays, empty, and its area is no longer locked; wholly moved, it forgets its private pages. Locked
  * pages are as many as before, as Linux 6.1 counts them: what else of the area was locked stays in the count for good. */
 static void leave_empty(struct move *m)
 {
 	struct kmm_vma *old = kmm_mm_find(m->mm, m->from);
 
-	old->flags &= ~(uint32_t)KMM_VM_LOCKS;
+	KMM_ASSERT(m->mm->k, old && old->start <= m->from && m->old_len <= old->end - m->from);
+	unlock_left(old);
 	if (old->start == m->from && old->end == m->from + m->old_len)
 		kmm_anon_unlink(old);
 }

@@ -163,7 +163,7 @@ static void detach(struct kmm_mm *mm, struct kmm_vma *first, kmm_word at)
 	const struct kmm_backing *backing = first->backing; /* compared, not followed: it may go with its last area */
 	const struct kmm_area_ops *ops = backing->areas;
 	uint64_t size = shown_bytes(mm, first);
-	uint32_t opening = first->opening;
+	const struct kmm_opening *opening = first->opening;
 	struct kmm_vma *vma = first;
 
 	do {

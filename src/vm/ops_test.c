@@ -266,7 +266,6 @@ KMM_TEST(madvise_works)
 	CHECK_EQ(space_areas(&s), 2);
 	CHECK_EQ(advise(&s, page(0), 8, KMM_MADV_NOHUGEPAGE), 0);
 	CHECK_EQ(space_areas(&s), 1);
-	CHECK_EQ(advise(&s, page(0), 1, KMM_MADV_COLLAPSE), EINVAL);
 	CHECK_EQ(advise(&s, page(0), 1, 99), EINVAL);
 	CHECK_EQ(advise(&s, page(0) + 1, 1, 4), EINVAL);
 	CHECK_EQ(advise(&s, page(7), 2, 4), ENOMEM); /* a hole, but the rest is done */
@@ -353,4 +352,37 @@ KMM_TEST(brk_fails_whole)
 	kmm_mm_set_brk(s.mm, kmm_uva(AT));
 	CALL(space_fail_each(&s, grow_heap, true));
 	CALL(space_stop(&s));
+}
+
+/* Fit for it are areas with room and something to collapse, and no huge page is ever to be had for them. */
+KMM_TEST(madvise_collapse)
+{
+	static const enum kmm_format_id formats[] = { KMM_I386, KMM_I386_PAE, KMM_X86_64 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct kmm_file file;
+		struct space s;
+		kmm_word at = 0x20000000, nr = formats[i] == KMM_I386 ? 1024 : 512;
+
+		CALL(space_start(&s, formats[i]));
+		CHECK_EQ(space_map(&s, at, 2 * nr, SPACE_RW, SPACE_ANON), 0);
+		CHECK_EQ(advise(&s, at, nr, KMM_MADV_COLLAPSE), EINVAL); /* no page yet */
+		CHECK_EQ(space_poke(&s, s.mm, at, 1), 0);
+		CHECK_EQ(advise(&s, at, nr, KMM_MADV_COLLAPSE), ENOMEM);
+		CHECK_EQ(advise(&s, at + nr * SPACE_PAGE, nr, KMM_MADV_COLLAPSE), EINVAL); /* nothing there */
+		CHECK_EQ(advise(&s, at + SPACE_PAGE, nr, KMM_MADV_COLLAPSE), 0);           /* no whole one */
+		CHECK_EQ(advise(&s, at + SPACE_PAGE, 1, KMM_MADV_COLLAPSE), EINVAL);
+		CHECK_EQ(advise(&s, at, 2 * nr, KMM_MADV_NOHUGEPAGE), 0);
+		CHECK_EQ(advise(&s, at, nr, KMM_MADV_COLLAPSE), EINVAL);
+		CHECK_EQ(space_unmap(&s, at, 2 * nr), 0);
+		kmm_file_init(&file, s.k, 3 * nr * SPACE_PAGE, "/huge");
+		CHECK_EQ(space_map_file(&s, at, 2 * nr, SPACE_RW, KMM_MAP_SHARED, &file, 0), 0);
+		CHECK_EQ(advise(&s, at, nr, KMM_MADV_COLLAPSE), ENOMEM);
+		CHECK_EQ(space_unmap(&s, at, 2 * nr), 0);
+		CHECK_EQ(space_map_file(&s, at, 2 * nr, SPACE_RW, KMM_MAP_SHARED, &file, 1), 0);
+		CHECK_EQ(advise(&s, at, nr, KMM_MADV_COLLAPSE), EINVAL); /* in the file it lies elsewhere */
+		CHECK_EQ(space_unmap(&s, at, 2 * nr), 0);
+		kmm_backing_put(&file.backing);
+		CALL(space_stop(&s));
+	}
 }

@@ -33,6 +33,13 @@ static bool wants_low(const struct kmm_mm *mm, const struct request *rq)
 	return (rq->flags & KMM_MAP_32BIT) && !mm->limits.user_end;
 }
 
+static bool is_random(const struct kmm_mm *mm)
+{
+	return (mm->k->machine.randomise || (mm->limits.layout & KMM_LAYOUT_RANDOM)) && !(mm->limits.layout & KMM_LAYOUT_NOT_RANDOM);
+}
+
+static bool is_bottom_up(const struct kmm_mm *mm) { return mm->limits.layout & KMM_LAYOUT_BOTTOM_UP; }
+
 /* ---- bases ---- */
 
 /* splitmix64, one stream per machine. */
@@ -59,7 +66,7 @@ static void choose_bases(struct kmm_mm *mm)
 	uint64_t most = kmm_div_u64(task_size, 6, NULL) * 5;
 
 	pad = (uint64_t)mm->limits.stack_guard_pages << KMM_PAGE_SHIFT;
-	if (mm->k->machine.randomise) {
+	if (is_random(mm)) {
 		pad += (uint64_t)(is_wide_program(mm) ? 0x3fffff : 0x7ff) << KMM_PAGE_SHIFT;
 		random = (next_random(mm->k) & (is_wide_program(mm) ? 0xfffffff : 0xff)) << KMM_PAGE_SHIFT;
 	}
@@ -133,7 +140,7 @@ static enum kmm_status place_32(struct kmm_mm *mm, const struct request *rq, kmm
 		if (task_size - rq->len >= *out && *out >= mm->limits.mmap_min_addr && hint_is_free(mm, *out, rq->len))
 			return KMM_OK;
 	}
-	if (hole_down(mm, rq->len, lowest(mm), mm->mmap_base, out))
+	if (!is_bottom_up(mm) && hole_down(mm, rq->len, lowest(mm), mm->mmap_base, out))
 		return KMM_OK;
 	return hole_up(mm, rq->len, (kmm_word)kmm_max_u64(mm->legacy_base, lowest(mm)), task_size, out) ? KMM_OK : KMM_ENOMEM;
 }
@@ -177,7 +184,7 @@ static enum kmm_status place_64(struct kmm_mm *mm, const struct request *rq, kmm
 	*out = rq->addr;
 	if (rq->flags & KMM_MAP_FIXED)
 		return KMM_OK;
-	if (wants_low(mm, rq))
+	if (wants_low(mm, rq) || is_bottom_up(mm))
 		return place_64_up(mm, rq, out);
 	if (rq->addr) {
 		*out = rq->addr & ~(kmm_word)(KMM_PAGE_SIZE - 1);
@@ -208,7 +215,7 @@ enum kmm_status kmm_place(struct kmm_mm *mm, kmm_word addr, uint64_t len, unsign
 		return KMM_ENOMEM;
 	if (at & (KMM_PAGE_SIZE - 1))
 		return KMM_EINVAL;
-	if (at < mm->limits.mmap_min_addr)
+	if (at < mm->limits.mmap_min_addr && !(mm->limits.rights & KMM_MAY_MAP_LOW))
 		return KMM_EPERM;
 	*out = at;
 	return KMM_OK;

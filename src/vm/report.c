@@ -8,14 +8,51 @@
 #include "vm/backing.h"
 
 /* A newline in a file's name would break the table. */
-static void put_name(const char *name, struct kmm_sink *out)
+struct name_sink {
+	struct kmm_sink sink; /* first */
+	struct kmm_sink *out;
+};
+
+static void write_name(struct kmm_sink *sink, const char *text, size_t len)
 {
-	for (; *name; name++) {
-		if (*name == '\n')
+	struct kmm_sink *out = ((struct name_sink *)sink)->out;
+
+	for (; len; text++, len--) {
+		if (*text == '\n')
 			kmm_printf(out, "\\012");
 		else
-			out->write(out, name, 1);
+			out->write(out, text, 1);
 	}
+}
+
+static bool is_removed(const struct kmm_backing *file)
+{
+	return file && kmm_backing_is_file(file) && __atomic_load_n(&((const struct kmm_file *)file)->removed, __ATOMIC_RELAXED);
+}
+
+static void put_name(const struct kmm_area_line *a, struct kmm_sink *out)
+{
+	struct name_sink name = { { .write = write_name }, out };
+
+	if (a->opening && a->opening->put_name)
+		a->opening->put_name(a->opening, &name.sink);
+	else
+		kmm_printf(&name.sink, "%s%s", a->name, is_removed(a->file) ? " (deleted)" : "");
+}
+
+/* What the file of an area is to the system. */
+struct file_id {
+	unsigned major, minor;
+	unsigned long long ino;
+};
+
+static struct file_id id_of(const struct kmm_area_line *a)
+{
+	if (a->file)
+		return (struct file_id){ a->file->dev_major, a->file->dev_minor, a->file->ino };
+	if (a->opening)
+		return (struct file_id){ a->opening->dev_major, a->opening->dev_minor, a->opening->ino };
+	return (struct file_id){ 0, 0, 0 };
 }
 
 /* Names stand in the column that the addresses of the machine's own word size leave free. */
@@ -26,6 +63,7 @@ static unsigned name_column(const struct kmm *k)
 
 void kmm_report_line(const struct kmm *k, const struct kmm_area_line *a, struct kmm_sink *out)
 {
+	const struct file_id id = id_of(a);
 	struct kmm_buffer_sink line;
 	char text[128];
 	size_t column;
@@ -34,13 +72,12 @@ void kmm_report_line(const struct kmm *k, const struct kmm_area_line *a, struct 
 	kmm_printf(&line.sink, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)a->start,
 		   (unsigned long long)a->end, a->flags & KMM_VM_READ ? 'r' : '-', a->flags & KMM_VM_WRITE ? 'w' : '-',
 		   a->flags & KMM_VM_EXEC ? 'x' : '-', a->flags & KMM_VM_MAYSHARE ? 's' : 'p',
-		   (unsigned long long)a->offset, a->file ? (unsigned)a->file->dev_major : 0,
-		   a->file ? (unsigned)a->file->dev_minor : 0, a->file ? (unsigned long long)a->file->ino : 0ull);
+		   (unsigned long long)a->offset, id.major, id.minor, id.ino);
 	out->write(out, text, line.len);
-	if (*a->name) {
+	if (*a->name || a->opening) {
 		for (column = line.len; column < name_column(k); column++)
 			out->write(out, " ", 1);
-		put_name(a->name, out);
+		put_name(a, out);
 	}
 	out->write(out, "\n", 1);
 }
@@ -48,8 +85,8 @@ void kmm_report_line(const struct kmm *k, const struct kmm_area_line *a, struct 
 void kmm_report_area(const struct kmm_vma *vma, struct kmm_sink *out)
 {
 	const struct kmm_backing *file = vma->backing && !kmm_backing_is_special(vma->backing) ? vma->backing : NULL;
-	const struct kmm_area_line line = { vma->start, vma->end, vma->flags, file ? vma->pgoff << KMM_PAGE_SHIFT : 0, file,
-					    kmm_vma_name(vma) };
+	const struct kmm_area_line line = { vma->start, vma->end, vma->flags, file || vma->opening ? vma->pgoff << KMM_PAGE_SHIFT : 0,
+					    file, vma->opening, kmm_vma_name(vma) };
 
 	kmm_report_line(vma->mm->k, &line, out);
 }

@@ -13,6 +13,7 @@ struct kmm_area_line {
 	uint32_t flags;
 	uint64_t offset;
 	const struct kmm_backing *file; /* NULL: none */
+	struct kmm_opening *opening;    /* NULL: none */
 	const char *name;
 };
 void kmm_report_line(const struct kmm *k, const struct kmm_area_line *line, struct kmm_sink *out);

@@ -36,10 +36,13 @@ static enum kmm_status map_stack(struct kmm_mm *mm, kmm_word top, kmm_word len, 
 		status = KMM_ENOMEM;
 	if (status == KMM_OK)
 		status = kmm_map_alone(mm, &piece);
-	/* Inside the area, so that no neighbour is taken for the stack. */
-	if (status == KMM_OK)
-		mm->start_stack = top - KMM_PAGE_SIZE / 2;
-	return status;
+	if (status)
+		return status;
+	/* Inside the area, so that no neighbour is taken for the stack. Linux replaces the flags it was made with, among them
+	 * that it is new. */
+	mm->start_stack = top - KMM_PAGE_SIZE / 2;
+	kmm_mm_find(mm, piece.start)->flags &= ~(uint32_t)KMM_VM_SOFTDIRTY;
+	return KMM_OK;
 }
 
 enum kmm_status kmm_mm_map_stack(struct kmm_mm *mm, struct kmm_uva top, uint64_t initial_bytes, bool executable)

@@ -13,6 +13,8 @@
 #include "kmm/mm.h"
 #include "kmm/slab.h"
 
+#define KMM_RESERVE_UNSET (~(kmm_word)0)
+
 struct kmm_vm {
 	struct kmm_spin lock;        /* KMM_LOCK_RMAP; v: this lock. Never held together with an anon object's */
 	struct kmm_list mms;         /* v: all spaces */
@@ -29,10 +31,12 @@ struct kmm_vm {
 	atomic_uint move_waiters;
 	kmm_word nr_moved, nr_not_moved; /* pages, for vmstat; atomic */
 	kmm_word nr_pins;            /* kmm_pin_user(); atomic */
+	kmm_word pins_taken;         /* ever; atomic, wraps */
 	kmm_word shared_committed;   /* atomic: pages that shared anonymous objects promised */
 	unsigned overcommit_mode, overcommit_ratio; /* looked at without a lock */
 	enum kmm_answer answer;      /* of new spaces; looked at without a lock */
 	kmm_word overcommit_pages;   /* the same; 0: the ratio counts */
+	kmm_word admin_reserve, user_reserve; /* the same; KMM_RESERVE_UNSET: by the size of memory */
 	/* Writing back (writeback.c). */
 	struct kmm_list dirty_files; /* v: mappings whose files have dirty pages */
 	struct kmm_list swapped_files; /* v: mappings whose files have pages in swap */

@@ -4,6 +4,7 @@
  */
 #include "vm/backing.h"
 #include "kmm/swap.h"
+#include "pageq/pageq.h"
 #include "vm/lock.h"
 
 /* ---- finding ---- */
@@ -99,8 +100,11 @@ void kmm_mm_account(struct kmm_mm *mm, uint32_t vm_flags, kmm_word pages)
 	account_sort(mm, vm_flags, pages);
 	if (vm_flags & KMM_VM_ACCOUNT)
 		kmm_word_add(&mm->committed_pages, pages);
-	if (vm_flags & KMM_VM_LOCKED)
-		mm->locked_pages += pages;
+	if (!(vm_flags & KMM_VM_LOCKED))
+		return;
+	mm->locked_pages += pages;
+	if (pages > -pages) /* fewer than before */
+		kmm_pageq_unlocked(mm->k->pageq);
 }
 
 void kmm_mm_account_change(struct kmm_mm *mm, uint32_t old_flags, uint32_t new_flags, kmm_word pages)
@@ -296,6 +300,8 @@ void kmm_vma_hold_backing(struct kmm_vma *vma)
 {
 	struct kmm_backing *backing = vma->backing;
 
+	if (vma->opening)
+		kmm_opening_get(vma->opening);
 	if (!backing)
 		return;
 	kmm_backing_get(backing);
@@ -307,11 +313,12 @@ void kmm_vma_drop_backing(struct kmm_vma *vma)
 {
 	struct kmm_backing *backing = vma->backing;
 
-	if (!backing)
-		return;
-	if (backing->areas)
+	if (backing && backing->areas)
 		backing->areas->closed(backing);
-	kmm_backing_put(backing);
+	if (backing)
+		kmm_backing_put(backing);
+	if (vma->opening)
+		kmm_opening_put(vma->opening);
 }
 
 /* ---- cutting ---- */
@@ -331,8 +338,7 @@ static inline void copy_from(struct kmm_vma *to, const struct kmm_vma *from, kmm
 	to->userfault = from->userfault;
 	if (to->userfault)
 		kmm_userfault_get(to->userfault);
-	if (to->backing)
-		kmm_vma_hold_backing(to);
+	kmm_vma_hold_backing(to);
 }
 
 void kmm_vma_copy(struct kmm_vma *to, const struct kmm_vma *from, struct kmm_mm *mm)

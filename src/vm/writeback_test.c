@@ -3,9 +3,12 @@
  * Files of the host mapped into hosted machines: when what programs wrote reaches the host's file, what happens to it when
  * transfers fail, and that no write is lost between a mapping and the writer.
  */
+#include "kmm/observe.h"
 #include "kmm/writeback.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -556,4 +559,38 @@ KMM_TEST(writeback_against_writers)
 		CHECK_EQ(memory, disk);
 	}
 	CALL(stop(w));
+}
+
+/* A line of /proc/meminfo, in pages. */
+static long info(struct stored *w, const char *name)
+{
+	struct hosted_text text;
+	const char *at;
+	long kb;
+
+	kmm_report_meminfo(w->s.k, hosted_text_init(&text));
+	at = strstr(text.text, name);
+	kb = at ? strtol(at + strlen(name), NULL, 10) : -4;
+	hosted_text_free(&text);
+	return kb / 4;
+}
+
+/* Pages of a file with a store can go: as on Linux half of a few of them count as available. */
+KMM_TEST(writeback_available)
+{
+	struct stored w;
+	long reserve;
+
+	CALL(start(&w, KMM_X86_64));
+	reserve = info(&w, "MemFree:") - info(&w, "MemAvailable:");
+	CHECK(reserve > PAGES);
+	for (unsigned n = 0; n < PAGES; n++)
+		CHECK_EQ(space_peek(&w.s, w.s.mm, page(n)), (int)n + 1);
+	CHECK_EQ(info(&w, "\nCached:"), PAGES);
+	CHECK_EQ(info(&w, "Inactive(file):"), PAGES);
+	CHECK_EQ(info(&w, "Unevictable:"), 0);
+	CHECK_EQ(info(&w, "MemFree:") - info(&w, "MemAvailable:"), reserve - PAGES / 2);
+	CHECK_EQ(space_poke(&w.s, w.s.mm, page(3), 77), 0); /* written ones, too */
+	CHECK_EQ(info(&w, "MemFree:") - info(&w, "MemAvailable:"), reserve - PAGES / 2);
+	CALL(stop(&w));
 }

@@ -159,7 +159,20 @@ says "^kmm-idle "
 json 'd["policies"][0]["policy"] == "opt" and d["policies"][0]["phases"][1]["major_faults"] == 8276' replay cyclic --policy opt
 printf ' S 1000,8\n L 2ffc,8\n' >"$dir/trace"
 json 'd["pages"] == 3 and len(d["policies"]) == 7' replay "$dir/trace" -f 1000
+json 'len(d["policies"][0]["phases"]) == 5 and d["policies"][0]["phases"][4]["major_faults"] == 302' \
+	replay cyclic+hotscan --policy clock
+json 'd["policies"][0]["phases"][1]["major_faults"] not in (0, 302)' replay hotscan --seed 3 --policy clock
+says_programs=$("$kmm" replay short+short --policy kmm-idle | grep -c '^kmm-idle  *0  *0  *0 ')
+if [ "$says_programs" = 2 ]; then ok; else bad 'two programs that fit into memory have major faults'; fi
+# what the default policy promises where other programs ran before: not the figures of one machine, but no cliff
+json 'd["policies"][0]["phases"][10]["major_faults"] < 1200 and d["policies"][0]["phases"][8]["major_faults"] < 7500' \
+	replay cyclic+uniform+skewed+hotscan --policy kmm-idle --seed 5
+json 'max(p["major_faults"] for p in d["policies"][0]["phases"] if p["sequence"] == "cyclic") < 15500' \
+	replay hotscan+cyclic+uniform+cyclic --policy kmm-idle --seed 5
 mistake 2 'which accesses' replay
+mistake 3 'no such sequence' replay cyclic+nowhere
+mistake 2 'more than 8 programs' replay short+short+short+short+short+short+short+short+short
+mistake 2 'power of two' replay short+skewed --pages 1000
 mistake 3 'no such sequence' replay nowhere
 mistake 2 'power of two' replay skewed --pages 1000
 mistake 2 'there are fifo' replay cyclic --policy mru

@@ -25,7 +25,12 @@ for name in traps limits memcalls procmem memfd sysvshm userfault signals thread
 	user x86_64-la57 64M $name # 32-bit
 done
 
-for name in execs events storage; do
+for gap in 1 300; do
+	guest --machine x86_64 --stack-guard-gap $gap build/user64/limits gap $gap </dev/null
+	output "$gap pages stay free below a stack" '^5 passed, 0 failed$'
+done
+
+for name in places_pie clones execs events storage pins personality names layouts; do
 	user i386 64M $name
 	user i386-pae 1G $name
 	user x86_64 64M $name user64
@@ -52,6 +57,10 @@ swapped() {
 	true_of 'd["memory"]["swapped_out"] > 1000' "$what: pages went out"
 }
 swapped x86_64 32M build/user64/leftovers 40
+
+guest --machine x86_64 --ram 64M --swap 64M --report "$dir/report.json" build/user64/pins </dev/null # what is pinned is not written there
+output "pinned, with swap" '^[1-9][0-9]* passed, 0 failed$'
+true_of 'd["audit"]["violations"] == 0' "pinned, with swap: audit"
 
 # Program files that are broken: refused with an error of exec, never loaded, never fatal.
 python3 - "$dir" build/debian-i386/bin/busybox <<'END' || bad "making damaged programs"

@@ -111,6 +111,15 @@ true_of 'all(x["min"] <= x["low"] <= x["high"] for x in z.values())' "watermarks
 true_of 'd["processes"][0]["comm"] == "busybox" and d["processes"][0]["faults"] > 10' "processes"
 true_of 'd["memory"]["memmap"].startswith("0x")' "addresses are strings"
 
+# folders of the initrd that have the names of the kernel's own are hidden by them
+guest --machine x86_64 --file LICENSE:/proc/mine --file LICENSE:/sys/mine busybox sh -c 'cat /proc/self/comm; ls /proc/mine /sys/mine 2>/dev/null
+	ls -d /sys/kernel; ls / | grep -cx -e proc -e sys; cat /sys/fs/cgroup/cgroup.controllers' </dev/null
+output "/proc in the initrd" '^cat$'
+output "/sys in the initrd" '^/sys/kernel$'
+output "/proc and /sys once each" '^2$'
+output "/sys/fs/cgroup there" '^memory$'
+if grep -q mine "$dir/out"; then bad "what they hid is seen"; else ok; fi
+
 # initrds that are broken: one sentence, status 3 on the second serial port, never a panic
 boot() { # INITRD COMMANDLINE
 	timeout 60 qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -accel tcg -cpu qemu64 -m 128 \

@@ -49,6 +49,22 @@ output "a disk in use" '^in use 1$'
 output "and after that" '^[0-9]* passed, 0 failed$'
 output "a disk without the signature" '^refused 1$'
 output "free" '^Swap: *65532 *0 *65532$'
+# dead slots are told to the disk, of which the host has the place again; without being asked for that nothing is
+for how in "" -dpages -donce -d; do
+	head -c 67108864 /dev/zero | tr '\0' x >"$dir/disk"
+	guest --machine x86_64 --ram 32M --disk "$dir/disk" --report "$dir/report.json" --file build/user64/bigger:/bigger busybox sh -c \
+		"mkswap /dev/vda >/dev/null; swapon $how /dev/vda || exit 9; /bigger 32 1 1 | tail -n 1" </dev/null
+	ends 0 "discards '$how'"
+	output "discards '$how'" '^[1-9][0-9]* passed, 0 failed$'
+	case $how in '') is='== 0' ;; -donce) is='== 16383' ;; *) is='> 64' ;; esac
+	true_of "d['memory']['disk_discarded'] $is" "discards '$how': pages"
+	true_of 'd["audit"]["violations"] == 0' "discards '$how': audit"
+done
+head -c 67108864 /dev/zero | tr '\0' x >"$dir/disk"
+before=$(stat -c %b "$dir/disk")
+guest --ram 32M --disk "$dir/disk" busybox sh -c 'mkswap /dev/vda >/dev/null; swapon -donce /dev/vda' </dev/null
+after=$(stat -c %b "$dir/disk")
+if [ $((after * 100)) -lt "$before" ]; then ok; else bad "discards: the file has $after of $before blocks"; fi
 # the same in memory, compressed: nothing needs the disk; and of a small pool the oldest go on to it
 for cpus in 1 4; do
 	guest --icount --machine x86_64 --cpus $cpus --ram 32M --swap 96M --zswap=40 --policy gen --report "$dir/report.json" \
@@ -65,6 +81,11 @@ guest --icount --machine x86_64 --ram 32M --swap 96M --file build/user64/bigger:
 	'/bigger 40 1 1 >/dev/null; cat /proc/pressure/memory; grep -E "^(zsw|pgmajfault)" /proc/vmstat; grep Zswap /proc/meminfo' </dev/null
 output "waits" '^some avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
 output "waits of all" '^full avg10=[0-9.]* avg60=[0-9.]* avg300=[0-9.]* total=[1-9][0-9]*$'
+# a file in memory larger than memory, which goes out too
+seq 1 6000000 | head -c 41943040 | sha1sum >"$dir/sum"
+guest --icount --ram 32M --swap 96M busybox sh -c 'seq 1 6000000 | dd of=/big bs=1M count=40 iflag=fullblock 2>/dev/null
+	sha1sum </big' </dev/null
+same "$dir/sum" "a file larger than memory"
 # memory for a program that fits, but is more than may be promised: it is told so by a call, or it has it
 for answer in enomem:1 swap:0; do
 	guest --icount --machine x86_64 --ram 32M --when-full ${answer%:*} busybox sh -c \
@@ -96,6 +117,9 @@ import sys
 d = open(sys.argv[1], "rb").read(64 * 4096)
 sys.exit(d != b"".join(bytes(4096) if n == 5 else bytes(n + i * 7 & 255 for i in range(4096)) for n in range(64)))' "$dir/disk"
 	then ok; else bad "$1: what is on the disk"; fi
+	guest --machine "$1" --ram "$2" --disk "$dir/disk" --report "$dir/report.json" "$(user "$1")/direct" /dev/vda </dev/null
+	output "$1: past the cache" '^[1-9][0-9]* passed, 0 failed$'
+	true_of 'd["audit"]["violations"] == 0' "$1: past the cache: audit"
 done
 guest --ram 64M --disk "$dir/disk" busybox sh -c 'cd /proc/sys/vm; cat dirty_ratio dirty_background_ratio; echo 35 >dirty_ratio
 	cat dirty_ratio; (echo 101 >dirty_ratio) 2>/dev/null; echo "refused $?"; cat /dev/vda | wc -c; grep -w Cached /proc/meminfo >/a

@@ -23,6 +23,21 @@ struct swap_setup {
 	bool threads;            /* a second CPU, for one */
 };
 
+/* The test with either sort of device, which a static `later` of its file names. */
+#define SWAP_BOTH(name) \
+	static void name(void); \
+	KMM_TEST(name##_at_once) \
+	{ \
+		later = false; \
+		CALL(name()); \
+	} \
+	KMM_TEST(name##_later) \
+	{ \
+		later = true; \
+		CALL(name()); \
+	} \
+	static void name(void)
+
 /* Address of page n of where tests map things. */
 static inline uint64_t at(uint64_t n) { return 0x20000000ull + n * SPACE_PAGE; }
 

@@ -2,245 +2,149 @@
 /* exceptions.c - see exceptions.h. */
 #include "oracle/exceptions.h"
 
+#include "oracle/compare.h"
 #include "oracle/look.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
-/* ---- areas that only one of the two has merged ---- */
+/* ---- mremap ---- */
 
-enum { MOST_AREAS = 512 };
-struct area {
-	unsigned long start, end, offset;
-	char rights[5], name[64];
-};
+enum { MAYMOVE = 1, FIXED = 2, DONTUNMAP = 4 };
 
-static bool next_line(const char **text, const char *end, char line[256])
-{
-	const char *stop;
-	size_t len;
-
-	if (*text >= end)
-		return false;
-	stop = memchr(*text, '\n', (size_t)(end - *text));
-	len = (size_t)((stop ? stop : end) - *text);
-	if (len > 255)
-		len = 255;
-	memcpy(line, *text, len);
-	line[len] = 0;
-	*text = stop ? stop + 1 : end;
-	return true;
-}
-
-static unsigned long long hex(const char *p, char **end)
-{
-	return strtoull(p, end, 16);
-}
-
-static void parse_area(const char *line, struct area *a)
-{
-	char *p;
-
-	memset(a, 0, sizeof(*a));
-	a->start = hex(line, &p);
-	a->end = hex(p + 1, &p);
-	memcpy(a->rights, p + 1, 4);
-	a->offset = hex(p + 6, &p);
-	strncpy(a->name, p + 1, sizeof(a->name) - 1);
-	if (strcmp(a->name, "[heap]") == 0) /* what is called so depends on what it was merged with */
-		a->name[0] = 0;
-}
-
-static bool continues(const struct area *a, const struct area *b)
-{
-	bool file = strncmp(a->name, "file", 4) == 0;
-
-	return a->end == b->start && !strcmp(a->rights, b->rights) && !strcmp(a->name, b->name) &&
-	       (!file || a->offset + (a->end - a->start) == b->offset);
-}
-
-/* The areas of a look, neighbours that look alike taken together. */
-static unsigned united_areas(const char *text, uint32_t len, struct area *out, unsigned room)
-{
-	const char *end = text + len;
-	char line[256];
-	unsigned nr = 0;
-
-	while (next_line(&text, end, line)) {
-		struct area area;
-
-		if (line[0] == ' ' || line[0] == '=')
-			continue;
-		parse_area(line, &area);
-		if (nr && continues(&out[nr - 1], &area))
-			out[nr - 1].end = area.end;
-		else if (nr < room)
-			out[nr++] = area;
-	}
-	return nr;
-}
-
-/* Is the page shown however the area is cut? Looks show the pages near both ends of each area only. */
-static bool is_always_shown(const struct area *area, unsigned nr, unsigned long at)
-{
-	for (unsigned i = 0; i < nr; i++)
-		if (at >= area[i].start && at < area[i].end)
-			return at - area[i].start < LOOK_MOST_PAGES * ORACLE_PAGE || area[i].end - at <= LOOK_MOST_PAGES * ORACLE_PAGE;
-	return true;
-}
-
-/* The answer, and the pages that are shown however the areas are cut, as one sum. */
-static uint64_t sum_of_others(const char *text, uint32_t len, const struct area *area, unsigned nr)
-{
-	const char *end = text + len;
-	uint64_t sum = 14695981039346656037u;
-	char line[256];
-
-	while (next_line(&text, end, line)) {
-		if (line[0] != '=' && !(line[0] == ' ' && is_always_shown(area, nr, (unsigned long)strtoull(line, NULL, 16))))
-			continue;
-		for (const char *p = line; *p; p++)
-			sum = (sum ^ (uint8_t)*p) * 1099511628211u;
-	}
-	return sum;
-}
-
-/* 6.1 calls an area the heap that begins where the heap ends. */
-static bool differs_by_heap_name(const struct difference *d)
-{
-	const char *a = d->native_text, *b = d->machine_text, *a_end = a + d->native_len, *b_end = b + d->machine_len;
-	char la[256], lb[256];
-	bool more = true;
-
-	while (more) {
-		more = next_line(&a, a_end, la);
-		if (more != next_line(&b, b_end, lb))
-			return false;
-		if (more && strcmp(la, lb) != 0 && !(strstr(lb, " [heap]") && strncmp(la, lb, strlen(lb) - 6) == 0))
-			return false;
-	}
-	return true;
-}
-
-static struct area united[2][MOST_AREAS]; /* of the live kernel, of the machine */
-
-/* Are they the same but for where they are cut? Returns how many; 0: no. */
-static unsigned united_alike(const struct difference *d)
-{
-	struct area *a = united[0], *b = united[1];
-	unsigned nr = united_areas(d->native_text, d->native_len, a, MOST_AREAS);
-
-	if (nr != united_areas(d->machine_text, d->machine_len, b, MOST_AREAS))
-		return 0;
-	for (unsigned i = 0; i < nr; i++)
-		if (a[i].start != b[i].start || a[i].end != b[i].end || strcmp(a[i].rights, b[i].rights) || strcmp(a[i].name, b[i].name))
-			return 0;
-	return nr;
-}
-
-static bool differs_by_merging(const struct difference *d)
-{
-	unsigned nr = united_alike(d);
-
-	return nr && sum_of_others(d->native_text, d->native_len, united[0], nr) ==
-			     sum_of_others(d->machine_text, d->machine_len, united[1], nr);
-}
-
-/* How many rows begin in the area. */
-static unsigned rows_in(const char *text, uint32_t len, const struct area *area)
-{
-	const char *end = text + len;
-	unsigned nr = 0;
-	char line[256];
-
-	while (next_line(&text, end, line))
-		if (line[0] != ' ' && line[0] != '=') {
-			unsigned long start = (unsigned long)strtoull(line, NULL, 16);
-
-			nr += start >= area->start && start < area->end;
-		}
-	return nr;
-}
-
-/* Is each page that only the first text shows in an area that the two cut differently? */
-static bool only_cut_areas_have_more(const struct difference *d, const char *text, uint32_t len, const char *other, uint32_t other_len,
-				     unsigned nr)
-{
-	const char *end = text + len;
-	char line[256];
-
-	while (next_line(&text, end, line)) {
-		const struct area *area = united[0];
-		unsigned long at = (unsigned long)strtoull(line, NULL, 16);
-
-		if (line[0] != ' ' || memmem(other, other_len, line, strlen(line)))
-			continue;
-		while (area < united[0] + nr && !(at >= area->start && at < area->end))
-			area++;
-		if (area == united[0] + nr || rows_in(d->native_text, d->native_len, area) == rows_in(d->machine_text, d->machine_len, area))
-			return false;
-	}
-	return true;
-}
-
-/* What is read around a fault ends with its area, and the areas are cut differently because of a flag that only later Linux has. */
-static bool maps_stacks_apart(const struct difference *d)
-{
-	enum { STACK = 0x20000 };
-	bool has_stack = false, access = d->native.sig || d->machine.sig;
-	unsigned nr;
-
-	for (unsigned i = 0; i < d->at; i++)
-		has_stack |= d->steps[i].op == OP_MMAP && (d->steps[i].flags & STACK);
-	nr = has_stack && !access && d->native.err == d->machine.err && d->native.ret == d->machine.ret ? united_alike(d) : 0;
-	return nr && only_cut_areas_have_more(d, d->native_text, d->native_len, d->machine_text, d->machine_len, nr) &&
-	       only_cut_areas_have_more(d, d->machine_text, d->machine_len, d->native_text, d->native_len, nr);
-}
-
-/* ---- orders of checks ---- */
-
-static bool mremap_arguments_first(const struct difference *d)
+static const struct step *mremap_step(const struct difference *d, uint32_t flags)
 {
 	const struct step *s = &d->steps[d->at];
 
-	return s->op == OP_MREMAP && d->native.err && (d->machine.err || s->new_len > INT64_MAX);
+	return s->op == OP_MREMAP && (s->flags & flags) == flags ? s : NULL;
+}
+
+static bool same_pages(const struct step *s)
+{
+	return (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE;
+}
+
+/* What 6.1 may have done before it refuses, or instead: the target is unmapped, and what the old range has more than the new one. */
+static bool mremap_arguments_first(const struct difference *d)
+{
+	const struct step *s = mremap_step(d, 0);
+	struct range target = nothing, tail = nothing;
+
+	if (!s || !d->native.err || !(d->machine.err || s->new_len > INT64_MAX))
+		return false;
+	if (s->flags & FIXED)
+		target = range_of_pages(d->to, s->new_len);
+	if ((s->flags & FIXED) || !d->machine.err)
+		tail = (struct range){ range_of_pages(d->start, s->new_len).end, range_of_pages(d->start, s->len).end };
+	return look_same_outside(d, target, tail);
+}
+
+/* What the target had counts no longer when 6.1 looks at limits. */
+static bool mremap_limits_first(const struct difference *d)
+{
+	const struct step *s = mremap_step(d, MAYMOVE | FIXED);
+	struct range target;
+
+	if (!s || d->machine.err || (d->native.err != EAGAIN && d->native.err != ENOMEM))
+		return false;
+	target = range_of_pages(d->to, s->new_len);
+	return look_rows_over(d->native_text, d->native_len, target) && look_same_outside(d, range_of_pages(d->start, s->len), target);
 }
 
 static bool moves_many_areas(const struct difference *d)
 {
-	const struct step *s = &d->steps[d->at];
+	const struct step *s = mremap_step(d, MAYMOVE | FIXED);
+	struct range from;
+	bool goes_on;
 
-	return s->op == OP_MREMAP && (s->flags & 3) == 3 && (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE &&
-	       d->machine.err == EFAULT && d->native.err != EFAULT;
+	if (!s || !same_pages(s) || d->machine.err != EFAULT)
+		return false;
+	from = range_of_pages(d->start, s->len);
+	return (look_rows_over(d->machine_text, d->machine_len, from) > 1 || look_first_hole(d, from.start, from.end, &goes_on) < from.end) &&
+	       look_same_outside(d, from, range_of_pages(d->to, s->new_len));
 }
 
 static bool rounds_lengths_first(const struct difference *d)
 {
-	const struct step *s = &d->steps[d->at];
+	const struct step *s = mremap_step(d, MAYMOVE | DONTUNMAP);
+	struct range to = nothing;
 
-	return s->op == OP_MREMAP && (s->flags & 5) == 5 && s->len != s->new_len && d->machine.err == EINVAL &&
-	       (s->len - 1) / ORACLE_PAGE == (s->new_len - 1) / ORACLE_PAGE;
+	if (!s || s->len == s->new_len || !same_pages(s) || d->machine.err != EINVAL)
+		return false;
+	if (s->flags & FIXED)
+		to = range_of_pages(d->to, s->new_len);
+	else if (!d->native.err)
+		to = range_of_pages((uint64_t)d->native.ret, s->new_len);
+	return look_same_outside(d, range_of_pages(d->start, s->len), to);
+}
+
+static bool locks(const struct step *s)
+{
+	return s->op == OP_MLOCK || s->op == OP_MLOCKALL || (s->op == OP_MMAP && (s->flags & 0x2000));
 }
 
 /* Since 6.17 or so what is moved is counted once more. */
 static bool counts_locks_twice(const struct difference *d)
 {
 	const struct step *s = &d->steps[d->at];
-	bool left = false, refused = d->native.err == EAGAIN || (d->native.err == ENOMEM && (s->op == OP_MLOCK || s->op == OP_MLOCKALL));
+	bool left = false, locked = false, is_lock = s->op == OP_MLOCK || s->op == OP_MLOCKALL;
+
+	for (unsigned i = 0; i < d->at; i++) {
+		locked |= locks(&d->steps[i]);
+		left |= locked && d->steps[i].op == OP_MREMAP && (d->steps[i].flags & (MAYMOVE | DONTUNMAP)) == (MAYMOVE | DONTUNMAP);
+	}
+	return left && d->native.err == (is_lock ? ENOMEM : EAGAIN) && (is_lock || s->op == OP_MMAP || s->op == OP_MREMAP || s->op == OP_SHMAT) &&
+	       d->machine.err != d->native.err;
+}
+
+/* ---- a flag of stacks that only later Linux has ---- */
+
+static bool had_stack(const struct difference *d)
+{
+	enum { STACK = 0x20000 };
+	bool has = false;
 
 	for (unsigned i = 0; i < d->at; i++)
-		left |= d->steps[i].op == OP_MREMAP && (d->steps[i].flags & 5) == 5;
-	return left && refused && d->machine.err != d->native.err;
+		has |= d->steps[i].op == OP_MMAP && (d->steps[i].flags & STACK);
+	return has;
 }
+
+/* What is read around a fault ends with its area, and the areas are cut differently. */
+static bool maps_stacks_apart(const struct difference *d)
+{
+	bool access = d->native.sig || d->machine.sig;
+	unsigned nr = !access && d->native.err == d->machine.err && d->native.ret == d->machine.ret && had_stack(d) ? look_united_alike(d) : 0;
+
+	return nr && look_only_cut_areas_have_more(d, d->native_text, d->native_len, d->machine_text, d->machine_len, nr) &&
+	       look_only_cut_areas_have_more(d, d->machine_text, d->machine_len, d->native_text, d->native_len, nr);
+}
+
+/* An area with the flag and one that remap_file_pages() made of it, without. */
+static bool remaps_stacks_apart(const struct difference *d)
+{
+	const struct step *s = &d->steps[d->at];
+	struct range range = range_of_pages(d->start, s->len);
+
+	return s->op == OP_REMAP_PAGES && d->native.err == EINVAL && !d->machine.err && had_stack(d) &&
+	       look_rows_over(d->native_text, d->native_len, range) > 1 && look_same_outside(d, range, nothing);
+}
+
+static bool keeps_stacks_apart(const struct difference *d)
+{
+	return maps_stacks_apart(d) || remaps_stacks_apart(d);
+}
+
+/* ---- options and later calls ---- */
 
 static bool forgets_soft_dirty(const struct difference *d)
 {
+	const struct step *s = &d->steps[d->at];
+	struct range range = range_of_pages(d->start, s->len);
 	bool cleared = false;
 
 	for (unsigned i = 0; i < d->at; i++)
 		cleared |= d->steps[i].op == OP_CLEAR_REFS && d->steps[i].flags == 4;
-	return cleared && d->steps[d->at].op == OP_REMAP_PAGES && !d->native.err && d->machine.err == EINVAL;
+	return cleared && s->op == OP_REMAP_PAGES && !d->native.err && d->machine.err == EINVAL && look_rows_over(d->machine_text, d->machine_len, range) > 1 &&
+	       look_same_outside(d, range, nothing);
 }
 
 static bool is_advice(const struct difference *d, uint32_t least, uint32_t most)
@@ -252,39 +156,70 @@ static bool is_advice(const struct difference *d, uint32_t least, uint32_t most)
 
 static bool breaks_hardware(const struct difference *d)
 {
-	return is_advice(d, 100, 101) && d->native.err == EINVAL;
+	int err = d->steps[d->at].len ? EPERM : 0;
+
+	return is_advice(d, 100, 101) && d->native.err == EINVAL && d->machine.err == err && look_same_outside(d, nothing, nothing);
 }
 
+/* Only where there is something behind the hole. Of files, more is mapped around each page. */
 static bool populates_beyond_holes(const struct difference *d)
 {
-	return is_advice(d, 22, 23) && d->native.err == ENOMEM && d->machine.err;
+	struct range range = range_of_pages(d->start, d->steps[d->at].len);
+	const uint64_t around = 16 * ORACLE_PAGE;
+	bool goes_on;
+
+	if (!is_advice(d, 22, 23) || d->native.err != ENOMEM || !d->machine.err)
+		return false;
+	range.start = look_first_hole(d, range.start, range.end, &goes_on);
+	range.end += around;
+	return goes_on && look_same_outside(d, range, nothing);
+}
+
+/* The live kernel has done nothing yet. */
+static bool looks_at_seals_first(const struct difference *d)
+{
+	enum { SHARED = 1, FIXED_PLACE = 0x10, FUTURE_WRITE = 0x10 };
+	const struct step *s = &d->steps[d->at];
+	bool sealed = false;
+
+	for (unsigned i = 0; i < d->at; i++)
+		sealed |= d->steps[i].op == OP_SEAL && d->steps[i].file == FILE_SEALABLE && (d->steps[i].flags & FUTURE_WRITE);
+	if (!sealed || d->native.err != EPERM)
+		return false;
+	if (s->op == OP_REMAP_PAGES)
+		return look_same_outside(d, range_of_pages(d->start, s->len), nothing);
+	return s->op == OP_MMAP && s->file == FILE_SEALABLE && (s->flags & SHARED) && (s->prot & 2) &&
+	       look_same_outside(d, range_of_pages(s->flags & FIXED_PLACE || d->machine.err ? d->start : (uint64_t)d->machine.ret, s->len), nothing);
 }
 
 static bool maps_droppable(const struct difference *d)
 {
 	const struct step *s = &d->steps[d->at];
 
-	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL;
+	return s->op == OP_MMAP && (s->flags & 15) == 8 && d->machine.err == EINVAL &&
+	       look_same_outside(d, d->native.err ? nothing : range_of_pages((uint64_t)d->native.ret, s->len), nothing);
 }
 
 /* The machine has the host's vm.mmap_min_addr, which fixed places keep to. */
 static bool grows_below_what_is_built_in(const struct difference *d)
 {
-	enum { SEGV = 11, BUILT_IN = 65536 };
+	enum { SEGV = 11, NO_AREA = 1, BUILT_IN = 65536 };
 	const struct step *s = &d->steps[d->at];
 	bool is_call = s->op == OP_COPYIN || s->op == OP_PREAD;
 
 	if (is_call)
 		return d->native.err == EFAULT && !d->machine.err && s->at.base == BASE_ABSOLUTE && s->at.offset < BUILT_IN;
-	return d->native.sig == SEGV && d->native.addr < BUILT_IN && !d->machine.sig;
+	return d->native.sig == SEGV && d->native.code == NO_AREA && d->native.addr < BUILT_IN &&
+	       (!d->machine.sig || (d->machine.sig == SEGV && d->machine.code != NO_AREA && d->machine.addr == d->native.addr));
 }
 
 /* ---- the list ---- */
 
 struct exception oracle_exceptions[] = {
-	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", differs_by_heap_name, true, 0 },
+	{ "heap-name", "Linux up to 6.5 also calls an area [heap] that begins where the heap ends", look_differs_by_heap_name, true, 0 },
 	{ "mremap-order", "6.1's mremap unmaps the target before all is checked, and shrinks by 0 whatever the length; later the checks "
 			  "come first, in another order", mremap_arguments_first, false, 0 },
+	{ "mremap-limits", "later ones look at limits before they unmap the target, too, which then counts", mremap_limits_first, false, 0 },
 	{ "mremap-many", "Linux from 6.17 on moves several areas, and the holes between them, in one call", moves_many_areas, false, 0 },
 	{ "mremap-rounds", "6.1 compares the lengths of MREMAP_DONTUNMAP as they are given, later ones what they are rounded to",
 	  rounds_lengths_first, false, 0 },
@@ -293,13 +228,16 @@ struct exception oracle_exceptions[] = {
 	{ "soft-dirty", "the host's Linux is built without MEM_SOFT_DIRTY; with it, remap_file_pages() over areas is refused when one of "
 			"them is new since clear_refs and another is not", forgets_soft_dirty, false, 0 },
 	{ "droppable", "Linux from 6.11 on has a type of mapping with the number 8, MAP_DROPPABLE", maps_droppable, false, 0 },
+	{ "seals-first", "later ones look at a seal against future writing before limits, before they unmap, and where an area only becomes "
+			 "longer", looks_at_seals_first, false, 0 },
 	{ "low-stack", "a stack grows down to the least address built into the host's Linux, even if vm.mmap_min_addr is less; Debian's "
 		       "6.1 has the same number in both", grows_below_what_is_built_in, false, 0 },
 	{ "hwpoison", "the host's Linux is built without MEMORY_FAILURE", breaks_hardware, false, 0 },
 	{ "populate-hole", "6.1 goes on behind a hole when it populates; later ones stop there", populates_beyond_holes, false, 0 },
-	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round", differs_by_merging, false, 0 },
-	{ "stack-apart", "Linux from 6.7 on keeps MAP_STACK in mind, as no huge pages, so such areas do not merge with others, and less is "
-			 "read around a fault in them", maps_stacks_apart, false, 0 },
+	{ "merge-6.1", "Linux from 6.2 on merges areas that 6.1 leaves apart, and the other way round; what a refused mapping "
+		       "would have replaced stays cut off there", look_differs_by_merging, false, 0 },
+	{ "stack-apart", "Linux from 6.7 on keeps MAP_STACK in mind, as no huge pages, so such areas do not merge with others, less is "
+			 "read around a fault in them, and they are not remapped in one with others", keeps_stacks_apart, false, 0 },
 };
 const unsigned oracle_nr_exceptions = sizeof(oracle_exceptions) / sizeof(oracle_exceptions[0]);
 

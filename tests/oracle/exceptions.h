@@ -12,6 +12,7 @@
 struct difference {
 	const struct step *steps;
 	unsigned at; /* which of them */
+	uint64_t start, to; /* the addresses that it names */
 	struct answer native, machine;
 	const char *native_text, *machine_text;
 	uint32_t native_len, machine_len;
@@ -19,6 +20,7 @@ struct difference {
 
 struct exception {
 	const char *id, *reason;
+	/* Is this the difference that is meant, and is nothing else different, as far as answers and looks can tell? */
 	bool (*covers)(const struct difference *d);
 	bool looks_only; /* how it is shown differs, not what is: the program goes on */
 	unsigned long fired;

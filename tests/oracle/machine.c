@@ -30,7 +30,6 @@ struct oracle_machine {
 	struct kmm_mm *actor[ORACLE_ACTORS];
 	struct kmm_file file[ORACLE_FILES]; /* but not the one that is another again */
 	struct kmm_file segment[ORACLE_SEGMENTS];
-	uint32_t attaches;
 	uint64_t slots[ORACLE_SLOTS];
 };
 
@@ -338,10 +337,26 @@ static int attach_place(uint32_t shm_flags, uint64_t *at, unsigned *flags)
 	return 0;
 }
 
+static void free_opening(struct kmm_opening *opening)
+{
+	free(opening);
+}
+
+/* Each attach is told apart from all others. */
+static struct kmm_opening *new_opening(void)
+{
+	struct kmm_opening *opening = calloc(1, sizeof(*opening));
+
+	if (!opening)
+		abort();
+	*opening = (struct kmm_opening){ .refs = 1, .release = free_opening };
+	return opening;
+}
+
 static int attach(struct oracle_machine *om, struct kmm_mm *mm, const struct step *s, uint64_t at, int64_t *ret)
 {
 	enum { READ_ONLY = 010000, EXECUTABLE = 0100000 };
-	struct kmm_mmap_args args = { .prot = KMM_PROT_READ, .flags = KMM_MAP_SHARED, .opening = ++om->attaches };
+	struct kmm_mmap_args args = { .prot = KMM_PROT_READ, .flags = KMM_MAP_SHARED };
 	struct kmm_uva out = kmm_uva(0);
 	enum kmm_status status;
 	int err;
@@ -358,7 +373,9 @@ static int attach(struct oracle_machine *om, struct kmm_mm *mm, const struct ste
 	args.addr = kmm_uva(at);
 	args.len = ORACLE_SEGMENT_PAGES * ORACLE_PAGE;
 	args.backing = &om->segment[s->file].backing;
+	args.opening = new_opening();
 	status = kmm_mmap_opened(mm, &args, &out);
+	kmm_opening_put(args.opening);
 	*ret = (int64_t)out.v;
 	return status == KMM_EEXIST ? EINVAL : kmm_status_errno(status);
 }
@@ -477,7 +494,7 @@ static void look(struct oracle_machine *om, struct kmm_mm *mm, const struct answ
 
 /* ---- steps ---- */
 
-static uint64_t address(const struct oracle_machine *om, const struct place *p)
+uint64_t machine_address(const struct oracle_machine *om, const struct place *p)
 {
 	switch (p->base) {
 	case BASE_ABSOLUTE: return p->offset;
@@ -490,13 +507,13 @@ static uint64_t address(const struct oracle_machine *om, const struct place *p)
 
 static int carry_out(struct oracle_machine *om, struct kmm_mm *mm, const struct step *s, struct answer *a)
 {
-	uint64_t at = address(om, &s->at);
+	uint64_t at = machine_address(om, &s->at);
 
 	switch ((enum op)s->op) {
 	case OP_MMAP: return map(om, mm, s, at, &a->ret);
 	case OP_MUNMAP: return kmm_status_errno(kmm_munmap(mm, kmm_uva(at), s->len));
 	case OP_MPROTECT: return kmm_status_errno(kmm_mprotect(mm, kmm_uva(at), s->len, s->prot));
-	case OP_MREMAP: return remap(mm, s, at, address(om, &s->to), &a->ret);
+	case OP_MREMAP: return remap(mm, s, at, machine_address(om, &s->to), &a->ret);
 	case OP_BRK: a->ret = (int64_t)kmm_brk(mm, kmm_uva(at)).v; return 0;
 	case OP_MADVISE: return kmm_status_errno(kmm_madvise(mm, kmm_uva(at), s->len, (int)s->flags));
 	case OP_MLOCK: return kmm_status_errno(kmm_mlock(mm, kmm_uva(at), s->len, s->flags));

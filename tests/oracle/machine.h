@@ -23,6 +23,8 @@ void machine_restart(struct oracle_machine *om);
 void machine_begin(struct oracle_machine *om);
 /* text gets the answer and the look of the actor's space; nothing when the actor does not live. */
 void machine_step(struct oracle_machine *om, const struct step *s, struct answer *a, struct text *text);
+/* Where that is, for the next step. */
+uint64_t machine_address(const struct oracle_machine *om, const struct place *p);
 /* Everything is given back; the audit's complaints go to stderr. Returns their number. */
 unsigned machine_end(struct oracle_machine *om, bool audit);
 

@@ -63,6 +63,8 @@ static enum verdict compare(struct runner *r, struct trial *t, unsigned i)
 	struct text text = { r->text, 0, ORACLE_TEXT_ROOM };
 
 	t->d = (struct difference){ .steps = t->steps, .at = i, .native = sh->answers[i] };
+	t->d.start = machine_address(r->machine, &t->steps[i].at);
+	t->d.to = machine_address(r->machine, &t->steps[i].to);
 	machine_step(r->machine, &t->steps[i], &t->d.machine, &text);
 	t->d.native_text = sh->text + sh->answers[i].text;
 	t->d.native_len = sh->answers[i].text_len;

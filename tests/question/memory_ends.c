@@ -271,6 +271,15 @@ struct blocked {
 	atomic_bool done;
 };
 
+/* A millisecond later each time it is asked. */
+static uint64_t count_time(struct kmm_port *port)
+{
+	static atomic_uint_fast64_t now;
+
+	(void)port;
+	return atomic_fetch_add(&now, 1000000);
+}
+
 static void *write_until_done(void *arg)
 {
 	struct blocked *b = arg;
@@ -288,11 +297,13 @@ static void answer_by_blocking(void)
 	enum { MOST = 2048 };
 	struct kmm_page *taken[MOST];
 	struct blocked b = { .nr = 1000 };
+	struct kmm_pressure before, after;
 	pthread_t writer;
 	struct lab lab;
 	unsigned nr = 0;
 
 	CHECK(lab_open_as(&lab, &config));
+	lab.k->port->time_ns = count_time;
 	CHECK_EQ(kmm_set_answer(lab.k, KMM_NR_ANSWERS), KMM_EINVAL);
 	CHECK_OK(kmm_set_answer(lab.k, KMM_ANSWER_BLOCK));
 	CHECK_OK(kmm_mm_create(lab.k, &b.mm));
@@ -304,12 +315,15 @@ static void answer_by_blocking(void)
 	CHECK(nr > 1000 && nr < MOST);
 	CHECK(!kmm_alloc_pages(lab.k, KMM_GFP_NOWAIT | KMM_GFP_NOWARN, 0)); /* who must not wait is told at once */
 	CHECK_EQ(pthread_create(&writer, NULL, write_until_done, &b), 0);
+	kmm_pressure(lab.k, &before);
 	while (!atomic_load(&lab.k->phys->waiters)) /* there is not enough for it to be done before */
 		sched_yield();
 	CHECK(!atomic_load(&b.done));
 	while (nr)
 		kmm_free_pages(lab.k, taken[--nr], 0);
 	CHECK_EQ(pthread_join(writer, NULL), 0);
+	kmm_pressure(lab.k, &after);
+	CHECK(after.some.total_us > before.some.total_us); /* how long that was is told */
 	CHECK_EQ(b.written, b.nr);
 	CHECK_EQ(right_pages(&lab, b.mm, b.va, b.nr), b.nr);
 	hosted_put_space(lab.hosted, b.mm);
@@ -411,6 +425,20 @@ KMM_TEST(question_S57)
 	hosted_swap_close(disk);
 }
 
+/* The same memory keeps more pages that differ with compression, though no disk has any, and with a disk. */
+static void what_adds_capacity(unsigned ram_pages)
+{
+	unsigned alone, compressed, disk;
+	uint64_t none, writes;
+
+	CALL(program_on(NONE, &alone, &none));
+	CALL(program_on(COMPRESSED, &compressed, &none));
+	CALL(program_on(DISK, &disk, &writes));
+	CHECK(alone < ram_pages);
+	CHECK(compressed > ram_pages && none == 0);
+	CHECK(disk > ram_pages && writes >= disk - ram_pages);
+}
+
 /* S63: virtual size may exceed physical memory, capacity stays the same (E31: swap and compression do add some): three numbers, and what
  * can really be kept. */
 KMM_TEST(question_S63)
@@ -435,6 +463,7 @@ KMM_TEST(question_S63)
 	CHECK(promises.limit_pages < memory.ram_pages);
 	written = write_pages(&lab, mm, va, 8192);
 	CHECK(written < memory.ram_pages);
+	CALL(what_adds_capacity((unsigned)memory.ram_pages));
 	hosted_put_space(lab.hosted, mm);
 	lab_close(&lab);
 }

@@ -115,6 +115,41 @@ KMM_TEST(swap_sites_fail_while_reclaim_runs)
 	}
 }
 
+/* ---- what is set aside ---- */
+
+/* Not a frame is left, not even below the marks: what goes out to make room must not ask for any. */
+static void goes_out_without_memory(enum kmm_format_id format, bool later)
+{
+	enum { ANON = 200, ALL = 300, FRAMES = 16 * 256 };
+	static struct kmm_page *taken[FRAMES];
+	struct swap_space w;
+	unsigned nr = 0;
+
+	CALL(swap_start(&w, &(struct swap_setup){ format, 16, 4096, later, false }));
+	CHECK_EQ(space_map(&w.s, at(0), ANON, SPACE_RW, SPACE_ANON), 0);
+	CHECK_EQ(space_map(&w.s, at(ANON), ALL - ANON, SPACE_RW, SPACE_SHARED), 0);
+	CALL(swap_fill(&w, w.s.mm, 0, ALL, 1));
+	while (nr < FRAMES && (taken[nr] = kmm_alloc_pages(w.s.k, KMM_GFP_HIGHUSER | KMM_GFP_MEMALLOC | KMM_GFP_NOWARN, 0)) != NULL)
+		nr++;
+	CHECK(nr < FRAMES);
+	kmm_fail_nth(w.s.k, UINT64_MAX);
+	CHECK_EQ(swap_drain(&w), ALL);
+	CHECK_EQ(kmm_fail_count(w.s.k, NULL), 0); /* nobody asked */
+	kmm_fail_nth(w.s.k, 0);
+	while (nr)
+		kmm_put_page(w.s.k, taken[--nr]);
+	hosted_swap_finish(w.disk, 1000);
+	CALL(swap_verify(&w, w.s.mm, 0, ALL, 1));
+	CALL(swap_stop(&w));
+}
+
+KMM_TEST(swap_goes_out_without_memory)
+{
+	for (unsigned later = 0; later < 2; later++)
+		for (unsigned f = 0; f < SPACE_NR_FORMATS; f++)
+			CALL(goes_out_without_memory(space_formats[f], later));
+}
+
 /* ---- killed at any moment ---- */
 
 enum { PAGES = 120, MOMENTS = 34 };

@@ -5,12 +5,15 @@
  * it (on Linux itself) only what does not depend on it is asked. Ends with "N passed, N failed".
  */
 #include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -62,6 +65,19 @@ static int ends_at(uintptr_t at)
 }
 
 static const char *machine;
+
+/* The first number in a file, ~0ul: none. */
+static unsigned long number_in(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	unsigned long number = ~0ul;
+
+	if (f && fscanf(f, "%lu", &number) != 1)
+		number = ~0ul;
+	if (f)
+		fclose(f);
+	return number;
+}
 
 static int on(const char *start)
 {
@@ -140,15 +156,142 @@ static void check_calls(void)
 	setrlimit(RLIMIT_AS, &all);
 }
 
-int main(void)
+/* Page 0 is for who may reach the machine itself. */
+static void check_first_page(void)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct all[2], d[2];
+	char *volatile null = map(0, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED);
+	unsigned long least = number_in("/proc/sys/vm/mmap_min_addr");
+
+	CHECK("page 0 as root", !null && (*null = 1, *null == 1));
+	CHECK("no hint goes there", (uintptr_t)map(PAGE, PAGE, PROT_READ, 0) >= least);
+	CHECK("gone again", munmap(null, PAGE) == 0 && unmapped(0));
+	syscall(SYS_capget, &h, all);
+	memcpy(d, all, sizeof(d));
+	d[0].effective &= ~(1u << CAP_SYS_RAWIO);
+	CHECK("given up", syscall(SYS_capset, &h, d) == 0);
+	CHECK("page 0 without", map(0, PAGE, PROT_READ, MAP_FIXED) == MAP_FAILED && errno == EPERM);
+	CHECK("the first page for all", map(least, PAGE, PROT_READ, MAP_FIXED) == (char *)least);
+	CHECK("had again", syscall(SYS_capset, &h, all) == 0);
+	munmap((char *)least, PAGE);
+}
+
+/* Of the area at `at`, in KiB, by /proc/self/smaps. */
+static long resident(const char *at)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[256];
+	long rss = -1;
+	int found = 0;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strchr(line, '-'))
+			found |= strtoul(line, NULL, 16) == (uintptr_t)at;
+		if (found && sscanf(line, "Rss: %ld kB", &rss) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return rss;
+}
+
+static long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+/* 16 pages, each touched once: a fault each, and a frame each for who writes. */
+static void check_first_touches(int write)
+{
+	volatile char *p = map(0, 18 * PAGE, PROT_NONE, 0); /* a neighbour could be joined */
+	long before;
+
+	p += PAGE;
+	mprotect((char *)p, 16 * PAGE, PROT_READ | PROT_WRITE);
+	madvise((char *)p, 16 * PAGE, MADV_NOHUGEPAGE);
+	before = faults();
+	for (int i = 0; i < 16; i++)
+		if (write)
+			p[i * PAGE] = 1;
+		else
+			(void)p[i * PAGE];
+	before = faults() - before;
+	CHECK(write ? "faults of 16 writes" : "faults of 16 reads", before >= 16 && before <= 17);
+	CHECK(write ? "16 written" : "16 read", resident((char *)p) == (write ? 64 : 0));
+	munmap((char *)p - PAGE, 18 * PAGE);
+}
+
+static void check_defaults(void)
+{
+	unsigned long least = number_in("/proc/sys/vm/mmap_min_addr");
+
+	CHECK("max_map_count", number_in("/proc/sys/vm/max_map_count") == 65530);
+	CHECK("mmap_min_addr", least == 65536 || (!machine && least == 4096)); /* Debian's is 65536 */
+	CHECK("overcommit_memory", number_in("/proc/sys/vm/overcommit_memory") == 0);
+	CHECK("lowmem_reserve_ratio", number_in("/proc/sys/vm/lowmem_reserve_ratio") == 256);
+}
+
+/* There is one user and one group; who asks to become another must be told. */
+static void check_ids(void)
+{
+	const gid_t none[2] = { 0, 0 }, some[2] = { 0, 5 };
+
+	CHECK("to be what one is", setuid(0) == 0 && setgid(0) == 0 && setreuid(-1, 0) == 0 && setresgid(0, -1, 0) == 0);
+	CHECK("to be another user", setuid(1000) == -1 && errno == EINVAL && getuid() == 0);
+	CHECK("to be another group", setregid(5, 5) == -1 && errno == EINVAL && getgid() == 0);
+	CHECK("for a while", setresuid(0, 1000, 0) == -1 && errno == EINVAL && geteuid() == 0);
+	CHECK("groups", setgroups(2, none) == 0 && setgroups(0, NULL) == 0 && setgroups(2, some) == -1 && errno == EINVAL);
+	CHECK("too many", setgroups(65537, none) == -1 && errno == EINVAL);
+	CHECK("no list", syscall(SYS_setgroups, 1, 8) == -1 && errno == EFAULT);
+}
+
+static int grows_to(char *at)
+{
+	if (sigsetjmp(escape, 1) == 0) {
+		*(volatile char *)at = 1;
+		return 1;
+	}
+	return 0;
+}
+
+/* "limits gap N": on a machine that was told to keep N pages free below what grows. */
+static void check_gap(unsigned long pages)
+{
+	char *below = map(0, 3 * 1024 * PAGE, PROT_READ | PROT_WRITE, 0), *p = below + 2 * 1024 * PAGE, *next;
+
+	munmap(below + PAGE, 2 * 1024 * PAGE - PAGE);
+	CHECK("a stack", map((uintptr_t)p, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_GROWSDOWN) == p);
+	next = map((uintptr_t)p - (pages + 1) * PAGE, PAGE, PROT_READ, 0);
+	CHECK("beside the gap", next == p - (pages + 1) * PAGE && munmap(next, PAGE) == 0);
+	next = map((uintptr_t)p - pages * PAGE, PAGE, PROT_READ, 0);
+	CHECK("in the gap", pages == 0 || (next != p - pages * PAGE && munmap(next, PAGE) == 0));
+	CHECK("into the gap", pages == 0 || !grows_to(below + PAGE + (pages - 1) * PAGE));
+	CHECK("up to the gap", grows_to(below + PAGE + pages * PAGE));
+}
+
+int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
 
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
 	machine = getenv("MACHINE");
+	if (argc == 3 && strcmp(argv[1], "gap") == 0) {
+		check_gap(strtoul(argv[2], NULL, 10));
+		return sum();
+	}
 	check_end();
 	check_reserve();
 	check_calls();
+	check_first_page();
+	check_first_touches(1);
+	check_first_touches(0);
+	check_defaults();
+	if (machine)
+		check_ids();
 	return sum();
 }

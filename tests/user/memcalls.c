@@ -352,9 +352,42 @@ static void check_openings(void)
 	unlink("/tmp/openings");
 }
 
+static long with_key(void *p, size_t len, int prot, int key)
+{
+	return syscall(SYS_pkey_mprotect, p, len, prot, key);
+}
+
+/* On a processor that has none, as QEMU's here. */
+static void check_keys(void)
+{
+	char *p = map(4, RW, ANONYMOUS);
+
+	munmap(p + 2 * PAGE, PAGE);
+	if (syscall(SYS_pkey_alloc, 0, 0) >= 0) /* a host with keys */
+		return;
+	CHECK("none to be had", errno == EINVAL);
+	REFUSED(syscall(SYS_pkey_alloc, 1, 0), EINVAL);
+	REFUSED(syscall(SYS_pkey_alloc, 0, 8), EINVAL);
+	REFUSED(syscall(SYS_pkey_free, 0), EINVAL);
+	REFUSED(syscall(SYS_pkey_free, -1), EINVAL);
+	CHECK("no key", with_key(p, PAGE, PROT_READ, -1) == 0 && poke(p) == (SIGSEGV << 8 | SEGV_ACCERR) && poke(p + PAGE) == 0);
+	REFUSED(with_key(p, 4 * PAGE, PROT_READ, -1), ENOMEM);
+	REFUSED(with_key(p, PAGE, RW, 0), EINVAL);
+	REFUSED(with_key(p, PAGE, RW, -2), EINVAL);
+	REFUSED(with_key(p + 1, 0, RW, 1), EINVAL);
+	if (sizeof(long) == 8) /* a 32-bit program's sum is within a 64-bit kernel's word */
+		REFUSED(with_key(p, (size_t)-PAGE, RW, 1), ENOMEM);
+	CHECK("nothing to do", with_key(p, 0, RW, 1) == 0);
+	munmap(p, 4 * PAGE);
+}
+
 static void check_huge(void)
 {
+	char *p;
+
 	CHECK("anonymous", mmap(NULL, PAGE, RW, ANONYMOUS | MAP_HUGETLB, -1, 0) == MAP_FAILED && errno == ENOMEM);
+	p = mmap(NULL, PAGE, RW, ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+	CHECK("without reserve Linux tells later", on_kmm() ? p == MAP_FAILED && errno == ENOMEM : poke(p) == (SIGBUS << 8 | BUS_ADRERR));
 	CHECK("no length", mmap(NULL, 0, RW, ANONYMOUS | MAP_HUGETLB, -1, 0) == MAP_FAILED && errno == EINVAL);
 	CHECK("no such size", mmap(NULL, PAGE, RW, ANONYMOUS | MAP_HUGETLB | 13u << 26, -1, 0) == MAP_FAILED && errno == EINVAL);
 }
@@ -460,6 +493,7 @@ int main(void)
 	check_fork_advice();
 	check_file_rights();
 	check_openings();
+	check_keys();
 	check_huge();
 	check_old_mmap();
 	check_remap_file_pages();

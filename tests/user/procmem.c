@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ enum { PAGE = 4096, RW = PROT_READ | PROT_WRITE, ANONYMOUS = MAP_PRIVATE | MAP_A
 #define FRAME ((1ull << 55) - 1)
 
 static int pagemap;
+static size_t huge; /* the size of a huge page */
 
 static uint64_t word(const char *p)
 {
@@ -166,6 +168,10 @@ static void check_clear_refs(void)
 	if (on_kmm()) /* Linux does not tell the processors, who then set no mark */
 		CHECK("used again", line_of("/proc/self/smaps", p, "Referenced:") == 4);
 	CHECK("all", clear_refs("1") == 1 && line_of("/proc/self/smaps", p, "Referenced:") == 0);
+	CHECK("blanks and a sign", clear_refs(" +1 \t\n") == 6 && clear_refs("1\n\n") == 3);
+	CHECK("twelve bytes of it", clear_refs("1               ") == 12 && clear_refs("1           x") == 12);
+	CHECK("a number", clear_refs("-1") == -EINVAL && clear_refs("+") == -EINVAL && clear_refs("1 1") == -EINVAL);
+	CHECK("a large number", clear_refs("11111111111") == -ERANGE && clear_refs("3000000000") == -ERANGE);
 	munmap(p, 4 * PAGE);
 	p = map(1024, ANONYMOUS | MAP_POPULATE);
 	munmap(p, 1024 * PAGE);
@@ -209,10 +215,11 @@ static void check_limits(void)
 		found += strcmp(line, "Limit                     Soft Limit           Hard Limit           Units     \n") == 0;
 		found += strcmp(line, "Max data size             123456               unlimited            bytes     \n") == 0;
 		found += strcmp(line, "Max nice priority         0                    0                    \n") == 0;
+		found += strcmp(line, "Max msgqueue size         819200               819200               bytes     \n") == 0;
 	}
 	if (f)
 		fclose(f);
-	CHECK("limits", found >= 2);
+	CHECK("limits", found == 4);
 }
 
 static int set(const char *file, const char *value)
@@ -277,9 +284,27 @@ static void check_status(void)
 			seen++;
 	CHECK("all lines", f && seen == sizeof(names) / sizeof(names[0]));
 	fclose(f);
-	usleep(1000);
+	for (int i = 0; i < 100 && line_of("/proc/self/status", NULL, "voluntary_ctxt_switches:") == sleeps; i++)
+		usleep(1000 * i); /* on a busy host a short while is over before it begins */
+	CHECK("room for descriptors", line_of("/proc/self/status", NULL, "FDSize:") == 64 || line_of("/proc/self/status", NULL, "FDSize:") == 32);
+	CHECK("huge pages are not forbidden", line_of("/proc/self/status", NULL, "THP_enabled:") == 1);
 	CHECK("slept", line_of("/proc/self/status", NULL, "voluntary_ctxt_switches:") > sleeps);
 	CHECK("of here", line_of("/proc/self/status", NULL, "NSpid:") == getpid() && line_of("/proc/self/status", NULL, "SigQ:") >= 0);
+}
+
+/* Nor are any kept for MAP_HUGETLB. */
+static void check_no_reserve(size_t kib)
+{
+	char name[80], line[16] = "";
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/sys/kernel/mm/hugepages/hugepages-%zukB/free_hugepages", kib);
+	f = fopen(name, "r");
+	CHECK("a size", line_of("/proc/meminfo", NULL, "Hugepagesize:") == (long)kib);
+	CHECK("none", line_of("/proc/meminfo", NULL, "HugePages_Total:") == 0 && line_of("/proc/meminfo", NULL, "Hugetlb:") == 0);
+	CHECK("none free", f && fgets(line, sizeof(line), f) && strcmp(line, "0\n") == 0);
+	if (f)
+		fclose(f);
 }
 
 /* Marks without effect here: no page is huge, and none are merged. */
@@ -291,15 +316,176 @@ static void check_marks(void)
 
 	CHECK("merged", madvise(p, PAGE, MADV_MERGEABLE) == 0 && has_flag(p, " mg ") && !has_flag(p + PAGE, " mg "));
 	CHECK("and not", madvise(p, PAGE, MADV_UNMERGEABLE) == 0 && !has_flag(p, " mg "));
-	if (f) {
-		CHECK("their size", fgets(line, sizeof(line), f) && atoi(line) == 2 << 20);
-		CHECK("huge", madvise(p, PAGE, MADV_HUGEPAGE) == 0 && has_flag(p, " hg "));
-		CHECK("not huge", madvise(p, PAGE, MADV_NOHUGEPAGE) == 0 && has_flag(p, " nh ") && !has_flag(p, " hg "));
+	CHECK("their size", f && fgets(line, sizeof(line), f) && (atoi(line) == 2 << 20 || atoi(line) == 4 << 20));
+	huge = (size_t)atoi(line);
+	check_no_reserve(huge >> 10);
+	CHECK("huge", madvise(p, PAGE, MADV_HUGEPAGE) == 0 && has_flag(p, " hg "));
+	CHECK("not huge", madvise(p, PAGE, MADV_NOHUGEPAGE) == 0 && has_flag(p, " nh ") && !has_flag(p, " hg "));
+	if (f)
 		fclose(f);
-	} else {
-		CHECK("without PAE", madvise(p, PAGE, MADV_HUGEPAGE) == -1 && errno == EINVAL);
-	}
 	munmap(p, 4 * PAGE);
+}
+
+/* Four huge pages' room. */
+static char *map_huge(int flags, int fd)
+{
+	char *all = mmap(NULL, 5 * huge, PROT_NONE, ANONYMOUS, -1, 0), *p = all + (-(uintptr_t)all & (huge - 1));
+
+	munmap(all, 5 * huge);
+	return mmap(p, 4 * huge, RW, flags | MAP_FIXED | MAP_NORESERVE, fd, 0); /* some machines have less memory than that */
+}
+
+/* 0 or an errno. */
+static int collapse(char *p, size_t len)
+{
+	return madvise(p, len, 25) == 0 ? 0 : errno;
+}
+
+/* Linux has huge pages and collapses what can be. Here none are to be had. */
+static void check_collapse(void)
+{
+	int done = on_kmm() ? ENOMEM : 0, mem = (int)syscall(SYS_memfd_create, "huge", 0);
+	char *p = map(4, ANONYMOUS), *q;
+
+	p[0] = 1;
+	CHECK("too small an area", collapse(p, 4 * PAGE) == EINVAL);
+	p = map_huge(ANONYMOUS, -1);
+	CHECK("no page yet", collapse(p, 4 * huge) == EINVAL);
+	p[0] = 1;
+	CHECK("nothing whole", collapse(p, PAGE) == 0 && collapse(p + PAGE, huge) == 0 && collapse(p + PAGE, PAGE) == EINVAL);
+	CHECK("no table", collapse(p + huge, huge) == EINVAL);
+	CHECK("one", collapse(p, huge) == done && p[0] == 1);
+	CHECK("one and a part", collapse(p, huge + PAGE) == done);
+	CHECK("not aligned", collapse(p + 1, huge) == EINVAL);
+	CHECK("no length", collapse(p, 0) == 0);
+	q = map_huge(ANONYMOUS, -1);
+	CHECK("only read", *(volatile char *)q == 0 && collapse(q, huge) == EINVAL);
+	q[huge + PAGE] = 1;
+	CHECK("not to be written", mprotect(q + huge, huge, PROT_READ) == 0 && collapse(q + huge, huge) == EINVAL);
+	CHECK("marked", mprotect(q + huge, huge, RW) == 0 && madvise(q, 4 * huge, MADV_NOHUGEPAGE) == 0 && collapse(q + huge, huge) == EINVAL);
+	munmap(q, 4 * huge);
+	munmap(p + huge, huge);
+	CHECK("a hole", collapse(p, 3 * huge) == (on_kmm() ? ENOMEM : EINVAL)); /* behind it there is no table */
+	munmap(p, 4 * huge);
+	p = map_huge(MAP_SHARED | MAP_ANONYMOUS, -1);
+	p[0] = 1;
+	CHECK("shared", collapse(p, huge) == done);
+	munmap(p, 4 * huge);
+	p = ftruncate(mem, (off_t)(4 * huge)) == 0 ? map_huge(MAP_SHARED, mem) : NULL;
+	p[0] = 1;
+	CHECK("a file in memory", collapse(p, huge) == done);
+	p = mmap(p + 2 * huge, 2 * huge, RW, MAP_SHARED | MAP_FIXED, mem, PAGE);
+	p[0] = 1;
+	CHECK("not where it lies in the file", collapse(p, huge) == EINVAL);
+	munmap(p - 2 * huge, 4 * huge);
+	close(mem);
+}
+
+/* The text of a small file, to its end or the first 0. */
+static const char *text_of(const char *path)
+{
+	static char text[1024];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return text;
+}
+
+static void check_others(void)
+{
+	char exe[256] = "", want[300], seen[64] = "";
+	const char *name, *at;
+	int spaces = 0;
+
+	CHECK("the program", readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
+	name = strrchr(exe, '/') + 1;
+	snprintf(want, sizeof(want), "%.15s\n", name);
+	CHECK("its name", strcmp(text_of("/proc/self/comm"), want) == 0);
+	CHECK("its first word", strstr(text_of("/proc/self/cmdline"), name) != NULL);
+	CHECK("its directory", chdir("/tmp") == 0 && readlink("/proc/self/cwd", seen, sizeof(seen)) == 4 && strcmp(seen, "/tmp") == 0 && chdir("/") == 0);
+	CHECK("its root", readlink("/proc/self/root", seen, sizeof(seen)) == 1 && seen[0] == '/');
+	snprintf(want, sizeof(want), "%d (%.15s) R %d ", getpid(), name, getppid());
+	at = text_of("/proc/self/stat");
+	CHECK("numbers", strncmp(at, want, strlen(want)) == 0);
+	for (; *at; at++)
+		spaces += *at == ' ';
+	CHECK("all of them", spaces == 51);
+	at = text_of("/proc/self/cgroup"); /* Linux has the version only if it is asked for */
+	CHECK("its cgroup", !on_kmm() || strncmp(at, "0::/", 4) == 0);
+}
+
+/* A process that gives its rights up may not look at one that has them, nor see frames. */
+static int without_rights(void)
+{
+	static const char *const hidden[] = { "maps", "smaps", "smaps_rollup", "pagemap" }, *const open_to_all[] = { "status", "statm", "limits" };
+	struct { uint32_t version; int pid; } head = { 0x20080522, 0 };
+	struct { uint32_t effective, permitted, inheritable; } none[2] = { { 0 } };
+	char path[64], *p = map(1, ANONYMOUS);
+	int good = 1;
+
+	p[0] = 1;
+	close(pagemap);
+	pagemap = open("/proc/self/pagemap", O_RDONLY); /* not the parent's */
+	good &= (word(p) & FRAME) != 0;
+	good &= syscall(SYS_capset, &head, none) == 0;
+	good &= (word(p) & FRAME) != 0; /* who opened it had the right */
+	close(pagemap);
+	pagemap = open("/proc/self/pagemap", O_RDONLY);
+	good &= (word(p) & FRAME) == 0 && (word(p) & PRESENT) && (word(p) & EXCLUSIVE);
+	for (unsigned i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", getppid(), hidden[i]);
+		good &= open(path, O_RDONLY) == -1 && errno == EACCES;
+	}
+	for (unsigned i = 0; i < sizeof(open_to_all) / sizeof(open_to_all[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", getppid(), open_to_all[i]);
+		good &= open(path, O_RDONLY) >= 0;
+	}
+	return good;
+}
+
+static void check_rights(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(without_rights() ? 0 : 1);
+	CHECK("without rights", waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* Pages that may still be promised. */
+static size_t room(void)
+{
+	return (size_t)(line_of("/proc/meminfo", NULL, "CommitLimit:") - line_of("/proc/meminfo", NULL, "Committed_AS:")) / 4;
+}
+
+/* What is kept back where no more is promised than there is. */
+static void check_reserves(void)
+{
+	static const char admin[] = "/proc/sys/vm/admin_reserve_kbytes", user[] = "/proc/sys/vm/user_reserve_kbytes";
+	long was_admin = line_of(admin, NULL, ""), was_user = line_of(user, NULL, "");
+	size_t half, pages;
+	char text[32], *p, *q;
+
+	CHECK("some", was_admin > 0 && was_admin <= 8192 && was_user > 0 && was_user <= 131072);
+	CHECK("none", set(admin, "0\n") && set(user, "0\n") && line_of(admin, NULL, "") == 0 && line_of(user, NULL, "") == 0);
+	CHECK("strictly", set_overcommit("2\n"));
+	half = room() / 2;
+	p = map(half, ANONYMOUS); /* of its size a part is kept back */
+	pages = room() - 4;
+	q = map(pages, ANONYMOUS);
+	if (on_kmm()) { /* Linux counts in batches, and rounds */
+		CHECK("all of it", p != MAP_FAILED && q != MAP_FAILED);
+		munmap(q, pages * PAGE);
+		CHECK("a part is kept back", set(user, "1000000\n") && map(pages, ANONYMOUS) == MAP_FAILED && errno == ENOMEM);
+	}
+	munmap(p, half * PAGE);
+	snprintf(text, sizeof(text), "%ld\n", was_user);
+	CHECK("as before", set(user, text) && set_overcommit("0"));
+	snprintf(text, sizeof(text), "%ld\n", was_admin);
+	CHECK("both", set(admin, text) && line_of(admin, NULL, "") == was_admin);
 }
 
 int main(void)
@@ -311,8 +497,12 @@ int main(void)
 	check_clear_refs();
 	check_rollup();
 	check_marks();
+	check_collapse();
 	check_status();
+	check_others();
+	check_rights();
 	check_overcommit();
+	check_reserves();
 	check_limits(); /* last: memory is little then */
 	return sum();
 }

@@ -109,6 +109,59 @@ static void holes(void)
 	close(proc);
 }
 
+static int is_resident(const char *at)
+{
+	unsigned char vec = 9;
+
+	return mincore((void *)(uintptr_t)at, 1, &vec) == 0 ? vec & 1 : -1;
+}
+
+/* What was allocated and not written is a hole; reading leaves it one, writing and mapping do not. */
+static void allocated_holes(void)
+{
+	int fd = (int)syscall(SYS_memfd_create, "allocated", 0);
+	struct stat st;
+	char *map, byte;
+
+	CHECK("allocated", fallocate(fd, 0, 0, 8 * 4096) == 0 && fstat(fd, &st) == 0 && st.st_size == 32768 && st.st_blocks == 64);
+	CHECK("no data", FAILS(ENXIO, (int)lseek(fd, 0, SEEK_DATA)) && lseek(fd, 0, SEEK_HOLE) == 0);
+	CHECK("read", pread(fd, &byte, 1, 8192) == 1 && byte == 0 && FAILS(ENXIO, (int)lseek(fd, 0, SEEK_DATA)));
+	CHECK("written", pwrite(fd, "x", 1, 8192 + 5) == 1 && lseek(fd, 0, SEEK_DATA) == 8192 && lseek(fd, 8192, SEEK_HOLE) == 12288);
+	map = mmap(NULL, 8 * 4096, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK("not resident", is_resident(map) == 0 && is_resident(map + 2 * 4096) == 1);
+	CHECK("mapped", map[5 * 4096] == 0 && lseek(fd, 12288, SEEK_DATA) == 5 * 4096 && lseek(fd, 5 * 4096, SEEK_HOLE) == 6 * 4096);
+	CHECK("nothing around it", is_resident(map + 4 * 4096) == 0 && is_resident(map + 5 * 4096) == 1);
+	CHECK("allocated again, which clears it", fallocate(fd, 0, 6 * 4096, 4096) == 0 && lseek(fd, 5 * 4096, SEEK_HOLE) == 7 * 4096 &&
+						  FAILS(ENXIO, (int)lseek(fd, 7 * 4096, SEEK_DATA)));
+	munmap(map, 8 * 4096);
+	close(fd);
+}
+
+/* No file system in memory can do without the cache, and so nothing but disks. */
+static void directly(void)
+{
+	const char *path = in_dir("direct");
+	int fd = open(path, O_RDWR | O_CREAT | O_DIRECT, 0600), mem = (int)syscall(SYS_memfd_create, "direct", 0);
+
+	CHECK("refused", fd == -1 && errno == EINVAL && access(path, F_OK) == 0);
+	CHECK("existing", FAILS(EINVAL, open(path, O_RDONLY | O_DIRECT)));
+	fd = open(path, O_WRONLY);
+	CHECK("content", write(fd, "abc", 3) == 3 && close(fd) == 0);
+	CHECK("not cut off", FAILS(EINVAL, open(path, O_WRONLY | O_TRUNC | O_DIRECT)));
+	fd = open(path, O_RDONLY);
+	CHECK("still there", size_of(fd) == 3);
+	CHECK("later", FAILS(EINVAL, fcntl(fd, F_SETFL, O_DIRECT)) && !(fcntl(fd, F_GETFL) & O_DIRECT));
+	CHECK("of memory", FAILS(EINVAL, fcntl(mem, F_SETFL, O_DIRECT)));
+	CHECK("others", FAILS(EINVAL, open("/dev/zero", O_RDONLY | O_DIRECT)) && FAILS(EINVAL, open(dir, O_RDONLY | O_DIRECT)) &&
+			FAILS(EINVAL, open("/proc/version", O_RDONLY | O_DIRECT)));
+	close(fd);
+	fd = open(path, O_PATH | O_DIRECT);
+	CHECK("a place only", fd >= 0);
+	close(fd);
+	close(mem);
+	unlink(path);
+}
+
 static void vectors(void)
 {
 	int fd = open(in_dir("vec"), O_RDWR | O_CREAT | O_TRUNC, 0600), ends[2];
@@ -231,6 +284,8 @@ int main(void)
 		return 2;
 	allocation();
 	holes();
+	allocated_holes();
+	directly();
 	vectors();
 	walks();
 	forms();

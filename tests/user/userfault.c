@@ -142,6 +142,7 @@ static void check_api(void)
 	CHECK("made", fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
 	FAILS(watch(fd, at, 1), EINVAL);
 	FAILS(read(fd, &m, sizeof(m)), EINVAL);
+	CHECK("only to be read", (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY && write(fd, &m, sizeof(m)) == -1 && errno == EBADF);
 	CHECK("not ready", poll(&p, 1, 0) == 1 && p.revents == POLLERR);
 	FAILS(ioctl(fd, UFFDIO_API, &api), EINVAL);
 	CHECK("cleared", api.api == 0 && api.features == 0);
@@ -637,10 +638,7 @@ static void check_child(void)
 	CHECK("of the child", is_about(&m, at, 0) && copy(of_child, at, content, 1, 0) == 0);
 	CHECK("its own", pthread_join(t, NULL) == 0 && d.result == 42 && zero(fd, at, 1) == 0 && at[0] == 0);
 	FAILS(copy(of_child, at + PAGE, content, 1, 0), ESRCH);
-	close(of_child);
-	t = begin_deed(&d);
-	close(fd); /* nobody hears of this one */
-	CHECK("not watched", pthread_join(t, NULL) == 0 && d.result == 0);
+	close(of_child), close(fd);
 	munmap(at, 4 * PAGE);
 	if (!has_writes)
 		return;
@@ -654,6 +652,27 @@ static void check_child(void)
 	CHECK("goes on", pthread_join(t, NULL) == 0 && d.result == 1);
 	close((int)m.arg.fork.ufd), close(fd);
 	munmap(at, 2 * PAGE);
+}
+
+/* Whoever has the descriptor ends without having read of the fork. That is a process of its own: a fork copies descriptors
+ * before it waits, so the child would keep open what its parent closes meanwhile, and both would wait for ever. */
+static void check_unheard_child(void)
+{
+	int fd = open_with(UFFD_FEATURE_EVENT_FORK, O_NONBLOCK);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char *at = memory(4);
+	struct deed d = { FORK, at, NULL, -1 };
+	pid_t keeper = fork();
+	int status;
+
+	if (keeper == 0)
+		_exit(poll(&p, 1, 60000) != 1);
+	CHECK("watched", keeper > 0 && watch(fd, at, 4) == 0);
+	close(fd);
+	run_deed(&d);
+	CHECK("not watched", d.result == 0 && at[0] == 0);
+	CHECK("there was an event", waitpid(keeper, &status, 0) == keeper && status == 0);
+	munmap(at, 4 * PAGE);
 }
 
 /* ---- who may ---- */
@@ -746,6 +765,7 @@ int main(void)
 	check_events();
 	check_moved();
 	check_child();
+	check_unheard_child();
 	if (has_writes) {
 		char *at = memory(8);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fd.c - the table from descriptor numbers to open files; one per process. Under its lock nothing is allocated, freed or
- * closed: a file taken out is let go of afterwards.
+ * fd.c - the table from descriptor numbers to open files; one per process, or for several. Under its lock nothing is
+ * allocated, freed or closed: a file taken out is let go of afterwards.
  */
 #include "fs/locks.h"
 
@@ -27,18 +27,14 @@ static int grow(struct fd_table *table, uint32_t size)
 	return 0;
 }
 
-int fd_table_init(struct fd_table *table)
-{
-	*table = (struct fd_table){ .lock = SPIN_OF(SPIN_FDS) };
-	return grow(table, FIRST_SIZE);
-}
-
 /* from's threads may make it grow meanwhile. */
 int fd_table_copy(struct fd_table *to, struct fd_table *from)
 {
 	uint32_t size;
 
-	*to = (struct fd_table){ .lock = SPIN_OF(SPIN_FDS) };
+	*to = (struct fd_table){ .lock = SPIN_OF(SPIN_FDS), .refs = 1 };
+	if (from->size == 0)
+		return grow(to, FIRST_SIZE);
 	do {
 		size = from->size;
 		if (grow(to, size) != 0)

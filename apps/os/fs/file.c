@@ -7,7 +7,8 @@
  */
 #include "fs/epoll.h"
 #include "fs/locks.h"
-#include "proc/task.h"
+#include "proc/cgroup.h"
+#include "kmm/swap.h"
 
 static int regular_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
 {
@@ -21,13 +22,30 @@ static int regular_read(struct open_file *file, void *to, size_t len, uint64_t *
 	return (int)done;
 }
 
-/* Files and programs share the memory. Programs keep the last sixteenth: without it nobody could remove the files. */
+/*
+ * Files and programs share the memory, and what swap can still take of either makes room. Programs keep the last sixteenth:
+ * without it nobody could remove the files.
+ */
 static bool has_room(size_t len)
 {
 	struct kmm_memory_stats m;
+	struct kmm_swap_stats swap;
 
 	kmm_memory_stats(os.k, &m);
-	return m.free_pages > m.managed_pages / 16 + len / KMM_PAGE_SIZE;
+	kmm_swap_stats(os.k, &swap);
+	return m.free_pages + swap.free > m.managed_pages / 16 + len / KMM_PAGE_SIZE;
+}
+
+static enum kmm_status write_once(struct open_file *file, const void *from, size_t len, uint64_t *pos, size_t *done)
+{
+	enum kmm_status status;
+
+	sleep_lock(&file->inode->content); /* what is appended by two goes one behind the other */
+	if (file->flags & O_APPEND)
+		*pos = file->inode->file.size;
+	status = kmm_file_write(&file->inode->file, *pos, from, len, done);
+	sleep_unlock(&file->inode->content);
+	return status;
 }
 
 static int regular_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock)
@@ -38,11 +56,9 @@ static int regular_write(struct open_file *file, const void *from, size_t len, u
 	(void)nonblock;
 	if (!has_room(len))
 		return -ENOSPC;
-	sleep_lock(&file->inode->content); /* what is appended by two goes one behind the other */
-	if (file->flags & O_APPEND)
-		*pos = file->inode->file.size;
-	status = kmm_file_write(&file->inode->file, *pos, from, len, &done);
-	sleep_unlock(&file->inode->content);
+	do
+		status = write_once(file, from, len, pos, &done);
+	while (status == KMM_ENOMEM && done == 0 && oom_call());
 	if (status != KMM_OK && done == 0)
 		return status == KMM_ENOMEM ? -ENOSPC : os_errno(status);
 	*pos += done;
@@ -61,8 +77,6 @@ const struct file_ops regular_ops = {
 };
 const struct file_ops directory_ops = { .read = directory_read, .seekable = true, .own_locks = true };
 
-static uint32_t nr_openings; /* so far; atomic. 0 is the program loader's */
-
 struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint32_t flags)
 {
 	struct open_file *file = os_zalloc(sizeof(*file));
@@ -73,7 +87,6 @@ struct open_file *file_new(const struct file_ops *ops, struct inode *inode, uint
 	file->inode = inode;
 	file->flags = flags;
 	file->refs = 1;
-	file->opening = __atomic_add_fetch(&nr_openings, 1, __ATOMIC_RELAXED);
 	inode_get(inode);
 	return file;
 }
@@ -125,6 +138,12 @@ static int choose_ops(struct open_file *file)
 	}
 }
 
+/* Without the cache there are only disks. */
+static bool can_be_direct(const struct open_file *file)
+{
+	return !(file->flags & O_DIRECT) || is_kind(file->inode, S_IFBLK);
+}
+
 static int start_file(struct open_file *file)
 {
 	int err = claims_write(file) ? inode_claim_write(file->inode) : 0;
@@ -134,7 +153,7 @@ static int start_file(struct open_file *file)
 	if (file->flags & O_PATH)
 		file->ops = &directory_ops;
 	else
-		err = choose_ops(file);
+		err = can_be_direct(file) ? choose_ops(file) : -EINVAL;
 	if (err && claims_write(file))
 		inode_release_write(file->inode);
 	return err;
@@ -174,6 +193,9 @@ void file_put(struct open_file *file)
 	if (claims_write(file))
 		inode_release_write(file->inode);
 	inode_put(file->inode);
+	if (file->opening)
+		kmm_opening_put(file->opening);
+	entry_put(file->entry);
 	os_free(file->path);
 	os_free(file);
 }

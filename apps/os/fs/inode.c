@@ -180,13 +180,8 @@ static enum kmm_status populate(struct inode *inode, uint64_t start, uint64_t en
 	uint64_t limit = end < inode->file.size ? end : inode->file.size;
 	enum kmm_status status = KMM_OK;
 
-	for (uint64_t at = start; at < limit && status == KMM_OK; at = (at | (KMM_PAGE_SIZE - 1)) + 1) {
-		struct kmm_page *page;
-
-		status = kmm_file_page(&inode->file, at >> KMM_PAGE_SHIFT, &page);
-		if (status == KMM_OK)
-			kmm_put_page(os.k, page);
-	}
+	for (uint64_t at = start; at < limit && status == KMM_OK; at = (at | (KMM_PAGE_SIZE - 1)) + 1)
+		status = kmm_file_allocate(&inode->file, at >> KMM_PAGE_SHIFT);
 	return status;
 }
 

@@ -3,6 +3,7 @@
 #include "fs/procfs.h"
 #include "kmm/node.h"
 #include "kmm/observe.h"
+#include "proc/cgroup.h"
 #include "sig/sig.h"
 
 static void text_maps(struct proc *proc, struct kmm_sink *out)
@@ -31,14 +32,41 @@ static void text_smaps_rollup(struct proc *proc, struct kmm_sink *out)
 		kmm_report_smaps_rollup(proc->mm, out);
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* A number with a sign, perhaps, between blanks. -EINVAL, -ERANGE. */
+int proc_number(const char *text, int32_t *out)
+{
+	bool minus;
+	const char *end;
+	uint32_t value;
+
+	while (is_blank(*text))
+		text++;
+	minus = *text == '-';
+	if (minus || *text == '+')
+		text++;
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	if (!str_to_u32(text, 10, &value, &end) || value > INT32_MAX)
+		return -ERANGE;
+	while (is_blank(*end))
+		end++;
+	*out = minus ? -(int32_t)value : (int32_t)value;
+	return *end ? -EINVAL : 0;
+}
+
 static int write_clear_refs(struct proc *proc, const char *text)
 {
-	const char *end;
-	uint32_t what;
+	int32_t what;
+	int err = proc_number(text, &what);
 
-	if (!str_to_u32(text, 10, &what, &end) || !(*end == 0 || (*end == '\n' && end[1] == 0)) || what > KMM_REFS_PEAK)
-		return -EINVAL;
-	return proc->mm ? os_errno(kmm_clear_refs(proc->mm, (int)what)) : 0;
+	if (err || what < KMM_REFS_ALL || what > KMM_REFS_PEAK)
+		return err ? err : -EINVAL;
+	return proc->mm ? os_errno(kmm_clear_refs(proc->mm, what)) : 0;
 }
 
 static void put_limit(struct kmm_sink *out, uint64_t limit)
@@ -102,7 +130,7 @@ static sigset set_of(const struct proc *proc, uint32_t handler_kind)
 	sigset set = 0;
 
 	for (int sig = 1; sig <= NSIG; sig++) {
-		uword h = proc->action[sig - 1].handler;
+		uword h = proc->actions->of[sig - 1].handler;
 
 		if (handler_kind == SIG_IGN ? h == SIG_IGN : h > SIG_IGN)
 			set |= sig_bit(sig);
@@ -169,6 +197,21 @@ static void range_line(const char *name, uint32_t set, struct kmm_sink *out)
 	sink_printf(out, "\n");
 }
 
+/* Debian's 64-bit kernels have room for 1024 nodes, and print all of it. */
+static void mems_line(uint32_t nodes, struct kmm_sink *out)
+{
+	sink_printf(out, "Mems_allowed:\t");
+	for (unsigned i = 1; sizeof(uword) == 8 && i < 1024 / 32; i++)
+		sink_printf(out, "00000000,");
+	sink_printf(out, sizeof(uword) == 8 ? "%08x\n" : "%x\n", nodes);
+}
+
+/* Linux's tables are no smaller than a word has bits. */
+static uint32_t fd_room(const struct fd_table *fds)
+{
+	return fds->size > 8 * sizeof(uword) ? fds->size : (uint32_t)(8 * sizeof(uword));
+}
+
 static void place_lines(const struct task *t, struct kmm_sink *out)
 {
 	uint32_t all = (uint32_t)((1ull << x86_nr_cpus) - 1), cpus = t ? t->allowed & all : all;
@@ -176,7 +219,7 @@ static void place_lines(const struct task *t, struct kmm_sink *out)
 
 	sink_printf(out, x86_nr_cpus > 4 ? "Cpus_allowed:\t%02x\n" : "Cpus_allowed:\t%x\n", cpus);
 	range_line("Cpus_allowed_list", cpus, out);
-	sink_printf(out, "Mems_allowed:\t%x\n", nodes);
+	mems_line(nodes, out);
 	range_line("Mems_allowed_list", nodes, out);
 	sink_printf(out, "voluntary_ctxt_switches:\t%u\nnonvoluntary_ctxt_switches:\t%u\n", t ? t->sleeps : 0,
 		    t && t->switches > t->sleeps ? t->switches - t->sleeps : 0);
@@ -187,15 +230,15 @@ static void text_status(struct proc *proc, struct kmm_sink *out)
 	char letter = state_letter(proc);
 	struct task *t = list_empty(&proc->tasks) ? NULL : container_of(proc->tasks.next, struct task, proc_link);
 
-	sink_printf(out, "Name:\t%s\nUmask:\t0%u%u%u\nState:\t%c (%s)\n", proc->comm, proc->umask >> 6 & 7,
-		    proc->umask >> 3 & 7, proc->umask & 7, letter, state_word(letter));
+	sink_printf(out, "Name:\t%s\nUmask:\t0%u%u%u\nState:\t%c (%s)\n", proc->comm, proc->fs->umask >> 6 & 7,
+		    proc->fs->umask >> 3 & 7, proc->fs->umask & 7, letter, state_word(letter));
 	sink_printf(out, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", proc->pid, proc->pid,
 		    parent_pid(proc));
-	sink_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\nGroups:\t \n", proc->fds.size);
+	sink_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\nGroups:\t \n", fd_room(proc->fds));
 	sink_printf(out, "NStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", proc->pid, proc->pid, proc->pgid, proc->sid);
 	if (proc->mm) {
 		kmm_report_mm_status(proc->mm, out);
-		sink_printf(out, "CoreDumping:\t0\nTHP_enabled:\t0\n");
+		sink_printf(out, "CoreDumping:\t0\nTHP_enabled:\t1\n");
 	}
 	sink_printf(out, "Threads:\t%u\n", proc->nr_tasks);
 	signal_lines(proc, t, out);
@@ -253,7 +296,9 @@ static void text_comm(struct proc *proc, struct kmm_sink *out)
 
 static int read_exe(struct proc *proc, char *buf, size_t size)
 {
-	return proc->exe_path ? x86_snprintf(buf, size, "%s", proc->exe_path) : -ENOENT;
+	if (proc->exe_entry)
+		return entry_path(proc->exe_entry, buf, size);
+	return proc->exe_path ? x86_snprintf(buf, size, "%s%s", proc->exe_path, inode_is_removed(proc->exe) ? " (deleted)" : "") : -ENOENT;
 }
 
 static int inode_or_none(struct inode *inode, struct inode **out)
@@ -272,12 +317,16 @@ static int follow_exe(struct proc *proc, struct inode **out)
 
 static int read_cwd(struct proc *proc, char *buf, size_t size)
 {
-	return proc->cwd ? tree_path(proc->cwd, buf, size) : -ENOENT;
+	const struct inode *cwd = proc->fs->cwd;
+
+	if (cwd && !cwd->parent && cwd->target)
+		return x86_snprintf(buf, size, "%s (deleted)", cwd->target);
+	return cwd ? tree_path(proc->fs->cwd, buf, size) : -ENOENT;
 }
 
 static int follow_cwd(struct proc *proc, struct inode **out)
 {
-	return inode_or_none(proc->cwd, out);
+	return inode_or_none(proc->fs->cwd, out);
 }
 
 static int read_root(struct proc *proc, char *buf, size_t size)
@@ -292,14 +341,28 @@ static int follow_root(struct proc *proc, struct inode **out)
 	return inode_or_none(fs_root, out);
 }
 
+static void text_cgroup(struct proc *proc, struct kmm_sink *out)
+{
+	char *path = os_alloc(PATH_SIZE);
+
+	if (!path)
+		return;
+	cgroup_path(proc->cgroup, path, PATH_SIZE);
+	out->write(out, "0::", 3);
+	out->write(out, path, str_len(path));
+	out->write(out, "\n", 1);
+	os_free(path);
+}
+
 #define TEXT(name_) { .name = #name_, .mode = S_IFREG | 0444, .text = text_##name_ }
+#define GUARDED(name_) { .name = #name_, .mode = S_IFREG | 0444, .text = text_##name_, .guarded = true }
 #define LINK(name_) \
 	{ .name = #name_, .mode = S_IFLNK | 0777, .readlink = read_##name_, .follow = follow_##name_ }
 
 const struct proc_entry proc_pid_entries[] = {
-	TEXT(maps), TEXT(smaps), TEXT(smaps_rollup), TEXT(status), TEXT(limits), TEXT(statm), TEXT(stat), TEXT(cmdline), TEXT(comm),
-	{ .name = "clear_refs", .mode = S_IFREG | 0200, .write_of = write_clear_refs },
-	{ .name = "pagemap", .mode = S_IFREG | 0400, .pages = kmm_report_pagemap },
+	GUARDED(maps), GUARDED(smaps), GUARDED(smaps_rollup), TEXT(status), TEXT(limits), TEXT(statm), TEXT(stat), TEXT(cmdline), TEXT(comm), TEXT(cgroup),
+	{ .name = "clear_refs", .mode = S_IFREG | 0200, .write_of = write_clear_refs, .most = 12 },
+	{ .name = "pagemap", .mode = S_IFREG | 0400, .pages = kmm_report_pagemap, .guarded = true },
 	LINK(exe), LINK(cwd), LINK(root),
 	{ .name = "fd", .mode = S_IFDIR | 0500 },
 	{ .name = NULL },

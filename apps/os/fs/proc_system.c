@@ -8,6 +8,7 @@
 #include "kmm/observe.h"
 #include "kmm/reclaim.h"
 #include "kmm/writeback.h"
+#include "proc/cgroup.h"
 #include "proc/cpu.h"
 #include "sys/sys.h"
 
@@ -91,13 +92,21 @@ static void text_loadavg(struct proc *proc, struct kmm_sink *out)
 static void text_filesystems(struct proc *proc, struct kmm_sink *out)
 {
 	(void)proc;
-	sink_printf(out, "nodev\tramfs\nnodev\tproc\n");
+	sink_printf(out, "nodev\tramfs\nnodev\tproc\nnodev\tsysfs\nnodev\tcgroup2\n");
 }
 
 static void text_mounts(struct proc *proc, struct kmm_sink *out)
 {
 	(void)proc;
-	sink_printf(out, "ramfs / ramfs rw 0 0\nproc /proc proc rw 0 0\n");
+	sink_printf(out, "ramfs / ramfs rw 0 0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 0\n");
+	sink_printf(out, "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+}
+
+/* All controllers there are: one. */
+static void text_cgroups(struct proc *proc, struct kmm_sink *out)
+{
+	(void)proc;
+	sink_printf(out, "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t%u\t1\n", cgroup_count(&cgroup_root) + 1);
 }
 
 /* All processors are taken to be like the one the kernel started on. */
@@ -287,6 +296,50 @@ static int write_overcommit_kbytes(const char *text)
 	return 0;
 }
 
+static kmm_word pages_of_kbytes(uint32_t kbytes) { return kbytes >> (KMM_PAGE_SHIFT - 10); }
+
+static void text_admin_reserve_kbytes(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_overcommit now;
+
+	(void)proc;
+	kmm_overcommit(os.k, &now);
+	sink_printf(out, "%llu\n", LL(now.admin_reserve) << (KMM_PAGE_SHIFT - 10));
+}
+
+static void text_user_reserve_kbytes(struct proc *proc, struct kmm_sink *out)
+{
+	struct kmm_overcommit now;
+
+	(void)proc;
+	kmm_overcommit(os.k, &now);
+	sink_printf(out, "%llu\n", LL(now.user_reserve) << (KMM_PAGE_SHIFT - 10));
+}
+
+static int write_admin_reserve_kbytes(const char *text)
+{
+	struct kmm_overcommit now;
+	uint32_t kbytes;
+
+	if (!is_number(text, &kbytes))
+		return -EINVAL;
+	kmm_overcommit(os.k, &now);
+	kmm_set_overcommit_reserves(os.k, pages_of_kbytes(kbytes), now.user_reserve);
+	return 0;
+}
+
+static int write_user_reserve_kbytes(const char *text)
+{
+	struct kmm_overcommit now;
+	uint32_t kbytes;
+
+	if (!is_number(text, &kbytes))
+		return -EINVAL;
+	kmm_overcommit(os.k, &now);
+	kmm_set_overcommit_reserves(os.k, now.admin_reserve, pages_of_kbytes(kbytes));
+	return 0;
+}
+
 static void text_max_map_count(struct proc *proc, struct kmm_sink *out)
 {
 	sink_printf(out, "%u\n", proc->mm ? kmm_mm_limits(proc->mm)->max_map_count : 0);
@@ -295,6 +348,22 @@ static void text_max_map_count(struct proc *proc, struct kmm_sink *out)
 static void text_mmap_min_addr(struct proc *proc, struct kmm_sink *out)
 {
 	sink_printf(out, "%u\n", proc->mm ? (uint32_t)kmm_mm_limits(proc->mm)->mmap_min_addr : 0);
+}
+
+/* Of the zones that a kernel of this width has, whether there is memory in them or not. */
+static void text_lowmem_reserve_ratio(struct proc *proc, struct kmm_sink *out)
+{
+	const enum kmm_zone_id missing = sizeof(kmm_word) == 8 ? KMM_ZONE_HIGHMEM : KMM_ZONE_DMA32;
+	const char *between = "";
+
+	(void)proc;
+	for (unsigned zone = 0; zone < KMM_NR_ZONES; zone++) {
+		if (zone == missing)
+			continue;
+		sink_printf(out, "%s%u", between, kmm_machine_of(os.k)->lowmem_reserve_ratio[zone]);
+		between = "\t";
+	}
+	sink_printf(out, "\n");
 }
 
 static void text_pid_max(struct proc *proc, struct kmm_sink *out)
@@ -370,9 +439,15 @@ static const struct proc_entry vm_entries[] = {
 	{ .name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches },
 	{ .name = "overcommit_kbytes", .mode = S_IFREG | 0644, .text = text_overcommit_kbytes, .write = write_overcommit_kbytes },
 	{ .name = "overcommit_ratio", .mode = S_IFREG | 0644, .text = text_overcommit_ratio, .write = write_overcommit_ratio },
+	{ .name = "admin_reserve_kbytes", .mode = S_IFREG | 0644, .text = text_admin_reserve_kbytes, .write = write_admin_reserve_kbytes },
+	{ .name = "user_reserve_kbytes", .mode = S_IFREG | 0644, .text = text_user_reserve_kbytes, .write = write_user_reserve_kbytes },
 	{ .name = "when_full", .mode = S_IFREG | 0644, .text = text_when_full, .write = write_when_full }, /* not Linux's */
 	{ .name = "unprivileged_userfaultfd", .mode = S_IFREG | 0644, .text = text_unprivileged_userfaultfd,
 	  .write = write_unprivileged_userfaultfd },
+	{ .name = "legacy_va_layout", .mode = S_IFREG | 0644, .text = proc_text_legacy_va_layout, .write = proc_write_legacy_va_layout },
+	{ .name = "nr_hugepages", .mode = S_IFREG | 0644, .text = proc_text_no_huge_pages, .write = proc_write_no_huge_pages },
+	{ .name = "nr_overcommit_hugepages", .mode = S_IFREG | 0644, .text = proc_text_no_huge_pages, .write = proc_write_no_huge_pages },
+	TEXT(lowmem_reserve_ratio),
 	TEXT(max_map_count),
 	TEXT(mmap_min_addr),
 	{ .name = NULL },
@@ -382,6 +457,7 @@ static const struct proc_entry kernel_entries[] = {
 	{ .name = "shmmax", .mode = S_IFREG | 0644, .text = proc_text_shmmax, .write = proc_write_shmmax },
 	{ .name = "shmall", .mode = S_IFREG | 0644, .text = proc_text_shmall, .write = proc_write_shmall },
 	{ .name = "shmmni", .mode = S_IFREG | 0644, .text = proc_text_shmmni, .write = proc_write_shmmni },
+	{ .name = "randomize_va_space", .mode = S_IFREG | 0644, .text = proc_text_randomize_va_space, .write = proc_write_randomize_va_space },
 	TEXT(pid_max), TEXT(ostype), TEXT(osrelease), TEXT(hostname), { .name = NULL },
 };
 
@@ -399,7 +475,7 @@ const struct proc_entry proc_system_entries[] = {
 	TEXT(meminfo), TEXT(zoneinfo), TEXT(buddyinfo), TEXT(pagetypeinfo), TEXT(slabinfo),
 	TEXT(vmallocinfo), TEXT(vmstat), TEXT(swaps),
 	TEXT(version), TEXT(uptime), TEXT(stat), TEXT(loadavg), TEXT(filesystems), TEXT(mounts), TEXT(cpuinfo),
-	TEXT(cmdline),
+	TEXT(cmdline), TEXT(cgroups),
 	{ .name = "kpageflags", .mode = S_IFREG | 0400, .words = kmm_report_kpageflags },
 	{ .name = "kpagecount", .mode = S_IFREG | 0400, .words = kmm_report_kpagecount },
 	{ .name = "pressure", .mode = S_IFDIR | 0555, .children = pressure_entries },

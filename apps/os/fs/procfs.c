@@ -4,9 +4,8 @@
  * that ends while its entries are open leaves inodes whose reading says ESRCH.
  */
 #include "fs/procfs.h"
-#include "kmm/vmalloc.h"
 
-enum { SLACK = 4096, POS_SELF = 900, POS_PIDS = 1000, FD_INO_BASE = 1 << 20 };
+enum { POS_SELF = 900, POS_TREE = 900, POS_PIDS = 1000, FD_INO_BASE = 1 << 20 };
 
 static const struct inode_ops table_ops, link_ops, text_ops, root_ops, fd_dir_ops, fd_link_ops;
 static const struct proc_entry self_entry = { .name = "self", .mode = S_IFLNK | 0777 };
@@ -55,9 +54,16 @@ static int make(struct inode *dir, const struct proc_entry *e, uint32_t pid, con
 	return 0;
 }
 
+static const struct proc_entry *children_of(const struct inode *dir)
+{
+	const struct proc_entry *e = entry_of(dir);
+
+	return e->children_here ? e->children_here() : e->children;
+}
+
 static int table_lookup(struct inode *dir, const char *name, struct inode **out)
 {
-	for (const struct proc_entry *e = entry_of(dir)->children; e->name; e++)
+	for (const struct proc_entry *e = children_of(dir); e->name; e++)
 		if (str_eq(e->name, name))
 			return make(dir, e, dir->pid, ops_for(e), name, out);
 	return -ENOENT;
@@ -65,7 +71,7 @@ static int table_lookup(struct inode *dir, const char *name, struct inode **out)
 
 static bool table_list(struct inode *dir, uint64_t pos, struct listing *out)
 {
-	const struct proc_entry *e = entry_of(dir)->children;
+	const struct proc_entry *e = children_of(dir);
 
 	for (uint64_t i = 0; e->name; i++, e++) {
 		if (i < pos)
@@ -80,6 +86,19 @@ static bool table_list(struct inode *dir, uint64_t pos, struct listing *out)
 }
 
 static const struct inode_ops table_ops = { .lookup = table_lookup, .list = table_list };
+
+/* /sys: what its table has, and directories of the tree. */
+static bool sys_list(struct inode *dir, uint64_t pos, struct listing *out)
+{
+	if (pos < POS_TREE && table_list(dir, pos, out))
+		return true;
+	if (!tree_list(dir, pos > POS_TREE ? pos - POS_TREE : 0, out))
+		return false;
+	out->next += POS_TREE;
+	return true;
+}
+
+static const struct inode_ops sys_ops = { .lookup = table_lookup, .list = sys_list, .magic = SYSFS_MAGIC };
 
 /* ---- /proc itself ---- */
 
@@ -135,7 +154,7 @@ static int fd_lookup(struct inode *dir, const char *name, struct inode **out)
 	uint32_t fd;
 	int err;
 
-	if (!p || !str_to_u32(name, 10, &fd, &end) || *end || fd_cloexec(&p->fds, fd) < 0)
+	if (!p || !str_to_u32(name, 10, &fd, &end) || *end || fd_cloexec(p->fds, fd) < 0)
 		return -ENOENT;
 	err = make(dir, &fd_link_entry, dir->pid, &fd_link_ops, name, out);
 	if (err == 0)
@@ -146,9 +165,9 @@ static int fd_lookup(struct inode *dir, const char *name, struct inode **out)
 static bool fd_list(struct inode *dir, uint64_t pos, struct listing *out)
 {
 	struct proc *p = proc_of(dir);
-	uint32_t fd = p ? fd_next(&p->fds, (uint32_t)pos) : 0;
+	uint32_t fd = p ? fd_next(p->fds, (uint32_t)pos) : 0;
 
-	if (!p || fd >= p->fds.size)
+	if (!p || fd >= p->fds->size)
 		return false;
 	x86_snprintf(out->name, sizeof(out->name), "%u", fd);
 	out->mode = S_IFLNK;
@@ -162,7 +181,7 @@ static struct open_file *fd_target(struct inode *link)
 {
 	struct proc *p = proc_of(link);
 
-	return p ? fd_get(&p->fds, link->fd) : NULL;
+	return p ? fd_get(p->fds, link->fd) : NULL;
 }
 
 static int fd_readlink(struct inode *link, char *buf, size_t size)
@@ -172,8 +191,10 @@ static int fd_readlink(struct inode *link, char *buf, size_t size)
 
 	if (!file)
 		return -ENOENT;
-	if (file->path)
-		len = x86_snprintf(buf, size, "%s", file->path);
+	if (file->entry)
+		len = entry_path(file->entry, buf, size);
+	else if (file->path)
+		len = x86_snprintf(buf, size, "%s%s", file->path, inode_is_removed(file->inode) ? " (deleted)" : "");
 	else
 		len = x86_snprintf(buf, size, "%s:[%u]", is_kind(file->inode, S_IFIFO) ? "pipe" : is_kind(file->inode, S_IFSOCK) ? "socket" : "file",
 				   file->inode->ino);
@@ -226,17 +247,6 @@ static const struct inode_ops link_ops = { .readlink = link_readlink, .follow = 
 
 /* ---- text ---- */
 
-static int text_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock)
-{
-	size_t left = *pos < file->priv_size ? file->priv_size - (size_t)*pos : 0;
-	size_t n = len < left ? len : left;
-
-	(void)nonblock;
-	memcpy(to, (char *)file->priv + *pos, n);
-	*pos += n;
-	return (int)n;
-}
-
 static int write_of(const struct inode *inode, const char *line)
 {
 	struct proc *p = proc_of(inode);
@@ -247,16 +257,17 @@ static int write_of(const struct inode *inode, const char *line)
 static int text_write(struct open_file *file, const void *from, size_t len, uint64_t *pos, bool nonblock)
 {
 	const struct proc_entry *e = entry_of(file->inode);
-	char line[256];
+	char line[TEXT_FILE_LINE];
 	int err;
 
 	(void)nonblock;
 	if (!e->write && !e->write_of)
 		return -EACCES;
-	if (len >= sizeof(line))
-		return -EINVAL;
-	memcpy(line, from, len);
-	line[len] = 0;
+	if (e->most && len > e->most)
+		len = e->most;
+	err = text_file_line(line, from, len);
+	if (err)
+		return err;
 	err = e->write ? e->write(line) : write_of(file->inode, line);
 	if (err)
 		return err;
@@ -264,28 +275,23 @@ static int text_write(struct open_file *file, const void *from, size_t len, uint
 	return (int)len;
 }
 
-static void text_release(struct open_file *file)
-{
-	kmm_vfree(os.k, file->priv);
-}
-
 static const struct file_ops text_file_ops = {
-	.read = text_read, .write = text_write, .release = text_release, .seekable = true,
+	.read = text_file_read, .write = text_write, .release = text_file_release, .seekable = true,
 }; /* not own_locks: what is written to changes the kernel */
 
 /* ---- words by frame number ---- */
 
-/* Everybody is user 0 and may see frames. */
-static void read_pages(const struct inode *inode, uint64_t first, kmm_word nr, struct kmm_sink *out)
+/* Frames are for who had CAP_SYS_ADMIN when opening. */
+static void read_pages(const struct open_file *file, uint64_t first, kmm_word nr, struct kmm_sink *out)
 {
-	struct proc *p = proc_of(inode);
+	struct proc *p = proc_of(file->inode);
 	struct kmm_mm *mm;
 
 	if (!p)
 		return;
 	mm = proc_hold(p);
 	if (mm)
-		entry_of(inode)->pages(mm, first, nr, true, out);
+		entry_of(file->inode)->pages(mm, first, nr, file->sees_frames, out);
 	proc_let_go(p, mm);
 }
 
@@ -300,7 +306,7 @@ static int words_read(struct open_file *file, void *to, size_t len, uint64_t *po
 		return -EINVAL;
 	text_init(&t, to, len);
 	if (entry_of(file->inode)->pages)
-		read_pages(file->inode, first, len / sizeof(uint64_t), &t.sink);
+		read_pages(file, first, len / sizeof(uint64_t), &t.sink);
 	else if (first <= (kmm_word)-1) /* frames above 4 GiB too, on 32-bit machines */
 		entry_of(file->inode)->words(os.k, kmm_pfn((kmm_word)first), len / sizeof(uint64_t), &t.sink);
 	*pos += t.len;
@@ -309,37 +315,61 @@ static int words_read(struct open_file *file, void *to, size_t len, uint64_t *po
 
 static const struct file_ops words_file_ops = { .read = words_read, .seekable = true };
 
-/* The first pass only counts; making room in between may change a number's width, hence the slack. */
+/* Linux's rule for who has the same user: one may look at oneself, and at who may do no more. */
+static bool may_look(const struct proc *p)
+{
+	const struct proc *self = current->proc;
+
+	return p == self || (p->mm && p->mm == self->mm) || (self->caps.effective & CAP_SYS_PTRACE) ||
+	       !(p->caps.permitted & ~self->caps.effective);
+}
+
+struct source {
+	const struct proc_entry *entry;
+	struct proc *proc;
+};
+
+static void fill(void *arg, struct kmm_sink *out)
+{
+	struct source *source = arg;
+
+	source->entry->text(source->proc, out);
+}
+
 static int text_open(struct inode *inode, struct open_file *file)
 {
 	const struct proc_entry *e = entry_of(inode);
 	struct proc *p = proc_of(inode);
 	struct kmm_mm *mm;
-	struct text t;
-	char *buf;
+	int err;
 
 	if (!p)
 		return -ESRCH;
+	if (e->guarded && !may_look(p))
+		return -EACCES;
+	file->sees_frames = current->proc->caps.effective & CAP_SYS_ADMIN;
 	file->ops = e->words || e->pages ? &words_file_ops : &text_file_ops;
 	if (!file_can_read(file) || !e->text)
 		return 0;
 	mm = proc_hold(p);
-	text_init(&t, NULL, 0);
-	e->text(p, &t.sink);
-	buf = kmm_vmalloc(os.k, t.len + SLACK, "proc text");
-	if (buf) {
-		text_init(&t, buf, t.len + SLACK);
-		e->text(p, &t.sink);
-	}
+	err = text_file_make(file, fill, &(struct source){ e, p });
 	proc_let_go(p, mm);
-	if (!buf)
-		return -ENOMEM;
-	file->priv = buf;
-	file->priv_size = t.len < t.size ? t.len : t.size;
-	return 0;
+	return err;
 }
 
 static const struct inode_ops text_ops = { .open = text_open };
+
+/* What the initrd has of that name is hidden, as by a mount: its content stays. */
+static void hide(const char *name)
+{
+	struct inode *old = tree_find(fs_root, name, str_len(name));
+
+	if (!old)
+		return;
+	inode_get(old);
+	if (tree_remove(fs_root, name) != 0)
+		x86_panic("a name of the root has gone while it was looked at");
+}
 
 static int add_root(const struct proc_entry *e, const struct inode_ops *ops)
 {
@@ -350,6 +380,7 @@ static int add_root(const struct proc_entry *e, const struct inode_ops *ops)
 		return -ENOMEM;
 	root->priv = (void *)e;
 	root->ops = ops;
+	hide(e->name);
 	err = tree_add(fs_root, e->name, root);
 	inode_put(root);
 	return err;
@@ -359,6 +390,5 @@ int proc_fs_init(void)
 {
 	int err = add_root(&root_entry, &root_ops);
 
-	/* Without PAE Linux has no huge pages for programs. */
-	return err ? err : add_root(kmm_machine_of(os.k)->format == KMM_I386 ? &sysfs_root_small : &sysfs_root, &table_ops);
+	return err ? err : add_root(&sysfs_root, &sys_ops);
 }

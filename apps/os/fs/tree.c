@@ -13,7 +13,7 @@ int tree_init(void)
 	return fs_root ? 0 : -ENOMEM;
 }
 
-static struct dir_entry *find_entry(struct inode *dir, const char *name, size_t len)
+struct dir_entry *tree_entry(struct inode *dir, const char *name, size_t len)
 {
 	struct dir_entry *e;
 
@@ -25,7 +25,7 @@ static struct dir_entry *find_entry(struct inode *dir, const char *name, size_t 
 
 struct inode *tree_find(struct inode *dir, const char *name, size_t len)
 {
-	struct dir_entry *e = find_entry(dir, name, len);
+	struct dir_entry *e = tree_entry(dir, name, len);
 
 	return e ? e->inode : NULL;
 }
@@ -41,26 +41,34 @@ static int set_name(struct inode *dir, const char *name)
 	return 0;
 }
 
-int tree_add(struct inode *dir, const char *name, struct inode *child)
+/* The entry is its directory's last from now on. */
+static void put_into(struct inode *dir, struct dir_entry *e)
 {
-	size_t len = str_len(name);
-	struct dir_entry *e;
-
-	if (len >= NAME_SIZE)
-		return -ENAMETOOLONG;
-	e = os_alloc(sizeof(*e) + len + 1);
-	if (!e)
-		return -ENOMEM;
-	if (is_kind(child, S_IFDIR) && set_name(child, name) != 0) {
-		os_free(e);
-		return -ENOMEM;
-	}
-	memcpy(e->name, name, len + 1);
-	e->inode = child;
+	e->dir = dir;
 	e->cookie = ++dir->next_cookie;
 	list_add_tail(&e->link, &dir->entries);
+}
+
+int tree_add(struct inode *dir, const char *name, struct inode *child)
+{
+	struct dir_entry *e;
+
+	if (str_len(name) >= NAME_SIZE)
+		return -ENAMETOOLONG;
+	e = os_zalloc(sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	e->refs = 1;
+	e->name = os_strdup(name);
+	if (!e->name || (is_kind(child, S_IFDIR) && set_name(child, name) != 0)) {
+		entry_put(e);
+		return -ENOMEM;
+	}
+	e->inode = child;
+	put_into(dir, e);
 	inode_get(child);
 	child->nlink++;
+	inode_set_removed(child, false);
 	if (is_kind(child, S_IFDIR)) {
 		child->nlink = 2;
 		child->parent = dir;
@@ -72,15 +80,19 @@ int tree_add(struct inode *dir, const char *name, struct inode *child)
 
 int tree_remove(struct inode *dir, const char *name)
 {
-	struct dir_entry *e = find_entry(dir, name, str_len(name));
+	struct dir_entry *e = tree_entry(dir, name, str_len(name));
 	struct inode *child;
 
 	if (!e)
 		return -ENOENT;
 	child = e->inode;
 	list_del(&e->link);
-	os_free(e);
+	entry_forget(e);
+	if (is_kind(child, S_IFDIR) && e->gone)
+		child->target = os_strdup(e->gone);
+	entry_put(e);
 	child->nlink--;
+	inode_set_removed(child, child->nlink == 0 || is_kind(child, S_IFDIR));
 	inode_touch_attributes(child);
 	if (is_kind(child, S_IFDIR)) {
 		child->parent = NULL;
@@ -89,6 +101,37 @@ int tree_remove(struct inode *dir, const char *name)
 	}
 	inode_touch(dir);
 	inode_put(child);
+	return 0;
+}
+
+int tree_rename(struct inode *dir, const char *name, struct inode *to, const char *new_name)
+{
+	struct dir_entry *e = tree_entry(dir, name, str_len(name));
+	char *copy;
+
+	if (!e)
+		return -ENOENT;
+	if (str_len(new_name) >= NAME_SIZE)
+		return -ENAMETOOLONG;
+	copy = os_strdup(new_name);
+	if (!copy || (is_kind(e->inode, S_IFDIR) && set_name(e->inode, new_name) != 0)) {
+		os_free(copy);
+		return -ENOMEM;
+	}
+	if (tree_entry(to, new_name, str_len(new_name)))
+		tree_remove(to, new_name);
+	os_free(e->name);
+	e->name = copy;
+	list_del(&e->link);
+	put_into(to, e);
+	if (is_kind(e->inode, S_IFDIR)) {
+		e->inode->parent = to;
+		dir->nlink--;
+		to->nlink++;
+	}
+	inode_touch(dir);
+	inode_touch(to);
+	inode_touch_attributes(e->inode);
 	return 0;
 }
 

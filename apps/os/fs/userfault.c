@@ -27,7 +27,8 @@ enum {
 	FEATURE_MISSING_SHMEM = 1 << 5, FEATURE_SIGBUS = 1 << 7, FEATURE_THREAD_ID = 1 << 8, FEATURE_MINOR_SHMEM = 1 << 10,
 	FEATURE_EXACT_ADDRESS = 1 << 11,
 	FEATURES_OF_64 = FEATURE_WRITES | FEATURE_WRITES_SHMEM | FEATURE_MINOR_SHMEM | FEATURE_MINOR_HUGETLBFS,
-	FEATURES = FEATURE_FORK | FEATURE_REMAP | FEATURE_REMOVE | FEATURE_UNMAP | FEATURE_MISSING_SHMEM | FEATURE_MISSING_HUGETLBFS | FEATURE_SIGBUS | FEATURE_THREAD_ID | FEATURE_EXACT_ADDRESS |
+	FEATURES = FEATURE_FORK | FEATURE_REMAP | FEATURE_REMOVE | FEATURE_UNMAP | FEATURE_MISSING_SHMEM |
+		   FEATURE_MISSING_HUGETLBFS | FEATURE_SIGBUS | FEATURE_THREAD_ID | FEATURE_EXACT_ADDRESS |
 		   (sizeof(uword) == 8 ? FEATURES_OF_64 : 0)
 };
 enum { NR_REGISTER, NR_UNREGISTER, NR_WAKE, NR_COPY, NR_ZEROPAGE, NR_WRITEPROTECT = 6, NR_CONTINUE = 7, NR_API = 0x3f };
@@ -612,12 +613,12 @@ static int make_descriptor(struct userfault *u)
 {
 	uint32_t limit = (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft;
 	struct open_file *file;
-	int fd, err = file_anonymous(&userfault_ops, "anon_inode:[userfaultfd]", O_RDWR | (u->flags & O_NONBLOCK), &file);
+	int fd, err = file_anonymous(&userfault_ops, "anon_inode:[userfaultfd]", O_RDONLY | (u->flags & O_NONBLOCK), &file);
 
 	if (err)
 		return err;
 	file->priv = u;
-	fd = fd_install(&current->proc->fds, file, 0, limit, u->flags & O_CLOEXEC);
+	fd = fd_install(current->proc->fds, file, 0, limit, u->flags & O_CLOEXEC);
 	if (fd < 0) {
 		file->priv = NULL;
 		file_put(file);
@@ -629,7 +630,7 @@ int userfault_create(bool user_only, uint32_t flags, struct open_file **out)
 {
 	struct userfault *u = os_alloc(sizeof(*u));
 
-	if (!u || file_anonymous(&userfault_ops, "anon_inode:[userfaultfd]", O_RDWR | (flags & O_NONBLOCK), out) != 0) {
+	if (!u || file_anonymous(&userfault_ops, "anon_inode:[userfaultfd]", O_RDONLY | (flags & O_NONBLOCK), out) != 0) {
 		os_free(u);
 		return -ENOMEM;
 	}

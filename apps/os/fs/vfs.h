@@ -20,11 +20,14 @@ enum { PATH_SIZE = 4096, NAME_SIZE = 256, MAX_SYMLINKS = 40 };
 struct inode;
 struct open_file;
 
+/* A name in a directory (entry.c). Kernel lock; refs: atomic. */
 struct dir_entry {
-	struct list link; /* in inode.entries */
-	struct inode *inode;
-	uint32_t cookie; /* position for getdents64, grows */
-	char name[];
+	struct list link;     /* in dir's entries */
+	struct inode *dir, *inode; /* NULL: the name is gone */
+	uint32_t refs;        /* the directory's while it is there, those of who came by it */
+	uint32_t cookie;      /* position for getdents64, grows */
+	char *name;           /* the last part */
+	char *gone;           /* the path it had when it went */
 };
 
 /* One line of a directory listing. */
@@ -33,6 +36,9 @@ struct listing {
 	uint32_t ino, mode;
 	uint64_t next; /* position after it */
 };
+
+#define SYSFS_MAGIC 0x62656572u
+#define CGROUP2_MAGIC 0x63677270u
 
 struct inode_ops {
 	/* Entry of a made-up directory, with a reference. NULL result: -ENOENT. */
@@ -45,6 +51,10 @@ struct inode_ops {
 	int (*follow)(struct inode *inode, struct inode **out);
 	int (*open)(struct inode *inode, struct open_file *file);
 	void (*release)(struct inode *inode); /* the last reference is gone; frees what the inode owns */
+	/* Directories below a made-up one, made and removed by hand. NULL: -EPERM. */
+	int (*mkdir)(struct inode *dir, const char *name);
+	int (*rmdir)(struct inode *dir); /* the one to go */
+	uint32_t magic; /* statfs's; 0: /proc's */
 };
 
 struct inode {
@@ -61,7 +71,7 @@ struct inode {
 	uint32_t pid, fd;      /* /proc: whose entry this is */
 	const char *source;    /* regular: content of the first source_size bytes that have never been changed */
 	uint64_t source_size;
-	char *target;          /* symbolic link */
+	char *target;          /* symbolic link: where to; a removed directory: the path it had, or NULL */
 	/* directory */
 	struct list entries;
 	struct inode *parent;  /* no reference: a directory with children cannot go. NULL: root or removed */
@@ -90,13 +100,15 @@ enum { MAX_MESSAGE = 1 << 16 };
 struct open_file {
 	const struct file_ops *ops;
 	struct inode *inode;
-	char *path;      /* as opened, absolute; for /proc/PID/fd. May be NULL */
+	struct dir_entry *entry; /* the name it was opened by, with a reference; NULL: the tree has none */
+	char *path;      /* then what /proc/PID/fd shows. May be NULL */
 	uint32_t refs;   /* atomic */
-	uint32_t opening; /* constant: its number, by which mappings know it from other openings of the inode */
+	struct kmm_opening *opening; /* file_opening() */
 	uint32_t flags;  /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECTORY...; those that change, change atomically */
 	struct sleep_lock pos_lock;
 	uint64_t pos;    /* pos_lock */
 	uint32_t seen_errors; /* of writing back, that this opening has heard of */
+	bool sees_frames; /* of a /proc file: whoever opened it may */
 	bool watched;    /* some epoll set may have it */
 	void *priv;      /* pipe, text of a /proc file */
 	size_t priv_size;
@@ -133,9 +145,12 @@ void inode_set_times(struct inode *inode, int64_t atime, int64_t mtime); /* nega
 /* ---- tree.c: directories in memory ---- */
 extern struct inode *fs_root;
 int tree_init(void);
+struct dir_entry *tree_entry(struct inode *dir, const char *name, size_t len); /* no reference; NULL: none */
 struct inode *tree_find(struct inode *dir, const char *name, size_t len); /* no reference; NULL: none */
 int tree_add(struct inode *dir, const char *name, struct inode *child);   /* takes its own reference */
 int tree_remove(struct inode *dir, const char *name);
+/* Names that came by it know the new one. What has that name already is removed. -ENOMEM: nothing has changed. */
+int tree_rename(struct inode *dir, const char *name, struct inode *to, const char *new_name);
 bool tree_is_below(const struct inode *dir, const struct inode *ancestor);
 bool tree_list(struct inode *dir, uint64_t pos, struct listing *out);
 /* Absolute path of a directory. -ENOENT: it was removed; -ERANGE. Otherwise the length without the 0. */
@@ -159,6 +174,20 @@ int walk(struct inode *from, const char *path, unsigned flags, struct walk_resul
 void walk_done(struct walk_result *result);
 /* Only the inode, with a reference. */
 int walk_inode(struct inode *from, const char *path, unsigned flags, struct inode **out);
+
+/* ---- entry.c: names after they were looked up ---- */
+void entry_get(struct dir_entry *e);
+void entry_put(struct dir_entry *e);
+/* The entry that a walk came by, with a reference; NULL: it was another way. */
+struct dir_entry *entry_found(const struct walk_result *where);
+void entry_forget(struct dir_entry *e); /* it leaves the tree, in which it still is */
+/* The path, with " (deleted)" if it is gone. */
+void entry_put_path(const struct dir_entry *e, struct kmm_sink *out);
+int entry_path(const struct dir_entry *e, char *buf, size_t size); /* its length; -ENAMETOOLONG */
+/* What mappings know an opening by, with a reference; NULL: no memory. inode, entry: may be NULL. */
+struct kmm_opening *opening_new(const struct inode *inode, struct dir_entry *entry);
+/* That of a file, which keeps the reference. NULL: no memory. */
+struct kmm_opening *file_opening(struct open_file *file);
 
 /* ---- file.c: open files and descriptors ---- */
 int file_open(struct inode *inode, uint32_t flags, struct open_file **out);
@@ -186,8 +215,19 @@ static inline bool file_can_write(const struct open_file *f)
 	return (f->flags & O_ACCMODE) != O_RDONLY && !(f->flags & O_PATH);
 }
 
-/* Of one process; its threads and who looks into /proc use it at the same time. */
+/* Has its last name gone? Reports say so, as Linux does of the name that something was opened by. */
+static inline bool inode_is_removed(const struct inode *inode)
+{
+	return __atomic_load_n(&inode->file.removed, __ATOMIC_RELAXED);
+}
+static inline void inode_set_removed(struct inode *inode, bool removed)
+{
+	__atomic_store_n(&inode->file.removed, removed, __ATOMIC_RELAXED);
+}
+
+/* Of a process, or of several (proc/share.c); threads and who looks into /proc use it at the same time. */
 struct fd_table {
+	uint32_t refs;    /* kernel lock: processes */
 	struct spin lock; /* SPIN_FDS: all of it */
 	struct fd_slot {
 		struct open_file *file;
@@ -195,7 +235,7 @@ struct fd_table {
 	} *slot;
 	uint32_t size;
 };
-int fd_table_init(struct fd_table *table);
+/* to gets one reference. -ENOMEM: it is to be cleared. */
 int fd_table_copy(struct fd_table *to, struct fd_table *from);
 void fd_table_clear(struct fd_table *table);
 void fd_close_on_exec(struct fd_table *table);
@@ -211,6 +251,18 @@ int fd_cloexec(struct fd_table *table, uint32_t fd);
 int fd_set_cloexec(struct fd_table *table, uint32_t fd, bool cloexec);
 /* Puts file (taking over the reference) at exactly fd, closing what was there. */
 int fd_replace(struct fd_table *table, struct open_file *file, uint32_t fd, uint32_t limit, bool cloexec);
+
+/* ---- textfile.c: open files that show text which the kernel makes ---- */
+enum { TEXT_FILE_LINE = 256 };
+/* What fill writes, which is asked twice, is what the file shows from now on. -ENOMEM: it is as before. */
+int text_file_make(struct open_file *file, void (*fill)(void *arg, struct kmm_sink *out), void *arg);
+/* Would it be another text? Of at most 512 bytes; true of what was never made. */
+bool text_file_has_changed(const struct open_file *file, void (*fill)(void *arg, struct kmm_sink *out), void *arg);
+/* For file_ops. */
+int text_file_read(struct open_file *file, void *to, size_t len, uint64_t *pos, bool nonblock);
+void text_file_release(struct open_file *file);
+/* What is written, with a 0 behind it. -EINVAL: too long. */
+int text_file_line(char line[TEXT_FILE_LINE], const void *from, size_t len);
 
 /* ---- the others ---- */
 int cpio_unpack(const char *archive, uint32_t size, const char **why);

@@ -12,6 +12,8 @@ struct cpu {
 	struct task *idle;    /* what it does when there is nothing to do; constant */
 	struct task *prev;    /* left by the switch that is under way */
 	struct kmm_mm *mm;    /* loaded; NULL: the kernel's tables */
+	struct kmm_group *group; /* that mm belonged to when it was loaded, atomic: it is there as long as mm is */
+	bool stalled;         /* atomic: who runs here waits for memory */
 	uint32_t idle_ticks, busy_ticks;
 } __attribute__((aligned(64)));
 

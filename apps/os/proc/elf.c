@@ -8,13 +8,14 @@
  * Both classes are read into the wider form. Segments are private mappings of the file; what a segment has beyond its
  * file part is anonymous memory. Relocations, symbols and thread-local storage are the interpreter's business.
  */
-#include "proc/elf.h"
+#include "proc/layout.h"
 
 enum { PT_LOAD = 1, PT_INTERP = 3, PT_GNU_STACK = 0x6474e551, PF_X = 1, PF_W = 2, PF_R = 4 };
 enum { ET_EXEC = 2, ET_DYN = 3, EM_386 = 3, EM_X86_64 = 62, CLASS_32 = 1, CLASS_64 = 2, LITTLE_ENDIAN_DATA = 1 };
 enum { MAX_PHDRS = 128, IDENT_SIZE = 16 };
 #define DYN_BASE_32 0x400000u
-#define DYN_BASE_64 0x555555554000ull /* two thirds of the addresses of four levels */
+#define DYN_BASE_64 0x555555554000ull /* two thirds of the addresses of four levels, which is no whole number of pages */
+#define DYN_BREAK_64 (DYN_BASE_64 + KMM_PAGE_SIZE)
 
 struct header_start { /* the same in both classes */
 	uint8_t ident[IDENT_SIZE];
@@ -79,9 +80,10 @@ static uint64_t fixed_base(bool is_64)
 	return is_64 ? DYN_BASE_64 : DYN_BASE_32;
 }
 
+/* Linux rounds two thirds down to pages for a program, and up for a heap. */
 uword elf_low_base(bool is_64)
 {
-	return (uword)fixed_base(is_64);
+	return (uword)(is_64 ? DYN_BREAK_64 : DYN_BASE_32);
 }
 
 /* The rest of the header, by class. The size of an entry that does not fit the class shows as 0 entries. */
@@ -179,13 +181,13 @@ static const char *check_segments(struct elf_file *f)
 	unsigned loads = 0;
 
 	f->align = KMM_PAGE_SIZE;
-	f->executable_stack = !f->is_64;
+	f->executable_stack = f->reads_run = !f->is_64; /* a program of the time before PT_GNU_STACK */
 	for (uint32_t i = 0; i < f->phnum; i++) {
 		const struct elf_phdr *p = &f->phdr[i];
 		const char *why;
 
 		if (p->type == PT_GNU_STACK)
-			f->executable_stack = p->flags & PF_X;
+			f->executable_stack = p->flags & PF_X, f->reads_run = false;
 		if (p->type != PT_LOAD || p->memsz == 0)
 			continue;
 		why = check_segment(f, p, limit);
@@ -265,21 +267,29 @@ void elf_close(struct elf_file *file)
 	file->interpreter = NULL;
 }
 
-static unsigned protection(uint32_t flags)
+static unsigned protection(const struct elf_file *f, uint32_t flags)
 {
+	flags |= f->reads_run && (flags & PF_R) ? PF_X : 0;
 	return (flags & PF_R ? KMM_PROT_READ : 0) | (flags & PF_W ? KMM_PROT_WRITE : 0) |
 	       (flags & PF_X ? KMM_PROT_EXEC : 0);
 }
 
-static enum kmm_status map_fixed(struct kmm_mm *mm, uword start, uword end, unsigned prot,
-				 struct kmm_backing *backing, uint64_t offset)
+/* f: whose file from offset on; NULL: zeros. */
+static enum kmm_status map_fixed(struct kmm_mm *mm, uword start, uword end, unsigned prot, const struct elf_file *f, uint64_t offset)
 {
-	unsigned flags = KMM_MAP_PRIVATE | KMM_MAP_FIXED | (backing ? 0 : KMM_MAP_ANONYMOUS);
+	struct kmm_mmap_args args = { .addr = kmm_uva(start), .len = end - start, .prot = prot, .flags = KMM_MAP_PRIVATE | KMM_MAP_FIXED };
 	struct kmm_uva at;
 
 	if (start >= end)
 		return KMM_OK;
-	return kmm_mmap(mm, kmm_uva(start), end - start, prot, flags, backing, offset >> KMM_PAGE_SHIFT, &at);
+	if (f) {
+		args.backing = &f->inode->file.backing;
+		args.opening = f->opening;
+		args.pgoff = offset >> KMM_PAGE_SHIFT;
+	} else {
+		args.flags |= KMM_MAP_ANONYMOUS;
+	}
+	return kmm_mmap_opened(mm, &args, &at);
 }
 
 /* The part of the last file page that belongs to the segment's zeros. A segment that cannot be written keeps the
@@ -296,8 +306,8 @@ static enum kmm_status map_segment(const struct elf_file *f, const struct elf_ph
 	uword at = (uword)p->vaddr + base, start = page_down(at), file_end = at + (uword)p->filesz;
 	uword page_end = p->filesz ? page_up(file_end) : start, end = page_up(at + (uword)p->memsz);
 	uint64_t file_start = p->offset & ~(uint64_t)(KMM_PAGE_SIZE - 1);
-	unsigned prot = protection(p->flags);
-	enum kmm_status status = map_fixed(mm, start, page_end, prot, &f->inode->file.backing, file_start);
+	unsigned prot = protection(f, p->flags);
+	enum kmm_status status = map_fixed(mm, start, page_end, prot, f, file_start);
 
 	if (status == KMM_OK)
 		status = clear_tail(mm, p, file_end, page_end);
@@ -306,17 +316,14 @@ static enum kmm_status map_segment(const struct elf_file *f, const struct elf_ph
 	return status;
 }
 
-/* A hole for all segments, as mmap finds one. It is only a place: nothing of it stays mapped. */
+/* A hole for all segments. */
 static enum kmm_status find_hole(const struct elf_file *f, struct kmm_mm *mm, uword *base)
 {
-	uword len = page_up((uword)(f->end - f->start)), slack = (uword)f->align - KMM_PAGE_SIZE;
-	struct kmm_uva at;
-	enum kmm_status status = kmm_mmap(mm, kmm_uva(0), len + slack, 0, KMM_MAP_PRIVATE | KMM_MAP_ANONYMOUS, NULL, 0, &at);
+	uword len = page_up((uword)(f->end - f->start)), slack = (uword)f->align - KMM_PAGE_SIZE, at = 0;
+	enum kmm_status status = layout_hole(mm, len + slack, &at);
 
-	if (status != KMM_OK)
-		return status;
-	*base = ((at.v + slack) & ~((uword)f->align - 1)) - (uword)f->start;
-	return kmm_munmap(mm, at, len + slack);
+	*base = ((at + slack) & ~((uword)f->align - 1)) - (uword)f->start;
+	return status;
 }
 
 static enum kmm_status choose_base(const struct elf_file *f, struct kmm_mm *mm, uword *base)
@@ -326,7 +333,7 @@ static enum kmm_status choose_base(const struct elf_file *f, struct kmm_mm *mm, 
 		return KMM_OK;
 	if (!f->interpreter)
 		return find_hole(f, mm, base);
-	*base = (uword)((fixed_base(f->is_64) & ~(f->align - 1)) - f->start);
+	*base = (uword)(((fixed_base(f->is_64) + layout_program_offset(f->is_64)) & ~(f->align - 1)) - f->start);
 	return KMM_OK;
 }
 

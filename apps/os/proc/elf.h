@@ -13,8 +13,10 @@ struct elf_image {
 
 struct elf_file {
 	struct inode *inode;
+	struct kmm_opening *opening; /* the caller's, when it is mapped */
 	bool is_64, is_dyn;   /* is_dyn: position-independent */
 	bool executable_stack;
+	bool reads_run;       /* what can be read can be executed: segments now, what the program maps later */
 	uint64_t user_end;    /* where this program's addresses end */
 	uint64_t start, end;  /* of all segments, in the file's addresses, whole pages */
 	uint64_t align;       /* largest of a segment, at least a page */

@@ -4,7 +4,8 @@
  * space beside the old one, and only then switch. Until the switch any failure leaves the caller as it was.
  */
 #include "kmm/vmalloc.h"
-#include "proc/elf.h"
+#include "proc/cgroup.h"
+#include "proc/layout.h"
 #include "sig/sig.h"
 
 enum { MAX_SCRIPTS = 4, HEAD_SIZE = 256, FIRST_ARGS_BYTES = 4096, STACK_EXTRA = 128 << 10, NR_AUX = 20 };
@@ -16,6 +17,8 @@ struct executable {
 	struct elf_file elf;
 	struct elf_image image;
 	struct inode *inode;
+	struct dir_entry *entry;     /* with a reference, as the others; NULL: there is none */
+	struct kmm_opening *opening; /* what its mappings have in common */
 	bool claimed; /* the inode, to run it */
 };
 
@@ -24,7 +27,7 @@ struct new_program {
 	struct kmm_mm *mm;
 	const char *name; /* as execve() was given it */
 	char *path;       /* of main, absolute */
-	uword stack_pointer, arg_start, arg_end;
+	uword stack_pointer, arg_start, arg_end, vdso;
 };
 
 /* ---- argument strings ---- */
@@ -117,25 +120,40 @@ static int replace_argv0(struct exec_args *args, const char *interp, const char 
 	return 0;
 }
 
-/* A quarter of the stack's limit is for strings and the pointers to them. */
+/* What the strings take at the top of the stack, behind an empty word, in whole pages. */
+static uint64_t string_bytes(const struct exec_args *args, const char *path, unsigned word)
+{
+	return page_up(word + str_len(path) + 1 + args->used);
+}
+
+/* A quarter of the stack's limit is for strings and the pointers to them; and all strings but for the first page are within the
+ * limit, of a word of the kernel's, as Linux puts them there before it knows the program. */
 static int check_size(const struct exec_args *args, const char *path)
 {
+	uint64_t strings = string_bytes(args, path, sizeof(uword));
 	uint64_t quarter = current->proc->rlimit[RLIMIT_STACK].soft / 4, limit = MAX_ARGS_BYTES;
 	uint64_t pointers = ((uint64_t)(args->argc ? args->argc : 1) + args->envc) * sizeof(void *);
 
 	if (quarter < limit)
 		limit = quarter > LEAST_ARGS_BYTES ? quarter : LEAST_ARGS_BYTES;
+	if (strings > KMM_PAGE_SIZE && strings > current->proc->rlimit[RLIMIT_STACK].soft)
+		return -E2BIG;
 	return args->used + str_len(path) + 1 + pointers > limit ? -E2BIG : 0;
 }
 
 /* ---- finding the program ---- */
 
-/* Takes over the reference on a file that was found. */
-static int claim(struct executable *e, struct inode *inode)
+/* Takes over the reference on the file that was found. */
+static int claim(struct executable *e, const struct walk_result *where)
 {
+	struct inode *inode = where->inode;
 	int err;
 
 	e->inode = inode;
+	e->entry = entry_found(where);
+	e->opening = opening_new(inode, e->entry);
+	if (!e->opening)
+		return -ENOMEM;
 	if (!is_kind(inode, S_IFREG) || !(inode->mode & 0111))
 		return -EACCES;
 	err = inode_claim_run(inode);
@@ -149,6 +167,9 @@ static void forget(struct executable *e)
 	if (e->claimed)
 		inode_release_run(e->inode);
 	inode_put(e->inode);
+	entry_put(e->entry);
+	if (e->opening)
+		kmm_opening_put(e->opening);
 	*e = (struct executable){ .inode = NULL };
 }
 
@@ -168,32 +189,34 @@ static char *absolute_path(const struct walk_result *where, const char *given)
 static int find_program(const char *path, struct new_program *p)
 {
 	struct walk_result where;
-	int err = walk(current->proc->cwd, path, 0, &where);
+	int err = walk(current->proc->fs->cwd, path, 0, &where);
 
 	if (err)
 		return err;
 	p->path = absolute_path(&where, path);
+	err = claim(&p->main, &where);
 	inode_put(where.dir);
-	err = claim(&p->main, where.inode);
 	return p->path ? err : -ENOMEM;
 }
 
 /* Whatever is wrong with an interpreter is ELIBBAD, once there is one that is not too short. */
 static int open_interpreter(struct new_program *p)
 {
-	struct inode *inode;
 	const char *why = NULL;
-	int err = walk_inode(current->proc->cwd, p->main.elf.interpreter, 0, &inode);
+	struct walk_result where;
+	int err = walk(current->proc->fs->cwd, p->main.elf.interpreter, 0, &where);
 
-	if (err == 0)
-		err = claim(&p->interp, inode);
+	if (err == 0) {
+		err = claim(&p->interp, &where);
+		inode_put(where.dir);
+	}
 	if (err) {
 		klog("%s: its interpreter %s: error %d", p->path, p->main.elf.interpreter, -err);
 		return err;
 	}
-	if (inode->file.size < elf_header_size(p->main.elf.is_64))
+	if (p->interp.inode->file.size < elf_header_size(p->main.elf.is_64))
 		return -EIO;
-	err = elf_open(inode, &p->interp.elf, &why);
+	err = elf_open(p->interp.inode, &p->interp.elf, &why);
 	if (err == 0 && p->interp.elf.is_64 != p->main.elf.is_64)
 		why = "an interpreter of another width than its program";
 	if (why)
@@ -266,6 +289,8 @@ static int open_program(const char *path, struct exec_args *args, struct new_pro
 		if (!parse_script_line(head, len, &interp, &arg))
 			return -ENOEXEC;
 		err = replace_argv0(args, interp, arg, path);
+		if (err == 0)
+			err = check_size(args, p->name);
 		if (err)
 			return err;
 		forget_program(p);
@@ -287,7 +312,7 @@ static uword push(struct stack_writer *w, const void *bytes, uword len)
 {
 	w->at -= len;
 	if (w->err == 0 && kmm_copy_out(w->mm, kmm_uva(w->at), bytes, len, NULL) != KMM_OK)
-		w->err = -EFAULT;
+		w->err = kmm_mm_oom_group(w->mm) ? -ENOMEM : -EFAULT;
 	return w->at;
 }
 
@@ -326,13 +351,12 @@ static void put_aux(struct words *v, const struct new_program *p, const struct a
 {
 	const struct elf_image *image = &p->main.image;
 	const uword aux[NR_AUX][2] = {
+		{ AT_MINSIGSTKSZ, sizeof(uword) == 8 && p->main.elf.is_64 ? sig_frame_size64() : sig_frame_size32() },
 		{ AT_HWCAP, x86_cpu_info.features_edx }, { AT_PAGESZ, KMM_PAGE_SIZE }, { AT_CLKTCK, X86_HZ },
 		{ AT_PHDR, image->phdr }, { AT_PHENT, image->phentsize }, { AT_PHNUM, image->phnum },
 		{ AT_BASE, p->interp.image.base }, { AT_FLAGS, 0 }, { AT_ENTRY, image->entry }, { AT_UID, 0 }, { AT_EUID, 0 },
 		{ AT_GID, 0 }, { AT_EGID, 0 }, { AT_SECURE, 0 }, { AT_RANDOM, at->random }, { AT_HWCAP2, 0 },
-		{ AT_EXECFN, at->name }, { AT_PLATFORM, at->platform },
-		{ AT_MINSIGSTKSZ, sizeof(uword) == 8 && p->main.elf.is_64 ? sig_frame_size64() : sig_frame_size32() },
-		{ AT_NULL, 0 },
+		{ AT_EXECFN, at->name }, { AT_PLATFORM, at->platform }, { AT_NULL, 0 },
 	};
 
 	for (int i = 0; i < NR_AUX; i++) {
@@ -362,12 +386,22 @@ static int push_vectors(struct stack_writer *w, struct new_program *p, const str
 	return w->err;
 }
 
+/* What the strings take and a little more, as far as the limit allows; the rest grows. */
+static uint64_t stack_bytes(uint64_t strings)
+{
+	uint64_t limit = current->proc->rlimit[RLIMIT_STACK].soft & ~(uint64_t)(KMM_PAGE_SIZE - 1);
+
+	if (strings + STACK_EXTRA <= limit)
+		return strings + STACK_EXTRA;
+	return limit > strings ? limit : strings;
+}
+
 static int build_stack(struct new_program *p, const struct exec_args *args)
 {
 	const struct elf_file *elf = &p->main.elf;
-	uword top = (uword)elf->user_end, words = args->argc + args->envc + 64;
+	uword top = layout_stack_top(elf);
 	struct stack_writer w = { .mm = p->mm, .word = elf->is_64 ? 8 : 4, .at = top };
-	uint64_t bytes = page_up(args->used + words * w.word + PATH_SIZE) + STACK_EXTRA, zero = 0;
+	uint64_t bytes = stack_bytes(string_bytes(args, p->name, w.word)), zero = 0;
 	const char *platform = elf->is_64 ? "x86_64" : "i686";
 	struct aux_places at;
 	uint8_t random[16];
@@ -379,6 +413,7 @@ static int build_stack(struct new_program *p, const struct exec_args *args)
 	push(&w, &zero, w.word);
 	at.name = push(&w, p->name, str_len(p->name) + 1);
 	p->arg_start = push(&w, args->data, args->used);
+	w.at = layout_stack_pointer(w.at);
 	at.platform = push(&w, platform, str_len(platform) + 1);
 	os_random(random, sizeof(random));
 	w.at &= ~(uword)15;
@@ -388,30 +423,35 @@ static int build_stack(struct new_program *p, const struct exec_args *args)
 
 /* ---- the switch ---- */
 
-static void set_limits(struct kmm_mm *mm, const struct proc *proc)
-{
-	struct kmm_mm_limits *limits = kmm_mm_limits(mm);
-
-	limits->stack_bytes = proc->rlimit[RLIMIT_STACK].soft;
-	limits->as_bytes = proc->rlimit[RLIMIT_AS].soft;
-	limits->data_bytes = proc->rlimit[RLIMIT_DATA].soft;
-	limits->memlock_bytes = proc->rlimit[RLIMIT_MEMLOCK].soft;
-	limits->privileged = true; /* everybody is user 0 */
-	limits->data_hard_bytes = proc->rlimit[RLIMIT_DATA].hard;
-}
-
-/* The program, then its interpreter where mmap would put it. */
+/* The program, then its interpreter where mmap would put it. 32-bit programs keep what was said by personality(). */
 static int map_program(struct new_program *p)
 {
+	bool reads_run = p->main.elf.reads_run || (!p->main.elf.is_64 && (current->personality & PER_READ_RUNS));
 	bool low_heap = p->main.elf.is_dyn && !p->interp.inode;
-	int err = elf_map(&p->main.elf, p->mm, &p->main.image);
+	uword low;
+	int err;
 
+	p->main.elf.reads_run = p->interp.elf.reads_run = reads_run;
+	p->main.elf.opening = p->main.opening;
+	p->interp.elf.opening = p->interp.opening;
+	err = elf_map(&p->main.elf, p->mm, &p->main.image);
 	if (err)
 		return err;
-	kmm_mm_set_brk(p->mm, kmm_uva(low_heap ? elf_low_base(p->main.elf.is_64) : p->main.image.brk));
+	low = low_heap ? elf_low_base(p->main.elf.is_64) : p->main.image.brk;
+	kmm_mm_set_brk(p->mm, kmm_uva(layout_break(low, p->main.elf.is_64)));
 	kmm_mm_set_code(p->mm, kmm_uva(p->main.image.code_start), kmm_uva(p->main.image.code_end));
 	kmm_mm_set_data(p->mm, p->main.image.data_end - p->main.image.data_start);
 	return p->interp.inode ? elf_map(&p->interp.elf, p->mm, &p->interp.image) : 0;
+}
+
+/* For programs of a Unix where NULL could be read. Whether it succeeds or not, as on Linux. */
+static void map_page_zero(struct kmm_mm *mm)
+{
+	const unsigned flags = KMM_MAP_PRIVATE | KMM_MAP_FIXED | KMM_MAP_ANONYMOUS;
+	struct kmm_uva at;
+
+	if (kmm_mmap(mm, kmm_uva(0), KMM_PAGE_SIZE, KMM_PROT_READ | KMM_PROT_EXEC, flags, NULL, 0, &at) != KMM_OK)
+		klog("page 0 could not be mapped");
 }
 
 static int build_space(struct new_program *p, const struct exec_args *args)
@@ -420,16 +460,25 @@ static int build_space(struct new_program *p, const struct exec_args *args)
 
 	if (err)
 		return err;
-	set_limits(p->mm, current->proc);
+	kernel_lock();
+	err = cgroup_join(p->mm, current->proc);
+	kernel_unlock();
+	if (err)
+		return err;
+	layout_set_limits(p->mm);
 	if (sizeof(uword) == 8 && !p->main.elf.is_64)
 		kmm_mm_limits(p->mm)->user_end = p->main.elf.user_end;
 	err = map_program(p);
 	if (err == 0 && !p->main.elf.is_64)
-		err = vdso_map(p->mm);
-	return err ? err : build_stack(p, args);
+		err = vdso_map(p->mm, &p->vdso);
+	if (err == 0)
+		err = build_stack(p, args);
+	if (err == 0 && (current->personality & PER_PAGE_ZERO))
+		map_page_zero(p->mm);
+	return err;
 }
 
-/* The other threads of the process end before its space goes. */
+/* The other threads of the process end before its space goes, and no other process has its files and actions any more. */
 static int become_only_thread(void)
 {
 	struct proc *p = current->proc;
@@ -444,17 +493,7 @@ static int become_only_thread(void)
 		p->exec_waiting = p->exiting = false;
 	}
 	current->tid = p->pid;
-	return 0;
-}
-
-static void reset_signals(struct proc *p)
-{
-	for (int i = 0; i < NSIG; i++) {
-		bool ignored = p->action[i].handler == SIG_IGN;
-
-		p->action[i] = (struct sig_action){ .handler = ignored ? SIG_IGN : SIG_DFL };
-	}
-	current->alt_stack = (struct sig_stack){ .flags = SS_DISABLE };
+	return share_end(p, CLONE_FILES | CLONE_SIGHAND);
 }
 
 static void install(struct proc *proc, struct new_program *p)
@@ -463,21 +502,27 @@ static void install(struct proc *proc, struct new_program *p)
 	unsigned depth;
 
 	proc->mm = p->mm;
+	proc->borrows_space = false;
 	space_activate(p->mm);
 	if (proc->exe)
 		inode_release_run(proc->exe);
 	inode_put(proc->exe);
 	os_free(proc->exe_path);
+	entry_put(proc->exe_entry);
+	proc->exe_entry = p->main.entry;
 	proc->exe = p->main.inode;
 	proc->exe_path = p->path;
 	proc->arg_start = p->arg_start;
 	proc->arg_end = p->arg_end;
 	proc->is_64 = p->main.elf.is_64;
+	proc->vdso = p->vdso;
+	current->personality &= ~(uint32_t)(PER_READ_RUNS | (sizeof(uword) == 4 ? PER_MASK : 0));
+	current->personality |= p->main.elf.reads_run ? PER_READ_RUNS : 0;
 	str_copy(proc->comm, str_base(p->name), sizeof(proc->comm));
 	proc->has_execed = true;
 	proc->caps.effective = proc->caps.permitted = CAPS_ALL; /* user 0 has all again: capabilities(7) */
 	p->mm = NULL, p->path = NULL;
-	p->main.inode = NULL, p->main.claimed = false; /* passed on */
+	p->main.inode = NULL, p->main.entry = NULL, p->main.claimed = false; /* passed on */
 	if (!old)
 		return;
 	depth = kernel_lock_drop();
@@ -498,16 +543,23 @@ int exec_program(struct x86_frame *frame, const char *path, struct exec_args *ar
 
 		err = build_space(&p, args);
 		kernel_lock_retake(depth);
+		if (err == -EFAULT) { /* a stack too small for what lies on it: Linux finds out when it cannot go back any more */
+			proc_kill_threads(SIGSEGV);
+			current->notify = true;
+		}
 	}
 	if (err == 0)
 		err = become_only_thread();
+	if (err == 0)
+		err = cgroup_join(p.mm, proc); /* it may have been moved meanwhile */
 	if (err) {
 		forget_program(&p);
 		return err;
 	}
 	install(proc, &p);
-	reset_signals(proc);
-	fd_close_on_exec(&proc->fds);
+	sig_reset_actions(proc->actions);
+	current->alt_stack = (struct sig_stack){ .flags = SS_DISABLE };
+	fd_close_on_exec(proc->fds);
 	current->clear_child_tid = current->robust_list = 0;
 	current->tls = (struct x86_tls){ .desc = { 0 } };
 	x86_tls_load(&current->tls);

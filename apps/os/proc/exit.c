@@ -6,6 +6,7 @@
  * (number, status, times) stays until the parent has waited. Children of an ended process become the kernel's,
  * which forgets them as soon as they end.
  */
+#include "proc/cgroup.h"
 #include "proc/cpu.h"
 #include "sig/sig.h"
 #include "sys/sys.h"
@@ -57,11 +58,22 @@ static void adopt_children(struct proc *p)
 	}
 }
 
+static bool is_shared(const struct kmm_mm *mm)
+{
+	struct proc *p;
+
+	list_for_each(p, &all_procs, all_link)
+		if (p->mm == mm)
+			return true;
+	return false;
+}
+
 static void release_space(struct proc *p)
 {
 	struct kmm_mm *mm = p->mm;
 	struct kmm_mm_stats s;
 	unsigned depth;
+	bool shared;
 
 	if (!mm)
 		return;
@@ -71,21 +83,25 @@ static void release_space(struct proc *p)
 	p->major_faults = (uint32_t)s.major_faults;
 	report_process_end(p->comm, p->pid, p->exit_status, mm);
 	p->mm = NULL;
+	shared = is_shared(mm);
 	space_activate(NULL);
 	depth = kernel_lock_drop();
+	if (!shared)
+		cgroup_part(mm); /* who looks at it may keep it a little */
 	kmm_mm_put(mm);
 	kernel_lock_retake(depth);
 }
 
 static void release_resources(struct proc *p)
 {
-	fd_table_clear(&p->fds);
-	inode_put(p->cwd);
+	share_leave(p);
 	if (p->exe)
 		inode_release_run(p->exe);
 	inode_put(p->exe);
 	os_free(p->exe_path);
-	p->cwd = p->exe = NULL;
+	entry_put(p->exe_entry);
+	p->exe_entry = NULL;
+	p->exe = NULL;
 	p->exe_path = NULL;
 }
 
@@ -99,7 +115,7 @@ static void wake_vfork_parent(struct proc *p)
 
 static bool parent_ignores(const struct proc *parent)
 {
-	const struct sig_action *a = &parent->action[SIGCHLD - 1];
+	const struct sig_action *a = &parent->actions->of[SIGCHLD - 1];
 
 	return parent == &init_proc || a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT);
 }
@@ -117,6 +133,7 @@ static void end_process(struct proc *p)
 	if (p->pid == FIRST_PID)
 		os_leave(killed ? 128 + (status & 0x7f) : status >> 8 & 0xff, NULL);
 	p->state = PROC_ZOMBIE;
+	oom_note_end(p);
 	if (p->exit_signal)
 		sig_notify_parent(p, killed ? CLD_KILLED : CLD_EXITED, killed ? status & 0x7f : status >> 8);
 	sched_wake(&p->parent->children);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* first.c - the first program: process 2, leader of its session, with the console (or a file) as standard files. */
+#include "fs/cgroupfs.h"
 #include "proc/task.h"
 
 static struct {
@@ -21,7 +22,7 @@ static int open_standard(const char *path, uint32_t flags)
 	if (err)
 		return err;
 	file->path = os_strdup(path);
-	err = fd_install(&p->fds, file, 0, 3, false);
+	err = fd_install(p->fds, file, 0, 3, false);
 	if (err < 0)
 		file_put(file);
 	return err < 0 ? err : 0;
@@ -39,6 +40,28 @@ static const char *exec_error(int err)
 	}
 }
 
+static kmm_word limit_of(const char *text)
+{
+	kmm_word pages = KMM_GROUP_NO_LIMIT;
+
+	if (text && !cgroup_parse_size(text, &pages))
+		os_leave(OS_EXIT_INPUT, "memory_max=N, memory_high=N: not a number of bytes");
+	return pages;
+}
+
+static void limit_memory(void)
+{
+	kmm_word max = limit_of(os.options.memory_max), high = limit_of(os.options.memory_high);
+	struct cgroup *cg;
+
+	if (!os.options.memory_max && !os.options.memory_high)
+		return;
+	cg = cgroup_fs_make_limited("run", max, high);
+	if (!cg)
+		os_leave(OS_EXIT_INPUT, "there is not enough memory for a group");
+	current->proc->cgroup = cg;
+}
+
 /* Runs as process FIRST_PID. */
 static void start(void *arg)
 {
@@ -47,6 +70,7 @@ static void start(void *arg)
 	sched_started();
 	current->at_rest = false;
 	kernel_lock();
+	limit_memory();
 	err = open_standard(first.input ? first.input : "/dev/console", O_RDWR);
 
 	(void)arg;
@@ -69,13 +93,11 @@ int exec_first(const char *path, struct exec_args *args, const char *input)
 	struct proc *p = proc_new(&init_proc);
 	struct task *t = p ? task_new(p, p->pid) : NULL;
 
-	if (!t || fd_table_init(&p->fds) != 0)
+	if (!t || share_start(p, fs_root) != 0)
 		return -ENOMEM;
 	first.path = path;
 	first.input = input;
 	first.args = args;
-	p->cwd = fs_root;
-	inode_get(fs_root);
 	tty_set_foreground(p->pgid);
 	t->context = x86_context_make(task_frame(t), start, NULL);
 	sched_add(t);

@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork.c - new processes and threads. Two shapes of clone(2) are served: a new process (its space copied, or with
- * CLONE_VM shared, as vfork and posix_spawn do) and a new thread of the same process (all of CLONE_VM, FS, FILES,
- * SIGHAND, THREAD). Mixtures in between are refused with EINVAL.
+ * fork.c - new processes and threads: what clone(2) asks for. A process shares with its parent what it names (the space,
+ * and what share.c has); a thread of the same process shares all of CLONE_VM, FS, FILES, SIGHAND. Threads with a directory or
+ * descriptors of their own are refused with EINVAL, and so are namespaces.
  */
 #include "abi32.h"
+#include "proc/cgroup.h"
 #include "sig/sig.h"
+#include "sys/sys.h"
 
 enum { THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD };
-enum { KNOWN_FLAGS = THREAD_FLAGS | CLONE_VFORK | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
-		     CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_CHILD_SETTID };
+/* Without effect: nobody traces, there are no input and output contexts, no System V semaphores to undo. */
+#define IDLE_FLAGS (CLONE_PTRACE | CLONE_UNTRACED | CLONE_IO | CLONE_SYSVSEM | CLONE_DETACHED)
+#define KNOWN_FLAGS \
+	(THREAD_FLAGS | IDLE_FLAGS | CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD | CLONE_SETTLS | CLONE_PARENT_SETTID | \
+	 CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | CLONE_CLEAR_SIGHAND)
 
-static int check_flags(uint32_t flags)
+static int check_flags(uint64_t flags)
 {
-	if (flags & ~(uint32_t)KNOWN_FLAGS)
+	if (flags & ~(uint64_t)KNOWN_FLAGS)
 		return -EINVAL;
 	if ((flags & CLONE_THREAD) && (flags & THREAD_FLAGS) != THREAD_FLAGS)
 		return -EINVAL;
-	if (!(flags & CLONE_THREAD) && (flags & (CLONE_FS | CLONE_FILES | CLONE_SIGHAND)))
+	if ((flags & CLONE_SIGHAND) && (!(flags & CLONE_VM) || (flags & CLONE_CLEAR_SIGHAND)))
 		return -EINVAL;
-	return 0;
+	return (flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED)) ? -EINVAL : 0;
 }
 
 #ifdef __x86_64__
@@ -64,6 +69,7 @@ static int set_up_task(struct task *t, const struct x86_frame *frame, const stru
 	if (args->stack)
 		x86_frame_set_sp(f, args->stack);
 	t->call_is_64 = current->call_is_64;
+	t->personality = current->personality;
 	x86_tls_save(&current->tls);
 	t->tls = current->tls;
 	t->blocked = current->blocked;
@@ -80,25 +86,25 @@ static void inherit(struct proc *child, const struct proc *parent)
 {
 	child->pgid = parent->pgid;
 	child->sid = parent->sid;
-	child->umask = parent->umask;
 	child->caps = parent->caps;
 	child->is_64 = parent->is_64;
+	child->vdso = parent->vdso;
 	child->arg_start = parent->arg_start;
 	child->arg_end = parent->arg_end;
-	child->cwd = parent->cwd;
-	inode_get(child->cwd);
 	child->exe = parent->exe;
 	if (child->exe) {
 		inode_get(child->exe);
 		inode_claim_run(child->exe); /* the parent has it claimed: cannot fail */
 	}
+	child->exe_entry = parent->exe_entry;
+	if (child->exe_entry)
+		entry_get(child->exe_entry);
 	child->exe_path = parent->exe_path ? os_strdup(parent->exe_path) : NULL;
 	memcpy(child->comm, parent->comm, sizeof(child->comm));
 	memcpy(child->rlimit, parent->rlimit, sizeof(child->rlimit));
-	memcpy(child->action, parent->action, sizeof(child->action));
 }
 
-static int share_or_copy_space(struct proc *child, struct proc *parent, uint32_t flags)
+static int share_or_copy_space(struct proc *child, struct proc *parent, uint64_t flags)
 {
 	struct kmm_mm *mm;
 	unsigned depth;
@@ -106,6 +112,7 @@ static int share_or_copy_space(struct proc *child, struct proc *parent, uint32_t
 
 	if (flags & CLONE_VM) {
 		child->mm = parent->mm;
+		child->borrows_space = true;
 		kmm_mm_get(child->mm);
 		return 0;
 	}
@@ -114,7 +121,7 @@ static int share_or_copy_space(struct proc *child, struct proc *parent, uint32_t
 	err = os_errno(kmm_mm_fork(parent->mm, &mm));
 	kernel_lock_retake(depth);
 	child->mm = err ? NULL : mm;
-	return err;
+	return err ? err : cgroup_join(mm, child); /* one of us may have been moved meanwhile */
 }
 
 /* Undoes proc_new() and what the child got since. */
@@ -122,25 +129,40 @@ static void drop_child(struct proc *child)
 {
 	if (child->mm)
 		kmm_mm_put(child->mm);
-	fd_table_clear(&child->fds);
-	inode_put(child->cwd);
+	share_leave(child);
 	if (child->exe)
 		inode_release_run(child->exe);
 	inode_put(child->exe);
+	entry_put(child->exe_entry);
 	os_free(child->exe_path);
 	proc_free(child);
 }
 
+/* A descriptor of the child to its maker. */
+static int give_pidfd(struct proc *child, uword at)
+{
+	int fd = pidfd_new(child, 0);
+
+	if (fd < 0)
+		return fd;
+	if (put_u32(at, (uint32_t)fd) == 0)
+		return 0;
+	fd_close(current->proc->fds, (uint32_t)fd);
+	return -EFAULT;
+}
+
 static int make_process(const struct x86_frame *frame, const struct clone_args *args, struct task **out)
 {
-	struct proc *parent = current->proc, *child = proc_new(parent);
+	struct proc *parent = current->proc, *child = proc_new(args->flags & CLONE_PARENT ? parent->parent : parent);
 	int err;
 
 	if (!child)
 		return -ENOMEM;
-	child->exit_signal = args->exit_signal;
+	child->exit_signal = args->flags & CLONE_PARENT ? parent->exit_signal : args->exit_signal;
 	inherit(child, parent);
-	err = fd_table_copy(&child->fds, &parent->fds);
+	err = share_or_copy(child, parent, args->flags);
+	if (err == 0 && (args->flags & CLONE_CLEAR_SIGHAND))
+		sig_reset_actions(child->actions);
 	if (err == 0)
 		err = share_or_copy_space(child, parent, args->flags);
 	*out = err == 0 ? task_new(child, child->pid) : NULL;
@@ -148,6 +170,8 @@ static int make_process(const struct x86_frame *frame, const struct clone_args *
 		err = -ENOMEM;
 	if (err == 0)
 		err = set_up_task(*out, frame, args);
+	if (err == 0 && (args->flags & CLONE_PIDFD))
+		err = give_pidfd(child, args->pidfd);
 	if (err) {
 		if (*out)
 			task_free(*out);
@@ -194,14 +218,16 @@ int proc_clone(const struct x86_frame *frame, const struct clone_args *args)
 	tid = t->tid;
 	if (args->flags & CLONE_VFORK)
 		t->proc->vfork_parent = current;
-	if (t->proc->exiting || t->proc->stopped || sig_is_pending(t)) /* while it was made and nobody could tell it */
+	if (t->proc->exiting || t->proc->stopped || cgroup_freezes(t->proc->cgroup) || sig_is_pending(t)) /* while it was made and nobody could tell it */
 		t->notify = true;
 	sched_add(t);
 	if (args->flags & CLONE_VFORK) {
 		struct proc *child = t->proc;
 
+		current->in_vfork = true;
 		while (proc_find(tid) == child && child->vfork_parent == current)
 			sched_sleep(&child->vfork_parent, false, 0);
+		current->in_vfork = false;
 	}
 	return (int)tid;
 }

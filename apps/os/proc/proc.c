@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* proc.c - making, finding and freeing processes and tasks. */
+#include "proc/cgroup.h"
 #include "sig/sig.h"
 
 struct list all_procs;
@@ -14,6 +15,8 @@ int proc_init(void)
 	list_init(&init_proc.children);
 	list_init(&init_proc.tasks);
 	list_init(&init_proc.sibling);
+	init_proc.cgroup = &cgroup_root;
+	share_init();
 	init_proc.pid = init_proc.pgid = init_proc.sid = INIT_PID;
 	sig_pending_init(&init_proc.pending);
 	str_copy(init_proc.comm, "kernel", sizeof(init_proc.comm));
@@ -78,7 +81,9 @@ static void default_limits(struct proc *p)
 	p->rlimit[RLIMIT_MEMLOCK] = (struct rlimit){ 8u << 20, 8u << 20 };
 	p->rlimit[RLIMIT_NOFILE].soft = 1024;
 	p->rlimit[RLIMIT_NOFILE].hard = 4096;
-	p->rlimit[RLIMIT_NPROC].soft = p->rlimit[RLIMIT_NPROC].hard = MAX_PID;
+	p->rlimit[RLIMIT_NPROC] = p->rlimit[RLIMIT_SIGPENDING] = (struct rlimit){ MAX_PID, MAX_PID };
+	p->rlimit[RLIMIT_MSGQUEUE] = (struct rlimit){ 819200, 819200 };
+	p->rlimit[RLIMIT_NICE] = p->rlimit[RLIMIT_RTPRIO] = (struct rlimit){ 0, 0 };
 }
 
 struct proc *proc_new(struct proc *parent)
@@ -90,11 +95,14 @@ struct proc *proc_new(struct proc *parent)
 	memset(p, 0, sizeof(*p));
 	p->pid = p->pgid = p->sid = pid_new();
 	p->parent = parent;
+	p->cgroup = parent->cgroup;
 	p->ppid = parent->pid;
-	p->umask = 022;
 	p->caps = (struct capabilities){ CAPS_ALL, CAPS_ALL, 0 };
 	p->start_ns = os_now();
 	p->exit_signal = SIGCHLD;
+	p->fds = init_proc.fds; /* until it gets its own: share.c */
+	p->fs = init_proc.fs;
+	p->actions = init_proc.actions;
 	default_limits(p);
 	sig_pending_init(&p->pending);
 	list_init(&p->children);
@@ -109,6 +117,7 @@ void proc_free(struct proc *p)
 	list_del(&p->sibling);
 	list_del(&p->all_link);
 	sig_pending_clear(&p->pending, ~0ull);
+	share_leave_actions(p);
 	p->freed = true;
 	if (!p->holds)
 		kmm_cache_free(os.k, proc_cache, p);

@@ -15,7 +15,7 @@
  * idle when its clock ticks gives back the free frames it has cached: somebody may sleep for want of one, and nobody else can
  * take them.
  */
-#include "kmm/reclaim.h"
+#include "kmm/group.h"
 #include "proc/cpu.h"
 #include "sig/sig.h"
 
@@ -161,6 +161,7 @@ void space_activate(struct kmm_mm *mm)
 	if (mm == c->mm)
 		return;
 	c->mm = mm;
+	__atomic_store_n(&c->group, mm ? kmm_mm_group(mm) : NULL, __ATOMIC_RELEASE);
 	x86_load_root(mm ? kmm_mm_root(mm).v : os.kernel_root.v);
 }
 
@@ -204,6 +205,7 @@ static void switch_to(struct task *next)
 	c->prev = prev;
 	next->cpu = prev->cpu;
 	next->on_cpu = true;
+	__atomic_store_n(&c->stalled, next->stalled, __ATOMIC_RELAXED);
 	x86_set_task(next);
 	prepare_processor(next);
 	x86_context_switch(&prev->context, next->context);
@@ -320,6 +322,49 @@ unsigned sched_busy(void)
 	for (; running; running &= running - 1)
 		busy++;
 	return busy;
+}
+
+/* ---- of a memory group ---- */
+
+static bool is_in(const struct kmm_group *group, const struct kmm_group *top)
+{
+	while (group && group != top)
+		group = kmm_group_parent(group);
+	return group != NULL;
+}
+
+/* Of those that are ready. A task in a queue has its space, if it has one. */
+static bool has_ready(struct cpu *c, const struct kmm_group *group)
+{
+	struct task *t;
+	bool found = false;
+
+	if (list_empty(&c->queue))
+		return false;
+	spin_lock(&c->lock);
+	list_for_each(t, &c->queue, run_link)
+		found |= !t->stalled && t->proc->mm && is_in(kmm_mm_group(t->proc->mm), group);
+	spin_unlock(&c->lock);
+	return found;
+}
+
+/* Who runs is told by what its processor has loaded, as a task on another may end at any time; and that it waits for memory by a mark beside
+ * that. An idle processor that still has a space loaded counts for nobody. */
+bool port_group_busy(struct kmm_port *port, struct kmm_group *group)
+{
+	uint32_t running = os_cpus_online & ~__atomic_load_n(&idle_cpus, __ATOMIC_RELAXED);
+
+	(void)port;
+	for (unsigned i = 0; i < X86_MAX_CPUS; i++) {
+		struct cpu *c = &os_cpus[i];
+
+		if ((running >> i & 1) && !__atomic_load_n(&c->stalled, __ATOMIC_RELAXED) &&
+		    is_in(__atomic_load_n(&c->group, __ATOMIC_ACQUIRE), group))
+			return true;
+		if (has_ready(c, group))
+			return true;
+	}
+	return false;
 }
 
 bool sched_all_rest(void)

@@ -187,6 +187,25 @@ uint32_t port_owner_id(struct kmm_port *port)
 	return current && current->proc ? current->proc->pid : 0;
 }
 
+void port_group_event(struct kmm_port *port)
+{
+	(void)port;
+	poll_changed();
+}
+
+void port_above_high(struct kmm_port *port, unsigned pages)
+{
+	(void)port;
+	current->over_high += pages;
+	current->resched = true; /* user_return() looks; notify would end sleeps before that */
+}
+
+struct kmm_mm *port_running_space(struct kmm_port *port)
+{
+	(void)port;
+	return current && current->proc ? current->proc->mm : NULL;
+}
+
 unsigned port_stall(struct kmm_port *port, enum kmm_stall what)
 {
 	uint32_t awake;
@@ -195,6 +214,7 @@ unsigned port_stall(struct kmm_port *port, enum kmm_stall what)
 	(void)port;
 	if (what != KMM_STALL_GOES_ON) {
 		current->stalled = what == KMM_STALL_BEGINS;
+		__atomic_store_n(&cpu_here()->stalled, current->stalled, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&stalled_awake, current->stalled ? 1u : -1u, __ATOMIC_RELAXED);
 	}
 	awake = __atomic_load_n(&stalled_awake, __ATOMIC_RELAXED);

@@ -13,6 +13,7 @@
 #define OS_PROC_TASK_H
 
 #include "fs/vfs.h"
+#include "kmm/reclaim.h"
 #include "lock.h"
 
 enum { KERNEL_STACK_ORDER = 1, KERNEL_STACK_SIZE = KMM_PAGE_SIZE << KERNEL_STACK_ORDER };
@@ -59,6 +60,10 @@ struct task {
 	bool notify;             /* look for signals, stop or exit before going back to ring 3. Set by anybody */
 	unsigned lock_depth;     /* times it has taken the kernel lock */
 	bool stalled;            /* waits for memory; its own */
+	bool frozen, in_vfork;   /* stopped as its control group is frozen; waits for its child to exec or end */
+	uint32_t over_high;      /* pages it charged to a group beyond what that should have, and did not wait for yet */
+	uint32_t oom_victim, oom_rounds; /* whose end it waits for as memory has ended, and how often it looked: oom.c */
+	struct kmm_oom_patience patience; /* with pages that are held for the moment: oom.c */
 	struct proc *forking;    /* the child that it copies its space for */
 	uint32_t core_locks;     /* the core's: which of its sleeping locks the task holds */
 	struct x86_context *context;
@@ -73,6 +78,7 @@ struct task {
 	bool restore_blocked;    /* saved_blocked comes back when the handler was set up, or none ran */
 	struct pending pending;
 	struct sig_stack alt_stack;
+	uint32_t personality;    /* PER_ bits */
 	bool call_is_64;         /* the convention of that call */
 	uint8_t nr_held;         /* files that the call looks at: file_arg() */
 	struct open_file *held[MAX_HELD];
@@ -89,6 +95,18 @@ struct task {
 	struct x86_fpu fpu;      /* last: task_new() clears what lies before */
 };
 
+/* Where a process is, and what it never lets others do with what it makes. */
+struct fs_place {
+	uint32_t refs;           /* processes */
+	uint32_t umask;
+	struct inode *cwd;       /* NULL: of nobody any more */
+};
+
+struct sig_actions {
+	uint32_t refs;           /* processes */
+	struct sig_action of[NSIG];
+};
+
 enum proc_state { PROC_ALIVE, PROC_ZOMBIE };
 
 struct proc {
@@ -101,18 +119,22 @@ struct proc {
 	uint32_t ppid;           /* parent->pid, for who asks without the kernel lock */
 	enum proc_state state;
 
+	uword vdso;              /* where a 32-bit program has it (sig/vdso.c) */
 	bool is_64;              /* which system calls and structures its program uses */
 	struct kmm_mm *mm;       /* NULL: kernel, or already ended */
-	struct fd_table fds;
-	struct inode *cwd, *exe;
+	bool borrows_space;      /* mm is the parent's, until exec */
+	struct cgroup *cgroup;   /* of a living process: cgroup.h */
+	struct fd_table *fds;        /* these three: shared with other processes, perhaps (share.c) */
+	struct fs_place *fs;
+	struct sig_actions *actions; /* of a zombie too */
+	struct inode *exe;
 	char *exe_path;
+	struct dir_entry *exe_entry; /* the name it was started by, with a reference; NULL: exe_path is all there is */
 	char comm[16];
 	uword arg_start, arg_end; /* user addresses of the argument strings */
-	uint32_t umask;
 	struct capabilities { uint64_t effective, permitted, inheritable; } caps; /* bit per capability */
 	struct rlimit { uint64_t soft, hard; } rlimit[NR_RLIMITS]; /* OS_UNLIMITED: none */
 
-	struct sig_action action[NSIG];
 	struct pending pending;
 	bool exiting;            /* all threads are on their way out */
 	bool oom_killed;         /* because memory had ended: once is enough */
@@ -135,8 +157,10 @@ struct proc {
 #define CAPS_ALL ((1ull << 41) - 1)
 #define CAP_IPC_LOCK (1ull << 14)
 #define CAP_IPC_OWNER (1ull << 15)
+#define CAP_SYS_RAWIO (1ull << 17)
 #define CAP_SYS_PTRACE (1ull << 19)
 #define CAP_SYS_ADMIN (1ull << 21)
+uint32_t rights_of(const struct capabilities *caps); /* capability.c: what they mean to an address space, KMM_MAY_... */
 #define OS_UNLIMITED (~(uint64_t)0)
 
 #define current ((struct task *)x86_task())
@@ -181,7 +205,11 @@ void port_wait(struct kmm_port *port, const void *key, bool (*done)(void *arg), 
 void port_wake(struct kmm_port *port, const void *key);
 uint32_t port_owner_id(struct kmm_port *port);
 uint32_t *port_thread_locks(struct kmm_port *port);
+void port_above_high(struct kmm_port *port, unsigned pages);
+struct kmm_mm *port_running_space(struct kmm_port *port);
 unsigned port_stall(struct kmm_port *port, enum kmm_stall what);
+void port_group_event(struct kmm_port *port);
+bool port_group_busy(struct kmm_port *port, struct kmm_group *group); /* sched.c */
 
 /* ---- proc.c ---- */
 int proc_init(void);
@@ -202,9 +230,21 @@ static inline struct x86_frame *task_frame(const struct task *task)
 }
 void task_start(void *arg); /* where a new task's context begins */
 
+/* ---- share.c ---- */
+void share_init(void); /* of the kernel itself */
+/* What the first program begins with. -ENOMEM: nothing. */
+int share_start(struct proc *p, struct inode *cwd);
+/* The child's files, place and actions: the parent's with CLONE_FILES, CLONE_FS, CLONE_SIGHAND, else copies. -ENOMEM: nothing. */
+int share_or_copy(struct proc *child, struct proc *parent, uint64_t flags);
+/* From now on the process, which has one thread, has those of the flags for itself. -ENOMEM: some, perhaps. */
+int share_end(struct proc *p, uint64_t flags);
+void share_leave(struct proc *p);         /* files and place */
+void share_leave_actions(struct proc *p);
+
 /* ---- fork.c, exec.c, exit.c ---- */
 struct clone_args {
-	uint32_t flags;
+	uint64_t flags;
+	uword pidfd;             /* user address for the descriptor of CLONE_PIDFD */
 	uword stack, parent_tid, child_tid, tls; /* user addresses */
 	int exit_signal;
 };

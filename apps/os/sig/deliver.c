@@ -3,6 +3,7 @@
  * deliver.c - the way back to ring 3: let others run, end, stop, and take signals, until nothing is left to do.
  * Also decides what becomes of a system call that a signal interrupted.
  */
+#include "proc/cgroup.h"
 #include "sig/sig.h"
 
 enum { RESTART_SYSCALL_32 = 0, RESTART_SYSCALL_64 = 219, CALL_SIZE = 2 /* INT 80h and SYSCALL alike */ };
@@ -21,6 +22,26 @@ static int default_action(int sig)
 	case SIGTTOU: return DEFAULT_STOP;
 	default: return DEFAULT_END;
 	}
+}
+
+bool sig_ends_at_once(const struct proc *p, int sig)
+{
+	static const sigset dumps = 1ull << (SIGQUIT - 1) | 1ull << (SIGILL - 1) | 1ull << (SIGTRAP - 1) | 1ull << (SIGABRT - 1) |
+				    1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGSEGV - 1) | 1ull << (SIGXCPU - 1) |
+				    1ull << (SIGXFSZ - 1) | 1ull << (SIGSYS - 1);
+
+	return p->actions->of[sig - 1].handler == SIG_DFL && default_action(sig) == DEFAULT_END && !(dumps & sig_bit(sig));
+}
+
+/* Is there one that gets current out of a frozen cgroup? */
+static bool is_to_end(void)
+{
+	sigset left = (current->pending.set | current->proc->pending.set) & ~current->blocked;
+
+	for (int sig = 1; sig <= NSIG; sig++)
+		if ((left & sig_bit(sig)) && sig_ends_at_once(current->proc, sig))
+			return true;
+	return false;
 }
 
 static void stop_process(struct proc *p, int sig)
@@ -71,7 +92,7 @@ static void settle_restart(struct x86_frame *frame, const struct sig_action *han
 
 static void run_handler(struct x86_frame *frame, const struct pending_signal *info)
 {
-	struct sig_action *slot = &current->proc->action[info->signo - 1], action = *slot;
+	struct sig_action *slot = &current->proc->actions->of[info->signo - 1], action = *slot;
 	sigset mask = current->restore_blocked ? current->saved_blocked : current->blocked;
 	sigset during = current->blocked | action.mask;
 
@@ -92,9 +113,9 @@ static bool take_one(struct x86_frame *frame)
 	struct pending_signal info;
 	uword handler;
 
-	if (!sig_take(~current->blocked, &info))
+	if (!sig_take(sig_bit(SIGKILL), &info) && !sig_take(~current->blocked, &info))
 		return false;
-	handler = current->proc->action[info.signo - 1].handler;
+	handler = current->proc->actions->of[info.signo - 1].handler;
 	if (info.signo == SIGKILL || info.signo == SIGSTOP || handler == SIG_DFL)
 		run_default(current->proc, info.signo);
 	else if (handler != SIG_IGN)
@@ -114,6 +135,11 @@ static void attend(struct x86_frame *frame)
 		sched_stop_current();
 		return;
 	}
+	if (cgroup_freezes(p->cgroup) && !is_to_end()) {
+		current->notify = true;
+		cgroup_stand_still();
+		return;
+	}
 	if (take_one(frame)) {
 		current->notify = true;
 		return;
@@ -130,6 +156,8 @@ void user_return_slowly(struct x86_frame *frame)
 	do {
 		if (current->resched)
 			sched_yield();
+		if (current->over_high)
+			cgroup_throttle();
 		if (!current->notify)
 			continue;
 		kernel_lock();

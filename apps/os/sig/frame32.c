@@ -136,7 +136,7 @@ static int push_classic(uint32_t *sp, const struct x86_frame *f, const struct pe
 {
 	struct classic_frame c = { .sig = (uint32_t)info->signo, .mask_high = (uint32_t)(mask >> 32) };
 
-	c.return_to = action->flags & SA_RESTORER ? (uint32_t)action->restorer : VDSO_SIGRETURN;
+	c.return_to = action->flags & SA_RESTORER ? (uint32_t)action->restorer : (uint32_t)current->proc->vdso + VDSO_SIGRETURN;
 	save_registers(&c.sc, f, fpstate, mask);
 	*sp = place_frame(*sp, sizeof(c));
 	return copy_out(*sp, &c, sizeof(c));
@@ -147,7 +147,7 @@ static int push_rt(uint32_t *sp, const struct x86_frame *f, const struct pending
 {
 	struct rt_frame r = { .sig = (uint32_t)info->signo };
 
-	r.return_to = action->flags & SA_RESTORER ? (uint32_t)action->restorer : VDSO_RT_SIGRETURN;
+	r.return_to = action->flags & SA_RESTORER ? (uint32_t)action->restorer : (uint32_t)current->proc->vdso + VDSO_RT_SIGRETURN;
 	siginfo_fill32(&r.info, info);
 	r.context.stack = (struct linux32_stack){ (uint32_t)current->alt_stack.sp, current->alt_stack.flags,
 						  (uint32_t)current->alt_stack.size };

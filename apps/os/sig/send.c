@@ -29,7 +29,7 @@ void sig_pending_clear(struct pending *pending, sigset which)
 
 bool sig_is_ignored(const struct proc *proc, int sig)
 {
-	uword handler = proc->action[sig - 1].handler;
+	uword handler = proc->actions->of[sig - 1].handler;
 
 	return handler == SIG_IGN || (handler == SIG_DFL && (IGNORED_BY_DEFAULT & sig_bit(sig)));
 }
@@ -87,7 +87,7 @@ static void settle_stops(struct proc *proc, int sig)
 		sig_notify_parent(proc, CLD_CONTINUED, SIGCONT);
 		sched_wake(&proc->parent->children);
 	}
-	if (sig == SIGKILL && proc->stopped)
+	if (sig == SIGKILL)
 		continue_process(proc);
 }
 
@@ -118,6 +118,8 @@ void sig_send_info(struct proc *proc, struct task *task, const struct pending_si
 		if ((task && t != task) || (t->blocked & sig_bit(sig)))
 			continue;
 		sched_interrupt(t);
+		if (t->frozen && sig_ends_at_once(proc, sig))
+			sched_continue(t);
 		if (sig != SIGKILL)
 			break;
 	}
@@ -161,7 +163,7 @@ int sig_send_group(uint32_t pgid, int sig)
 void sig_fault(int sig, int code, uword addr)
 {
 	struct pending_signal info = { .signo = sig, .code = code, .is_fault = true, .addr = addr };
-	struct sig_action *action = &current->proc->action[sig - 1];
+	struct sig_action *action = &current->proc->actions->of[sig - 1];
 
 	kernel_lock();
 	if ((current->blocked & sig_bit(sig)) || action->handler == SIG_IGN) {
@@ -175,7 +177,7 @@ void sig_fault(int sig, int code, uword addr)
 void sig_notify_parent(struct proc *proc, int code, int status)
 {
 	struct proc *parent = proc->parent;
-	const struct sig_action *a = &parent->action[SIGCHLD - 1];
+	const struct sig_action *a = &parent->actions->of[SIGCHLD - 1];
 	bool ended = code == CLD_EXITED || code == CLD_KILLED;
 	struct pending_signal info = {
 		.signo = ended ? proc->exit_signal : SIGCHLD,
@@ -218,4 +220,13 @@ static bool take_from(struct pending *pending, sigset which, struct pending_sign
 bool sig_take(sigset which, struct pending_signal *out)
 {
 	return take_from(&current->pending, which, out) || take_from(&current->proc->pending, which, out);
+}
+
+void sig_reset_actions(struct sig_actions *actions)
+{
+	for (int i = 0; i < NSIG; i++) {
+		bool ignored = actions->of[i].handler == SIG_IGN;
+
+		actions->of[i] = (struct sig_action){ .handler = ignored ? SIG_IGN : SIG_DFL };
+	}
 }

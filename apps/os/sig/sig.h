@@ -21,11 +21,15 @@ void sig_send_info(struct proc *proc, struct task *task, const struct pending_si
 /* A fault of the running instruction: cannot be ignored or blocked, the process ends if it tries. */
 void sig_fault(int sig, int code, uword addr);
 bool sig_is_ignored(const struct proc *proc, int sig);
+/* Does it end the process, without anything to be written of it before? Such a one is not waited with while the process stands still. */
+bool sig_ends_at_once(const struct proc *proc, int sig);
 /* Is there something to take for this task? */
 bool sig_is_pending(const struct task *task);
 void sig_set_blocked(sigset blocked); /* of current */
 void sig_pending_init(struct pending *pending);
 void sig_pending_clear(struct pending *pending, sigset which);
+/* All but those that ignore become the default, as exec does it. */
+void sig_reset_actions(struct sig_actions *actions);
 void sig_notify_parent(struct proc *proc, int code, int status);
 /* Takes the next signal of `which` for current. false: none. */
 bool sig_take(sigset which, struct pending_signal *out);
@@ -76,10 +80,9 @@ void trap_init(void);
 void corrupt_table(uword addr);
 void corrupt_copy(struct kmm_mm *mm, uword at, size_t len);
 
-/* Kernel-provided code page at the same place in every program: returns from handlers without SA_RESTORER. */
-/* 32-bit programs on a 64-bit kernel have it higher, as they have their stack. */
-enum { VDSO_BASE = sizeof(uword) == 8 ? 0xf7000000u : 0xb8000000u, VDSO_SIGRETURN = VDSO_BASE + 0, VDSO_RT_SIGRETURN = VDSO_BASE + 16 };
+/* A page of code of the kernel's in every 32-bit program, at proc->vdso: returns from handlers without SA_RESTORER. */
+enum { VDSO_SIGRETURN = 0, VDSO_RT_SIGRETURN = 16 };
 int vdso_init(void);
-int vdso_map(struct kmm_mm *mm);
+int vdso_map(struct kmm_mm *mm, uword *where); /* like any mapping */
 
 #endif

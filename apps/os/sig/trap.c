@@ -5,57 +5,9 @@
  * An exception inside the kernel is a bug and stops the machine.
  */
 #include "block.h"
-#include "kmm/reclaim.h"
+#include "proc/cgroup.h"
 #include "sig/sig.h"
 #include "sys/sys.h"
-
-/* ---- memory has ended ---- */
-
-enum { OOM_CANDIDATES = 3 };
-
-static struct proc *proc_of(const struct kmm_mm *mm)
-{
-	struct proc *p;
-
-	list_for_each(p, &all_procs, all_link)
-		if (p->mm == mm)
-			return p;
-	return NULL;
-}
-
-/* Who holds most is ended; who already ends gets the time to do so. Kernel lock held. */
-static void end_largest(uword addr)
-{
-	struct kmm_oom_candidate ranked[OOM_CANDIDATES];
-	unsigned nr = kmm_oom_rank(os.k, ranked, OOM_CANDIDATES);
-	struct log_sink report;
-	struct proc *p = NULL;
-
-	for (unsigned i = 0; i < nr && !p; i++)
-		p = proc_of(ranked[i].mm);
-	if (!p)
-		p = current->proc;
-	if (!p->oom_killed) {
-		log_sink_init(&report, "out of memory");
-		kmm_report_oom(os.k, ranked, nr, &report.sink);
-		klog("out of memory: killed process %u (%s), which held most, when process %u (%s) needed a page at %08lx", p->pid,
-		     p->comm, current->proc->pid, current->proc->comm, (unsigned long)addr);
-		p->oom_killed = true;
-		sig_send_proc(p, SIGKILL, SI_KERNEL);
-	}
-	for (unsigned i = 0; i < nr; i++)
-		kmm_mm_put(ranked[i].mm);
-}
-
-/* The access is tried again, unless it is us who end. */
-static void out_of_memory(uword addr)
-{
-	kernel_lock();
-	end_largest(addr);
-	kernel_unlock();
-	if (!current->proc->oom_killed)
-		sched_yield();
-}
 
 /* ---- traps ---- */
 
@@ -79,7 +31,7 @@ static void page_fault(struct x86_frame *f)
 	case KMM_FAULT_SEGV_ACCERR: sig_fault(SIGSEGV, SEGV_ACCERR, addr); break;
 	case KMM_FAULT_BUS_ADRERR:
 	case KMM_FAULT_BUS_EIO: sig_fault(SIGBUS, BUS_ADRERR, addr); break;
-	case KMM_FAULT_OOM: out_of_memory(addr); break;
+	case KMM_FAULT_OOM: oom_fault(addr); break;
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vdso.c - one frame of code that every space shows read-only: the way back from a handler without SA_RESTORER. */
 #include "kmm/kmap.h"
+#include "proc/layout.h"
 #include "sig/sig.h"
 
 static struct kmm_page *page;
@@ -15,13 +16,17 @@ int vdso_init(void)
 	if (!page)
 		return -ENOMEM;
 	view = kmm_kmap_local(os.k, page);
-	memcpy(view + (VDSO_SIGRETURN - VDSO_BASE), sigreturn, sizeof(sigreturn));
-	memcpy(view + (VDSO_RT_SIGRETURN - VDSO_BASE), rt_sigreturn, sizeof(rt_sigreturn));
+	memcpy(view + VDSO_SIGRETURN, sigreturn, sizeof(sigreturn));
+	memcpy(view + VDSO_RT_SIGRETURN, rt_sigreturn, sizeof(rt_sigreturn));
 	kmm_kunmap_local(os.k, view);
 	return 0;
 }
 
-int vdso_map(struct kmm_mm *mm)
+int vdso_map(struct kmm_mm *mm, uword *where)
 {
-	return os_errno(kmm_mm_map_special(mm, kmm_uva(VDSO_BASE), &page, 1, KMM_PROT_READ | KMM_PROT_EXEC, "[vdso]"));
+	enum kmm_status status = layout_hole(mm, KMM_PAGE_SIZE, where);
+
+	if (status == KMM_OK)
+		status = kmm_mm_map_special(mm, kmm_uva(*where), &page, 1, KMM_PROT_READ | KMM_PROT_EXEC, "[vdso]");
+	return os_errno(status);
 }

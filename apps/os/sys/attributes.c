@@ -263,8 +263,8 @@ sword sys_fallocate(const uword *a)
 
 sword sys_umask(const uword *a)
 {
-	uint32_t old = current->proc->umask;
+	uint32_t old = current->proc->fs->umask;
 
-	current->proc->umask = a[0] & 0777;
+	current->proc->fs->umask = a[0] & 0777;
 	return (int32_t)old;
 }

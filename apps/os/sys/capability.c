@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * capability.c - capget(2) and capset(2). Everybody is user 0 and starts with all; what a process gives up it does not get
- * back before it starts another program. Only CAP_IPC_LOCK matters to this kernel: without it RLIMIT_MEMLOCK counts.
+ * back before it starts another program. What they mean to an address space is in rights_of().
  */
 #include "sys/sys.h"
 
@@ -17,6 +17,12 @@ struct header {
 struct data {
 	uint32_t effective, permitted, inheritable;
 };
+
+uint32_t rights_of(const struct capabilities *caps)
+{
+	return (caps->effective & CAP_IPC_LOCK ? KMM_MAY_LOCK : 0u) | (caps->effective & CAP_SYS_ADMIN ? KMM_MAY_ADMIN : 0u) |
+	       (caps->effective & CAP_SYS_RAWIO ? KMM_MAY_MAP_LOW : 0u);
+}
 
 /* How many words of 32 capabilities a version has; 0: unknown, and the program is told which is best. */
 static unsigned words_of(uint32_t version)
@@ -83,6 +89,6 @@ sword sys_capset(const uword *a)
 	if (!may_change(&current->proc->caps, &caps))
 		return -EPERM;
 	current->proc->caps = caps;
-	kmm_mm_limits(current->proc->mm)->privileged = caps.effective & CAP_IPC_LOCK;
+	kmm_mm_limits(current->proc->mm)->rights = rights_of(&caps);
 	return 0;
 }

@@ -7,7 +7,7 @@ enum { MAX_EVENTS = 1024 };
 
 static sword install(struct open_file *file, uint32_t flags)
 {
-	int fd = fd_install(&current->proc->fds, file, 0, (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft, flags & O_CLOEXEC);
+	int fd = fd_install(current->proc->fds, file, 0, (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft, flags & O_CLOEXEC);
 
 	if (fd < 0)
 		file_put(file);

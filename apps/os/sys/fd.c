@@ -10,7 +10,7 @@ static uint32_t fd_limit(void)
 
 static struct fd_table *table(void)
 {
-	return &current->proc->fds;
+	return current->proc->fds;
 }
 
 int start_dir(int32_t dirfd, struct inode **out)
@@ -18,7 +18,7 @@ int start_dir(int32_t dirfd, struct inode **out)
 	struct open_file *file;
 
 	if (dirfd == AT_FDCWD) {
-		*out = current->proc->cwd;
+		*out = current->proc->fs->cwd;
 		return 0;
 	}
 	file = file_arg((uint32_t)dirfd);
@@ -79,7 +79,9 @@ static int create(struct walk_result *where, uint32_t mode)
 
 	if (where->must_be_dir)
 		return -EISDIR;
-	inode = inode_new(S_IFREG | (mode & 07777 & ~current->proc->umask));
+	if (where->dir->ops)
+		return where->dir->ops->magic ? -EACCES : -ENOENT; /* as /sys and /proc answer */
+	inode = inode_new(S_IFREG | (mode & 07777 & ~current->proc->fs->umask));
 	if (!inode)
 		return -ENOMEM;
 	inode->name = path_of(where);
@@ -129,14 +131,18 @@ static int find_or_create(int32_t dirfd, uword path, uint32_t flags, uint32_t mo
 static sword open_how(int32_t dirfd, uword path, uint32_t flags, uint32_t mode, unsigned how)
 {
 	struct walk_result where;
+	struct dir_entry *entry;
 	struct open_file *file;
 	int err = find_or_create(dirfd, path, flags, mode, how, &where);
 
 	if (err)
 		return err;
+	entry = entry_found(&where);
 	err = file_open(where.inode, flags & ~(uint32_t)(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC), &file);
 	if (err == 0) {
-		file->path = path_of(&where);
+		file->entry = entry;
+		file->path = entry ? NULL : path_of(&where);
+		entry = NULL;
 		if ((flags & O_TRUNC) && is_kind(where.inode, S_IFREG) && file_can_write(file))
 			err = inode_set_size(where.inode, 0);
 		if (err == 0)
@@ -144,6 +150,7 @@ static sword open_how(int32_t dirfd, uword path, uint32_t flags, uint32_t mode, 
 		if (err < 0)
 			file_put(file);
 	}
+	entry_put(entry);
 	walk_done(&where);
 	return err;
 }
@@ -326,11 +333,20 @@ sword sys_pipe2(const uword *a)
 	return make_pipe(a[0], a[1]);
 }
 
+static sword set_flags(struct open_file *file, uint32_t flags)
+{
+	uint32_t settable = O_APPEND | O_NONBLOCK | (is_kind(file->inode, S_IFBLK) ? (uint32_t)O_DIRECT : 0);
+
+	if (flags & ~settable & O_DIRECT)
+		return -EINVAL;
+	file_change_flags(file, settable, flags & settable);
+	return 0;
+}
+
 sword sys_fcntl(const uword *a)
 {
 	enum { F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033,
 	       F_GET_SEALS };
-	const uint32_t settable = O_APPEND | O_NONBLOCK;
 	struct open_file *file = file_arg(a[0]);
 
 	if (!file)
@@ -341,7 +357,7 @@ sword sys_fcntl(const uword *a)
 	case F_GETFD: return fd_cloexec(table(), (uint32_t)a[0]);
 	case F_SETFD: return fd_set_cloexec(table(), (uint32_t)a[0], a[2] & 1);
 	case F_GETFL: return (int32_t)(file->flags | O_LARGEFILE);
-	case F_SETFL: file_change_flags(file, settable, (uint32_t)a[2] & settable); return 0;
+	case F_SETFL: return set_flags(file, (uint32_t)a[2]);
 	case F_ADD_SEALS: return file_add_seals(file, (uint32_t)a[2]);
 	case F_GET_SEALS: return file_get_seals(file);
 	default: return record_lock(file, (uint32_t)a[1], a[2]);

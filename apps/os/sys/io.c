@@ -4,7 +4,7 @@
  * waited for once, for the first piece, and after that only what is there is taken. Runs without the kernel lock.
  *
  * User memory may end in the middle of a piece. As on Linux a file then goes on with what there is, and a stream with whole
- * pages of it, so that a message is delivered or stays.
+ * pages of it, so that a message is delivered or stays. Disks opened with O_DIRECT are direct.c's.
  */
 #include "fs/socket.h"
 #include "sys/sys.h"
@@ -50,9 +50,12 @@ static bool is_user_range(uword at, uword len)
 static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64_t *pos, bool nonblock)
 {
 	uint32_t chunk = chunk_of(file, len), done = 0;
-	char *buf = os_alloc(chunk ? chunk : 1);
+	char *buf;
 	int n = 0;
 
+	if (is_direct(file))
+		return direct_io(file, to, len, pos, false);
+	buf = os_alloc(chunk ? chunk : 1);
 	if (!buf)
 		return -ENOMEM;
 	if (file_can_read(file) && !is_user_range(to, len)) {
@@ -79,9 +82,12 @@ static sword read_to_user(struct open_file *file, uword to, uint32_t len, uint64
 static sword write_from_user(struct open_file *file, uword from, uint32_t len, uint64_t *pos)
 {
 	uint32_t chunk = chunk_of(file, len), done = 0;
-	char *buf = os_alloc(chunk ? chunk : 1);
+	char *buf;
 	int n = 0;
 
+	if (is_direct(file))
+		return direct_io(file, from, len, pos, true);
+	buf = os_alloc(chunk ? chunk : 1);
 	if (!buf)
 		return -ENOMEM;
 	do {
@@ -360,7 +366,7 @@ sword sys_ioctl(const uword *a)
 	switch ((uint32_t)a[1]) {
 	case FIOCLEX:
 	case FIONCLEX:
-		return fd_set_cloexec(&current->proc->fds, (uint32_t)a[0], a[1] == FIOCLEX);
+		return fd_set_cloexec(current->proc->fds, (uint32_t)a[0], a[1] == FIOCLEX);
 	case FIONBIO:
 		if (copy_in(&on, a[2], sizeof(on)) != 0)
 			return -EFAULT;

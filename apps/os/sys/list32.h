@@ -3,19 +3,20 @@
  * list32.h - the system calls of i386 this kernel serves: SYS(number, handler). Included several times with different
  * meanings of SYS. Handlers marked SYS run under the kernel lock; SYS_FILES without it; SYS_FREE without it too, and they
  * look at no descriptor by file_arg(). A number that is not here returns ENOSYS. Several numbers share a handler where the
- * older call differs from the newer one in nothing this kernel keeps (16-bit user numbers: everybody is user 0).
+ * calls differ in nothing this kernel keeps (everybody is user 0).
  */
 /* processes */
 SYS(1, exit) SYS(2, fork) SYS(7, waitpid) SYS(11, execve) SYS_FREE(20, getpid) SYS(57, setpgid) SYS_FREE(64, getppid)
 SYS_FREE(65, getpgrp) SYS(66, setsid) SYS(114, wait4) SYS(120, clone) SYS_FREE(132, getpgid) SYS_FREE(147, getsid)
 SYS(190, vfork) SYS_FREE(224, gettid) SYS(252, exit_group) SYS_FREE(258, set_tid_address) SYS(284, waitid)
 SYS_FREE(311, set_robust_list) SYS(424, pidfd_send_signal) SYS(434, pidfd_open) SYS(438, pidfd_getfd)
-SYS(448, process_mrelease) SYS(435, clone3)
+SYS(448, process_mrelease) SYS(435, clone3) SYS(310, unshare)
 /* who we are */
-SYS_FREE(23, ok) SYS_FREE(24, zero) SYS_FREE(46, ok) SYS_FREE(47, zero) SYS_FREE(49, zero) SYS_FREE(50, zero) SYS_FREE(70, ok) SYS_FREE(71, ok)
-SYS_FREE(80, zero) SYS_FREE(81, ok) SYS_FREE(199, zero) SYS_FREE(200, zero) SYS_FREE(201, zero) SYS_FREE(202, zero) SYS_FREE(203, ok) SYS_FREE(204, ok)
-SYS_FREE(205, zero) SYS_FREE(206, ok) SYS_FREE(208, ok) SYS(209, getresuid) SYS_FREE(210, ok) SYS(211, getresuid) SYS_FREE(213, ok)
-SYS(184, capget) SYS(185, capset) SYS_FREE(214, ok) SYS_FREE(215, zero) SYS_FREE(216, zero)
+SYS_FREE(23, set_id_16) SYS_FREE(24, zero) SYS_FREE(46, set_id_16) SYS_FREE(47, zero) SYS_FREE(49, zero) SYS_FREE(50, zero)
+SYS_FREE(70, set_two_ids_16) SYS_FREE(71, set_two_ids_16) SYS_FREE(80, zero) SYS_FREE(81, setgroups_16) SYS(184, capget) SYS(185, capset)
+SYS_FREE(199, zero) SYS_FREE(200, zero) SYS_FREE(201, zero) SYS_FREE(202, zero) SYS_FREE(203, set_two_ids) SYS_FREE(204, set_two_ids)
+SYS_FREE(205, zero) SYS_FREE(206, setgroups) SYS_FREE(208, set_three_ids) SYS_FREE(209, getresuid) SYS_FREE(210, set_three_ids)
+SYS_FREE(211, getresuid) SYS_FREE(213, set_id) SYS_FREE(214, set_id) SYS_FREE(215, zero) SYS_FREE(216, zero)
 /* limits, scheduling, the machine */
 SYS_FREE(34, ok) SYS(75, setrlimit) SYS(76, old_getrlimit) SYS(77, getrusage) SYS(87, swapon) SYS(88, reboot) SYS(115, swapoff) SYS_FREE(96, getpriority)
 SYS_FREE(97, ok) SYS(116, sysinfo) SYS_FREE(122, uname) SYS(136, personality) SYS_FREE(154, ok) SYS_FREE(155, sched_getparam)
@@ -23,7 +24,8 @@ SYS_FREE(156, ok) SYS_FREE(157, zero) SYS_FREE(158, sched_yield) SYS_FREE(159, z
 SYS(191, ugetrlimit) SYS_FREE(240, futex) SYS(241, sched_setaffinity) SYS_FREE(318, getcpu) SYS(242, sched_getaffinity) SYS_FREE(243, set_thread_area)
 SYS(340, prlimit64) SYS(355, getrandom) SYS_FREE(422, futex_time64)
 /* memory */
-SYS_FREE(45, brk) SYS_FREE(90, old_mmap) SYS_FREE(91, munmap) SYS_FREE(125, mprotect) SYS_FREE(144, msync) SYS_FREE(163, mremap)
+SYS_FREE(45, brk) SYS_FREE(90, old_mmap) SYS_FREE(91, munmap) SYS_FREE(125, mprotect) SYS_FREE(380, pkey_mprotect) SYS_FREE(381, pkey_alloc) SYS_FREE(382, pkey_free)
+SYS_FREE(144, msync) SYS_FREE(163, mremap)
 SYS_FREE(192, mmap2) SYS_FREE(219, madvise) SYS_FREE(150, mlock) SYS_FREE(151, munlock) SYS_FREE(152, mlockall)
 SYS_FREE(153, munlockall) SYS_FREE(218, mincore) SYS_FREE(257, remap_file_pages) SYS_FREE(376, mlock2)
 SYS(374, userfaultfd) SYS_FREE(117, ipc) SYS_FREE(395, shmget) SYS_FREE(396, shmctl) SYS_FREE(397, shmat) SYS_FREE(398, shmdt)

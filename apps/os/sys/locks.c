@@ -120,7 +120,7 @@ static int to_lock(struct open_file *file, const struct flock *f, bool of_file, 
 	int err = base_of(file, f->whence, &base);
 
 	*lock = (struct file_lock){ .inode = file->inode, .pid = of_file ? (uint32_t)-1 : current->proc->pid,
-				    .owner = of_file ? (const void *)file : &current->proc->fds };
+				    .owner = of_file ? (const void *)file : current->proc->fds };
 	if (err)
 		return err;
 	if (f->type != F_RDLCK && f->type != F_WRLCK && f->type != F_UNLCK)

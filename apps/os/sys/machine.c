@@ -170,9 +170,14 @@ sword sys_getrusage(const uword *a)
 
 /* ---- odds and ends ---- */
 
+/* As on Linux whatever is told is noted. What acts is in exec.c and mem.c: all that is about memory. */
 sword sys_personality(const uword *a)
 {
-	return (uint32_t)a[0] == 0xffffffffu || a[0] == 0 ? 0 : -EINVAL;
+	uint32_t old = current->personality;
+
+	if ((uint32_t)a[0] != 0xffffffffu)
+		current->personality = (uint32_t)a[0];
+	return (sword)old;
 }
 
 sword sys_getpriority(const uword *a)

@@ -16,33 +16,23 @@ static bool is_zero_device(const struct open_file *file)
 	return is_kind(file->inode, S_IFCHR) && file->inode->rdev == (1 << 8 | 5);
 }
 
-/* /dev/zero is anonymous memory to who may open it that way. */
-static int zero_device_flags(const struct open_file *file, uint32_t prot, uint32_t *flags)
-{
-	if ((*flags & KMM_MAP_TYPE) == KMM_MAP_SHARED_VALIDATE)
-		*flags &= ~(uint32_t)(KMM_MAP_SHARED_VALIDATE & ~KMM_MAP_SHARED);
-	if ((*flags & KMM_MAP_TYPE) == KMM_MAP_SHARED && (prot & KMM_PROT_WRITE) && !file_can_write(file))
-		return -EACCES;
-	if (!file_can_read(file))
-		return -EACCES;
-	*flags |= KMM_MAP_ANONYMOUS;
-	return 0;
-}
-
-/* The content of a file mapping, with a reference, and how it was opened; the core judges that in its turn. */
-static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *flags, struct kmm_mmap_args *out)
+/* The content of a file mapping, and its opening, with a reference each; the core judges in its turn how it was opened. */
+static int backing_of(struct open_file *file, uint32_t *flags, struct kmm_mmap_args *out)
 {
 	if (!file || (file->flags & O_PATH))
 		return -EBADF;
 	if (*flags & KMM_MAP_HUGETLB)
 		return -EINVAL;
-	if (is_zero_device(file))
-		return zero_device_flags(file, prot, flags);
+	out->opening = file_opening(file);
+	if (!out->opening)
+		return -ENOMEM;
+	kmm_opening_get(out->opening);
 	if (!file_can_write(file))
 		*flags |= KMM_MAP_RDONLY;
 	if (!file_can_read(file))
 		*flags |= KMM_MAP_WRONLY;
-	out->opening = file->opening;
+	if (is_zero_device(file))
+		return 0; /* an opening of nothing */
 	out->backing = file->ops == &block_ops ? block_backing(file) : &file->inode->file.backing;
 	if (file->ops != &regular_ops && file->ops != &block_ops)
 		*flags |= KMM_MAP_NODEV;
@@ -50,17 +40,22 @@ static int backing_of(const struct open_file *file, uint32_t prot, uint32_t *fla
 	return 0;
 }
 
+unsigned prot_of(unsigned prot)
+{
+	return (prot & KMM_PROT_READ) && (current->personality & PER_READ_RUNS) ? prot | KMM_PROT_EXEC : prot;
+}
+
 static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t fd, uword page)
 {
-	struct kmm_mmap_args args = { .addr = kmm_uva(addr), .len = len, .prot = prot & 7, .pgoff = page };
+	struct kmm_mmap_args args = { .addr = kmm_uva(addr), .len = len, .prot = prot_of(prot & 7), .pgoff = page };
 	enum kmm_status status;
 	struct kmm_uva at;
 
 	if (flags & CORE_FLAGS)
 		flags = (flags & ~CORE_FLAGS) | UNKNOWN_FLAG;
 	if (!(flags & KMM_MAP_ANONYMOUS)) {
-		struct open_file *file = fd_get(&current->proc->fds, fd);
-		int err = backing_of(file, prot, &flags, &args);
+		struct open_file *file = fd_get(current->proc->fds, fd);
+		int err = backing_of(file, &flags, &args);
 
 		file_put(file);
 		if (err)
@@ -70,6 +65,8 @@ static sword map(uword addr, uword len, uint32_t prot, uint32_t flags, uint32_t 
 	status = kmm_mmap_opened(mm(), &args, &at);
 	if (args.backing)
 		kmm_backing_put(args.backing);
+	if (args.opening)
+		kmm_opening_put(args.opening);
 	return status == KMM_OK ? (sword)at.v : os_errno(status);
 }
 
@@ -114,7 +111,34 @@ static unsigned flags_of(uword word)
 
 sword sys_mprotect(const uword *a)
 {
-	return os_errno(kmm_mprotect(mm(), kmm_uva(a[0]), a[1], flags_of(a[2])));
+	return os_errno(kmm_mprotect(mm(), kmm_uva(a[0]), a[1], prot_of(flags_of(a[2]))));
+}
+
+/* Protection keys, as on a processor without them: there is none to be had, and -1 says that none is meant. */
+sword sys_pkey_alloc(const uword *a)
+{
+	(void)a;
+	return -EINVAL;
+}
+
+sword sys_pkey_free(const uword *a)
+{
+	(void)a;
+	return -EINVAL;
+}
+
+sword sys_pkey_mprotect(const uword *a)
+{
+	enum { GROWS_DOWN_AND_UP = 0x03000000 };
+	const uword mask = KMM_PAGE_SIZE - 1, len = (a[1] + mask) & ~mask;
+
+	if ((int32_t)a[3] == -1)
+		return sys_mprotect(a);
+	if ((a[0] & mask) || (a[2] & GROWS_DOWN_AND_UP) == GROWS_DOWN_AND_UP)
+		return -EINVAL;
+	if (a[1] == 0)
+		return 0;
+	return a[0] + len <= a[0] ? -ENOMEM : -EINVAL; /* not allocated */
 }
 
 sword sys_mremap(const uword *a)
@@ -132,7 +156,14 @@ sword sys_madvise(const uword *a)
 
 sword sys_brk(const uword *a)
 {
-	return (sword)kmm_brk(mm(), kmm_uva(a[0])).v;
+	const uword mask = KMM_PAGE_SIZE - 1;
+	uword old = (uword)kmm_brk(mm(), kmm_uva(0)).v, now = (uword)kmm_brk(mm(), kmm_uva(a[0])).v;
+	uword from = (old + mask) & ~mask, to = (now + mask) & ~mask;
+
+	if (to > from && (current->personality & PER_READ_RUNS) &&
+	    kmm_mprotect(mm(), kmm_uva(from), to - from, KMM_PROT_READ | KMM_PROT_WRITE | KMM_PROT_EXEC) != KMM_OK)
+		now = (uword)kmm_brk(mm(), kmm_uva(old)).v; /* no memory for another area */
+	return (sword)now;
 }
 
 sword sys_mlock(const uword *a)

@@ -68,7 +68,7 @@ sword sys_memfd_create(const uword *a)
 		err = make_file(name, flags, &file);
 	if (err)
 		return err;
-	err = fd_install(&current->proc->fds, file, 0, limit, flags & MFD_CLOEXEC);
+	err = fd_install(current->proc->fds, file, 0, limit, flags & MFD_CLOEXEC);
 	if (err < 0)
 		file_put(file);
 	return err;

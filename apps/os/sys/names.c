@@ -2,8 +2,8 @@
 /* names.c - making, moving and removing names. */
 #include "sys/sys.h"
 
-/* The place of a new name: -EEXIST when it is taken. */
-static int new_name(int32_t dirfd, uword path, struct walk_result *where)
+/* The place of a new name: -EEXIST when it is taken. In made-up directories there is place for directories only. */
+static int new_name(int32_t dirfd, uword path, bool directory, struct walk_result *where)
 {
 	int err = user_walk(dirfd, path, WALK_PARENT | WALK_NOFOLLOW, where);
 
@@ -13,7 +13,7 @@ static int new_name(int32_t dirfd, uword path, struct walk_result *where)
 		err = -EEXIST;
 	else if (!where->dir->parent && where->dir != fs_root)
 		err = -ENOENT; /* a removed directory */
-	else if (where->dir->ops)
+	else if (where->dir->ops && !(directory && where->dir->ops->mkdir))
 		err = -EPERM; /* /proc */
 	if (err)
 		walk_done(where);
@@ -24,14 +24,16 @@ static sword make_node(int32_t dirfd, uword path, uint32_t mode, uint32_t rdev)
 {
 	struct walk_result where;
 	struct inode *inode;
-	int err = new_name(dirfd, path, &where);
+	int err = new_name(dirfd, path, (mode & S_IFMT) == S_IFDIR, &where);
 
 	if (err)
 		return err;
 	if (where.must_be_dir && (mode & S_IFMT) != S_IFDIR)
 		err = -ENOENT;
-	inode = err ? NULL : inode_new(mode & ~current->proc->umask);
-	if (inode) {
+	inode = err || where.dir->ops ? NULL : inode_new(mode & ~current->proc->fs->umask);
+	if (err == 0 && where.dir->ops) {
+		err = where.dir->ops->mkdir(where.dir, where.last);
+	} else if (inode) {
 		inode->rdev = rdev;
 		err = tree_add(where.dir, where.last, inode);
 		inode_put(inode);
@@ -71,11 +73,17 @@ sword sys_mknodat(const uword *a)
 	return make_special((int32_t)a[0], a[1], a[2], a[3]);
 }
 
+/* Of a directory that its file system removes itself. */
+static bool removes_itself(const struct walk_result *where)
+{
+	return where->inode->ops && where->inode->ops->rmdir && where->dir->ops;
+}
+
 static int check_removal(const struct walk_result *where, bool directory)
 {
 	const struct inode *inode = where->inode;
 
-	if (where->dir->ops)
+	if (where->dir->ops && !(directory && (removes_itself(where) || where->dir->ops->rmdir)))
 		return -EPERM;
 	if (str_eq(where->last, "."))
 		return directory ? -EINVAL : -EISDIR;
@@ -83,7 +91,7 @@ static int check_removal(const struct walk_result *where, bool directory)
 		return directory ? -ENOTEMPTY : -EISDIR;
 	if (directory != is_kind(inode, S_IFDIR))
 		return directory ? -ENOTDIR : -EISDIR;
-	if (directory && (!list_empty(&inode->entries) || inode->ops))
+	if (directory && !removes_itself(where) && (!list_empty(&inode->entries) || inode->ops))
 		return inode->ops ? -EBUSY : -ENOTEMPTY;
 	return 0;
 }
@@ -96,7 +104,9 @@ static sword remove_name(int32_t dirfd, uword path, bool directory)
 	if (err)
 		return err;
 	err = check_removal(&where, directory);
-	if (err == 0)
+	if (err == 0 && directory && removes_itself(&where))
+		err = where.inode->ops->rmdir(where.inode);
+	else if (err == 0)
 		err = tree_remove(where.dir, where.last);
 	walk_done(&where);
 	return err;
@@ -128,7 +138,7 @@ static sword make_symlink(uword target, int32_t dirfd, uword path)
 
 	if (err)
 		return err;
-	err = *text ? new_name(dirfd, path, &where) : -ENOENT;
+	err = *text ? new_name(dirfd, path, false, &where) : -ENOENT;
 	if (err) {
 		os_free(text);
 		return err;
@@ -163,7 +173,7 @@ static sword make_link(int32_t old_dir, uword old_path, int32_t new_dir, uword n
 
 	if (err)
 		return err;
-	err = is_kind(inode, S_IFDIR) ? -EPERM : new_name(new_dir, new_path, &where);
+	err = is_kind(inode, S_IFDIR) ? -EPERM : new_name(new_dir, new_path, false, &where);
 	if (err == 0) {
 		err = where.must_be_dir ? -ENOENT : tree_add(where.dir, where.last, inode);
 		walk_done(&where);
@@ -201,27 +211,6 @@ static int check_rename(const struct walk_result *from, const struct walk_result
 	return is_dir && !list_empty(&old->entries) ? -ENOTEMPTY : 0;
 }
 
-/* The new name is made before the old ones go, so that lack of memory changes nothing. */
-static int do_rename(struct walk_result *from, struct walk_result *to)
-{
-	int err;
-
-	if (to->inode == from->inode)
-		return 0;
-	err = tree_add(to->dir, to->last, from->inode);
-	if (err)
-		return err;
-	if (to->inode) /* the older entry of that name is found first */
-		err = tree_remove(to->dir, to->last);
-	if (err == 0)
-		err = tree_remove(from->dir, from->last);
-	if (err == 0 && is_kind(from->inode, S_IFDIR)) {
-		from->inode->parent = to->dir;
-		from->inode->nlink = 2;
-	}
-	return err;
-}
-
 /* Can it be read, and is it short enough? */
 static int check_path(uword path)
 {
@@ -250,7 +239,7 @@ static sword rename_at(int32_t old_dir, uword old_path, int32_t new_dir, uword n
 	if (err == 0) {
 		err = to.inode && (flags & RENAME_NOREPLACE) ? -EEXIST : check_rename(&from, &to);
 		if (err == 0)
-			err = do_rename(&from, &to);
+			err = to.inode == from.inode ? 0 : tree_rename(from.dir, from.last, to.dir, to.last);
 		walk_done(&to);
 	}
 	walk_done(&from);
@@ -277,8 +266,8 @@ static sword change_dir(struct inode *inode)
 	if (!is_kind(inode, S_IFDIR))
 		return -ENOTDIR;
 	inode_get(inode);
-	inode_put(current->proc->cwd);
-	current->proc->cwd = inode;
+	inode_put(current->proc->fs->cwd);
+	current->proc->fs->cwd = inode;
 	return 0;
 }
 

@@ -39,28 +39,33 @@ static void target_release(struct open_file *file)
 
 static const struct file_ops target_ops = { .poll = target_poll, .release = target_release };
 
-sword sys_pidfd_open(const uword *a)
+int pidfd_new(const struct proc *p, uint32_t flags)
 {
-	struct proc *p = proc_find((uint32_t)a[0]);
-	struct target *t;
+	struct target *t = os_alloc(sizeof(*t));
 	struct open_file *file;
 	int fd;
 
-	if ((int32_t)a[0] <= 0 || ((uint32_t)a[1] & ~(uint32_t)O_NONBLOCK))
-		return -EINVAL;
-	if (!p)
-		return task_find((uint32_t)a[0]) ? -EINVAL : -ESRCH; /* a thread is not a process */
-	t = os_alloc(sizeof(*t));
-	if (!t || file_anonymous(&target_ops, "anon_inode:[pidfd]", O_RDWR | (uint32_t)a[1], &file) != 0) {
+	if (!t || file_anonymous(&target_ops, "anon_inode:[pidfd]", O_RDWR | flags, &file) != 0) {
 		os_free(t);
 		return -ENOMEM;
 	}
 	*t = (struct target){ p->pid, p->start_ns };
 	file->priv = t;
-	fd = fd_install(&current->proc->fds, file, 0, (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft, true);
+	fd = fd_install(current->proc->fds, file, 0, (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft, true);
 	if (fd < 0)
 		file_put(file);
 	return fd;
+}
+
+sword sys_pidfd_open(const uword *a)
+{
+	const struct proc *p = proc_find((uint32_t)a[0]);
+
+	if ((int32_t)a[0] <= 0 || ((uint32_t)a[1] & ~(uint32_t)O_NONBLOCK))
+		return -EINVAL;
+	if (!p)
+		return task_find((uint32_t)a[0]) ? -EINVAL : -ESRCH; /* a thread is not a process */
+	return pidfd_new(p, (uint32_t)a[1]);
 }
 
 static int target_arg(uword fd, const struct target **out)
@@ -108,10 +113,10 @@ sword sys_pidfd_getfd(const uword *a)
 	p = find_target(t);
 	if (!p || p->state == PROC_ZOMBIE)
 		return -ESRCH;
-	file = fd_get(&p->fds, (uint32_t)a[1]);
+	file = fd_get(p->fds, (uint32_t)a[1]);
 	if (!file)
 		return -EBADF;
-	fd = fd_install(&current->proc->fds, file, 0, (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft, true);
+	fd = fd_install(current->proc->fds, file, 0, (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft, true);
 	if (fd < 0)
 		file_put(file);
 	return fd;

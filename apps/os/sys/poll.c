@@ -15,7 +15,7 @@ struct pollfd32 {
 
 static int16_t look(int32_t fd, int16_t events)
 {
-	struct open_file *file = fd_get(&current->proc->fds, (uint32_t)fd);
+	struct open_file *file = fd_get(current->proc->fds, (uint32_t)fd);
 	int16_t now = POLLNVAL;
 
 	if (file)

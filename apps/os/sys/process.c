@@ -27,13 +27,25 @@ sword sys_vfork(const uword *a)
 sword sys_clone(const uword *a)
 {
 	const struct clone_args args = {
-		.flags = a[0] & ~0xffu, .stack = a[1], .parent_tid = a[2], .tls = abi_64() ? a[4] : a[3],
-		.child_tid = abi_64() ? a[3] : a[4], .exit_signal = (int)(a[0] & 0xff),
+		.flags = (uint32_t)a[0] & ~0xffu, .stack = a[1], .parent_tid = a[2], .tls = abi_64() ? a[4] : a[3],
+		.child_tid = abi_64() ? a[3] : a[4], .exit_signal = (int)(a[0] & 0xff), .pidfd = a[2],
 	};
 
-	if (args.exit_signal > NSIG)
+	if (args.exit_signal > NSIG || (args.flags & CLONE_PIDFD && args.flags & CLONE_PARENT_SETTID)) /* one place for both */
 		return -EINVAL;
 	return proc_clone(task_frame(current), &args);
+}
+
+/* A structure of later versions may say nothing that this one does not know: bytes [from, to) of it are 0. */
+static int check_zeros(uword at, uword from, uword to)
+{
+	for (uint8_t byte; from < to; from++) {
+		if (copy_in(&byte, at + from, 1) != 0)
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	return 0;
 }
 
 /* struct clone_args of the first version, clone(2): eight words of 64 bits, and three more that this kernel has no use for.
@@ -41,26 +53,42 @@ sword sys_clone(const uword *a)
 sword sys_clone3(const uword *a)
 {
 	enum { FLAGS, PIDFD, CHILD_TID, PARENT_TID, EXIT_SIGNAL, STACK, STACK_SIZE, TLS, SET_TID, SET_TID_SIZE, CGROUP, NR };
-	uint64_t v[NR + 5] = { 0 };
+	uint64_t v[NR] = { 0 };
 	struct clone_args args;
+	int err;
 
 	if (a[1] < SET_TID * sizeof(*v) || a[1] > KMM_PAGE_SIZE)
 		return a[1] > KMM_PAGE_SIZE ? -E2BIG : -EINVAL;
-	if (a[1] > sizeof(v))
-		return -E2BIG;
-	if (copy_in(v, a[0], a[1]) != 0)
+	if (copy_in(v, a[0], min_word(a[1], sizeof(v))) != 0)
 		return -EFAULT;
-	for (unsigned i = NR; i < sizeof(v) / sizeof(*v); i++)
-		if (v[i])
-			return -E2BIG;
-	if (v[FLAGS] >> 32 || (v[FLAGS] & 0xff) || v[SET_TID_SIZE] || v[EXIT_SIGNAL] > NSIG || !v[STACK] != !v[STACK_SIZE] ||
-	    v[STACK] + v[STACK_SIZE] < v[STACK] || ((v[FLAGS] & CLONE_THREAD) && v[EXIT_SIGNAL]))
+	err = check_zeros(a[0], sizeof(v), a[1]);
+	if (err)
+		return err;
+	if ((v[FLAGS] & 0xff) || (v[FLAGS] & CLONE_DETACHED) || v[SET_TID_SIZE] || v[EXIT_SIGNAL] > NSIG || !v[STACK] != !v[STACK_SIZE] ||
+	    v[STACK] + v[STACK_SIZE] < v[STACK] || ((v[FLAGS] & (CLONE_THREAD | CLONE_PARENT)) && v[EXIT_SIGNAL]))
 		return -EINVAL;
 	args = (struct clone_args){
-		.flags = (uint32_t)v[FLAGS], .stack = (uword)(v[STACK] + v[STACK_SIZE]), .parent_tid = (uword)v[PARENT_TID],
+		.flags = v[FLAGS], .pidfd = (uword)v[PIDFD], .stack = (uword)(v[STACK] + v[STACK_SIZE]), .parent_tid = (uword)v[PARENT_TID],
 		.child_tid = (uword)v[CHILD_TID], .tls = (uword)v[TLS], .exit_signal = (int)v[EXIT_SIGNAL],
 	};
 	return proc_clone(task_frame(current), &args);
+}
+
+/* unshare(2) of what share.c has, by a process of one thread. All else is refused: there is nothing that it could mean here. */
+sword sys_unshare(const uword *a)
+{
+	const uint32_t alone = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+	uint32_t flags = (uint32_t)a[0];
+
+	if (flags & ~(alone | CLONE_FILES | CLONE_FS | CLONE_SYSVSEM))
+		return -EINVAL;
+	if (self()->nr_tasks > 1 && flags)
+		return -EINVAL;
+	if ((flags & (CLONE_SIGHAND | CLONE_VM)) && self()->actions->refs > 1)
+		return -EINVAL;
+	if ((flags & CLONE_VM) && self()->borrows_space)
+		return -EINVAL;
+	return share_end(self(), flags);
 }
 
 /* A vector of string pointers in user memory, ending with 0. */
@@ -302,13 +330,5 @@ sword sys_set_robust_list(const uword *a)
 		return -EINVAL;
 	current->robust_list = a[0];
 	current->robust_64 = abi_64();
-	return 0;
-}
-
-sword sys_getresuid(const uword *a)
-{
-	for (int i = 0; i < 3; i++)
-		if (put_u32(a[i], 0) != 0)
-			return -EFAULT;
 	return 0;
 }

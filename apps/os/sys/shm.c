@@ -36,14 +36,17 @@ static int choose_address(uword *addr, uint32_t flags, unsigned *map_flags)
 
 static sword map_segment(struct kmm_mmap_args *args)
 {
-	static uint32_t nr_attaches;
 	enum kmm_status status;
 	struct kmm_uva at;
 
 	if ((args->flags & KMM_MAP_FIXED_NOREPLACE) && args->addr.v + (uword)args->len < args->addr.v)
 		return -EINVAL;
-	args->opening = __atomic_add_fetch(&nr_attaches, 1, __ATOMIC_RELAXED);
+	args->opening = opening_new(NULL, NULL);
+	if (!args->opening)
+		return -ENOMEM;
+	args->prot = prot_of(args->prot);
 	status = kmm_mmap_opened(current->proc->mm, args, &at);
+	kmm_opening_put(args->opening);
 	if (status == KMM_EEXIST) /* what shmat() calls a bad address */
 		return -EINVAL;
 	return status == KMM_OK ? (sword)at.v : os_errno(status);

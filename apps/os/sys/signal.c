@@ -70,7 +70,7 @@ static void set_action(uint32_t sig, const struct sig_action *action)
 	struct proc *p = current->proc;
 	struct task *t;
 
-	p->action[sig - 1] = *action;
+	p->actions->of[sig - 1] = *action;
 	if (!sig_is_ignored(p, (int)sig))
 		return;
 	sig_pending_clear(&p->pending, sig_bit((int)sig));
@@ -106,7 +106,7 @@ sword sys_rt_sigaction(const uword *a)
 
 	if (a[3] != SIGSET_SIZE || !may_act(a[0], a[1]))
 		return -EINVAL;
-	old = current->proc->action[a[0] - 1];
+	old = current->proc->actions->of[a[0] - 1];
 	if (a[1]) {
 		if (get_action(&fresh, a[1]) != 0)
 			return -EFAULT;
@@ -122,7 +122,7 @@ sword sys_sigaction(const uword *a)
 
 	if (!may_act(a[0], a[1]))
 		return -EINVAL;
-	was = &current->proc->action[a[0] - 1];
+	was = &current->proc->actions->of[a[0] - 1];
 	old = (struct linux32_old_sigaction){ (uint32_t)was->handler, (uint32_t)was->mask, was->flags,
 					      (uint32_t)was->restorer };
 	if (a[1]) {
@@ -139,7 +139,7 @@ sword sys_signal(const uword *a)
 
 	if (!may_act(a[0], true))
 		return -EINVAL;
-	old = current->proc->action[a[0] - 1].handler;
+	old = current->proc->actions->of[a[0] - 1].handler;
 	set_action(a[0], &(struct sig_action){ .handler = a[1],
 						    .flags = (uint32_t)SA_RESETHAND | SA_NODEFER });
 	return (sword)old;

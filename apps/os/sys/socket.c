@@ -17,7 +17,7 @@ sword sys_socket(const uword *a)
 
 static int install_pair(struct open_file *ends[2], uint32_t flags, uword to)
 {
-	struct fd_table *table = &current->proc->fds;
+	struct fd_table *table = current->proc->fds;
 	uint32_t limit = (uint32_t)current->proc->rlimit[RLIMIT_NOFILE].soft;
 	int fd[2] = { -EMFILE, -EMFILE }, err = 0;
 

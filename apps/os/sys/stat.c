@@ -171,15 +171,16 @@ sword sys_statx(const uword *a)
 	return stat_path((int32_t)a[0], a[1], a[2], a[4], put_statx);
 }
 
-/* All of memory is one file system; /proc has no room at all. */
+/* All of memory is one file system; /proc and what is like it have no room at all. */
 static void fill_statfs(const struct inode *inode, struct linux32_statfs64 *s)
 {
-	bool proc = inode->ops && inode->ops->lookup;
+	bool proc = inode->ops && (inode->ops->lookup || inode->ops->magic);
+	uint32_t magic = proc && inode->ops->magic ? inode->ops->magic : PROC_MAGIC;
 	struct kmm_memory_stats m;
 
 	kmm_memory_stats(os.k, &m);
 	*s = (struct linux32_statfs64){
-		.type = proc ? PROC_MAGIC : RAMFS_MAGIC, .bsize = KMM_PAGE_SIZE, .frsize = KMM_PAGE_SIZE,
+		.type = proc ? magic : RAMFS_MAGIC, .bsize = KMM_PAGE_SIZE, .frsize = KMM_PAGE_SIZE,
 		.namelen = NAME_SIZE - 1,
 	};
 	if (!proc)
@@ -310,7 +311,7 @@ sword sys_readlinkat(const uword *a)
 sword sys_getcwd(const uword *a)
 {
 	char *buf = os_alloc(PATH_SIZE);
-	int len = buf ? tree_path(current->proc->cwd, buf, PATH_SIZE) : -ENOMEM;
+	int len = buf ? tree_path(current->proc->fs->cwd, buf, PATH_SIZE) : -ENOMEM;
 
 	if (len >= 0 && (uword)len + 1 > a[1])
 		len = -ERANGE;

@@ -49,6 +49,11 @@ struct vec_list {
 	uint32_t nr;
 	struct vec few[NR_FEW_VEC];
 };
+/* mem.c: rights that a mapping gets when these are asked for. */
+unsigned prot_of(unsigned prot);
+/* direct.c: an opening of a disk with O_DIRECT, and what read() and write() do with it. */
+bool is_direct(const struct open_file *file);
+sword direct_io(struct open_file *file, uword at, uint32_t len, uint64_t *pos, bool write);
 int vec_import(uword from, uword nr, struct vec_list *list);
 void vec_drop(struct vec_list *list);
 int user_walk(int32_t dirfd, uword path, unsigned flags, struct walk_result *out);
@@ -68,6 +73,8 @@ void timers_tick(void);
 
 /* layout.c: structures that i386 and x86-64 programs lay out differently */
 int put_siginfo(uword to, const struct pending_signal *info);
+/* A new descriptor of the running process for a process, or an errno. */
+int pidfd_new(const struct proc *p, uint32_t flags);
 int put_rusage(uword to, const struct usage *usage);
 
 /* futex.c */

@@ -30,8 +30,14 @@ static const struct call table64[1];
 
 /* What these calls do with each flag, with the tests of it: docs/coverage.md is made of it. Compiled for the names. */
 #define COVER(call, what, how, test) _Static_assert(sizeof(sys_##call((const uword *)0)) == sizeof(sword), what);
+#define PROC(file, what, how, test) /* the files are rows of a table: scripts/coverage-table compares */
+#define GROUP(file, what, how, test) /* and these */
+#define SYSCTL(name, what, how, test)
 #include "sys/coverage.h"
 #undef COVER
+#undef PROC
+#undef GROUP
+#undef SYSCTL
 
 static const struct call *find(const struct call *table, uint32_t size, uint32_t number)
 {
@@ -60,7 +66,7 @@ static __attribute__((noinline)) sword run_with_files(const struct call *call, c
 
 struct open_file *file_arg(uint32_t fd)
 {
-	struct open_file *file = fd_get(&current->proc->fds, fd);
+	struct open_file *file = fd_get(current->proc->fds, fd);
 
 	if (!file)
 		return NULL;

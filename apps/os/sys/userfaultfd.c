@@ -18,7 +18,7 @@ sword sys_userfaultfd(const uword *a)
 	err = userfault_create(flags & USER_MODE_ONLY, flags & (O_NONBLOCK | O_CLOEXEC), &file);
 	if (err)
 		return err;
-	fd = fd_install(&current->proc->fds, file, 0, limit, flags & O_CLOEXEC);
+	fd = fd_install(current->proc->fds, file, 0, limit, flags & O_CLOEXEC);
 	if (fd < 0)
 		file_put(file);
 	return fd;

@@ -13,11 +13,12 @@
 
 enum { PCI_ADDRESS = 0xcf8, PCI_DATA = 0xcfc, PCI_ID = 0, PCI_COMMAND = 4, PCI_BAR0 = 0x10, PCI_LINE = 0x3c, PCI_IO = 1,
        PCI_MASTER = 4, PCI_NO_INTERRUPT = 1 << 10, VIRTIO_BLOCK = 0x10011af4 };
-enum { REG_GUEST_FEATURES = 4, REG_QUEUE_PFN = 8, REG_QUEUE_SIZE = 12, REG_QUEUE_SELECT = 14, REG_NOTIFY = 16, REG_STATUS = 18,
-       REG_WHY = 19 /* reading it ends the interrupt */, REG_CAPACITY = 20 };
+enum { REG_HOST_FEATURES = 0, REG_GUEST_FEATURES = 4, REG_QUEUE_PFN = 8, REG_QUEUE_SIZE = 12, REG_QUEUE_SELECT = 14, REG_NOTIFY = 16, REG_STATUS = 18,
+       REG_WHY = 19 /* reading it ends the interrupt */, REG_CAPACITY = 20, REG_MOST_DISCARDED = REG_CAPACITY + 36 };
+enum { FEATURE_DISCARD = 1 << 13 };
 enum { STATUS_ACKNOWLEDGE = 1, STATUS_DRIVER = 2, STATUS_READY = 4 };
 enum { DESC_NEXT = 1, DESC_DEVICE_WRITES = 2, MAX_QUEUE = 256 };
-enum { BLOCK_IN, BLOCK_OUT, BLOCK_OK = 0, SECTOR_SHIFT = 9, PAGE_SHIFT = 12 };
+enum { BLOCK_IN, BLOCK_OUT, BLOCK_DISCARD = 11, BLOCK_OK = 0, SECTOR_SHIFT = 9, PAGE_SHIFT = 12 };
 enum { CHAIN = X86_DISK_PAGES + 2, PLACES = MAX_QUEUE / CHAIN, NR_LINES = 16 };
 
 struct desc {
@@ -36,6 +37,12 @@ struct header {
 	uint8_t status;
 };
 
+/* What a request to discard has in place of pages. */
+struct segment {
+	uint64_t sector;
+	uint32_t nr, flags;
+};
+
 /* The ring as the device wants it: descriptors and what is offered in the first pages, what is done from the next on. */
 struct ring {
 	_Alignas(X86_PAGE_SIZE) uint8_t page[3][X86_PAGE_SIZE];
@@ -43,6 +50,7 @@ struct ring {
 
 struct place {
 	struct header header;
+	struct segment segment;
 	struct x86_disk_request *request; /* NULL: free */
 };
 
@@ -51,6 +59,7 @@ static X86_NOSAVE struct disk {
 	uint16_t io, queue_size, seen, nr_places;
 	uint8_t line;                     /* of the interrupt controller; 0: none */
 	uint64_t sectors;
+	uint32_t most_discarded;          /* sectors at a time; 0: none */
 	uint32_t held;                    /* the lock of all that follows, and of the ring */
 	struct place place[PLACES];
 	struct x86_disk_request *first, **last; /* those that wait for a place */
@@ -112,9 +121,12 @@ static volatile uint16_t *done_of(const struct disk *d, struct ring *r)
 
 static bool start_disk(struct disk *d, struct ring *r)
 {
+	uint32_t features;
+
 	x86_outb((uint16_t)(d->io + REG_STATUS), 0);
 	x86_outb((uint16_t)(d->io + REG_STATUS), STATUS_ACKNOWLEDGE | STATUS_DRIVER);
-	x86_outl((uint16_t)(d->io + REG_GUEST_FEATURES), 0);
+	features = x86_inl((uint16_t)(d->io + REG_HOST_FEATURES)) & FEATURE_DISCARD;
+	x86_outl((uint16_t)(d->io + REG_GUEST_FEATURES), features);
 	x86_outw((uint16_t)(d->io + REG_QUEUE_SELECT), 0);
 	d->queue_size = x86_inw((uint16_t)(d->io + REG_QUEUE_SIZE));
 	if (d->queue_size < CHAIN || d->queue_size > MAX_QUEUE)
@@ -124,6 +136,7 @@ static bool start_disk(struct disk *d, struct ring *r)
 	x86_outl((uint16_t)(d->io + REG_QUEUE_PFN), (uint32_t)(x86_image_pa(r) >> PAGE_SHIFT));
 	x86_outb((uint16_t)(d->io + REG_STATUS), STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_READY);
 	d->sectors = x86_inl((uint16_t)(d->io + REG_CAPACITY)) | (uint64_t)x86_inl((uint16_t)(d->io + REG_CAPACITY + 4)) << 32;
+	d->most_discarded = features ? x86_inl((uint16_t)(d->io + REG_MOST_DISCARDED)) : 0;
 	return true;
 }
 
@@ -155,6 +168,11 @@ unsigned x86_disks_start(void)
 uint64_t x86_disk_sectors(unsigned n)
 {
 	return n < nr_disks ? disk[n].sectors : 0;
+}
+
+uint32_t x86_disk_most_discarded(unsigned n)
+{
+	return n < nr_disks ? disk[n].most_discarded : 0;
 }
 
 int x86_disk_irq(unsigned n)
@@ -201,20 +219,32 @@ static void offer(struct disk *d, struct ring *r, unsigned head)
 	x86_outw((uint16_t)(d->io + REG_NOTIFY), 0);
 }
 
+/* Lock held. Returns the chain's next descriptor. */
+static unsigned put_segment(struct place *p, struct desc *desc, unsigned at, const struct x86_disk_request *request)
+{
+	p->header.type = BLOCK_DISCARD;
+	p->header.sector = 0;
+	p->segment = (struct segment){ .sector = request->sector, .nr = request->discard };
+	put_desc(desc, at, x86_image_pa(&p->segment), sizeof(p->segment), DESC_NEXT);
+	return at + 1;
+}
+
 /* Lock held. */
 static void start(struct disk *d, unsigned place, struct x86_disk_request *request)
 {
 	struct ring *r = &ring[d - disk];
 	struct desc *desc = descs_of(r);
 	struct place *p = &d->place[place];
-	unsigned at = place * CHAIN, into = request->write ? 0 : DESC_DEVICE_WRITES;
+	unsigned at = place * CHAIN, next = at + 1, into = request->write ? 0 : DESC_DEVICE_WRITES;
 
 	p->request = request;
 	p->header = (struct header){ .type = request->write ? BLOCK_OUT : BLOCK_IN, .sector = request->sector, .status = 0xff };
 	put_desc(desc, at, x86_image_pa(&p->header), offsetof(struct header, status), DESC_NEXT);
+	if (request->discard)
+		next = put_segment(p, desc, next, request);
 	for (unsigned i = 0; i < request->nr_pages; i++)
-		put_desc(desc, at + i + 1, request->pa[i], X86_PAGE_SIZE, DESC_NEXT | into);
-	put_desc(desc, at + request->nr_pages + 1, x86_image_pa(&p->header.status), 1, DESC_DEVICE_WRITES);
+		put_desc(desc, next++, request->pa[i], X86_PAGE_SIZE, DESC_NEXT | into);
+	put_desc(desc, next, x86_image_pa(&p->header.status), 1, DESC_DEVICE_WRITES);
 	offer(d, r, at);
 }
 
@@ -235,8 +265,10 @@ static void start_waiting(struct disk *d)
 
 static bool is_possible(unsigned n, const struct x86_disk_request *r)
 {
-	return n < nr_disks && r->nr_pages && r->nr_pages <= X86_DISK_PAGES && r->sector <= disk[n].sectors &&
-	       ((uint64_t)r->nr_pages << (PAGE_SHIFT - SECTOR_SHIFT)) <= disk[n].sectors - r->sector;
+	uint64_t nr = r->discard ? r->discard : (uint64_t)r->nr_pages << (PAGE_SHIFT - SECTOR_SHIFT);
+
+	return n < nr_disks && nr && r->sector <= disk[n].sectors && nr <= disk[n].sectors - r->sector &&
+	       (r->discard ? r->nr_pages == 0 && r->discard <= disk[n].most_discarded : r->nr_pages <= X86_DISK_PAGES);
 }
 
 bool x86_disk_start(unsigned n, struct x86_disk_request *request)
