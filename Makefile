@@ -193,7 +193,7 @@ FUZZ := $(wildcard fuzz/*.c)
 # Targets that are about files of the reference kernel, and those files.
 FUZZ_OS := fuzz/elf.c fuzz/cpio.c fuzz/os/kernel.c
 FUZZ_STEPS := tests/oracle/machine.c tests/oracle/look.c
-FUZZ_OS_KERNEL := apps/os/proc/elf.c $(addprefix apps/os/fs/,cpio.c tree.c inode.c walk.c) apps/os/lib.c fuzz/os/kernel.c
+FUZZ_OS_KERNEL := $(addprefix apps/os/proc/,elf.c layout.c) $(addprefix apps/os/fs/,cpio.c tree.c inode.c walk.c entry.c) apps/os/lib.c fuzz/os/kernel.c
 
 # Tests inside a kernel: those that a hosted run has too, on the hosted port, which stands on a C library made of the
 # running kernel's own memory (tests/bare). Not hibernation: from a machine there memory cannot be taken while it is off.

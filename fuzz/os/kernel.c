@@ -22,6 +22,12 @@ uint64_t os_wall(void)
 	return 0;
 }
 
+/* Not random, so that an input is the same each time. */
+void os_random(void *buf, size_t len)
+{
+	memset(buf, 0, len);
+}
+
 int x86_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	return vsnprintf(buf, size, fmt, ap);
