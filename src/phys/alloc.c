@@ -91,7 +91,7 @@ ALWAYS_INLINE struct kmm_page *take_cached(struct kmm *k, kmm_gfp gfp, unsigned 
 		kmm_pcp_count(pcp, kind, (kmm_word)1 << order);
 	kmm_port_irq_restore(k->port, irq);
 	page = (struct kmm_page *)(void *)(fast->memmap + (size_t)pfn * kmm_stride(p));
-	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4 | (uint32_t)(order != 0) * KMM_PG_HEAD);
+	kmm_page_become(p, page, fast->sort | (uint32_t)kind | order << 4);
 	return page;
 }
 

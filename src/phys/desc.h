@@ -33,7 +33,7 @@
 #include "kmm/page.h"
 
 struct kmm_page {
-	uint32_t flags;         /* kind 0-3, order 4-7, zone 8-10, node 11-13, sort 14-15 (phys.h), PG_ bits 16-31 */
+	uint32_t flags;         /* kind 0-3, order 4-7, zone 8-10, node 11-13, sort 14-15 (phys.h), PG_ bits 16-23, age 24-31 (pageq.h) */
 	atomic_uint refcount;
 	atomic_uint count;      /* by kind, see above */
 	uint32_t a, b, obj;     /* by kind; low 32 bits on wide machines */
@@ -58,7 +58,7 @@ enum {
 	KMM_PG_CHARGED = 3u << KMM_PG_SORT_SHIFT,
 	KMM_PG_UNMOVABLE = 1u << 21,
 	KMM_PG_CHARGED_ALONE = 2u << KMM_PG_SORT_SHIFT, /* its bit that users' pages do not have otherwise */
-	KMM_PG_HEAD = 1u << 16,     /* first frame of an allocated block of order > 0 */
+	KMM_PG_LEFT_LOCKED = 1u << 16, /* ANON, FILE: MREMAP_DONTUNMAP took the lock from its area, and MADV_PAGEOUT still leaves it there */
 	KMM_PG_DIRTY = 1u << 17,
 	KMM_PG_CUT_OFF = 1u << 18,  /* FILE: no longer its file's; goes when nobody maps it any more */
 	KMM_PG_HIGH = 1u << 20,     /* no linear address; as constant as zone and node */
@@ -66,7 +66,6 @@ enum {
 	KMM_PG_STORED = 1u << 19,   /* FILE: its file has a store, so dirty pages are counted and written back */
 	KMM_PG_LAZYFREE = 1u << 23, /* ANON: given up by MADV_FREE; still so as long as nothing says it was written again */
 	KMM_PG_SHMEM = 1u << 23,    /* FILE: of shared anonymous memory */
-	KMM_PG_LEFT_LOCKED = 1u << 24, /* ANON, FILE: MREMAP_DONTUNMAP took the lock from its area, and MADV_PAGEOUT still leaves it there */
 	KMM_PG_FIRMWARE = 1u << 21, /* RESERVED because the memory map says so: not RAM to us */
 	KMM_PG_CMA = 1u << 22,      /* KERNEL and what becomes of that: handed out by kmm_cma_alloc() */
 	KMM_PG_BLANK = 1u << 22     /* FILE: allocated in advance; nobody has written to it or seen it by a mapping */

@@ -20,7 +20,7 @@ static const struct kmm_page *head_of(const struct kmm_phys *p, kmm_word pfn)
 	for (unsigned order = 1; order <= KMM_MAX_ORDER; order++) {
 		const struct kmm_page *head = kmm_page_at(p, pfn & ~(((kmm_word)1 << order) - 1));
 
-		if ((kmm_page_flags(head) & KMM_PG_HEAD) && kmm_page_order(head) >= order)
+		if (kmm_page_order(head) >= order)
 			return head;
 	}
 	return NULL;

@@ -106,7 +106,7 @@ static void print_flags(const struct kmm_page *page, struct kmm_sink *out)
 	const char *kind = by_kind[kmm_page_kind(page)];
 
 	kmm_printf(out, "Flags 0x%x(%s%s%snode=0|zone=%u)", page->flags, kind ? kind : "",
-		   page->flags & KMM_PG_DIRTY ? "dirty|" : "", page->flags & KMM_PG_HEAD ? "head|" : "",
+		   page->flags & KMM_PG_DIRTY ? "dirty|" : "", kmm_page_order(page) ? "head|" : "",
 		   (unsigned)kmm_page_zone(page));
 }
 

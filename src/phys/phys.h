@@ -318,7 +318,7 @@ static inline void kmm_page_become(const struct kmm_phys *p, struct kmm_page *pa
 static inline void kmm_page_prepare(const struct kmm_phys *p, struct kmm_page *page, enum kmm_kind kind, unsigned order,
 				    enum kmm_mobility mobility)
 {
-	kmm_page_become(p, page, (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT | (order ? KMM_PG_HEAD : 0u));
+	kmm_page_become(p, page, (uint32_t)kind | order << 4 | (uint32_t)mobility << KMM_PG_SORT_SHIFT);
 }
 
 /* kmm_page_set_owner() and kmm_page_set_index() of an owner that there is, for paths that count instructions. */

@@ -4,6 +4,8 @@
  * resident.
  */
 #include "harness/space.h"
+#include "pageq/pageq.h"
+#include "pt/pt.h"
 
 #include <stdlib.h>
 
@@ -96,6 +98,39 @@ KMM_TEST(advise_left_locked)
 	CHECK_EQ(space_peek(&s, s.mm, page(1)), 0); /* which is the moved one, of which the new area keeps the lock */
 	CHECK_EQ(advise(&s, page(0), 4, KMM_MADV_DONTNEED), 0);
 	CHECK_EQ(smaps_line(&s, "Rss:"), 0);
+	CHECK_EQ(space_unmap(&s, page(0), 20), 0);
+	kmm_backing_put(&file.backing);
+	CALL(space_stop(&s));
+}
+
+/* Gives the page there an age, as the hand of reclaim does whenever it passes. */
+static void set_age(struct space *s, uint64_t at, uint8_t age)
+{
+	struct kmm_ptref ref;
+
+	CHECK(kmm_pt_lookup(s->k, &s->mm->space, (kmm_word)at, &ref));
+	kmm_page_set_age(kmm_pfn_to_page(s->k, kmm_pt_decode(s->k, kmm_pt_read(s->k, &ref)).pfn), age);
+}
+
+/* What the hand noted about pages is nothing to advice: no age makes a page look locked, or takes that from one that is. */
+KMM_TEST(advise_of_pages_with_ages)
+{
+	const unsigned flags = KMM_MREMAP_MAYMOVE | KMM_MREMAP_FIXED | KMM_MREMAP_DONTUNMAP;
+	struct kmm_uva to = kmm_uva((kmm_word)page(10)), moved;
+	struct kmm_file file;
+	struct space s;
+
+	CALL(space_start(&s, KMM_X86_64));
+	kmm_file_init(&file, s.k, 3 * SPACE_PAGE, "file");
+	CHECK_EQ(space_map_file(&s, page(0), 3, SPACE_RW, KMM_MAP_SHARED | KMM_MAP_POPULATE, &file, 0), 0);
+	set_age(&s, page(0), 0xff);
+	CHECK_EQ(advise(&s, page(0), 1, KMM_MADV_PAGEOUT), 0);
+	CHECK_EQ(smaps_line(&s, "Rss:"), 8);
+	CHECK_OK(kmm_mlock(s.mm, kmm_uva((kmm_word)page(0)), 3 * SPACE_PAGE, 0));
+	CHECK_OK(kmm_mremap(s.mm, kmm_uva((kmm_word)page(2)), SPACE_PAGE, SPACE_PAGE, flags, to, &moved));
+	set_age(&s, page(1), 0);
+	CHECK_EQ(advise(&s, page(0), 2, KMM_MADV_PAGEOUT), 0);
+	CHECK_EQ(smaps_line(&s, "Rss:"), 8);
 	CHECK_EQ(space_unmap(&s, page(0), 20), 0);
 	kmm_backing_put(&file.backing);
 	CALL(space_stop(&s));

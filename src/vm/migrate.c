@@ -440,7 +440,7 @@ bool kmm_frame_may_move(const struct kmm *k, const struct kmm_page *page)
 	enum kmm_kind kind = (enum kmm_kind)(flags & 15);
 
 	(void)k;
-	return (kind == KMM_KIND_ANON || kind == KMM_KIND_FILE) && !(flags & KMM_PG_HEAD) &&
+	return (kind == KMM_KIND_ANON || kind == KMM_KIND_FILE) && kmm_page_order(page) == 0 &&
 	       atomic_load_explicit(&page->refcount, memory_order_relaxed) ==
 		       atomic_load_explicit(&page->count, memory_order_relaxed) + (kind == KMM_KIND_FILE);
 }

@@ -89,14 +89,20 @@ char *strcpy(char *to, const char *from)
 	return memcpy(to, from, strlen(from) + 1);
 }
 
+static const char *after_space(const char *s)
+{
+	while (*s == ' ' || (*s >= '\t' && *s <= '\r'))
+		s++;
+	return s;
+}
+
 long strtol(const char *s, char **end, int base)
 {
 	long value = 0;
 
 	if (base != 10)
 		cell_fail("strtol() knows base 10 only");
-	while (*s == ' ')
-		s++;
+	s = after_space(s);
 	for (; *s >= '0' && *s <= '9'; s++)
 		value = value * 10 + (*s - '0');
 	if (end)
@@ -115,8 +121,7 @@ unsigned long long strtoull(const char *s, char **end, int base)
 
 	if (base != 10)
 		cell_fail("strtoull() knows base 10 only");
-	while (*s == ' ')
-		s++;
+	s = after_space(s);
 	for (; *s >= '0' && *s <= '9'; s++)
 		value = value * 10 + (unsigned)(*s - '0');
 	if (end)
